@@ -1,0 +1,39 @@
+"""The vanilla (Elman) recurrent network on the CPU."""
+
+from importlib.metadata import version as _version
+
+try:
+    from crnn import _kernels  # noqa: F401
+except ImportError as error:
+    raise ImportError(
+        "crnn's compiled extension is missing or does not load "
+        f"({error}). Build it, with a C compiler at hand: python -m pip install ."
+    ) from error
+
+from crnn._config import get_num_threads, select_simd, set_num_threads, show_config
+from crnn.functional import Gradients, rnn_backward, rnn_forward
+from crnn.model import RNN, load
+from crnn.optim import SGD, Adam
+from crnn.streaming import Stream
+from crnn.train import DivergenceError, History
+
+__all__ = [
+    "RNN",
+    "SGD",
+    "Adam",
+    "DivergenceError",
+    "Gradients",
+    "History",
+    "Stream",
+    "get_num_threads",
+    "load",
+    "rnn_backward",
+    "rnn_forward",
+    "set_num_threads",
+    "show_config",
+]
+
+__version__ = _version("crnn")
+
+select_simd()
+del select_simd

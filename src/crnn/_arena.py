@@ -1,0 +1,43 @@
+"""One flat buffer for many named arrays: a step of an optimizer, a norm, a file are one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+import numpy as np
+
+from crnn.reference import Array
+
+ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
+
+
+class Views(dict[str, Array]):
+    """The named views of an arena. Assigning to a name copies the numbers into its view."""
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self[name][...] = value
+
+    def _fixed(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise TypeError("parameters: the names are fixed; assign to one to set its numbers")
+
+    __delitem__ = clear = pop = popitem = setdefault = update = _fixed
+    __ior__ = _fixed
+
+
+class Arena:
+    """Named arrays that are views into one flat, aligned buffer; what lies between them is 0."""
+
+    def __init__(self, shapes: Mapping[str, tuple[int, ...]], dtype: np.dtype[Any]) -> None:
+        align = ALIGNMENT // dtype.itemsize
+        starts, size = [], 0
+        for shape in shapes.values():
+            starts.append(size)
+            size += -(-int(np.prod(shape, dtype=object)) // align) * align
+        raw = np.zeros(size + align, dtype)
+        skip = -raw.ctypes.data % ALIGNMENT // dtype.itemsize
+        self.flat = raw[skip : skip + size]  # (size,)
+        self.views = Views(
+            (name, self.flat[start : start + int(np.prod(shape))].reshape(shape))
+            for (name, shape), start in zip(shapes.items(), starts, strict=True)
+        )

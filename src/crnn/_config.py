@@ -1,0 +1,106 @@
+"""What runs the work: the C kernels chosen at import, scipy's BLAS and its threads."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import scipy
+from scipy.linalg import cython_blas
+
+from crnn import _kernels, _validate
+
+#: Thread controls of the BLAS libraries that scipy is built with: (get, set) by name.
+_CONTROLS = {
+    "OpenBLAS": [
+        ("scipy_openblas_get_num_threads", "scipy_openblas_set_num_threads"),
+        ("openblas_get_num_threads", "openblas_set_num_threads"),
+    ],
+    "MKL": [("MKL_Get_Max_Threads", "MKL_Set_Num_Threads")],
+    "BLIS": [("bli_thread_get_num_threads", "bli_thread_set_num_threads")],
+}
+
+
+def _blas_threads() -> tuple[str, Callable[[], int], Callable[[int], Any]] | None:
+    """The BLAS that scipy.linalg.cython_blas is linked to, and its thread controls.
+
+    A symbol is looked up in the module's own handle, which reaches the libraries it depends on.
+    """
+    library = ctypes.CDLL(cython_blas.__file__)
+    for name, pairs in _CONTROLS.items():
+        for get, set_ in pairs:
+            if hasattr(library, get) and hasattr(library, set_):
+                return name, getattr(library, get), getattr(library, set_)
+    return None
+
+
+_simd = ""
+
+
+def select_simd() -> None:
+    """Choose the C kernels, as CRNN_SIMD asks or the best there are. Called once, at import."""
+    global _simd
+    asked = os.environ.get("CRNN_SIMD") or None
+    try:
+        _simd = _kernels.select(asked)
+    except ValueError as error:
+        raise ImportError(f"CRNN_SIMD: {error}") from None
+
+
+def set_num_threads(n: int) -> None:
+    """Let crnn's work use at most n threads.
+
+    The threads are those of scipy's BLAS, so this is the thread number of every other user of
+    that library in the process too, and threadpoolctl and OPENBLAS_NUM_THREADS set the same one.
+
+    Parameters
+    ----------
+    n : int
+        At least 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where n is no whole number of at least 1.
+    RuntimeError
+        Where scipy was built with a BLAS whose threads cannot be set.
+
+    Examples
+    --------
+    >>> import crnn
+    >>> before = crnn.get_num_threads()
+    >>> crnn.set_num_threads(1)
+    >>> crnn.get_num_threads()
+    1
+    >>> crnn.set_num_threads(before)
+    """
+    n = _validate.count("n", n)
+    controls = _blas_threads()
+    if controls is None:
+        raise RuntimeError("scipy's BLAS has no known way to set its number of threads")
+    controls[2](n)
+
+
+def get_num_threads() -> int:
+    """The number of threads that crnn's work may use; 1 where the BLAS does not say."""
+    controls = _blas_threads()
+    return 1 if controls is None else controls[1]()
+
+
+def show_config() -> None:
+    """Print the versions, the path taken by the kernels, the BLAS and its threads."""
+    from crnn import __version__
+
+    controls = _blas_threads()
+    blas = "unknown to crnn (threads cannot be set)" if controls is None else controls[0]
+    print(f"crnn     {__version__}")
+    print(f"Python   {platform.python_version()} on {platform.platform()}")
+    print(f"numpy    {np.__version__}")
+    print(f"scipy    {scipy.__version__}")
+    print(f"kernels  {_simd}")
+    print(f"BLAS     {blas}")
+    print(f"threads  {get_num_threads()}")

@@ -1,0 +1,249 @@
+"""The door: every argument is checked here, before anything is allocated or written.
+
+Each function takes an argument's name and value and returns the value in the one form that the
+code below understands: C-contiguous arrays of native byte order, of one dtype. An array that has
+that form already is passed on as it is; strided, non-native and list input is copied once.
+Errors say the argument's name, what was expected and what came.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from crnn.reference import Array
+
+ACTIVATIONS = ("tanh", "relu")
+LARGEST = 2**31 - 1  # of m and of each n: BLAS counts in 32 bits
+
+
+class Sequence(NamedTuple):
+    """The arguments that rnn_forward and rnn_backward share, checked."""
+
+    x: Array | None  # (T, m, n_x), or
+    symbols: Array | None  # (T, m), intp
+    Waa: Array  # (n_a, n_a)
+    Wax: Array  # (n_a, n_x)
+    a0: Array | None  # (m, n_a)
+    lengths: Array | None  # (m,), intp
+    reverse: bool
+    relu: bool
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """T, m, n_a."""
+        x = self.symbols if self.x is None else self.x
+        assert x is not None
+        return x.shape[0], x.shape[1], len(self.Waa)
+
+
+def plain(name: str, value: Any) -> Array:
+    """The value as an ndarray, refusing what NumPy would quietly change."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(
+            f"{name}: expected a plain array, got a masked array (its mask would be lost)"
+        )
+    try:
+        return np.asarray(value)
+    except ValueError as error:  # ragged nested lists
+        raise ValueError(
+            f"{name}: expected an array, got {type(value).__name__}: {error}"
+        ) from None
+
+
+def described(a: Array) -> str:
+    return f"{a.dtype} of shape {a.shape}"
+
+
+def array(name: str, value: Any, dtype: Any, *, like: str, **sizes: int) -> Array:
+    """A float array of the given sizes: array("a0", a0, dtype, like="Waa", m=2, n_a=3)."""
+    a = plain(name, value)
+    if a.dtype.newbyteorder("=") != dtype:
+        raise TypeError(f"{name}: expected {dtype}, the dtype of {like}, got {described(a)}")
+    shape = tuple(sizes.values())
+    if a.shape != shape:
+        names = ", ".join(sizes)
+        raise ValueError(f"{name}: expected shape ({names}) = {shape}, got {described(a)}")
+    return np.ascontiguousarray(a, dtype)
+
+
+def recurrent_weights(name: str, value: Any) -> Array:
+    """A square float32 or float64 matrix (n_a, n_a); its dtype is the call's."""
+    a = plain(name, value)
+    if a.dtype.newbyteorder("=") not in (np.float32, np.float64):
+        raise TypeError(f"{name}: expected float32 or float64, got {described(a)}")
+    if a.ndim != 2 or a.shape[0] != a.shape[1] or not 1 <= len(a) <= LARGEST:
+        raise ValueError(f"{name}: expected shape (n_a, n_a) with n_a >= 1, got {described(a)}")
+    return np.ascontiguousarray(a, a.dtype.newbyteorder("="))
+
+
+def input_weights(name: str, value: Any, dtype: Any, n_a: int) -> Array:
+    """A matrix (n_a, n_x) of the recurrent weights' dtype; n_x is told by it."""
+    a = plain(name, value)
+    if a.ndim != 2 or not 1 <= a.shape[1] <= LARGEST:
+        raise ValueError(
+            f"{name}: expected shape (n_a, n_x) with n_a = {n_a} and n_x >= 1, got {described(a)}"
+        )
+    return array(name, a, dtype, like="Waa", n_a=n_a, n_x=a.shape[1])
+
+
+def lengths_of(value: Any, T: int, m: int) -> Array | None:
+    """Integers (m,), each in 1..T, or None where every example has all T steps."""
+    if value is None:
+        return None
+    a = plain("lengths", value)
+    if a.dtype.kind not in "iu":
+        raise TypeError(f"lengths: expected integers, got {described(a)}")
+    if a.shape != (m,):
+        raise ValueError(f"lengths: expected shape (m,) = ({m},), got {described(a)}")
+    wrong = (a < 1) | (a > T)
+    if wrong.any():
+        i = int(wrong.argmax())
+        raise ValueError(f"lengths: expected integers in 1..T = 1..{T}, got {a[i]} at {i}")
+    return None if (a == T).all() else np.ascontiguousarray(a, np.intp)
+
+
+def class_numbers(name: str, value: Any, n: int, lengths: Array | None, *shape: int) -> Array:
+    """Integers in 0..n-1 of the given shape; past an example's length anything may stand."""
+    a = plain(name, value)
+    if a.dtype.kind not in "iu":
+        raise TypeError(f"{name}: expected integers (class numbers), got {described(a)}")
+    if a.shape != shape:
+        raise ValueError(f"{name}: expected shape {shape}, got {described(a)}")
+    wrong = (a < 0) | (a >= n)
+    if lengths is not None:
+        wrong &= steps_counted(shape[0], lengths)
+    if wrong.any():
+        where = tuple(int(i) for i in np.argwhere(wrong)[0])
+        raise ValueError(f"{name}: expected integers in 0..{n - 1}, got {a[where]} at {where}")
+    return np.ascontiguousarray(a, np.intp)
+
+
+def steps_counted(T: int, lengths: Array) -> Array:
+    """True where step t of an example is within its length: (T, m)."""
+    return np.arange(T)[:, None] < lengths
+
+
+def time_and_examples(name: str, a: Array, what: str) -> tuple[int, int]:
+    """T and m, both at least 1, of an array whose first two axes they are."""
+    T, m = a.shape[:2]
+    if T < 1 or not 1 <= m <= LARGEST:
+        raise ValueError(f"{name}: expected {what} with T >= 1 and m >= 1, got {described(a)}")
+    return T, m
+
+
+def flag(name: str, value: Any) -> bool:
+    """True or False, and nothing that merely counts as one."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name}: expected True or False, got {value!r}")
+    return bool(value)
+
+
+def choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
+    """One of the given words."""
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"{name}: expected one of {', '.join(map(repr, choices))}, got {value!r}")
+    return value
+
+
+def count(name: str, value: Any, least: int = 1) -> int:
+    """A whole number, at least `least`."""
+    try:
+        if isinstance(value, (bool, np.bool_)):
+            raise TypeError
+        n = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name}: expected a whole number, got {value!r}") from None
+    if n < least:
+        raise ValueError(f"{name}: expected a whole number >= {least}, got {n}")
+    return n
+
+
+def number(
+    name: str, value: Any, *, least: float = 0.0, above: bool = False, below: float = np.inf
+) -> float:
+    """A finite real number, at least `least` (or above it) and below `below`."""
+    try:
+        if isinstance(value, (bool, np.bool_, str)):
+            raise TypeError
+        x = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name}: expected a number, got {value!r}") from None
+    if not ((x > least if above else x >= least) and x < below):
+        limits = f"{'>' if above else '>='} {least:g}"
+        if below < np.inf:
+            limits += f" and < {below:g}"
+        raise ValueError(f"{name}: expected a finite number {limits}, got {value!r}")
+    return x
+
+
+def float_name(name: str, value: Any) -> str:
+    """The name float32 or float64, from anything NumPy takes for one of them."""
+    try:
+        dtype = np.dtype(value)
+    except TypeError:
+        dtype = None
+    if value is None or dtype not in (np.float32, np.float64):
+        raise ValueError(f"{name}: expected float32 or float64, got {value!r}")
+    return str(dtype.name)
+
+
+def generator(rng: Any) -> np.random.Generator:
+    """A Generator from a seed, a Generator (used, not copied) or None (fresh entropy).
+
+    The one rule for randomness, as in Scientific Python's SPEC 7.
+    """
+    try:
+        return np.random.default_rng(rng)
+    except (TypeError, ValueError) as error:
+        raise type(error)(
+            f"rng: expected None, a seed or a numpy.random.Generator, got {rng!r}"
+        ) from None
+
+
+def sequence(
+    x: Any, Waa: Any, Wax: Any, a0: Any, lengths: Any, reverse: Any, activation: Any
+) -> Sequence:
+    """What rnn_forward and rnn_backward share."""
+    Waa = recurrent_weights("Waa", Waa)
+    dtype, n_a = Waa.dtype, len(Waa)
+    Wax = input_weights("Wax", Wax, dtype, n_a)
+    n_x = Wax.shape[1]
+    x = plain("x", x)
+    if x.ndim not in (2, 3) or (x.ndim == 2) != (x.dtype.kind in "iu"):
+        raise ValueError(
+            f"x: expected {dtype} of shape (T, m, n_x), n_x = {n_x}, "
+            f"or integers of shape (T, m), got {described(x)}"
+        )
+    T, m = time_and_examples("x", x, "shape (T, m, n_x) or (T, m)")
+    lengths = lengths_of(lengths, T, m)
+    symbols = None
+    if x.ndim == 2:
+        symbols = class_numbers("x", x, n_x, lengths, T, m)
+        x = None
+    else:
+        x = array("x", x, dtype, like="Waa", T=T, m=m, n_x=n_x)
+    if a0 is not None:
+        a0 = array("a0", a0, dtype, like="Waa", m=m, n_a=n_a)
+    relu = choice("activation", activation, ACTIVATIONS) == "relu"
+    return Sequence(x, symbols, Waa, Wax, a0, lengths, flag("reverse", reverse), relu)
+
+
+def output(
+    name: str, value: Any, shape: tuple[int, ...], dtype: Any, inputs: dict[str, Any]
+) -> Array:
+    """An array to write results into: exact in every respect, apart from all that is read."""
+    if not isinstance(value, np.ndarray):
+        raise TypeError(f"{name}: expected a numpy.ndarray, got {type(value).__name__}")
+    if value.dtype != dtype:
+        raise TypeError(f"{name}: expected {dtype}, got {described(value)}")
+    if value.shape != shape:
+        raise ValueError(f"{name}: expected shape {shape}, got {described(value)}")
+    if not (value.flags.c_contiguous and value.flags.writeable and value.flags.aligned):
+        raise ValueError(f"{name}: expected a C-contiguous, aligned and writeable array")
+    for other, read in inputs.items():
+        if isinstance(read, np.ndarray) and np.may_share_memory(value, read):
+            raise ValueError(f"{name}: expected memory of its own, got memory shared with {other}")
+    return value

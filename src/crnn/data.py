@@ -1,0 +1,268 @@
+"""Examples: arrays or lists of sequences in, padded batches out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from crnn import _validate
+from crnn.config import Config
+from crnn.reference import Array
+
+#: Batches that are drawn together and then sorted by length: enough to find like lengths,
+#: few enough that an epoch's order stays random.
+BUCKET = 50
+
+
+class Batch(NamedTuple):
+    """Some examples, padded to the longest of them."""
+
+    x: Array  # (T, m, n_x) or (T, m)
+    y: Array | None  # (m,), (m, n_y), (T, m) or (T, m, n_y)
+    lengths: Array | None  # (m,), where not all are T
+
+
+class Sequences:
+    """All examples of a call, checked: x as one array or as a list, with y where given."""
+
+    def __init__(self, config: Config, x: Any, y: Any = None, lengths: Any = None) -> None:
+        self._config = config
+        self.listed = isinstance(x, (list, tuple))
+        self.x: Array | list[Array]
+        self.y: Array | list[Array] | None = None
+        self.lengths: Array | None
+        if self.listed:
+            if lengths is not None:
+                raise ValueError(
+                    "lengths: expected None with a list x, whose arrays have their own"
+                )
+            self.x = self._list_of_x(x)
+            self.lengths = np.array([len(item) for item in self.x], np.intp)
+            self.m = len(self.x)
+        else:
+            self.x, self.lengths = self._array_of_x(x, lengths)
+            self.m = self.x.shape[1]
+        if y is not None:
+            self.y = self._list_of_y(y) if self._lists_y else self._array_of_y(y)
+
+    @property
+    def _lists_y(self) -> bool:
+        return self.listed and self._config.steps == "all"
+
+    def batch(self, chosen: Array | None = None) -> Batch:
+        """The chosen examples (all by default), no longer than the longest of them."""
+        if chosen is None:
+            chosen = np.arange(self.m)
+        lengths = None if self.lengths is None else self.lengths[chosen]
+        T = len(self.x) if lengths is None else int(lengths.max())
+        if lengths is not None and (lengths == T).all():
+            lengths = None
+        y = self.y
+        if y is not None:
+            if self._config.steps == "last":
+                assert isinstance(y, np.ndarray)
+                y = y[chosen]
+            else:
+                y = _pick(y, chosen, T)
+        return Batch(_pick(self.x, chosen, T), y, lengths)
+
+    def shuffled(self, size: int, rng: np.random.Generator) -> Iterator[Batch]:
+        """One epoch in batches of `size` (the last may be smaller), like lengths together."""
+        order = rng.permutation(self.m)
+        chunks = [order[i : i + size] for i in range(0, self.m, size)]
+        if self.lengths is not None:
+            span = size * BUCKET
+            spans = [
+                part[np.argsort(self.lengths[part], kind="stable")]
+                for part in (order[i : i + span] for i in range(0, self.m, span))
+            ]
+            chunks = [
+                part[i : i + size] for part in spans for i in range(0, len(part), size)
+            ]
+            chunks = [chunks[i] for i in rng.permutation(len(chunks))]
+        for chunk in chunks:
+            yield self.batch(chunk)
+
+    def in_order(self, size: int) -> Iterator[Batch]:
+        """All examples as they came, in batches of `size`."""
+        for start in range(0, self.m, size):
+            yield self.batch(np.arange(start, min(start + size, self.m)))
+
+    def split(self, y_hat: Array) -> Array | list[Array]:
+        """Answers (T, m, ...) as x came: a list of (T_i, ...) for a list."""
+        if not self._lists_y:
+            return y_hat
+        assert self.lengths is not None
+        return [y_hat[:T, i] for i, T in enumerate(self.lengths)]
+
+    def _array_of_x(self, x: Any, lengths: Any) -> tuple[Array, Array | None]:
+        a = _validate.plain("x", x)
+        n_x = self._config.n_x
+        if a.ndim == 2 and a.dtype.kind in "iu":
+            T, m = _validate.time_and_examples("x", a, "shape (T, m)")
+            lengths = _validate.lengths_of(lengths, T, m)
+            return _validate.class_numbers("x", a, n_x, lengths, T, m), lengths
+        if a.ndim != 3 or a.dtype.kind != "f" or a.shape[2] != n_x:
+            raise ValueError(
+                f"x: expected floats of shape (T, m, n_x) with n_x = {n_x}, integers of shape "
+                f"(T, m), or a list of sequences, got {_validate.described(a)}"
+            )
+        T, m = _validate.time_and_examples("x", a, "shape (T, m, n_x)")
+        return self._floats(a), _validate.lengths_of(lengths, T, m)
+
+    def _list_of_x(self, x: Any) -> list[Array]:
+        if not x:
+            raise ValueError("x: expected at least one sequence, got an empty list")
+        n_x = self._config.n_x
+        items = [_validate.plain(f"x[{i}]", item) for i, item in enumerate(x)]
+        integers = items[0].dtype.kind in "iu" and items[0].ndim == 1
+        for i, a in enumerate(items):
+            if integers:
+                items[i] = _validate.class_numbers(f"x[{i}]", a, n_x, None, a.size)
+            elif a.ndim != 2 or a.dtype.kind != "f" or a.shape[1] != n_x:
+                raise ValueError(
+                    f"x[{i}]: expected floats of shape (T_i, n_x) with n_x = {n_x}, or integers "
+                    f"of shape (T_i,) in every sequence, got {_validate.described(a)}"
+                )
+            else:
+                items[i] = self._floats(a)
+            if len(a) == 0:
+                raise ValueError(
+                    f"x[{i}]: expected at least one step, got {_validate.described(a)}"
+                )
+        return items
+
+    def _array_of_y(self, y: Any) -> Array:
+        shape: tuple[int, ...] = (self.m,)
+        if self._config.steps == "all":
+            shape = (len(self.x), self.m)
+        lengths = self.lengths if self._config.steps == "all" else None
+        return self._target("y", y, lengths, shape)
+
+    def _list_of_y(self, y: Any) -> list[Array]:
+        if not isinstance(y, (list, tuple)) or len(y) != self.m:
+            raise ValueError(
+                f"y: expected a list of {self.m} arrays, as x is, got {type(y).__name__}"
+            )
+        return [
+            self._target(f"y[{i}]", item, None, (len(x),))
+            for i, (item, x) in enumerate(zip(y, self.x, strict=True))
+        ]
+
+    def _target(self, name: str, y: Any, lengths: Array | None, shape: tuple[int, ...]) -> Array:
+        n_y = self._config.n_y
+        if self._config.classifies:
+            return _validate.class_numbers(name, y, n_y, lengths, *shape)
+        a = _validate.plain(name, y)
+        if a.dtype.kind not in "fiu" or a.shape != (*shape, n_y):
+            raise ValueError(
+                f"{name}: expected numbers of shape {(*shape, n_y)}, got {_validate.described(a)}"
+            )
+        return self._floats(a)
+
+    def _floats(self, a: Array) -> Array:
+        return np.ascontiguousarray(a, self._config.np_dtype)
+
+
+@dataclass(frozen=True)
+class Examples:
+    """A course of shuffled batches of examples."""
+
+    sequences: Sequences
+    batch_size: int
+    rng: np.random.Generator
+    held_out: Sequences | None
+
+    carry: ClassVar[bool] = False
+    unit: ClassVar[str] = "example"
+
+    @property
+    def size(self) -> int:
+        """Examples in an epoch."""
+        return self.sequences.m
+
+    def batches(self) -> Iterator[Batch]:
+        """One epoch."""
+        return self.sequences.shuffled(self.batch_size, self.rng)
+
+    def validation(self) -> Iterator[Batch] | None:
+        """The held-out examples, where there are any."""
+        return None if self.held_out is None else self.held_out.in_order(self.batch_size)
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A course of windows of one long sequence; the state carries from window to window."""
+
+    symbols: Array  # (N,)
+    batch_size: int
+    steps: int
+    held_out: Array | None
+
+    carry: ClassVar[bool] = True
+    unit: ClassVar[str] = "symbol"
+
+    @property
+    def size(self) -> int:
+        """Symbols predicted in an epoch."""
+        return (len(self.symbols) - 1) // self.batch_size * self.batch_size
+
+    def batches(self) -> Iterator[Batch]:
+        """One epoch."""
+        return windows(self.symbols, self.batch_size, self.steps)
+
+    def validation(self) -> Iterator[Batch] | None:
+        """The held-out sequence, where there is one."""
+        if self.held_out is None:
+            return None
+        return windows(self.held_out, min(self.batch_size, len(self.held_out) - 1), self.steps)
+
+
+#: What there is to learn from, an epoch at a time.
+Course = Examples | Stretch
+
+
+def checked_symbols(config: Config, name: str, symbols: Any, more_than: int) -> Array:
+    """A sequence (N,) for a model that predicts the next symbol; N > more_than."""
+    if (
+        config.steps != "all"
+        or not config.classifies
+        or config.direction != "forward"
+        or config.n_x != config.n_y
+    ):
+        raise ValueError(
+            "a stream of symbols needs a model with steps='all', loss='cross_entropy', "
+            f"direction='forward' and n_x == n_y, got {config}"
+        )
+    a = _validate.plain(name, symbols)
+    a = _validate.class_numbers(name, a, config.n_x, None, a.size)
+    if len(a) <= more_than:
+        raise ValueError(f"{name}: expected more than {more_than} symbols, got {len(a)}")
+    return a
+
+
+def windows(symbols: Array, m: int, T: int) -> Iterator[Batch]:
+    """One long sequence (N,) as m parallel rows, T steps at a time; y is the next symbol.
+
+    Row i reads the i-th m-th of the sequence, so the state carries from window to window; the
+    last window may be shorter, and fewer than m symbols at the end are left over.
+    """
+    length = (len(symbols) - 1) // m
+    x = symbols[: length * m].reshape(m, length).T  # (length, m)
+    y = symbols[1 : length * m + 1].reshape(m, length).T
+    for t in range(0, length, T):
+        yield Batch(np.ascontiguousarray(x[t : t + T]), np.ascontiguousarray(y[t : t + T]), None)
+
+
+def _pick(items: Array | list[Array], chosen: Array, T: int) -> Array:
+    """The first T steps of the chosen examples, time first; zeros after a short one's end."""
+    if isinstance(items, np.ndarray):
+        return np.ascontiguousarray(items[:T, chosen])
+    first = items[0]
+    picked = np.zeros((T, len(chosen), *first.shape[1:]), first.dtype)  # (T, m) or (T, m, n)
+    for i, k in enumerate(chosen):
+        picked[: len(items[k]), i] = items[k]
+    return picked

@@ -1,0 +1,193 @@
+"""The sequence: rnn_forward beside rnn_backward, each validate -> allocate -> one call down."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from crnn import _kernels, _validate
+from crnn.reference import Array, Gradients
+
+__all__ = ["Gradients", "rnn_backward", "rnn_forward"]
+
+
+def rnn_forward(
+    x: Any,
+    Waa: Any,
+    Wax: Any,
+    ba: Any = None,
+    a0: Any = None,
+    *,
+    lengths: Any = None,
+    reverse: bool = False,
+    activation: str = "tanh",
+    out: Array | None = None,
+) -> Array:
+    """Hidden states of a vanilla RNN: ``a<t> = tanh(Waa a<t-1> + Wax x<t> + ba)``.
+
+    Parameters
+    ----------
+    x : array (T, m, n_x), or integers (T, m)
+        The inputs, time first. Integers in ``0..n_x - 1`` stand for one-hot rows; they are
+        gathered, never multiplied. Past an example's length anything may stand.
+    Waa : array (n_a, n_a), float32 or float64
+        Recurrent weights. Their dtype is the call's; every other float array must have it.
+    Wax : array (n_a, n_x)
+        Input weights.
+    ba : array (n_a,), optional
+        Bias; zeros by default.
+    a0 : array (m, n_a), optional
+        The state before the first step; zeros by default.
+    lengths : integers (m,), optional
+        Steps of each example, in ``1..T`` and in any order. Past an example's length its states
+        are exactly 0, so its last state stands at ``a[lengths[i] - 1, i]``.
+    reverse : bool, optional
+        Read each example's valid steps from the last to the first. ``a[t]`` stays at its own
+        time index: it is the state after reading steps ``lengths[i] - 1`` down to ``t``.
+    activation : {"tanh", "relu"}, optional
+    out : array (T, m, n_a), optional
+        C-contiguous array for the result; it may share memory with no input.
+
+    Returns
+    -------
+    a : array (T, m, n_a)
+        The states, in the dtype of Waa; `out` where that is given.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Where an argument does not fit; the message names it. Nothing is written then.
+
+    Notes
+    -----
+    C-contiguous arrays of native byte order are used as they are; strided, non-native and list
+    input is copied once; read-only input is never written. NaN and infinity flow through as in
+    NumPy. The GIL is released during the work.
+
+    Examples
+    --------
+    >>> import numpy as np, crnn
+    >>> x = np.ones((3, 1, 2))                        # T = 3, m = 1, n_x = 2
+    >>> Waa, Wax = np.full((1, 1), 0.5), np.full((1, 2), 0.25)
+    >>> crnn.rnn_forward(x, Waa, Wax)[:, 0, 0].round(4)
+    array([0.4621, 0.6237, 0.6706])
+    """
+    s = _validate.sequence(x, Waa, Wax, a0, lengths, reverse, activation)
+    n_a, dtype = len(s.Waa), s.Waa.dtype
+    if ba is None:
+        ba = np.zeros(n_a, dtype)
+    else:
+        ba = _validate.array("ba", ba, dtype, like="Waa", n_a=n_a)
+    if out is None:
+        out = np.empty(s.shape, dtype)  # (T, m, n_a)
+    else:
+        read = {"x": x, "Waa": Waa, "Wax": Wax, "ba": ba, "a0": a0}
+        out = _validate.output("out", out, s.shape, dtype, read)
+    forward_into(out, s, ba)
+    return out
+
+
+def rnn_backward(
+    da: Any,
+    a: Any,
+    x: Any,
+    Waa: Any,
+    Wax: Any,
+    a0: Any = None,
+    *,
+    lengths: Any = None,
+    reverse: bool = False,
+    activation: str = "tanh",
+) -> Gradients:
+    """Gradients of a loss through time, for what `rnn_forward` was called with.
+
+    From the last step read to the first, ``dz<t> = (da<t> + Waa' dz<t+1>) (1 - a<t>^2)``; then
+    ``dWaa = sum dz<t> a<t-1>'``, ``dWax = sum dz<t> x<t>'``, ``dba = sum dz<t>``,
+    ``dx<t> = Wax' dz<t>`` and ``da0 = Waa' dz<1>``.
+
+    Parameters
+    ----------
+    da : array (T, m, n_a)
+        The loss's gradient with respect to each state from above, ``dL/da<t>``, without what
+        comes back through later steps. Past an example's length it is not read.
+    a : array (T, m, n_a)
+        What `rnn_forward` returned.
+    x, Waa, Wax, a0, lengths, reverse, activation
+        As given to `rnn_forward`.
+
+    Returns
+    -------
+    Gradients
+        The named tuple ``(dWaa, dWax, dba, dx, da0)``, each shaped as what it is the gradient
+        of and in the dtype of Waa. ``dx`` is None for integer x, and exactly 0 past an
+        example's length. Only valid steps count.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Where an argument does not fit; the message names it.
+
+    References
+    ----------
+    P. J. Werbos, "Backpropagation through time: what it does and how to do it", Proceedings of
+    the IEEE 78 (1990) 1550-1560.
+
+    Examples
+    --------
+    >>> import numpy as np, crnn
+    >>> x, Waa, Wax = np.ones((3, 1, 2)), np.full((1, 1), 0.5), np.full((1, 2), 0.25)
+    >>> a = crnn.rnn_forward(x, Waa, Wax)
+    >>> da = np.zeros_like(a)
+    >>> da[-1] = 1                                    # the loss is the last state itself
+    >>> g = crnn.rnn_backward(da, a, x, Waa, Wax)
+    >>> g.dWaa.round(4), g.dba.round(4)
+    (array([[0.4209]]), array([0.7845]))
+    """
+    s = _validate.sequence(x, Waa, Wax, a0, lengths, reverse, activation)
+    dtype, (T, m, n_a) = s.Waa.dtype, s.shape
+    da = _validate.array("da", da, dtype, like="Waa", T=T, m=m, n_a=n_a)
+    a = _validate.array("a", a, dtype, like="Waa", T=T, m=m, n_a=n_a)
+    gradients = Gradients(
+        dWaa=np.empty_like(s.Waa),
+        dWax=np.empty_like(s.Wax),
+        dba=np.empty(n_a, dtype),
+        dx=None if s.x is None else np.empty_like(s.x),
+        da0=np.empty((m, n_a), dtype),
+    )
+    backward_into(*gradients, da, a, s)
+    return gradients
+
+
+def forward_into(a: Array, s: _validate.Sequence, ba: Array) -> None:
+    """rnn_forward below the door: everything is checked, and a (T, m, n_a) is filled."""
+    table = None if s.symbols is None else np.ascontiguousarray(s.Wax.T)  # (n_x, n_a)
+    _kernels.rnn_forward(
+        s.Waa, s.Wax, ba, s.x, s.symbols, table, s.a0, s.lengths, s.reverse, s.relu, a
+    )
+
+
+def backward_into(
+    dWaa: Array,
+    dWax: Array,
+    dba: Array,
+    dx: Array | None,
+    da0: Array | None,
+    da: Array,
+    a: Array,
+    s: _validate.Sequence,
+) -> None:
+    """rnn_backward below the door: the gradients are filled; dx and da0 only where given."""
+    x, dtable = s.x, None
+    if x is None:
+        dtable = np.empty(dWax.shape[::-1], dWax.dtype)  # (n_x, n_a)
+    elif s.lengths is not None:  # dWax sums over all rows, and 0 * NaN in the padding is NaN
+        x = np.where(_validate.steps_counted(len(x), s.lengths)[..., None], x, 0).astype(x.dtype)
+    dz = np.empty_like(a)  # (T, m, n_a)
+    first = np.empty_like(a[0])  # (m, n_a)
+    _kernels.rnn_backward(
+        s.Waa, s.Wax, da, a, x, s.symbols, s.a0, s.lengths, s.reverse, s.relu,
+        dz, first, dWaa, dWax, dtable, dba, dx, da0,
+    )  # fmt: skip
+    if dtable is not None:
+        dWax[...] = dtable.T

@@ -1,0 +1,48 @@
+"""Where training starts."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from crnn.config import Config
+from crnn.reference import Array
+
+
+def orthogonal(n: int, rng: np.random.Generator) -> Array:
+    """A random orthogonal matrix (n, n), uniform over all of them.
+
+    Every singular value is 1, so at first the recurrence neither grows nor shrinks what it
+    carries through time.
+
+    References
+    ----------
+    A. M. Saxe, J. L. McClelland, S. Ganguli, "Exact solutions to the nonlinear dynamics of
+    learning in deep linear neural networks", ICLR 2014. The signs make the distribution uniform:
+    F. Mezzadri, "How to generate random matrices from the classical compact groups", Notices of
+    the AMS 54 (2007) 592-604.
+    """
+    Q, R = np.linalg.qr(rng.standard_normal((n, n)))
+    signs: Array = np.where(np.diag(R) < 0, -1.0, 1.0)
+    return Q * signs
+
+
+def glorot(n_out: int, n_in: int, rng: np.random.Generator) -> Array:
+    """Uniform in ``+-sqrt(6 / (n_in + n_out))``: (n_out, n_in).
+
+    References
+    ----------
+    X. Glorot, Y. Bengio, "Understanding the difficulty of training deep feedforward neural
+    networks", AISTATS 2010, equation 16.
+    """
+    limit = np.sqrt(6 / (n_in + n_out))
+    return rng.uniform(-limit, limit, (n_out, n_in))
+
+
+def initialise(config: Config, parameters: dict[str, Array], rng: np.random.Generator) -> None:
+    """Fill the parameters: orthogonal Waa, Glorot-uniform Wax and Wya, zero biases."""
+    for cell in config.cells():
+        parameters["Waa" + cell.suffix] = orthogonal(config.n_a, rng)
+        parameters["Wax" + cell.suffix] = glorot(config.n_a, cell.n_in, rng)
+        parameters["ba" + cell.suffix][...] = 0
+    parameters["Wya"] = glorot(config.n_y, config.width, rng)
+    parameters["by"][...] = 0

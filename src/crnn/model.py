@@ -1,0 +1,418 @@
+"""The model: recurrent layers and an output layer over one arena of parameters."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from crnn import _validate, files, initial, streaming
+from crnn._arena import Views
+from crnn.config import Config
+from crnn.data import Course, Examples, Sequences, Stretch, checked_symbols, windows
+from crnn.network import Network
+from crnn.optim import SGD, Memory, Optimizer
+from crnn.reference import Array, stack
+from crnn.train import Descent, DivergenceError, History, Plan, train
+
+
+class RNN:
+    """A vanilla recurrent network: ``a<t> = tanh(Waa a<t-1> + Wax x<t> + ba)`` and an output layer.
+
+    Parameters
+    ----------
+    n_x, n_a, n_y : int
+        Inputs, hidden units and outputs.
+    num_layers : int, optional
+        Recurrent layers, each reading the states of the one below.
+    direction : {"forward", "reverse", "bidirectional"}, optional
+        How each layer reads time. Bidirectional layers put both states side by side, forward
+        first.
+    activation : {"tanh", "relu"}, optional
+    steps : {"last", "all"}, optional
+        Answer once, from the last valid state (of each direction), or at every step.
+    loss : {"cross_entropy", "mse"}, optional
+        ``y_hat = softmax(Wya a<t> + by)`` and cross entropy with class numbers, or
+        ``y_hat = Wya a<t> + by`` and the mean squared error with values.
+    dtype : {"float32", "float64"}, optional
+        Of parameters and results; inputs are converted to it.
+    rng : int or numpy.random.Generator, optional
+        Draws the initial parameters: orthogonal Waa, Glorot-uniform Wax and Wya, zero biases.
+        The same seed gives the same bits.
+
+    Attributes
+    ----------
+    metadata : dict of str to str
+        Yours; it is saved with the model.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Where an argument does not fit; the message names it.
+
+    Examples
+    --------
+    >>> import crnn
+    >>> model = crnn.RNN(3, 8, 2, rng=0)
+    >>> {name: p.shape for name, p in model.parameters.items()}
+    {'Waa': (8, 8), 'Wax': (8, 3), 'ba': (8,), 'Wya': (2, 8), 'by': (2,)}
+    """
+
+    def __init__(
+        self,
+        n_x: int,
+        n_a: int,
+        n_y: int,
+        *,
+        num_layers: int = 1,
+        direction: str = "forward",
+        activation: str = "tanh",
+        steps: str = "last",
+        loss: str = "cross_entropy",
+        dtype: Any = "float32",
+        rng: Any = None,
+    ) -> None:
+        config = Config(n_x, n_a, n_y, num_layers, direction, activation, steps, loss, dtype)
+        generator = _validate.generator(rng)
+        self._build(config)
+        initial.initialise(config, self.parameters, generator)
+
+    def _build(self, config: Config) -> None:
+        self._network = Network(config)
+        self._memory: tuple[Optimizer, Memory] | None = None
+        self.metadata: dict[str, str] = {}
+
+    @classmethod
+    def _of(cls, config: Config, parameters: dict[str, Array], metadata: dict[str, str]) -> RNN:
+        model = cls.__new__(cls)
+        model._build(config)
+        for name, value in parameters.items():
+            model.parameters[name] = value
+        model.metadata.update(metadata)
+        return model
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The views must stay views into one arena, in a copy too.
+        return self._of, (self.config, dict(self.parameters), self.metadata)
+
+    def __repr__(self) -> str:
+        arguments = ", ".join(f"{name}={value!r}" for name, value in asdict(self.config).items())
+        return f"RNN({arguments})"
+
+    @property
+    def config(self) -> Config:
+        """The constructor's arguments."""
+        return self._network.config
+
+    @property
+    def parameters(self) -> Views:
+        """Live views by name; assigning to a name copies numbers into its view."""
+        return self._network.parameters
+
+    @property
+    def Wa(self) -> Array:
+        """``[Waa | Wax]`` of a single layer, side by side: a copy, (n_a, n_a + n_x)."""
+        if "Waa" not in self.parameters:
+            raise AttributeError("Wa: expected a model of one layer and one direction")
+        return stack(self.parameters["Waa"], self.parameters["Wax"])
+
+    def predict_proba(self, x: Any, lengths: Any = None) -> Array | list[Array]:
+        """The model's answers y_hat.
+
+        Parameters
+        ----------
+        x : array (T, m, n_x), integers (T, m), or a list of (T_i, n_x) or (T_i,)
+            The inputs; integers stand for one-hot rows.
+        lengths : integers (m,), optional
+            Steps of each example where x is an array.
+
+        Returns
+        -------
+        y_hat : array (m, n_y) or (T, m, n_y), or a list of (T_i, n_y)
+            Class probabilities for cross entropy, values for mse; exactly 0 past an example's
+            length. One answer an example with steps="last", one a step with steps="all", and
+            then a list for a list.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Where x or lengths do not fit.
+        """
+        sequences = Sequences(self.config, x, lengths=lengths)
+        batch = sequences.batch()
+        T, m = batch.x.shape[:2]
+        trace = self._network.forward(batch)
+        y_hat = self._network.loss.y_hat(trace.logits)
+        if self.config.steps == "last":
+            return y_hat
+        if trace.counted is not None:
+            counted, y_hat = y_hat, np.zeros((T * m, self.config.n_y), y_hat.dtype)
+            y_hat[trace.counted] = counted
+        return sequences.split(y_hat.reshape(T, m, self.config.n_y))
+
+    def predict(self, x: Any, lengths: Any = None) -> Array | list[Array]:
+        """The most probable classes for cross entropy, values for mse; see `predict_proba`.
+
+        Returns
+        -------
+        y : array (m,) or (T, m), with a last axis n_y for mse, or a list of such
+            Shaped as the targets of `fit`.
+        """
+        y_hat = self.predict_proba(x, lengths)
+        if isinstance(y_hat, list):
+            return [self._network.loss.decide(item) for item in y_hat]
+        return self._network.loss.decide(y_hat)
+
+    def gradients(self, x: Any, y: Any, lengths: Any = None) -> tuple[float, dict[str, Array]]:
+        """The loss and its gradient with respect to every parameter.
+
+        Parameters
+        ----------
+        x, lengths
+            As for `predict_proba`.
+        y : integers (m,) or (T, m); values (m, n_y) or (T, m, n_y); lists with a list x
+            Class numbers for cross entropy, values for mse. Past an example's length anything
+            may stand.
+
+        Returns
+        -------
+        loss : float
+            The mean over the counted steps and examples (and, for mse, over n_y).
+        gradients : dict of str to array
+            Of that mean, with the parameters' names and shapes.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Where an argument does not fit.
+        """
+        batch = Sequences(self.config, x, _given("y", y), lengths).batch()
+        arena = self._network.new_arena()
+        step = self._network.gradients(batch, None, arena.views)
+        return step.loss, dict(arena.views)
+
+    def evaluate(self, x: Any, y: Any, lengths: Any = None) -> tuple[float, float]:
+        """The mean loss and the metric: accuracy, or the mean absolute error for mse."""
+        return self._network.evaluate([Sequences(self.config, x, _given("y", y), lengths).batch()])
+
+    def fit(
+        self,
+        x: Any,
+        y: Any,
+        *,
+        lengths: Any = None,
+        epochs: int = 10,
+        batch_size: int = 32,
+        optimizer: Optimizer = SGD(0.1),  # noqa: B008 - frozen
+        clip_norm: float | None = None,
+        validation: Any = None,
+        patience: int | None = None,
+        progress: bool = True,
+        rng: Any = None,
+        callback: Callable[[History], None] | None = None,
+    ) -> History:
+        """Train by gradient descent on shuffled mini-batches, like lengths together.
+
+        Ctrl-C ends training after the step under way. Calling again with the same optimizer
+        object goes on with its momentum or moments; a new one starts afresh.
+
+        Parameters
+        ----------
+        x, y, lengths
+            As for `gradients`.
+        epochs, batch_size : int, optional
+        optimizer : SGD or Adam, optional
+        clip_norm : float, optional
+            Scale the gradient down to this global norm where it is larger.
+        validation : (x, y) or (x, y, lengths), optional
+            Evaluated after each epoch.
+        patience : int, optional
+            Stop after this many epochs without a lower validation loss; the parameters of the
+            best epoch are kept. Needs `validation`.
+        progress : bool, optional
+            Show a bar with loss and throughput on stderr.
+        rng : int or numpy.random.Generator, optional
+            Draws the order of the examples.
+        callback : callable, optional
+            Called with the History after each epoch.
+
+        Returns
+        -------
+        History
+            Losses, metric, gradient norm and steps per second of each epoch.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Where an argument does not fit; nothing is changed then.
+        DivergenceError
+            Where a loss, gradient or update is not finite; the parameters are those of the last
+            good step.
+
+        Examples
+        --------
+        >>> import numpy as np, crnn
+        >>> rng = np.random.default_rng(0)
+        >>> x = rng.standard_normal((12, 200, 1)).astype("float32")
+        >>> y = (x.sum(axis=0)[:, 0] > 0).astype(int)          # the sign of the sum
+        >>> model = crnn.RNN(1, 16, 2, rng=0)
+        >>> history = model.fit(x, y, optimizer=crnn.Adam(1e-2), progress=False, rng=0)
+        >>> history.metric[-1] > 0.9
+        True
+        """
+        plan = Plan(epochs, optimizer, clip_norm, patience, progress, callback)
+        batch_size = _validate.count("batch_size", batch_size)
+        generator = _validate.generator(rng)
+        sequences = Sequences(self.config, x, _given("y", y), lengths)
+        held_out = None
+        if validation is not None:
+            if not isinstance(validation, (tuple, list)) or len(validation) not in (2, 3):
+                raise ValueError("validation: expected (x, y) or (x, y, lengths)")
+            val_x, val_y, *val_lengths = validation
+            held_out = Sequences(self.config, val_x, _given("validation y", val_y), *val_lengths)
+        return self._train(Examples(sequences, batch_size, generator, held_out), plan)
+
+    def fit_stream(
+        self,
+        symbols: Any,
+        *,
+        epochs: int = 10,
+        batch_size: int = 32,
+        steps: int = 64,
+        optimizer: Optimizer = SGD(0.1),  # noqa: B008 - frozen
+        clip_norm: float | None = None,
+        validation: Any = None,
+        patience: int | None = None,
+        progress: bool = True,
+        callback: Callable[[History], None] | None = None,
+    ) -> History:
+        """Train to predict the next symbol of one long sequence, by truncated BPTT.
+
+        The sequence is read as `batch_size` parallel rows, `steps` at a time; the state carries
+        from window to window, gradients stop at a window's edge.
+
+        Parameters
+        ----------
+        symbols : integers (N,)
+            In ``0..n_x - 1``; N is more than `batch_size`. The model has steps="all",
+            loss="cross_entropy", direction="forward" and n_x == n_y.
+        steps : int, optional
+            The window's length.
+        validation : integers, optional
+            A held-out sequence; its loss after each epoch is in nats per symbol.
+        epochs, batch_size, optimizer, clip_norm, patience, progress, callback
+            As for `fit`. There is nothing to draw: the order is the sequence's own.
+
+        Returns
+        -------
+        History
+
+        Raises
+        ------
+        ValueError, TypeError, DivergenceError
+            As for `fit`.
+        """
+        plan = Plan(epochs, optimizer, clip_norm, patience, progress, callback)
+        batch_size = _validate.count("batch_size", batch_size)
+        steps = _validate.count("steps", steps)
+        symbols = checked_symbols(self.config, "symbols", symbols, batch_size)
+        if validation is not None:
+            validation = checked_symbols(self.config, "validation", validation, 1)
+        return self._train(Stretch(symbols, batch_size, steps, validation), plan)
+
+    def evaluate_stream(self, symbols: Any, batch_size: int = 32) -> tuple[float, float]:
+        """Mean loss (nats per symbol) and accuracy of predicting a sequence's next symbol.
+
+        The sequence is read as `batch_size` parallel rows (fewer where it is short), each from
+        the zero state.
+        """
+        symbols = checked_symbols(self.config, "symbols", symbols, 1)
+        m = min(_validate.count("batch_size", batch_size), len(symbols) - 1)
+        return self._network.evaluate(windows(symbols, m, 64), carry=True)
+
+    def sample(self, n: int, prime: Any = None, temperature: float = 1.0, rng: Any = None) -> Array:
+        """Draw n symbols, each from y_hat of the one before, which is fed back as input.
+
+        Parameters
+        ----------
+        n : int
+        prime : integers (k,), optional
+            Read first. Without it the first symbol is drawn after an input of zeros.
+        temperature : float, optional
+            Logits are divided by it: below 1 is bolder, above 1 wilder, 0 takes the most
+            probable symbol.
+        rng : int or numpy.random.Generator, optional
+
+        Returns
+        -------
+        symbols : integers (n,)
+            Without the prime.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Where an argument does not fit, or the model has no symbols to feed back: it needs
+            steps="all", cross entropy, direction="forward" and n_x == n_y.
+        """
+        return streaming.sample(self.config, self.parameters, n, prime, temperature, rng)
+
+    def stream(self, m: int = 1) -> streaming.Stream:
+        """Start reading m sequences one step at a time, with the state kept."""
+        return streaming.Stream(self.config, self.parameters, _validate.count("m", m))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a safetensors file: parameters by name, configuration and metadata in its header.
+
+        Written under a temporary name and renamed, so `path` never holds half a model.
+        """
+        files.save(path, self.config, self.parameters, self.metadata)
+
+    def _train(self, course: Course, plan: Plan) -> History:
+        if plan.patience is not None and course.held_out is None:
+            raise ValueError("patience: expected None without validation data")
+        if self._memory is None or self._memory[0] is not plan.optimizer:
+            self._memory = plan.optimizer, plan.optimizer.start(self._network.arena.flat)
+        try:
+            return train(Descent(self._network, self._memory[1], plan), course, plan)
+        except DivergenceError:
+            self._memory = None
+            raise
+
+
+def load(path: str | os.PathLike[str]) -> RNN:
+    """Read a model that `RNN.save` wrote.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    RNN
+        With the saved configuration, parameters and metadata, bit for bit.
+
+    Raises
+    ------
+    ValueError
+        Where the file is truncated, foreign or damaged. Nothing in a file is ever executed.
+    OSError
+        Where it cannot be read.
+
+    Examples
+    --------
+    >>> import crnn, tempfile, pathlib
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "model.safetensors"
+    >>> crnn.RNN(2, 3, 4, rng=0).save(path)
+    >>> crnn.load(path).config.n_a
+    3
+    """
+    return RNN._of(*files.load(path))
+
+
+def _given(name: str, value: Any) -> Any:
+    if value is None:
+        raise TypeError(f"{name}: expected targets, got None")
+    return value

@@ -1,0 +1,68 @@
+"""A network: a configuration, its parameters in one arena, and its loss, over whole batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from crnn import layers
+from crnn._arena import Arena, Views
+from crnn.config import Config
+from crnn.data import Batch
+from crnn.layers import State
+from crnn.losses import LOSSES
+from crnn.reference import Array
+
+
+@dataclass
+class Step:
+    """One forward and backward pass: means over its counted rows."""
+
+    loss: float
+    metric: float
+    rows: int
+    state: State  # after the last step, per cell
+
+
+class Network:
+    """What `crnn.RNN` and the training loop share."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.arena = self.new_arena()
+        self.loss = LOSSES[config.loss]
+
+    @property
+    def parameters(self) -> Views:
+        """The arena's views, by name."""
+        return self.arena.views
+
+    def new_arena(self) -> Arena:
+        """Make room for one number per parameter, all zero."""
+        return Arena(self.config.shapes(), self.config.np_dtype)
+
+    def forward(self, batch: Batch, state: State | None = None) -> layers.Trace:
+        """Run the batch from `state`, or from zeros."""
+        return layers.forward(self.config, self.parameters, batch.x, batch.lengths, state)
+
+    def gradients(self, batch: Batch, state: State | None, gradients: dict[str, Array]) -> Step:
+        """Run the batch forward and backward; fill `gradients`."""
+        trace = self.forward(batch, state)
+        y = trace.rows_of(batch.y)
+        metric = self.loss.score(trace.logits, y)
+        loss, dlogits = self.loss.value_and_gradient(trace.logits, y)
+        layers.backward(self.config, self.parameters, trace, dlogits, gradients)
+        return Step(loss, metric, len(y), trace.final_states())
+
+    def evaluate(self, batches: Iterable[Batch], carry: bool = False) -> tuple[float, float]:
+        """Mean loss and metric over all rows of all batches."""
+        rows, loss, metric = 0, 0.0, 0.0
+        state: State | None = None
+        for batch in batches:
+            trace = self.forward(batch, state)
+            y = trace.rows_of(batch.y)
+            metric += self.loss.score(trace.logits, y) * len(y)
+            loss += self.loss.value_and_gradient(trace.logits, y)[0] * len(y)
+            rows += len(y)
+            state = trace.final_states() if carry else None
+        return loss / rows, metric / rows

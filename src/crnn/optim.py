@@ -1,0 +1,149 @@
+"""Gradient descent: what to do with a gradient, over the whole arena at once.
+
+An optimizer is a frozen description; what it remembers between steps (momentum, moments) belongs
+to the model that it trains, so one optimizer can train many models.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from crnn import _validate
+from crnn.reference import Array
+
+Memory = dict[str, Any]
+
+
+class Optimizer(Protocol):
+    """What `crnn.RNN.fit` needs of an optimizer."""
+
+    def start(self, parameters: Array) -> Memory:
+        """What is remembered before the first step, for parameters (size,)."""
+
+    def step(self, parameters: Array, gradients: Array, memory: Memory) -> None:
+        """Change the parameters in place; the gradients may be used as scratch."""
+
+
+@dataclass(frozen=True)
+class SGD:
+    """Gradient descent, ``W := W - lr dW``; with momentum, ``v := momentum v + dW; W := W - lr v``.
+
+    Parameters
+    ----------
+    lr : float
+        The learning rate, above 0.
+    momentum : float, optional
+        In [0, 1); 0 is the plain rule.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where a number is out of range.
+
+    Examples
+    --------
+    >>> import crnn
+    >>> crnn.SGD(0.1)
+    SGD(lr=0.1, momentum=0.0)
+    """
+
+    lr: float
+    momentum: float = 0.0
+
+    def __post_init__(self) -> None:
+        _validate.number("lr", self.lr, above=True)
+        _validate.number("momentum", self.momentum, below=1)
+
+    def start(self, parameters: Array) -> Memory:
+        """Zero velocity."""
+        return {"v": np.zeros_like(parameters)} if self.momentum else {}
+
+    def step(self, parameters: Array, gradients: Array, memory: Memory) -> None:
+        """One update, in place."""
+        if self.momentum:
+            memory["v"] *= self.momentum
+            memory["v"] += gradients
+            np.multiply(memory["v"], self.lr, out=gradients)
+        else:
+            gradients *= self.lr
+        parameters -= gradients
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Adam: steps scaled by running means of the gradient and of its square.
+
+    Parameters
+    ----------
+    lr : float, optional
+        The step size, above 0.
+    beta1, beta2 : float, optional
+        Decay of the two means, in [0, 1).
+    eps : float, optional
+        Added to the root of the second mean, above 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where a number is out of range.
+
+    References
+    ----------
+    D. P. Kingma and J. Ba, "Adam: a method for stochastic optimization", ICLR 2015, algorithm 1.
+
+    Examples
+    --------
+    >>> import crnn
+    >>> crnn.Adam(2e-3)
+    Adam(lr=0.002, beta1=0.9, beta2=0.999, eps=1e-08)
+    """
+
+    lr: float = 1e-3
+    beta1: float = 0.9
+    beta2: float = 0.999
+    eps: float = 1e-8
+
+    def __post_init__(self) -> None:
+        _validate.number("lr", self.lr, above=True)
+        _validate.number("beta1", self.beta1, below=1)
+        _validate.number("beta2", self.beta2, below=1)
+        _validate.number("eps", self.eps, above=True)
+
+    def start(self, parameters: Array) -> Memory:
+        """Zero moments."""
+        return {
+            "t": 0,
+            "m": np.zeros_like(parameters),
+            "v": np.zeros_like(parameters),
+            "scratch": np.empty_like(parameters),
+        }
+
+    def step(self, parameters: Array, gradients: Array, memory: Memory) -> None:
+        """One update, in place."""
+        memory["t"] += 1
+        m, v, scratch, t = memory["m"], memory["v"], memory["scratch"], memory["t"]
+        m *= self.beta1
+        m += np.multiply(gradients, 1 - self.beta1, out=scratch)
+        v *= self.beta2
+        np.square(gradients, out=gradients)
+        v += np.multiply(gradients, 1 - self.beta2, out=scratch)
+        np.sqrt(v, out=scratch)
+        scratch /= np.sqrt(1 - self.beta2**t)  # the root of the unbiased second mean
+        scratch += self.eps
+        np.divide(m, scratch, out=scratch)
+        scratch *= self.lr / (1 - self.beta1**t)
+        parameters -= scratch
+
+
+def clip_by_norm(gradients: Array, norm: float, most: float | None) -> None:
+    """Scale gradients (size,) of the given norm down to the norm `most`, where they pass it."""
+    if most is not None and norm > most:
+        gradients *= most / norm
+
+
+def global_norm(gradients: Array) -> float:
+    """The Euclidean norm of all gradients (size,), added up in double."""
+    return float(np.sqrt(np.sum(np.square(gradients, dtype=np.float64))))

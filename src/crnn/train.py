@@ -1,0 +1,241 @@
+"""The training loop: the same for batches of examples and for windows of a stream."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from crnn import _validate
+from crnn.data import Batch, Course
+from crnn.layers import State
+from crnn.network import Network, Step
+from crnn.optim import Memory, Optimizer, clip_by_norm, global_norm
+
+
+class DivergenceError(ArithmeticError):
+    """Training met a loss, a gradient or an update that is not finite.
+
+    The model has the parameters of the last step whose loss and gradient were finite.
+
+    Attributes
+    ----------
+    step : int
+        The step at which it happened, from 1.
+    loss : float
+        The loss of that step.
+    """
+
+    def __init__(self, step: int, loss: float, what: str) -> None:
+        super().__init__(
+            f"training diverged at step {step}: the {what} is not finite (loss {loss:g}); the "
+            "parameters are those of the last good step. A smaller learning rate or clip_norm "
+            "helps."
+        )
+        self.step = step
+        self.loss = loss
+
+
+@dataclass
+class History:
+    """What happened in training: one entry an epoch in each list.
+
+    Attributes
+    ----------
+    loss, metric : list of float
+        Means over the epoch's steps and examples, as they were met.
+    val_loss, val_metric : list of float
+        On the validation data after each epoch; empty without them.
+    gradient_norm : list of float
+        Mean over the epoch of the gradient's global norm, before clipping.
+    steps_per_second : list of float
+        Optimizer steps a second in training, validation left out.
+    metric_name : str
+        "accuracy" for cross entropy, "mean absolute error" for mse.
+    best_epoch : int or None
+        The epoch (from 0) with the lowest validation loss.
+    stopped_early, interrupted : bool
+        Whether patience ran out; whether Ctrl-C ended training.
+    """
+
+    metric_name: str
+    loss: list[float] = field(default_factory=list)
+    metric: list[float] = field(default_factory=list)
+    val_loss: list[float] = field(default_factory=list)
+    val_metric: list[float] = field(default_factory=list)
+    gradient_norm: list[float] = field(default_factory=list)
+    steps_per_second: list[float] = field(default_factory=list)
+    best_epoch: int | None = None
+    stopped_early: bool = False
+    interrupted: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The arguments that `crnn.RNN.fit` and `fit_stream` share, checked."""
+
+    epochs: int
+    optimizer: Optimizer
+    clip_norm: float | None
+    patience: int | None
+    progress: bool
+    callback: Callable[[History], None] | None
+
+    def __post_init__(self) -> None:
+        _validate.count("epochs", self.epochs)
+        if not callable(getattr(self.optimizer, "start", None)):
+            raise TypeError(f"optimizer: expected crnn.SGD or crnn.Adam, got {self.optimizer!r}")
+        if self.clip_norm is not None:
+            _validate.number("clip_norm", self.clip_norm, above=True)
+        if self.patience is not None:
+            _validate.count("patience", self.patience)
+        _validate.flag("progress", self.progress)
+        if self.callback is not None and not callable(self.callback):
+            raise TypeError(f"callback: expected a callable, got {self.callback!r}")
+
+
+class _Epoch:
+    """Running sums of one epoch."""
+
+    def __init__(self) -> None:
+        self.steps = self.rows = 0
+        self.loss = self.metric = self.norm = self.seconds = 0.0
+
+    def add(self, step: Step, norm: float, seconds: float) -> None:
+        self.steps += 1
+        self.rows += step.rows
+        self.loss += step.loss * step.rows
+        self.metric += step.metric * step.rows
+        self.norm += norm
+        self.seconds += seconds
+
+    def close(self, history: History) -> None:
+        history.loss.append(self.loss / self.rows)
+        history.metric.append(self.metric / self.rows)
+        history.gradient_norm.append(self.norm / self.steps)
+        history.steps_per_second.append(self.steps / self.seconds)
+
+
+class _Interrupt:
+    """While entered, Ctrl-C sets a flag instead of raising in the middle of a step.
+
+    Only in the main thread and only over Python's own handler: a program that handles the signal
+    itself keeps doing so.
+    """
+
+    def __init__(self) -> None:
+        self.came = False
+        self._replaced = False
+
+    def __enter__(self) -> _Interrupt:
+        if (
+            threading.current_thread() is threading.main_thread()
+            and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        ):
+            signal.signal(signal.SIGINT, self._note)
+            self._replaced = True
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._replaced:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def _note(self, *_: object) -> None:
+        self.came = True
+
+
+class Descent:
+    """A step downhill that is either finite and finished, or undone."""
+
+    def __init__(self, network: Network, memory: Memory, plan: Plan) -> None:
+        self.network, self.memory, self.plan = network, memory, plan
+        self.parameters = network.arena.flat  # (size,)
+        self.gradients = network.new_arena()
+        self.last_good = self.parameters.copy()
+        self.steps = 0
+
+    def update(self, batch: Batch, state: State | None) -> tuple[Step, float]:
+        """One step, and the gradient's norm before clipping; raises DivergenceError."""
+        self.steps += 1
+        gradients = self.gradients.flat
+        step = self.network.gradients(batch, state, self.gradients.views)
+        norm = global_norm(gradients)
+        if not np.isfinite(step.loss):
+            raise self._undone(step, "loss")
+        if not np.isfinite(norm):
+            raise self._undone(step, "gradient")
+        self.last_good[...] = self.parameters
+        clip_by_norm(gradients, norm, self.plan.clip_norm)
+        self.plan.optimizer.step(self.parameters, gradients, self.memory)
+        if not np.isfinite(self.parameters).all():
+            raise self._undone(step, "update")
+        return step, norm
+
+    def _undone(self, step: Step, what: str) -> DivergenceError:
+        self.parameters[...] = self.last_good
+        return DivergenceError(self.steps, step.loss, what)
+
+
+def train(descent: Descent, course: Course, plan: Plan) -> History:
+    """Go down the course as planned; say how it went."""
+    history = History(descent.network.loss.metric)
+    best = descent.parameters.copy()
+    # What is not finite is looked for at every step; NumPy need not warn of it too.
+    with (
+        _progress_bar(plan, course) as bar,
+        _Interrupt() as interrupt,
+        np.errstate(all="ignore"),
+    ):
+        for epoch in range(plan.epochs):
+            bar.set_description(f"epoch {epoch + 1}/{plan.epochs}")
+            _one_epoch(descent, course, history, bar, interrupt)
+            held_out = course.validation()
+            if held_out is not None and not interrupt.came:
+                loss, metric = descent.network.evaluate(held_out, course.carry)
+                if history.best_epoch is None or loss < history.val_loss[history.best_epoch]:
+                    history.best_epoch = epoch
+                    best[...] = descent.parameters
+                history.val_loss.append(loss)
+                history.val_metric.append(metric)
+            if plan.callback is not None:
+                plan.callback(history)
+            if interrupt.came:
+                history.interrupted = True
+                return history
+            if plan.patience is not None and epoch - (history.best_epoch or 0) >= plan.patience:
+                history.stopped_early = True
+                break
+    if plan.patience is not None:
+        descent.parameters[...] = best
+    return history
+
+
+def _one_epoch(
+    descent: Descent, course: Course, history: History, bar: Any, interrupt: _Interrupt
+) -> None:
+    """Every batch once, or those before Ctrl-C."""
+    sums = _Epoch()
+    state: State | None = None
+    for batch in course.batches():
+        began = time.perf_counter()
+        step, norm = descent.update(batch, state)
+        sums.add(step, norm, time.perf_counter() - began)
+        state = step.state if course.carry else None
+        bar.set_postfix(loss=f"{sums.loss / sums.rows:.4f}", refresh=False)
+        bar.update(step.rows if course.carry else batch.x.shape[1])
+        if interrupt.came:
+            break
+    sums.close(history)
+
+
+def _progress_bar(plan: Plan, course: Course) -> Any:
+    """A tqdm bar on stderr: loss and throughput."""
+    from tqdm import tqdm  # imported here: `import crnn` stays quick
+
+    total = plan.epochs * course.size
+    return tqdm(total=total, unit=course.unit, unit_scale=True, disable=not plan.progress)
