@@ -79,9 +79,7 @@ class Sequences:
                 part[np.argsort(self.lengths[part], kind="stable")]
                 for part in (order[i : i + span] for i in range(0, self.m, span))
             ]
-            chunks = [
-                part[i : i + size] for part in spans for i in range(0, len(part), size)
-            ]
+            chunks = [part[i : i + size] for part in spans for i in range(0, len(part), size)]
             chunks = [chunks[i] for i in rng.permutation(len(chunks))]
         for chunk in chunks:
             yield self.batch(chunk)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -238,4 +239,10 @@ def _progress_bar(plan: Plan, course: Course) -> Any:
     from tqdm import tqdm  # imported here: `import crnn` stays quick
 
     total = plan.epochs * course.size
-    return tqdm(total=total, unit=course.unit, unit_scale=True, disable=not plan.progress)
+    return tqdm(
+        total=total,
+        unit=course.unit,
+        unit_scale=True,
+        disable=not plan.progress,
+        mininterval=0.1 if sys.stderr.isatty() else 10,  # seconds: a log is not a terminal
+    )
