@@ -138,7 +138,7 @@ def kernel_error(p: Problem) -> float:
     return max(errors)
 
 
-def reference_error(p: Problem) -> float:
+def reference_error(p: Problem, h: float = 1e-3) -> float:
     """The largest relative error of the reference's gradients against finite differences."""
 
     def loss() -> float:
@@ -148,7 +148,7 @@ def reference_error(p: Problem) -> float:
     g = backward_of(reference.rnn_backward, p, a)
     pairs = {"Waa": g.dWaa, "Wax": g.dWax, "ba": g.dba, "x": g.dx, "a0": g.da0}
     return max(
-        relative_error(d, finite_difference(loss, p.arguments[name]))
+        relative_error(d, finite_difference(loss, p.arguments[name], h))
         for name, d in pairs.items()
         if d is not None
     )
@@ -172,7 +172,7 @@ FINITE_DIFFERENCE_TOLERANCE = 1e-8
 
 
 #: Every kind of input and reading.
-KINDS: list[dict[str, bool]] = [
+KINDS: list[dict[str, Any]] = [
     dict(zip(("integers", "lengths", "reverse"), kind, strict=True))
     for kind in product((False, True), repeat=3)
 ]

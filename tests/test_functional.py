@@ -1,0 +1,185 @@
+"""The door: what comes in is handled by a copy or refused by name, and nothing else changes."""
+
+import multiprocessing
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+import crnn
+from crnn import check, reference
+
+
+@pytest.fixture
+def p():
+    return check.problem(4, 3, 5, 6, dtype="float32")
+
+
+def forward(p, **changed):
+    return crnn.rnn_forward(**{**p.arguments, **p.options, **changed})
+
+
+def backward(p, **changed):
+    a = crnn.rnn_forward(**p.arguments, **p.options)
+    arguments = {k: v for k, v in p.arguments.items() if k != "ba"}
+    return crnn.rnn_backward(**{"da": p.da, "a": a, **arguments, **p.options, **changed})
+
+
+class TestEveryLayoutIsRead:
+    def variants(self, array):
+        wide = np.zeros((*array.shape[:-1], 2 * array.shape[-1]), array.dtype)
+        wide[..., ::2] = array
+        read_only = array.copy()
+        read_only.flags.writeable = False
+        unaligned = np.frombuffer(b"\0" + array.tobytes(), np.uint8)[1:].view(array.dtype)
+        return {
+            "strided": wide[..., ::2],
+            "Fortran": np.asfortranarray(array),
+            "backwards": array[::-1].copy()[::-1],
+            "read-only": read_only,
+            "other byte order": array.astype(array.dtype.newbyteorder()),
+            "unaligned": unaligned.reshape(array.shape),
+            "list": array.tolist() if array.dtype == np.float64 else array,
+        }
+
+    @pytest.mark.parametrize("dtype", ["float32", "float64"])
+    def test_forward_and_backward(self, dtype):
+        p = check.problem(4, 3, 5, 6, dtype=dtype)
+        a, g = forward(p), backward(p)
+        assert a.dtype == dtype
+        for name, array in p.arguments.items():
+            for variant in self.variants(array).values():
+                np.testing.assert_array_equal(forward(p, **{name: variant}), a)
+                if name != "ba":
+                    for mine, first in zip(backward(p, **{name: variant}), g, strict=True):
+                        np.testing.assert_array_equal(mine, first)
+        for variant in self.variants(p.da).values():
+            np.testing.assert_array_equal(backward(p, da=variant).dWaa, g.dWaa)
+        for variant in self.variants(a).values():
+            np.testing.assert_array_equal(backward(p, a=variant).dWaa, g.dWaa)
+
+    @pytest.mark.parametrize("dtype", ["int8", "uint8", "int32", "uint32", ">i4", "uint64"])
+    def test_integers_of_every_width(self, dtype):
+        p = check.problem(4, 3, 5, 6, integers=True)
+        np.testing.assert_array_equal(forward(p, x=p.arguments["x"].astype(dtype)), forward(p))
+
+    def test_inputs_are_not_written(self, p):
+        before = {name: array.copy() for name, array in p.arguments.items()}
+        backward(p)
+        for name, array in p.arguments.items():
+            np.testing.assert_array_equal(array, before[name])
+
+    def test_lengths_may_be_a_list_and_unsorted(self, p):
+        a = forward(p, lengths=[2, 4, 1])
+        truth = reference.rnn_forward(**p.arguments, lengths=np.array([2, 4, 1]))
+        assert check.relative_error(a, truth) < check.tolerance("float32", 4, 3, 5, 6)
+
+
+class TestOut:
+    def test_is_filled_and_returned(self, p):
+        out = np.full((4, 3, 6), np.nan, np.float32)
+        assert forward(p, out=out) is out
+        np.testing.assert_array_equal(out, forward(p))
+
+    @pytest.mark.parametrize(
+        ("out", "error", "message"),
+        [
+            ([1.0], TypeError, "out: expected a numpy.ndarray, got list"),
+            (np.empty((4, 3, 6)), TypeError, "out: expected float32, got float64"),
+            (np.empty((4, 3, 5), "f4"), ValueError, r"out: expected shape \(4, 3, 6\)"),
+            (np.empty((4, 3, 12), "f4")[..., ::2], ValueError, "out: expected a C-contiguous"),
+        ],
+    )
+    def test_that_does_not_fit_is_refused(self, p, out, error, message):
+        with pytest.raises(error, match=message):
+            forward(p, out=out)
+
+    def test_read_only_is_refused(self, p):
+        out = np.empty((4, 3, 6), np.float32)
+        out.flags.writeable = False
+        with pytest.raises(ValueError, match="out: expected a C-contiguous, aligned and writeable"):
+            forward(p, out=out)
+
+    def test_shared_with_an_input_is_refused(self):
+        p = check.problem(4, 3, 6, 6)
+        x = p.arguments["x"].copy()
+        with pytest.raises(ValueError, match="out: expected memory of its own, .* shared with x"):
+            forward(p, out=p.arguments["x"])
+        np.testing.assert_array_equal(p.arguments["x"], x)
+
+
+WRONG = [
+    ("x", np.zeros((4, 3)), ValueError, r"x: expected float32 of shape \(T, m, n_x\), n_x = 5"),
+    ("x", np.zeros((4, 3, 5), int), ValueError, "or integers of shape"),
+    ("x", np.zeros((4, 3, 5)), TypeError, "x: expected float32, the dtype of Waa, got float64"),
+    ("x", np.zeros((4, 3, 4), "f4"), ValueError, r"x: expected shape \(T, m, n_x\) = \(4, 3, 5\)"),
+    ("x", np.zeros((0, 3, 5), "f4"), ValueError, "with T >= 1 and m >= 1"),
+    ("x", np.zeros((4, 0, 5), "f4"), ValueError, "with T >= 1 and m >= 1"),
+    ("x", np.full((4, 3), 5), ValueError, r"x: expected integers in 0..4, got 5 at \(0, 0\)"),
+    ("x", np.full((4, 3), -1), ValueError, "x: expected integers in 0..4, got -1"),
+    ("x", [[1.0], [1.0, 2.0]], ValueError, "x: expected an array, got list"),
+    ("x", np.ma.zeros((4, 3, 5), "f4"), TypeError, "x: expected a plain array, got a masked"),
+    ("Waa", np.zeros((6, 5), "f4"), ValueError, r"Waa: expected shape \(n_a, n_a\)"),
+    ("Waa", np.zeros((0, 0), "f4"), ValueError, r"Waa: expected shape \(n_a, n_a\) with n_a >= 1"),
+    ("Waa", np.zeros((6, 6), "f2"), TypeError, "Waa: expected float32 or float64, got float16"),
+    ("Waa", np.zeros((6, 6), "c8"), TypeError, "Waa: expected float32 or float64, got complex64"),
+    ("Waa", np.zeros((6, 6), object), TypeError, "Waa: expected float32 or float64, got object"),
+    ("Wax", np.zeros(6, "f4"), ValueError, r"Wax: expected shape \(n_a, n_x\)"),
+    ("Wax", np.zeros((7, 5), "f4"), ValueError, r"Wax: expected shape \(n_a, n_x\) = \(6, 5\)"),
+    ("Wax", np.zeros((6, 0), "f4"), ValueError, "Wax: expected shape"),
+    ("Wax", np.zeros((6, 5)), TypeError, "Wax: expected float32, the dtype of Waa"),
+    ("ba", np.zeros((6, 1), "f4"), ValueError, r"ba: expected shape \(n_a\) = \(6,\)"),
+    ("a0", np.zeros((1, 6), "f4"), ValueError, r"a0: expected shape \(m, n_a\) = \(3, 6\)"),
+    ("lengths", [1, 2, 5], ValueError, "lengths: expected integers in 1..T = 1..4, got 5 at 2"),
+    ("lengths", [0, 2, 4], ValueError, "lengths: expected integers in 1..T = 1..4, got 0 at 0"),
+    ("lengths", [1.0, 2.0, 3.0], TypeError, "lengths: expected integers, got float64"),
+    ("lengths", [True, True, True], TypeError, "lengths: expected integers, got bool"),
+    ("lengths", [1, 2], ValueError, r"lengths: expected shape \(m,\) = \(3,\)"),
+    ("reverse", 1, TypeError, "reverse: expected True or False, got 1"),
+    ("activation", "gelu", ValueError, "activation: expected one of 'tanh', 'relu', got 'gelu'"),
+    ("activation", None, ValueError, "activation: expected one of"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "error", "message"), WRONG)
+def test_what_does_not_fit_is_refused_by_name(p, name, value, error, message):
+    out = np.full((4, 3, 6), 7, np.float32)
+    with pytest.raises(error, match=message):
+        forward(p, out=out, **{name: value})
+    assert np.all(out == 7), "nothing may be written before everything is checked"
+    if name != "ba":
+        with pytest.raises(error, match=message):
+            backward(p, **{name: value})
+
+
+@pytest.mark.parametrize("name", ["da", "a"])
+def test_what_does_not_fit_backward_is_refused_by_name(p, name):
+    with pytest.raises(ValueError, match=rf"{name}: expected shape \(T, m, n_a\) = \(4, 3, 6\)"):
+        backward(p, **{name: np.zeros((4, 3, 5), "f4")})
+    with pytest.raises(TypeError, match=f"{name}: expected float32"):
+        backward(p, **{name: np.zeros((4, 3, 6))})
+
+
+class TestTogether:
+    def test_python_threads_at_once_get_the_right_numbers(self):
+        problems = [check.problem(20, 8, 9, 33, seed=seed) for seed in range(8)]
+        alone = [(forward(p), backward(p).dWaa) for p in problems]
+        with ThreadPoolExecutor(4) as pool:
+            for _ in range(5):
+                together = pool.map(lambda p: (forward(p), backward(p).dWaa), problems)
+                for (a, dWaa), (a_alone, dWaa_alone) in zip(together, alone, strict=True):
+                    np.testing.assert_array_equal(a, a_alone)
+                    np.testing.assert_array_equal(dWaa, dWaa_alone)
+
+    @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork")
+    @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+    def test_a_fork_after_use_works(self):
+        p = check.problem(20, 64, 64, 64)
+        a = forward(p)
+        with multiprocessing.get_context("fork").Pool(2) as pool:
+            for result in pool.map(_forward, [p, p]):
+                np.testing.assert_array_equal(result, a)
+
+
+def _forward(p):
+    return forward(p)
