@@ -103,7 +103,7 @@ class TestOut:
     def test_shared_with_an_input_is_refused(self):
         p = check.problem(4, 3, 6, 6)
         x = p.arguments["x"].copy()
-        with pytest.raises(ValueError, match="out: expected memory of its own, .* shared with x"):
+        with pytest.raises(ValueError, match=r"out: expected memory of its own, .* shared with x"):
             forward(p, out=p.arguments["x"])
         np.testing.assert_array_equal(p.arguments["x"], x)
 

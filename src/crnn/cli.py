@@ -24,7 +24,10 @@ class UsageError(Exception):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command; give the exit code: 0, 1 for a failed check, 2 for what cannot be done."""
+    """Run a command; give the exit code.
+
+    0 is well, 1 is a failed check or a training that diverged, 2 is what cannot be done as asked.
+    """
     options = _parser().parse_args(arguments)
     try:
         if options.threads is not None:
@@ -36,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     except (UsageError, OSError, ValueError, RuntimeError, crnn.DivergenceError) as error:
         print(f"crnn {options.command}: {_one_line(error)}", file=sys.stderr)
-        return 2
+        return 1 if isinstance(error, crnn.DivergenceError) else 2
     return code
 
 
@@ -127,18 +130,22 @@ def _train(options: argparse.Namespace) -> int:
         flush=True,
     )
     began = time.perf_counter()
-    history = model.fit_stream(
-        symbols[:learned],
-        validation=symbols[learned:],
-        epochs=options.epochs,
-        batch_size=options.batch,
-        steps=options.steps,
-        optimizer=_optimizer(options),
-        clip_norm=options.clip,
-        patience=options.patience,
-        progress=not options.quiet,
-        callback=lambda history: _report(history, began, options),
-    )
+    try:
+        history = model.fit_stream(
+            symbols[:learned],
+            validation=symbols[learned:],
+            epochs=options.epochs,
+            batch_size=options.batch,
+            steps=options.steps,
+            optimizer=_optimizer(options),
+            clip_norm=options.clip,
+            patience=options.patience,
+            progress=not options.quiet,
+            callback=lambda history: _report(history, began, options),
+        )
+    except crnn.DivergenceError:
+        model.save(options.out)  # of the last good step
+        raise
     model.save(options.out)
     if history.interrupted:
         print("interrupted: the model of the last finished step is kept")

@@ -104,14 +104,13 @@ def sample(
     temperature = _validate.number("temperature", temperature)
     stream = Stream(config, parameters, 1)
     rng = _validate.generator(rng)
-    if prime is not None:
-        prime = _validate.plain("prime", prime)
-        prime = _validate.class_numbers("prime", prime, config.n_x, None, prime.size)
-    if prime is None or len(prime) == 0:
+    prime = _validate.plain("prime", () if prime is None else prime)
+    if prime.size == 0:
         logits = stream.logits(np.zeros((1, config.n_x), config.np_dtype))  # no symbol yet
     else:
-        for symbol in prime:
-            logits = stream.logits(np.array([symbol]))
+        prime = _validate.class_numbers("prime", prime, config.n_x, None, prime.size)
+        for k in range(len(prime)):
+            logits = stream.logits(prime[k : k + 1])
     drawn = np.empty(n, np.intp)
     for k in range(n):
         drawn[k] = draw(logits[0], temperature, rng)

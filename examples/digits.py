@@ -1,0 +1,34 @@
+"""Handwritten digits, read as 8 rows of 8 pixels: one answer after the last row (many-to-one).
+
+scikit-learn's 1,797 digits, a stratified quarter held out, about 5 seconds.
+
+    pip install "crnn[examples]"
+    python examples/digits.py
+"""
+
+import numpy as np
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import train_test_split
+
+import crnn
+
+
+def main() -> float:
+    """Train, and give the accuracy on the held-out quarter."""
+    images, y = load_digits(return_X_y=True)
+    x = images.reshape(-1, 8, 8).transpose(1, 0, 2) / 16  # (T = 8 rows, m, n_x = 8 pixels)
+    learn, test = train_test_split(np.arange(len(y)), test_size=0.25, stratify=y, random_state=0)
+
+    model = crnn.RNN(8, 128, 10, rng=0)
+    model.fit(x[:, learn], y[learn], epochs=40, optimizer=crnn.Adam(2e-3), clip_norm=1.0, rng=0)
+    _, accuracy = model.evaluate(x[:, test], y[test])
+
+    linear = LogisticRegression(max_iter=2000).fit(images[learn], y[learn])
+    baseline = linear.score(images[test], y[test])
+    print(f"accuracy, held out   crnn {accuracy:.4f}   logistic regression {baseline:.4f}")
+    return accuracy
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,320 @@
+"""Learning: the rules, the loop, and what happens when it goes wrong."""
+
+import _thread
+import signal
+import threading
+
+import numpy as np
+import pytest
+
+import crnn
+from crnn import data, optim
+
+
+def sign_of_the_sum(m=240, T=8, seed=0):
+    x = np.random.default_rng(seed).standard_normal((T, m, 1)).astype(np.float32)
+    return x, (x.sum(axis=0)[:, 0] > 0).astype(int)
+
+
+def flat(model):
+    return np.concatenate([p.ravel() for p in model.parameters.values()])
+
+
+def fit(model, *args, **options):
+    return model.fit(*args, **{"progress": False, "rng": 0, **options})
+
+
+class TestRules:
+    def test_gradient_descent_is_w_minus_alpha_dw(self):
+        x, y = sign_of_the_sum(16)
+        model = crnn.RNN(1, 4, 2, dtype="float64", rng=0)
+        before, (_, g) = flat(model), model.gradients(x, y)
+        fit(model, x, y, epochs=1, batch_size=16, optimizer=crnn.SGD(0.3))
+        moved = flat(model) - before
+        expected = -0.3 * np.concatenate([d.ravel() for d in g.values()])
+        np.testing.assert_allclose(moved, expected, rtol=1e-10, atol=1e-15)
+
+    def test_momentum_by_hand(self):
+        w, rule = np.array([1.0]), crnn.SGD(0.1, momentum=0.5)
+        memory = rule.start(w)
+        for gradient in (1.0, 2.0):
+            rule.step(w, np.array([gradient]), memory)
+        assert w[0] == pytest.approx(1 - 0.1 * 1 - 0.1 * (0.5 * 1 + 2))
+
+    def test_adam_by_hand(self):
+        w, rule = np.array([1.0, -2.0]), crnn.Adam(0.1, 0.8, 0.9, 1e-3)
+        memory, m, v, by_hand = rule.start(w), 0.0, 0.0, w.copy()
+        for t, g in enumerate([np.array([0.5, -1.0]), np.array([2.0, 0.0])], start=1):
+            rule.step(w, g.copy(), memory)
+            m, v = 0.8 * m + 0.2 * g, 0.9 * v + 0.1 * g**2
+            by_hand -= 0.1 * (m / (1 - 0.8**t)) / (np.sqrt(v / (1 - 0.9**t)) + 1e-3)
+        np.testing.assert_allclose(w, by_hand, rtol=1e-14)
+
+    def test_clipping_scales_to_the_norm_and_no_further(self):
+        g = np.array([3.0, 4.0])
+        assert optim.global_norm(g) == 5
+        optim.clip_by_norm(g, 5.0, 10)
+        np.testing.assert_array_equal(g, [3, 4])
+        optim.clip_by_norm(g, 5.0, 1)
+        np.testing.assert_allclose(g, [0.6, 0.8])
+
+    def test_the_norm_of_large_float32_gradients_does_not_overflow(self):
+        assert optim.global_norm(np.full(4, 1e30, np.float32)) == pytest.approx(2e30)
+
+    @pytest.mark.parametrize(
+        ("make", "message"),
+        [
+            (lambda: crnn.SGD(0), "lr: expected a finite number > 0"),
+            (lambda: crnn.SGD(float("nan")), "lr: expected a finite number > 0"),
+            (lambda: crnn.SGD(0.1, 1), "momentum: expected a finite number >= 0 and < 1"),
+            (lambda: crnn.Adam(beta2=1.0), "beta2: expected"),
+            (lambda: crnn.Adam(eps=0), "eps: expected"),
+        ],
+    )
+    def test_numbers_out_of_range_are_refused(self, make, message):
+        with pytest.raises(ValueError, match=message):
+            make()
+        with pytest.raises(TypeError, match="lr: expected a number, got 'fast'"):
+            crnn.SGD("fast")
+
+
+class TestLoop:
+    def test_learns_and_tells_how(self):
+        x, y = sign_of_the_sum()
+        model = crnn.RNN(1, 16, 2, rng=0)
+        held_out = sign_of_the_sum(seed=1)
+        history = fit(model, x, y, epochs=20, optimizer=crnn.Adam(1e-2), validation=held_out)
+        assert history.metric_name == "accuracy"
+        assert history.val_metric[-1] > 0.9
+        assert history.loss[-1] < history.loss[0] / 2
+        for entries in (
+            history.loss,
+            history.val_loss,
+            history.gradient_norm,
+            history.steps_per_second,
+        ):
+            assert len(entries) == 20
+            assert np.all(np.array(entries) > 0)
+        assert history.best_epoch == int(np.argmin(history.val_loss))
+        assert model.evaluate(*sign_of_the_sum(seed=1))[0] == pytest.approx(
+            history.val_loss[-1], rel=1e-5
+        )
+
+    @pytest.mark.parametrize("optimizer", [crnn.SGD(0.1), crnn.SGD(0.1, 0.9), crnn.Adam()])
+    def test_same_seed_same_bits(self, optimizer):
+        x, y = sign_of_the_sum()
+        runs = []
+        for seed in (0, 0, 1):
+            model = crnn.RNN(1, 8, 2, rng=0)
+            fit(model, x, y, epochs=2, optimizer=optimizer, rng=seed)
+            runs.append(flat(model))
+        np.testing.assert_array_equal(runs[0], runs[1])
+        assert np.any(runs[0] != runs[2])
+
+    def test_one_optimizer_goes_on_and_does_not_mix_models(self):
+        x, y = sign_of_the_sum(32)
+        adam = crnn.Adam(1e-2)
+        once, twice, other = (crnn.RNN(1, 4, 2, rng=0) for _ in range(3))
+        fit(once, x, y, epochs=2, batch_size=32, optimizer=adam)
+        fit(twice, x, y, epochs=1, batch_size=32, optimizer=adam)
+        fit(other, x, y, epochs=1, batch_size=32, optimizer=adam)
+        fit(twice, x, y, epochs=1, batch_size=32, optimizer=adam)
+        fit(other, x, y, epochs=1, batch_size=32, optimizer=crnn.Adam(1e-2))
+        np.testing.assert_allclose(flat(twice), flat(once), rtol=1e-5, atol=1e-6)
+        assert np.max(np.abs(flat(other) - flat(once))) > 1e-4, "new moments start from zero"
+
+    def test_clipped_steps_are_no_longer_than_lr_times_the_norm(self):
+        x, y = sign_of_the_sum(64)
+        model = crnn.RNN(1, 4, 2, rng=0, dtype="float64")
+        before = flat(model)
+        fit(model, x, y, epochs=1, batch_size=64, optimizer=crnn.SGD(1.0), clip_norm=1e-3)
+        assert np.linalg.norm(flat(model) - before) == pytest.approx(1e-3)
+
+    def test_patience_stops_and_keeps_the_best(self):
+        x, y = sign_of_the_sum(64)
+        model = crnn.RNN(1, 8, 2, rng=0)
+        held_out = (x, 1 - y)  # learning y makes this worse at once
+        history = fit(model, x, y, epochs=50, validation=held_out, patience=3)
+        assert history.stopped_early
+        assert len(history.loss) == history.best_epoch + 4
+        assert model.evaluate(*held_out)[0] == pytest.approx(min(history.val_loss), rel=1e-6)
+
+    def test_every_step_and_ragged_lists(self):
+        rng = np.random.default_rng(0)
+        x = [rng.integers(0, 4, rng.integers(2, 12)) for _ in range(120)]
+        y = [np.concatenate([[0], item[:-1]]) for item in x]  # the symbol before
+        model = crnn.RNN(4, 24, 4, steps="all", rng=0)
+        history = fit(model, x, y, epochs=15, optimizer=crnn.Adam(1e-2), validation=(x, y))
+        assert history.val_metric[-1] > 0.97
+
+    def test_regression(self):
+        x, _ = sign_of_the_sum()
+        y = x.mean(axis=0)
+        model = crnn.RNN(1, 16, 1, loss="mse", rng=0)
+        history = fit(model, x, y, epochs=20, optimizer=crnn.Adam(1e-2))
+        assert history.metric_name == "mean absolute error"
+        assert history.loss[-1] < 0.1 * np.var(y)
+
+    def test_the_bar_shows_loss_and_throughput(self, capsys):
+        x, y = sign_of_the_sum(64)
+        crnn.RNN(1, 4, 2, rng=0).fit(x, y, epochs=2)
+        bar = capsys.readouterr().err
+        assert "epoch 2/2" in bar
+        assert "loss=" in bar
+        assert "example/s" in bar
+
+    def test_the_callback_sees_each_epoch(self):
+        x, y = sign_of_the_sum(32)
+        seen = []
+        fit(crnn.RNN(1, 4, 2, rng=0), x, y, epochs=3, callback=lambda h: seen.append(len(h.loss)))
+        assert seen == [1, 2, 3]
+
+    @pytest.mark.parametrize(
+        ("options", "error", "message"),
+        [
+            ({"epochs": 0}, ValueError, "epochs: expected a whole number >= 1"),
+            ({"batch_size": 0}, ValueError, "batch_size: expected a whole number >= 1"),
+            ({"clip_norm": 0}, ValueError, "clip_norm: expected a finite number > 0"),
+            ({"patience": 2}, ValueError, "patience: expected None without validation"),
+            ({"patience": 0, "validation": (1, 2)}, ValueError, "patience: expected"),
+            ({"validation": 0.1}, ValueError, r"validation: expected \(x, y\)"),
+            ({"optimizer": 0.1}, TypeError, "optimizer: expected crnn.SGD or crnn.Adam"),
+            ({"progress": 1}, TypeError, "progress: expected True or False"),
+            ({"callback": 1}, TypeError, "callback: expected a callable"),
+        ],
+    )
+    def test_what_does_not_fit_is_refused_and_nothing_is_changed(self, options, error, message):
+        x, y = sign_of_the_sum(32)
+        model = crnn.RNN(1, 4, 2, rng=0)
+        before = flat(model)
+        with pytest.raises(error, match=message):
+            fit(model, x, y, **options)
+        np.testing.assert_array_equal(flat(model), before)
+
+
+class TestDivergence:
+    def test_names_step_and_loss_and_keeps_the_last_good_parameters(self):
+        x, y = sign_of_the_sum(64)
+        model = crnn.RNN(1, 8, 1, loss="mse", activation="relu", rng=0)
+        with pytest.raises(crnn.DivergenceError, match=r"training diverged at step \d+") as caught:
+            fit(model, x, y[:, None], epochs=100, batch_size=8, optimizer=crnn.SGD(1e6))
+        assert caught.value.step >= 1
+        assert f"loss {caught.value.loss:g}" in str(caught.value)
+        assert np.isfinite(flat(model)).all()
+        loss, gradients = model.gradients(x, y[:, None])
+        assert np.isfinite(loss)
+        assert all(np.isfinite(g).all() for g in gradients.values())
+
+    def test_a_bad_example_leaves_the_parameters_before_it(self):
+        x, y = sign_of_the_sum(8)
+        x[0, 3] = np.nan
+        model = crnn.RNN(1, 4, 2, rng=0)
+        before = flat(model)
+        with pytest.raises(
+            crnn.DivergenceError, match="at step 1: the loss is not finite"
+        ) as caught:
+            fit(model, x, y, batch_size=8)
+        assert np.isnan(caught.value.loss)
+        np.testing.assert_array_equal(flat(model), before)
+
+    def test_an_update_that_overflows_is_undone(self):
+        x, y = sign_of_the_sum(8)
+        model = crnn.RNN(1, 4, 2, rng=0)
+        before = flat(model)
+        with pytest.raises(crnn.DivergenceError, match="the update is not finite"):
+            fit(model, x, y, optimizer=crnn.SGD(1e300))
+        np.testing.assert_array_equal(flat(model), before)
+
+
+class TestInterrupt:
+    def test_ctrl_c_ends_after_the_step_under_way(self):
+        x, y = sign_of_the_sum(64)
+        model = crnn.RNN(1, 8, 2, rng=0)
+        timer = threading.Timer(0.3, _thread.interrupt_main)
+        timer.start()
+        history = fit(model, x, y, epochs=10**6)
+        assert history.interrupted
+        assert len(history.loss) < 10**6
+        assert np.isfinite(flat(model)).all()
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+    def test_a_handler_of_the_program_is_left_alone(self):
+        def mine(*_):
+            pass
+
+        signal.signal(signal.SIGINT, mine)
+        try:
+            x, y = sign_of_the_sum(32)
+            seen = []
+            fit(
+                crnn.RNN(1, 4, 2, rng=0), x, y, epochs=1,
+                callback=lambda _: seen.append(signal.getsignal(signal.SIGINT)),
+            )  # fmt: skip
+            assert seen == [mine]
+        finally:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def test_training_works_outside_the_main_thread(self):
+        x, y = sign_of_the_sum(32)
+        model = crnn.RNN(1, 4, 2, rng=0)
+        thread = threading.Thread(target=fit, args=(model, x, y), kwargs={"epochs": 1})
+        before = flat(model)
+        thread.start()
+        thread.join()
+        assert np.any(flat(model) != before)
+
+
+class TestBatches:
+    def test_an_epoch_has_every_example_once_and_like_lengths_together(self):
+        rng = np.random.default_rng(0)
+        x = [np.full(rng.integers(1, 100), i % 4) for i in range(1000)]
+        config = crnn.RNN(4, 2, 2, rng=0).config
+        y = rng.integers(0, 2, 1000)
+        sequences = data.Sequences(config, x, y)
+        batches = list(sequences.shuffled(10, np.random.default_rng(1)))
+        lengths = [b.lengths if b.lengths is not None else np.full(10, len(b.x)) for b in batches]
+        assert sorted(np.concatenate(lengths)) == sorted(map(len, x))
+        assert np.mean([max(ls) - min(ls) for ls in lengths]) < 10, "padding is wasted work"
+        assert all(len(b.x) == max(ls) for b, ls in zip(batches, lengths, strict=True))
+        first = [ls.mean() for ls in lengths]
+        assert np.any(np.diff(first) < 0), "batches must not come sorted by length"
+
+    def test_windows_carry_on_where_the_last_ended(self):
+        symbols = np.arange(23)
+        windows = list(data.windows(symbols, 3, 4))
+        x = np.concatenate([w.x for w in windows])
+        y = np.concatenate([w.y for w in windows])
+        np.testing.assert_array_equal(x.T, [range(7), range(7, 14), range(14, 21)])
+        np.testing.assert_array_equal(y, x + 1)
+
+    def test_a_stream_in_windows_is_the_stream_in_one(self):
+        model = crnn.RNN(5, 8, 5, steps="all", dtype="float64", rng=0)
+        symbols = np.random.default_rng(0).integers(0, 5, 201)
+        whole = model.evaluate(symbols[:-1, None], symbols[1:, None])
+        assert model.evaluate_stream(symbols, batch_size=1) == pytest.approx(whole, rel=1e-13)
+
+
+class TestStreamOfSymbols:
+    def test_learns_a_cycle(self):
+        symbols = np.tile([0, 1, 2, 1], 500)
+        model = crnn.RNN(3, 16, 3, steps="all", rng=0)
+        history = model.fit_stream(
+            symbols[:1600], validation=symbols[1600:], epochs=5, batch_size=4, steps=16,
+            optimizer=crnn.Adam(1e-2), clip_norm=1.0, patience=5, progress=False,
+        )  # fmt: skip
+        assert history.val_metric[-1] > 0.95
+
+    @pytest.mark.parametrize(
+        ("options", "symbols", "message"),
+        [
+            ({"steps": "last"}, [0, 1, 2], "a stream of symbols needs a model with steps='all'"),
+            ({"direction": "reverse"}, [0, 1, 2], "direction='forward'"),
+            ({}, [0, 1, 9], "symbols: expected integers in 0..3, got 9"),
+            ({}, [0, 1], "symbols: expected more than 2 symbols, got 2"),
+            ({}, [[0, 1]], r"symbols: expected shape \(2,\)"),
+        ],
+    )
+    def test_what_does_not_fit_is_refused(self, options, symbols, message):
+        model = crnn.RNN(4, 2, 4, **{"steps": "all", "rng": 0, **options})
+        with pytest.raises(ValueError, match=message):
+            model.fit_stream(symbols, batch_size=2, progress=False)

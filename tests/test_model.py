@@ -1,0 +1,283 @@
+"""The model: shapes and names of the contract, and gradients through all of it."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+import crnn
+from crnn import check, reference
+
+T, M, N_X, N_A, N_Y = 5, 4, 3, 6, 2
+
+
+def model(**options):
+    return crnn.RNN(N_X, N_A, N_Y, **{"dtype": "float64", "rng": 0, **options})
+
+
+def targets(config, rng, T=T, m=M):
+    shape = (m,) if config.steps == "last" else (T, m)
+    if config.classifies:
+        return rng.integers(0, N_Y, shape)
+    return rng.standard_normal((*shape, N_Y))
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "mse"])
+@pytest.mark.parametrize("steps", ["last", "all"])
+@pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
+class TestEveryKind:
+    @pytest.mark.parametrize("num_layers", [1, 2])
+    @pytest.mark.parametrize("ragged", [False, True])
+    @pytest.mark.parametrize("integers", [False, True])
+    def test_gradients_agree_with_finite_differences(
+        self, direction, steps, loss, num_layers, ragged, integers
+    ):
+        rnn = model(direction=direction, steps=steps, loss=loss, num_layers=num_layers)
+        rng = np.random.default_rng(1)
+        x = rng.integers(0, N_X, (T, M)) if integers else rng.standard_normal((T, M, N_X))
+        lengths = np.array([5, 1, 3, 4]) if ragged else None
+        y = targets(rnn.config, rng)
+        error = check.model_error(rnn, x, y, lengths)
+        assert error < check.FINITE_DIFFERENCE_TOLERANCE
+
+    def test_shapes_of_answers(self, direction, steps, loss):
+        rnn = model(direction=direction, steps=steps, loss=loss)
+        x = np.zeros((T, M, N_X))
+        lead = (M,) if steps == "last" else (T, M)
+        y_hat, y = rnn.predict_proba(x), rnn.predict(x)
+        assert y_hat.shape == (*lead, N_Y)
+        assert y.shape == (lead if loss == "cross_entropy" else (*lead, N_Y))
+        if loss == "cross_entropy":
+            assert y.dtype.kind == "i"
+            np.testing.assert_allclose(y_hat.sum(axis=-1), 1)
+
+    def test_a_list_is_the_padded_array_with_lengths(self, direction, steps, loss):
+        rnn = model(direction=direction, steps=steps, loss=loss, num_layers=2)
+        rng = np.random.default_rng(2)
+        x, lengths = rng.standard_normal((T, M, N_X)), np.array([2, 5, 1, 3])
+        y = targets(rnn.config, rng)
+        listed = [x[:n, i] for i, n in enumerate(lengths)]
+        y_listed = y if steps == "last" else [y[:n, i] for i, n in enumerate(lengths)]
+        y_hat, y_hat_listed = rnn.predict_proba(x, lengths), rnn.predict_proba(listed)
+        if steps == "last":
+            np.testing.assert_array_equal(y_hat, y_hat_listed)
+        else:
+            for i, n in enumerate(lengths):
+                np.testing.assert_array_equal(y_hat[:n, i], y_hat_listed[i])
+                assert np.all(y_hat[n:, i] == 0)
+                assert rnn.predict(listed)[i].shape[0] == n
+        loss_padded, g = rnn.gradients(x, y, lengths)
+        loss_listed, g_listed = rnn.gradients(listed, y_listed)
+        assert loss_padded == loss_listed
+        for name in g:
+            np.testing.assert_array_equal(g[name], g_listed[name])
+
+    def test_each_example_answers_for_itself(self, direction, steps, loss):
+        rnn = model(direction=direction, steps=steps, loss=loss)
+        rng = np.random.default_rng(3)
+        x, lengths = rng.standard_normal((T, M, N_X)), np.array([2, 5, 1, 3])
+        together = rnn.predict_proba(x, lengths)
+        for i, n in enumerate(lengths):
+            alone = rnn.predict_proba(x[:n, i : i + 1])
+            mine = together[i] if steps == "last" else together[:n, i]
+            np.testing.assert_allclose(
+                alone[0] if steps == "last" else alone[:, 0], mine, atol=1e-14
+            )
+
+
+def test_a_single_layer_is_the_reference():
+    rnn = model(steps="all")
+    Waa, Wax, ba, Wya, by = (rnn.parameters[k] for k in ("Waa", "Wax", "ba", "Wya", "by"))
+    ba[...], by[...] = 0.1, 0.2
+    rng = np.random.default_rng(4)
+    x, y = rng.standard_normal((T, M, N_X)), rng.integers(0, N_Y, (T, M))
+    a = reference.rnn_forward(x, Waa, Wax, ba)
+    logits = reference.output_forward(a, Wya, by)
+    np.testing.assert_allclose(rnn.predict_proba(x), reference.softmax(logits), atol=1e-15)
+    loss, gradients = rnn.gradients(x, y)
+    assert loss == pytest.approx(reference.cross_entropy(logits, y) / (T * M), rel=1e-14)
+    dy = reference.cross_entropy_backward(logits, y) / (T * M)
+    dWya, dby, da = reference.output_backward(dy, a, Wya)
+    g = reference.rnn_backward(da, a, x, Waa, Wax)
+    truth = {"Waa": g.dWaa, "Wax": g.dWax, "ba": g.dba, "Wya": dWya, "by": dby}
+    for name, gradient in gradients.items():
+        np.testing.assert_allclose(gradient, truth[name], atol=1e-15)
+
+
+def test_mean_squared_error_is_the_mean_over_all_numbers():
+    rnn = model(loss="mse")
+    rng = np.random.default_rng(5)
+    x, y = rng.standard_normal((T, M, N_X)), rng.standard_normal((M, N_Y))
+    y_hat = rnn.predict(x)
+    loss, metric = rnn.evaluate(x, y)
+    assert loss == pytest.approx(np.mean((y_hat - y) ** 2))
+    assert metric == pytest.approx(np.mean(np.abs(y_hat - y)))
+    np.testing.assert_array_equal(rnn.predict_proba(x), y_hat)
+
+
+def test_a_bidirectional_head_sees_the_last_state_of_each_direction_forward_first():
+    rnn = model(direction="bidirectional", loss="mse")
+    p = rnn.parameters
+    x, lengths = np.random.default_rng(6).standard_normal((T, M, N_X)), np.array([2, 5, 1, 3])
+    forward = reference.rnn_forward(x, p["Waa_l0"], p["Wax_l0"], p["ba_l0"], lengths=lengths)
+    backward = reference.rnn_forward(
+        x, p["Waa_l0_reverse"], p["Wax_l0_reverse"], p["ba_l0_reverse"],
+        lengths=lengths, reverse=True,
+    )  # fmt: skip
+    last = np.concatenate([forward[lengths - 1, np.arange(M)], backward[0]], axis=1)
+    np.testing.assert_allclose(rnn.predict(x, lengths), last @ p["Wya"].T + p["by"], atol=1e-14)
+
+
+class TestParameters:
+    @pytest.mark.parametrize(
+        ("options", "names"),
+        [
+            ({}, "Waa Wax ba Wya by"),
+            ({"direction": "reverse"}, "Waa Wax ba Wya by"),
+            ({"num_layers": 2}, "Waa_l0 Wax_l0 ba_l0 Waa_l1 Wax_l1 ba_l1 Wya by"),
+            (
+                {"direction": "bidirectional"},
+                "Waa_l0 Wax_l0 ba_l0 Waa_l0_reverse Wax_l0_reverse ba_l0_reverse Wya by",
+            ),
+        ],
+    )
+    def test_names(self, options, names):
+        rnn = model(**options)
+        assert list(rnn.parameters) == names.split()
+        assert len(rnn.parameters) == rnn.config.num_parameter_arrays
+        assert list(rnn.gradients(np.zeros((T, M, N_X)), np.zeros(M, int))[1]) == names.split()
+
+    def test_are_aligned_views_of_one_buffer(self):
+        for dtype in ("float32", "float64"):
+            rnn = model(dtype=dtype, num_layers=3, direction="bidirectional")
+            bases = {
+                id(p.base.base if p.base.base is not None else p.base)
+                for p in rnn.parameters.values()
+            }
+            assert len(bases) == 1
+            for p in rnn.parameters.values():
+                assert p.ctypes.data % 64 == 0
+                assert p.dtype == dtype
+
+    def test_are_live(self):
+        rnn = model()
+        x = np.ones((T, M, N_X))
+        before = rnn.predict_proba(x)
+        rnn.parameters["by"] = [5.0, 0.0]
+        assert np.all(rnn.predict_proba(x)[:, 0] > before[:, 0])
+        rnn.parameters["by"][...] = 0
+        np.testing.assert_array_equal(rnn.predict_proba(x), before)
+
+    def test_names_are_fixed(self):
+        rnn = model()
+        with pytest.raises(KeyError):
+            rnn.parameters["W"] = 1
+        with pytest.raises(TypeError, match="the names are fixed"):
+            del rnn.parameters["Waa"]
+        with pytest.raises(ValueError, match="could not broadcast"):
+            rnn.parameters["Waa"] = np.zeros((N_A, N_A + 1))
+
+    def test_start_orthogonal(self):
+        Waa = model().parameters["Waa"]
+        np.testing.assert_allclose(Waa @ Waa.T, np.eye(N_A), atol=1e-14)
+        assert np.all(model().parameters["ba"] == 0)
+
+    def test_same_seed_same_bits(self):
+        first, second, other = model(rng=1), model(rng=np.random.default_rng(1)), model(rng=2)
+        for name in first.parameters:
+            np.testing.assert_array_equal(first.parameters[name], second.parameters[name])
+        assert np.any(first.parameters["Waa"] != other.parameters["Waa"])
+
+    def test_stacked(self):
+        rnn = model()
+        np.testing.assert_array_equal(
+            rnn.Wa, np.hstack([rnn.parameters["Waa"], rnn.parameters["Wax"]])
+        )
+        with pytest.raises(AttributeError, match="Wa: expected a model of one layer"):
+            model(num_layers=2).Wa  # noqa: B018
+
+    @pytest.mark.parametrize(
+        "copied", [copy.copy, copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))]
+    )
+    def test_a_copy_has_an_arena_of_its_own(self, copied):
+        rnn = model()
+        rnn.metadata["note"] = "mine"
+        twin = copied(rnn)
+        x, y = np.ones((T, M, N_X)), np.zeros(M, int)
+        np.testing.assert_array_equal(twin.predict_proba(x), rnn.predict_proba(x))
+        assert twin.metadata == {"note": "mine"}
+        before = rnn.predict_proba(x)
+        twin.fit(x, y, epochs=2, progress=False, rng=0)
+        assert np.any(twin.predict_proba(x) != before), "a copy must train"
+        np.testing.assert_array_equal(rnn.predict_proba(x), before)
+
+    def test_gradients_of_one_call_survive_the_next(self):
+        rnn = model()
+        x, y = np.ones((T, M, N_X)), np.zeros(M, int)
+        first = rnn.gradients(x, y)[1]
+        kept = {name: g.copy() for name, g in first.items()}
+        rnn.gradients(3 * x, 1 - y)
+        for name in kept:
+            np.testing.assert_array_equal(first[name], kept[name])
+
+
+def test_inputs_of_any_float_dtype_are_converted():
+    rnn = model(dtype="float32")
+    x = np.random.default_rng(0).standard_normal((T, M, N_X)).astype("f2")
+    for dtype in ("f2", "f4", "f8", ">f8"):
+        np.testing.assert_array_equal(rnn.predict_proba(x.astype(dtype)), rnn.predict_proba(x))
+    assert rnn.predict_proba(x).dtype == np.float32
+
+
+def test_repr_names_everything():
+    assert repr(model()).startswith("RNN(n_x=3, n_a=6, n_y=2, num_layers=1, direction='forward'")
+
+
+X, Y = np.zeros((T, M, N_X)), np.zeros(M, int)
+REFUSED = [
+    (lambda: crnn.RNN(0, 1, 1), ValueError, "n_x: expected a whole number >= 1, got 0"),
+    (lambda: crnn.RNN(1, 1.5, 1), TypeError, "n_a: expected a whole number, got 1.5"),
+    (lambda: crnn.RNN(1, 1, True), TypeError, "n_y: expected a whole number, got True"),
+    (lambda: crnn.RNN(1, 1, 1, num_layers=0), ValueError, "num_layers: expected"),
+    (lambda: crnn.RNN(1, 1, 1, direction="both"), ValueError, "direction: expected one of"),
+    (lambda: crnn.RNN(1, 1, 1, steps="first"), ValueError, "steps: expected one of"),
+    (lambda: crnn.RNN(1, 1, 1, loss="hinge"), ValueError, "loss: expected one of"),
+    (lambda: crnn.RNN(1, 1, 1, dtype="float16"), ValueError, "dtype: expected float32 or float64"),
+    (lambda: crnn.RNN(1, 1, 1, dtype="x"), ValueError, "dtype: expected float32 or float64"),
+    (lambda: crnn.RNN(1, 1, 1, rng="x"), TypeError, "rng: expected None, a seed or"),
+    (lambda: model().predict(X[0]), ValueError, "x: expected floats of shape"),
+    (lambda: model().predict(X[..., :2]), ValueError, "with n_x = 3"),
+    (lambda: model().predict(X.astype(complex)), ValueError, "x: expected floats of shape"),
+    (lambda: model().predict(np.full((T, M), 3)), ValueError, "x: expected integers in 0..2"),
+    (lambda: model().predict([]), ValueError, "x: expected at least one sequence"),
+    (
+        lambda: model().predict([X[:, 0], X[:0, 0]]),
+        ValueError,
+        r"x\[1\]: expected at least one step",
+    ),
+    (lambda: model().predict([X[:, 0], [0, 1]]), ValueError, r"x\[1\]: expected floats of shape"),
+    (lambda: model().predict([[0, 1], X[:, 0]]), TypeError, r"x\[1\]: expected integers"),
+    (lambda: model().predict([X[:, 0]], [3]), ValueError, "lengths: expected None with a list x"),
+    (lambda: model().gradients(X, None), TypeError, "y: expected targets, got None"),
+    (lambda: model().gradients(X, Y[:2]), ValueError, r"y: expected shape \(4,\)"),
+    (lambda: model().gradients(X, Y + 2), ValueError, "y: expected integers in 0..1, got 2"),
+    (lambda: model().gradients(X, Y + 0.5), TypeError, "y: expected integers"),
+    (
+        lambda: model(loss="mse").gradients(X, Y),
+        ValueError,
+        r"y: expected numbers of shape \(4, 2\)",
+    ),
+    (lambda: model(steps="all").gradients(X, Y), ValueError, r"y: expected shape \(5, 4\)"),
+    (
+        lambda: model(steps="all").gradients([X[:, 0]], Y),
+        ValueError,
+        "y: expected a list of 1 arrays",
+    ),
+]
+
+
+@pytest.mark.parametrize(("call", "error", "message"), REFUSED)
+def test_what_does_not_fit_is_refused_by_name(call, error, message):
+    with pytest.raises(error, match=message):
+        call()

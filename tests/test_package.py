@@ -1,0 +1,102 @@
+"""The package itself: what importing it costs and needs, and what it says of itself."""
+
+import doctest
+import importlib
+import importlib.metadata
+import pkgutil
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import crnn
+from crnn import _config
+
+
+def python(code, **options):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, **options)
+
+
+def test_importing_costs_at_most_a_tenth_of_a_second():
+    """More than numpy and scipy.linalg cost: medians of interleaved runs."""
+    costs = {"numpy, scipy.linalg": [], "numpy, scipy.linalg, crnn": []}
+    for _ in range(5):
+        for modules, seconds in costs.items():
+            began = time.perf_counter()
+            assert python(f"import {modules}").returncode == 0
+            seconds.append(time.perf_counter() - began)
+    base, with_crnn = (statistics.median(seconds) for seconds in costs.values())
+    assert with_crnn - base < 0.1
+
+
+def test_importing_loads_nothing_heavy():
+    heavy = ["torch", "jax", "onnx", "sklearn", "matplotlib", "pandas", "tqdm", "safetensors"]
+    done = python(f"import sys, crnn; print([m for m in {heavy} if m in sys.modules])")
+    assert done.stdout == "[]\n"
+
+
+def test_a_missing_extension_is_an_import_error_that_says_how_to_build_it(tmp_path):
+    package = Path(crnn.__file__).parent
+    copy = tmp_path / "crnn"
+    copy.mkdir()
+    for source in package.glob("*.py"):
+        (copy / source.name).write_bytes(source.read_bytes())
+    done = python("import crnn", cwd=tmp_path)
+    assert done.returncode != 0
+    assert "ImportError: crnn's compiled extension is missing or does not load" in done.stderr
+    assert "python -m pip install ." in done.stderr
+
+
+def test_the_version_has_one_source():
+    assert crnn.__version__ == importlib.metadata.version("crnn")
+
+
+def test_every_public_name_is_there_and_documented():
+    assert crnn.__all__ == sorted(
+        crnn.__all__, key=lambda name: (not name.isupper(), not name[0].isupper(), name)
+    )
+    assert len(set(crnn.__all__)) == len(crnn.__all__)
+    for name in crnn.__all__:
+        assert getattr(crnn, name).__doc__, name
+
+
+@pytest.mark.parametrize("name", [m.name for m in pkgutil.iter_modules(crnn.__path__)])
+def test_the_examples_in_docstrings_run(name):
+    if name != "__main__":
+        module = importlib.import_module(f"crnn.{name}")
+        assert doctest.testmod(module).failed == 0
+
+
+class TestThreads:
+    def test_can_be_set(self):
+        before = crnn.get_num_threads()
+        crnn.set_num_threads(1)
+        assert crnn.get_num_threads() == 1
+        crnn.set_num_threads(before)
+        assert crnn.get_num_threads() == before
+
+    def test_wrong_numbers_are_refused(self):
+        with pytest.raises(ValueError, match="n: expected a whole number >= 1, got 0"):
+            crnn.set_num_threads(0)
+        with pytest.raises(TypeError, match=r"n: expected a whole number, got 1\.5"):
+            crnn.set_num_threads(1.5)
+
+    def test_a_blas_that_cannot_be_told_is_an_error_not_a_silence(self, monkeypatch, capsys):
+        monkeypatch.setattr(_config, "_CONTROLS", {"Nobody's": [("no_get", "no_set")]})
+        with pytest.raises(RuntimeError, match="no known way to set its number of threads"):
+            crnn.set_num_threads(2)
+        assert crnn.get_num_threads() == 1
+        crnn.show_config()
+        assert "BLAS     unknown to crnn" in capsys.readouterr().out
+
+
+def test_show_config_says_what_runs_the_work(capsys):
+    crnn.show_config()
+    out = capsys.readouterr().out
+    assert f"crnn     {crnn.__version__}" in out
+    assert f"threads  {crnn.get_num_threads()}" in out
+    for word in ("Python", "numpy", "scipy", "kernels  portable", "BLAS"):
+        assert word in out

@@ -1,0 +1,134 @@
+"""One step at a time: streams and samples."""
+
+import numpy as np
+import pytest
+
+import crnn
+from crnn import check, streaming
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("num_layers", [1, 3])
+@pytest.mark.parametrize("m", [1, 4])
+@pytest.mark.parametrize("integers", [False, True])
+@pytest.mark.parametrize("loss", ["cross_entropy", "mse"])
+def test_t_steps_equal_one_call_over_t(dtype, num_layers, m, integers, loss):
+    T, n_x, n_a = 30, 5, 17
+    model = crnn.RNN(n_x, n_a, 3, num_layers=num_layers, steps="all", loss=loss, dtype=dtype, rng=0)
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, n_x, (T, m)) if integers else rng.standard_normal((T, m, n_x))
+    stream = model.stream(m)
+    steps = np.stack([stream.step(x_t) for x_t in x])
+    assert steps.shape == (T, m, 3)
+    assert steps.dtype == dtype
+    tolerance = check.tolerance(dtype, T, m, n_x, n_a)
+    assert check.relative_error(steps, model.predict_proba(x)) <= tolerance
+
+
+def test_a_many_to_one_model_streams_its_answer_so_far():
+    model = crnn.RNN(2, 5, 3, dtype="float64", rng=0)
+    x = np.random.default_rng(0).standard_normal((6, 1, 2))
+    stream = model.stream()
+    for t in range(6):
+        np.testing.assert_allclose(stream.step(x[t]), model.predict_proba(x[: t + 1]), atol=1e-14)
+
+
+def test_state_can_be_kept_set_and_reset():
+    model = crnn.RNN(2, 5, 3, num_layers=2, steps="all", rng=0)
+    x = np.ones((1, 2), np.float32)
+    stream = model.stream()
+    first = stream.step(x)
+    kept = stream.state
+    second = stream.step(x)
+    stream.state = kept
+    np.testing.assert_array_equal(stream.step(x), second)
+    stream.reset()
+    np.testing.assert_array_equal(stream.step(x), first)
+    kept[0][...] = np.nan
+    assert np.isfinite(stream.step(x)).all(), "a state given away is a copy"
+
+
+@pytest.mark.parametrize(
+    ("x_t", "error", "message"),
+    [
+        (np.zeros((1, 2)), ValueError, r"x_t: expected floats of shape \(m, n_x\) = \(2, 2\)"),
+        ([0, 2], ValueError, "x_t: expected integers in 0..1, got 2"),
+        ([0], ValueError, r"x_t: expected shape \(2,\)"),
+    ],
+)
+def test_a_step_that_does_not_fit_leaves_the_state(x_t, error, message):
+    stream = crnn.RNN(2, 3, 4, rng=0).stream(2)
+    stream.step([0, 1])
+    before = stream.state
+    with pytest.raises(error, match=message):
+        stream.step(x_t)
+    np.testing.assert_array_equal(stream.state, before)
+
+
+def test_streams_that_cannot_be_are_refused():
+    with pytest.raises(ValueError, match="stream: expected a model with direction 'forward'"):
+        crnn.RNN(1, 1, 1, direction="bidirectional").stream()
+    with pytest.raises(ValueError, match="m: expected a whole number >= 1"):
+        crnn.RNN(1, 1, 1).stream(0)
+    stream = crnn.RNN(2, 3, 4).stream()
+    with pytest.raises(ValueError, match="state: expected 1 arrays, one per layer, got 2"):
+        stream.state = stream.state * 2
+    with pytest.raises(ValueError, match=r"state\[0\]: expected shape \(m, n_a\) = \(1, 3\)"):
+        stream.state = [np.zeros((1, 4), np.float32)]
+
+
+class TestSample:
+    @pytest.fixture
+    def model(self):
+        return crnn.RNN(4, 8, 4, steps="all", rng=0)
+
+    def test_gives_integers(self, model):
+        drawn = model.sample(50, prime=[1, 2], rng=0)
+        assert drawn.shape == (50,)
+        assert drawn.dtype.kind == "i"
+        assert set(drawn) <= {0, 1, 2, 3}
+        assert model.sample(0).shape == (0,)
+
+    def test_same_seed_same_symbols(self, model):
+        np.testing.assert_array_equal(model.sample(50, rng=1), model.sample(50, rng=1))
+        assert np.any(model.sample(50, rng=1) != model.sample(50, rng=2))
+
+    def test_each_output_is_fed_back(self, model):
+        drawn = model.sample(20, prime=[3], temperature=0)
+        sequence = np.concatenate([[3], drawn[:-1]])
+        np.testing.assert_array_equal(model.predict(sequence[:, None])[:, 0], drawn)
+
+    def test_without_a_prime_the_first_comes_from_an_input_of_zeros(self, model):
+        zero = model.predict(np.zeros((1, 1, 4)))
+        assert model.sample(1, temperature=0)[0] == zero[0, 0]
+        assert model.sample(1, prime=[], temperature=0)[0] == zero[0, 0]
+
+    def test_temperature_shapes_the_distribution(self):
+        logits, rng = np.log([0.2, 0.0 + 1e-300, 0.8]), np.random.default_rng(0)
+        counts = np.bincount([streaming.draw(logits, 1.0, rng) for _ in range(20000)], minlength=3)
+        np.testing.assert_allclose(counts / 20000, [0.2, 0, 0.8], atol=0.01)
+        counts = np.bincount([streaming.draw(logits, 0.5, rng) for _ in range(20000)], minlength=3)
+        np.testing.assert_allclose(counts / 20000, [1 / 17, 0, 16 / 17], atol=0.01)
+
+    def test_an_impossible_class_is_never_drawn_even_last(self):
+        class One:
+            def random(self):
+                return np.nextafter(1.0, 0)
+
+        assert streaming.draw(np.array([0.0, 0.0, -2000.0]), 1.0, One()) == 1
+
+    @pytest.mark.parametrize(
+        ("options", "call", "message"),
+        [
+            ({"steps": "last"}, {"n": 1}, "sample: expected a model with steps='all'"),
+            ({"loss": "mse"}, {"n": 1}, "sample: expected a model with steps='all'"),
+            ({"direction": "reverse"}, {"n": 1}, "expected a model with direction 'forward'"),
+            ({}, {"n": -1}, "n: expected a whole number >= 0"),
+            ({}, {"n": 1, "temperature": -1}, "temperature: expected a finite number >= 0"),
+            ({}, {"n": 1, "prime": [4]}, "prime: expected integers in 0..3, got 4"),
+        ],
+    )
+    def test_what_does_not_fit_is_refused(self, options, call, message):
+        model = crnn.RNN(4, 2, 4, **{"steps": "all", "rng": 0, **options})
+        with pytest.raises(ValueError, match=message):
+            model.sample(**call)
