@@ -80,7 +80,7 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add("--layers", type=int, default=1, metavar="N", help="recurrent layers")
     add("--activation", default="tanh", choices=["tanh", "relu"])
     add("--dtype", default="float32", choices=["float32", "float64"])
-    add("--epochs", type=int, default=8, metavar="N", help="passes over the text")
+    add("--epochs", type=int, default=7, metavar="N", help="passes over the text")
     add("--batch", type=int, default=32, metavar="N", help="parallel rows of text")
     add("--steps", type=int, default=64, metavar="N", help="steps of backpropagation through time")
     add("--lr", type=float, metavar="RATE", help="learning rate (default: 0.002; sgd 0.5)")
