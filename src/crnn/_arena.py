@@ -12,6 +12,13 @@ from crnn.reference import Array
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
 
 
+def aligned(size: int, dtype: np.dtype[Any]) -> Array:
+    """An array (size,) that begins at a multiple of 64 bytes; its numbers are anything."""
+    raw = np.empty(size + ALIGNMENT // dtype.itemsize, dtype)
+    skip = -raw.ctypes.data % ALIGNMENT // dtype.itemsize
+    return raw[skip : skip + size]
+
+
 class Views(dict[str, Array]):
     """The named views of an arena. Assigning to a name copies the numbers into its view."""
 
@@ -34,9 +41,8 @@ class Arena:
         for shape in shapes.values():
             starts.append(size)
             size += -(-int(np.prod(shape, dtype=object)) // align) * align
-        raw = np.zeros(size + align, dtype)
-        skip = -raw.ctypes.data % ALIGNMENT // dtype.itemsize
-        self.flat = raw[skip : skip + size]  # (size,)
+        self.flat = aligned(size, dtype)  # (size,)
+        self.flat[...] = 0
         self.views = Views(
             (name, self.flat[start : start + int(np.prod(shape))].reshape(shape))
             for (name, shape), start in zip(shapes.items(), starts, strict=True)

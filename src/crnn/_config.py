@@ -41,9 +41,12 @@ def _blas_threads() -> tuple[str, Callable[[], int], Callable[[int], Any]] | Non
 _simd = ""
 
 
-def select_simd() -> None:
+def set_up() -> None:
     """Choose the C kernels, as CRNN_SIMD asks or the best there are. Called once, at import."""
     global _simd
+    controls = _blas_threads()
+    if controls is not None:
+        _kernels.limit_threads(ctypes.cast(controls[1], ctypes.c_void_p).value or 0)
     asked = os.environ.get("CRNN_SIMD") or None
     try:
         _simd = _kernels.select(asked)

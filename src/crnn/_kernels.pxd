@@ -1,25 +1,52 @@
-"""The C table of element-wise kernels (csrc/crnn_kernels.h), for Cython."""
+"""The C side (csrc/crnn_kernels.h), for Cython."""
 
-cdef extern from "crnn_kernels.h":
-    ctypedef struct crnn_operations_f32:
-        void (*bias_tanh)(Py_ssize_t, Py_ssize_t, const float *, float *) noexcept nogil
-        void (*tanh_backward)(Py_ssize_t, Py_ssize_t, const float *, float *) noexcept nogil
-        void (*bias_relu)(Py_ssize_t, Py_ssize_t, const float *, float *) noexcept nogil
-        void (*relu_backward)(Py_ssize_t, Py_ssize_t, const float *, float *) noexcept nogil
-        void (*add_bias)(Py_ssize_t, Py_ssize_t, const float *, float *) noexcept nogil
-        void (*sum_rows)(Py_ssize_t, Py_ssize_t, const float *, float *) noexcept nogil
+cdef extern from "crnn_kernels.h" nogil:
+    ctypedef struct crnn_rnn:
+        Py_ssize_t T, m, n_x, n_a
+        const void *x
+        const Py_ssize_t *symbols
+        const void *Waa
+        const void *Wax
+        const void *ba
+        const void *a0
+        const Py_ssize_t *lengths
+        int reverse, relu
+        void *a
+        const void *da
+        void *dz
+        void *first
+        void *dWaa
+        void *dWax
+        void *dba
+        void *dx
+        void *da0
+        void *packed
+        int threads
 
-    ctypedef struct crnn_operations_f64:
-        void (*bias_tanh)(Py_ssize_t, Py_ssize_t, const double *, double *) noexcept nogil
-        void (*tanh_backward)(Py_ssize_t, Py_ssize_t, const double *, double *) noexcept nogil
-        void (*bias_relu)(Py_ssize_t, Py_ssize_t, const double *, double *) noexcept nogil
-        void (*relu_backward)(Py_ssize_t, Py_ssize_t, const double *, double *) noexcept nogil
-        void (*add_bias)(Py_ssize_t, Py_ssize_t, const double *, double *) noexcept nogil
-        void (*sum_rows)(Py_ssize_t, Py_ssize_t, const double *, double *) noexcept nogil
+    ctypedef struct crnn_linear:
+        Py_ssize_t rows, n_in, n_out
+        const void *x
+        const void *W
+        const void *b
+        void *y
+        const void *dy
+        void *dx
+        void *dW
+        void *db
+        void *packed
+        int threads
+
+    ctypedef struct crnn_operations:
+        void (*rnn_forward)(const crnn_rnn *) noexcept nogil
+        void (*rnn_backward)(const crnn_rnn *) noexcept nogil
+        void (*linear_forward)(const crnn_linear *) noexcept nogil
+        void (*linear_backward)(const crnn_linear *) noexcept nogil
+        Py_ssize_t (*packed_size)(Py_ssize_t n_in, Py_ssize_t n_out) noexcept nogil
+        void (*tanh)(Py_ssize_t n, const void *z, void *a) noexcept nogil
 
     ctypedef struct crnn_kernels:
         const char *name
-        crnn_operations_f32 f32
-        crnn_operations_f64 f64
+        const crnn_operations *f32
+        const crnn_operations *f64
 
-    const crnn_kernels *crnn_find_kernels(const char *name) nogil
+    const crnn_kernels *crnn_find_kernels(const char *name)

@@ -5,18 +5,21 @@ from numpy import dtype, ndarray
 _Array = ndarray[Any, dtype[Any]]
 
 def select(name: str | None = None) -> str: ...
+def limit_threads(address: int) -> None: ...
+def packed_size(n_in: int, n_out: int, double_precision: bool) -> int: ...
+def tanh(z: _Array, a: _Array) -> None: ...
 def rnn_forward(
     Waa: _Array,
     Wax: _Array,
     ba: _Array,
     x: _Array | None,
     symbols: _Array | None,
-    table: _Array | None,
     a0: _Array | None,
     lengths: _Array | None,
     reverse: bool,
     relu: bool,
     a: _Array,
+    packed: _Array,
 ) -> None: ...
 def rnn_backward(
     Waa: _Array,
@@ -33,12 +36,14 @@ def rnn_backward(
     first: _Array,
     dWaa: _Array,
     dWax: _Array,
-    dtable: _Array | None,
     dba: _Array,
     dx: _Array | None,
     da0: _Array | None,
+    packed: _Array,
 ) -> None: ...
-def output_forward(Wya: _Array, by: _Array, a: _Array, logits: _Array) -> None: ...
+def output_forward(
+    Wya: _Array, by: _Array, a: _Array, logits: _Array, packed: _Array
+) -> None: ...
 def output_backward(
     Wya: _Array,
     dlogits: _Array,
@@ -46,4 +51,5 @@ def output_backward(
     dWya: _Array,
     dby: _Array,
     da: _Array,
+    packed: _Array,
 ) -> None: ...

@@ -1,21 +1,23 @@
 # cython: boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""The recurrence through time, forward and backward, over BLAS and the C kernels.
+"""The one entry to the work below Python: fill a record, release the GIL, run.
 
-Every function takes arrays that the caller has validated and allocated, releases the GIL once
-and writes its results into the arrays it was given. Nothing here raises.
+Every function takes arrays that the caller has validated and allocated and writes its results into
+the arrays it was given. Nothing here raises.
 
-Shapes are those of the package: x (T, m, n_x), a (T, m, n_a), Waa (n_a, n_a), Wax (n_a, n_x),
-ba (n_a,), a0 (m, n_a), lengths (m,). Where an input is `symbols` (T, m) instead of x, it stands for
-one-hot rows: column `symbols` of Wax is gathered on the way in and scatter-added on the way back,
-both through the transposed `table` (n_x, n_a), whose rows are contiguous.
+Shapes are those of the package: x (T, m, n_x) or symbols (T, m), a (T, m, n_a), Waa (n_a, n_a),
+Wax (n_a, n_x), ba (n_a,), a0 (m, n_a), lengths (m,). None stands for what is absent.
 """
-from libc.string cimport memcpy, memset
+from libc.stdint cimport uintptr_t
 
-from crnn._blas cimport linear_backward_W, linear_backward_x, linear_forward, real
-from crnn._kernels cimport crnn_find_kernels, crnn_kernels
+from crnn._blas cimport real
+from crnn._kernels cimport (crnn_find_kernels, crnn_kernels, crnn_linear, crnn_operations,
+                            crnn_rnn)
 
-# Chosen once, before any kernel runs (select, called by the package's __init__).
+ctypedef int (*thread_count)() noexcept nogil
+
+# Chosen once, before any kernel runs (select and limit_threads, called at import).
 cdef const crnn_kernels *kernels = crnn_find_kernels(NULL)
+cdef thread_count blas_threads = NULL
 
 
 def select(name=None):
@@ -37,140 +39,48 @@ def select(name=None):
     return kernels.name.decode()
 
 
-cdef inline void _activate(bint relu, Py_ssize_t m, Py_ssize_t n_a, const real *ba,
-                           real *z) noexcept nogil:
-    """a<t> = tanh(z<t> + ba), or relu, in place."""
-    if real is float:
-        if relu:
-            kernels.f32.bias_relu(m, n_a, ba, z)
-        else:
-            kernels.f32.bias_tanh(m, n_a, ba, z)
-    else:
-        if relu:
-            kernels.f64.bias_relu(m, n_a, ba, z)
-        else:
-            kernels.f64.bias_tanh(m, n_a, ba, z)
+def limit_threads(uintptr_t address):
+    """Ask the C function at `address`, ``int (void)``, before each call how many threads to use."""
+    global blas_threads
+    blas_threads = <thread_count>address
 
 
-cdef inline void _activate_backward(bint relu, Py_ssize_t m, Py_ssize_t n_a, const real *a,
-                                    real *dz) noexcept nogil:
-    """dz<t> = da<t> (1 - a<t>^2), or da<t> [a<t> > 0], in place."""
-    if real is float:
-        if relu:
-            kernels.f32.relu_backward(m, n_a, a, dz)
-        else:
-            kernels.f32.tanh_backward(m, n_a, a, dz)
-    else:
-        if relu:
-            kernels.f64.relu_backward(m, n_a, a, dz)
-        else:
-            kernels.f64.tanh_backward(m, n_a, a, dz)
+cdef int _threads() noexcept nogil:
+    return blas_threads() if blas_threads != NULL else 1
 
 
-cdef inline void _add_bias(Py_ssize_t rows, Py_ssize_t n, const real *b, real *y) noexcept nogil:
-    if real is float:
-        kernels.f32.add_bias(rows, n, b, y)
-    else:
-        kernels.f64.add_bias(rows, n, b, y)
+cdef const crnn_operations *_operations(bint double_precision) noexcept nogil:
+    return kernels.f64 if double_precision else kernels.f32
 
 
-cdef inline void _sum_rows(Py_ssize_t rows, Py_ssize_t n, const real *dy,
-                           real *db) noexcept nogil:
-    if real is float:
-        kernels.f32.sum_rows(rows, n, dy, db)
-    else:
-        kernels.f64.sum_rows(rows, n, dy, db)
+def packed_size(Py_ssize_t n_in, Py_ssize_t n_out, bint double_precision):
+    """Numbers that the packed weights of a map from n_in to n_out take."""
+    return _operations(double_precision).packed_size(n_in, n_out)
 
 
-cdef Py_ssize_t _shortest(Py_ssize_t T, const Py_ssize_t[::1] lengths) noexcept nogil:
-    """The first step at which any example is over: T without lengths."""
-    cdef Py_ssize_t i
-    if lengths is not None:
-        for i in range(lengths.shape[0]):
-            T = min(T, lengths[i])
-    return T
-
-
-cdef void _fill_padding(Py_ssize_t t, const Py_ssize_t[::1] lengths, Py_ssize_t n,
-                        const real *rows, real *at_t) noexcept nogil:
-    """At step t, give each example that is over its row of `rows` (m, n), or zeros for NULL."""
-    cdef Py_ssize_t i
-    for i in range(lengths.shape[0]):
-        if t >= lengths[i]:
-            if rows != NULL:
-                memcpy(at_t + i * n, rows + i * n, n * sizeof(real))
-            else:
-                memset(at_t + i * n, 0, n * sizeof(real))
-
-
-cdef void _clear_padding(Py_ssize_t T, Py_ssize_t m, const Py_ssize_t[::1] lengths, Py_ssize_t n,
-                         real *sequence) noexcept nogil:
-    """Exact zeros past each example's length: sequence (T, m, n)."""
-    cdef Py_ssize_t t
-    for t in range(_shortest(T, lengths), T):
-        _fill_padding[real](t, lengths, n, NULL, sequence + t * m * n)
-
-
-cdef void _gather(const Py_ssize_t[:, ::1] symbols, const Py_ssize_t[::1] lengths, Py_ssize_t n_a,
-                  const real *table, real *z) noexcept nogil:
-    """z<t> = Wax x<t> for one-hot x<t>; past an example's length zeros, symbols are not read."""
-    cdef Py_ssize_t t, i
-    for t in range(symbols.shape[0]):
-        for i in range(symbols.shape[1]):
-            if lengths is None or t < lengths[i]:
-                memcpy(z, table + symbols[t, i] * n_a, n_a * sizeof(real))
-            else:
-                memset(z, 0, n_a * sizeof(real))
-            z += n_a
-
-
-cdef void _scatter_add(const Py_ssize_t[:, ::1] symbols, const Py_ssize_t[::1] lengths,
-                       Py_ssize_t n_a, const real *dz, real *dtable) noexcept nogil:
-    """dWax = sum dz<t> x<t>' for one-hot x<t>, into the transposed dtable (n_x, n_a)."""
-    cdef Py_ssize_t t, i, j
-    cdef real *row
-    for t in range(symbols.shape[0]):
-        for i in range(symbols.shape[1]):
-            if lengths is None or t < lengths[i]:
-                row = dtable + symbols[t, i] * n_a
-                for j in range(n_a):
-                    row[j] += dz[j]
-            dz += n_a
+def tanh(const real[::1] z, real[::1] a):
+    """Fill a = tanh(z), as the kernels compute it."""
+    with nogil:
+        _operations(real is double).tanh(z.shape[0], &z[0], &a[0])
 
 
 def rnn_forward(const real[:, ::1] Waa, const real[:, ::1] Wax, const real[::1] ba,
                 const real[:, :, ::1] x, const Py_ssize_t[:, ::1] symbols,
-                const real[:, ::1] table, const real[:, ::1] a0,
-                const Py_ssize_t[::1] lengths, bint reverse, bint relu, real[:, :, ::1] a):
-    """Fill a (T, m, n_a): a<t> = tanh(Waa a<t-1> + Wax x<t> + ba).
-
-    Either x or both symbols and table are given, the others are None; a0 and lengths may be None.
-    """
-    cdef Py_ssize_t T = a.shape[0], m = a.shape[1], n_a = a.shape[2], n_x = Wax.shape[1]
-    cdef Py_ssize_t s, t, over, step = m * n_a
-    cdef Py_ssize_t back = step if reverse else -step  # from a<t> to the state before it
-    cdef const real *start = NULL if a0 is None else &a0[0, 0]
-    cdef const real *previous = start
-    cdef real *a_t
-
+                const real[:, ::1] a0, const Py_ssize_t[::1] lengths, bint reverse, bint relu,
+                real[:, :, ::1] a, real[::1] packed):
+    """Fill a (T, m, n_a): a<t> = tanh(Waa a<t-1> + Wax x<t> + ba)."""
+    cdef crnn_rnn call
+    call.T, call.m, call.n_a, call.n_x = a.shape[0], a.shape[1], a.shape[2], Wax.shape[1]
+    call.x = NULL if x is None else <const void *>&x[0, 0, 0]
+    call.symbols = NULL if symbols is None else &symbols[0, 0]
+    call.Waa, call.Wax, call.ba = &Waa[0, 0], &Wax[0, 0], &ba[0]
+    call.a0 = NULL if a0 is None else <const void *>&a0[0, 0]
+    call.lengths = NULL if lengths is None else &lengths[0]
+    call.reverse, call.relu = reverse, relu
+    call.a, call.packed = &a[0, 0, 0], &packed[0]
     with nogil:
-        over = _shortest(T, lengths)
-        if symbols is None:
-            linear_forward[real](T * m, n_x, n_a, &x[0, 0, 0], &Wax[0, 0], 0, &a[0, 0, 0])
-        else:
-            _gather[real](symbols, lengths, n_a, &table[0, 0], &a[0, 0, 0])
-        for s in range(T):
-            t = T - 1 - s if reverse else s
-            a_t = &a[t, 0, 0]
-            if s > 0:
-                previous = a_t + back
-            if previous != NULL:
-                linear_forward[real](m, n_a, n_a, previous, &Waa[0, 0], 1, a_t)
-            _activate[real](relu, m, n_a, &ba[0], a_t)
-            if t >= over:  # read right to left, an example that has not begun holds its a0
-                _fill_padding[real](t, lengths, n_a, start if reverse else NULL, a_t)
-        if reverse and start != NULL:
-            _clear_padding[real](T, m, lengths, n_a, &a[0, 0, 0])
+        call.threads = _threads()
+        _operations(real is double).rnn_forward(&call)
 
 
 def rnn_backward(const real[:, ::1] Waa, const real[:, ::1] Wax, const real[:, :, ::1] da,
@@ -178,69 +88,50 @@ def rnn_backward(const real[:, ::1] Waa, const real[:, ::1] Wax, const real[:, :
                  const Py_ssize_t[:, ::1] symbols, const real[:, ::1] a0,
                  const Py_ssize_t[::1] lengths, bint reverse, bint relu,
                  real[:, :, ::1] dz, real[:, ::1] first, real[:, ::1] dWaa, real[:, ::1] dWax,
-                 real[:, ::1] dtable, real[::1] dba, real[:, :, ::1] dx, real[:, ::1] da0):
-    """Fill dWaa, dWax (or dtable, its transpose, for symbols), dba, and dx and da0 unless None.
+                 real[::1] dba, real[:, :, ::1] dx, real[:, ::1] da0, real[::1] packed):
+    """Fill dWaa, dWax and dba, and dx and da0 unless they are None.
 
     dz (T, m, n_a) and first (m, n_a) are workspaces. x past an example's length must be finite.
     """
-    cdef Py_ssize_t T = a.shape[0], m = a.shape[1], n_a = a.shape[2], n_x = Wax.shape[1]
-    cdef Py_ssize_t s, t, i, over, step = m * n_a, size = m * n_a * sizeof(real)
-    cdef Py_ssize_t ahead = -step if reverse else step  # from dz<t> to the one computed before it
-    cdef real *dz_t
-
+    cdef crnn_rnn call
+    call.T, call.m, call.n_a, call.n_x = a.shape[0], a.shape[1], a.shape[2], Wax.shape[1]
+    call.x = NULL if x is None else <const void *>&x[0, 0, 0]
+    call.symbols = NULL if symbols is None else &symbols[0, 0]
+    call.Waa, call.Wax = &Waa[0, 0], &Wax[0, 0]
+    call.a0 = NULL if a0 is None else <const void *>&a0[0, 0]
+    call.lengths = NULL if lengths is None else &lengths[0]
+    call.reverse, call.relu = reverse, relu
+    call.a = <void *>&a[0, 0, 0]
+    call.da, call.dz, call.first = &da[0, 0, 0], &dz[0, 0, 0], &first[0, 0]
+    call.dWaa, call.dWax, call.dba = &dWaa[0, 0], &dWax[0, 0], &dba[0]
+    call.dx = NULL if dx is None else <void *>&dx[0, 0, 0]
+    call.da0 = NULL if da0 is None else <void *>&da0[0, 0]
+    call.packed = &packed[0]
     with nogil:
-        over = _shortest(T, lengths)
-        for s in range(T):
-            t = s if reverse else T - 1 - s
-            dz_t = &dz[t, 0, 0]
-            memcpy(dz_t, &da[t, 0, 0], size)
-            if s > 0:
-                linear_backward_x[real](m, n_a, n_a, dz_t + ahead, &Waa[0, 0], 1, dz_t)
-            _activate_backward[real](relu, m, n_a, &a[t, 0, 0], dz_t)
-            if t >= over:
-                _fill_padding[real](t, lengths, n_a, NULL, dz_t)
-
-        # dWaa = sum dz<t> a<t-1>': every step but the first, then the first with a0.
-        if reverse:
-            linear_backward_W[real](step * (T - 1) // n_a, n_a, n_a, &dz[0, 0, 0],
-                                    &a[0, 0, 0] + step, 0, &dWaa[0, 0])
-        else:
-            linear_backward_W[real](step * (T - 1) // n_a, n_a, n_a, &dz[0, 0, 0] + step,
-                                    &a[0, 0, 0], 0, &dWaa[0, 0])
-        if a0 is not None or da0 is not None:
-            for i in range(m):  # the first step read: right to left, an example's last
-                t = 0 if not reverse else T - 1 if lengths is None else lengths[i] - 1
-                memcpy(&first[i, 0], &dz[t, i, 0], n_a * sizeof(real))
-        if a0 is not None:
-            linear_backward_W[real](m, n_a, n_a, &first[0, 0], &a0[0, 0], 1, &dWaa[0, 0])
-        if da0 is not None:
-            linear_backward_x[real](m, n_a, n_a, &first[0, 0], &Waa[0, 0], 0, &da0[0, 0])
-
-        if symbols is None:
-            linear_backward_W[real](T * m, n_x, n_a, &dz[0, 0, 0], &x[0, 0, 0], 0, &dWax[0, 0])
-        else:
-            memset(&dtable[0, 0], 0, n_x * n_a * sizeof(real))
-            _scatter_add[real](symbols, lengths, n_a, &dz[0, 0, 0], &dtable[0, 0])
-        _sum_rows[real](T * m, n_a, &dz[0, 0, 0], &dba[0])
-        if dx is not None:
-            linear_backward_x[real](T * m, n_x, n_a, &dz[0, 0, 0], &Wax[0, 0], 0, &dx[0, 0, 0])
-            _clear_padding[real](T, m, lengths, n_x, &dx[0, 0, 0])
+        call.threads = _threads()
+        _operations(real is double).rnn_backward(&call)
 
 
 def output_forward(const real[:, ::1] Wya, const real[::1] by, const real[:, ::1] a,
-                   real[:, ::1] logits):
+                   real[:, ::1] logits, real[::1] packed):
     """Fill logits (rows, n_y) = a (rows, n) Wya' + by."""
-    cdef Py_ssize_t rows = logits.shape[0], n_y = logits.shape[1], n = Wya.shape[1]
+    cdef crnn_linear call
+    call.rows, call.n_in, call.n_out = a.shape[0], a.shape[1], Wya.shape[0]
+    call.x, call.W, call.b, call.y = &a[0, 0], &Wya[0, 0], &by[0], &logits[0, 0]
+    call.packed = &packed[0]
     with nogil:
-        linear_forward[real](rows, n, n_y, &a[0, 0], &Wya[0, 0], 0, &logits[0, 0])
-        _add_bias[real](rows, n_y, &by[0], &logits[0, 0])
+        call.threads = _threads()
+        _operations(real is double).linear_forward(&call)
 
 
 def output_backward(const real[:, ::1] Wya, const real[:, ::1] dlogits, const real[:, ::1] a,
-                    real[:, ::1] dWya, real[::1] dby, real[:, ::1] da):
+                    real[:, ::1] dWya, real[::1] dby, real[:, ::1] da, real[::1] packed):
     """Fill dWya = sum dlogits a', dby = sum dlogits and da (rows, n) = dlogits Wya."""
-    cdef Py_ssize_t rows = dlogits.shape[0], n_y = dlogits.shape[1], n = Wya.shape[1]
+    cdef crnn_linear call
+    call.rows, call.n_in, call.n_out = a.shape[0], a.shape[1], Wya.shape[0]
+    call.x, call.W, call.dy = &a[0, 0], &Wya[0, 0], &dlogits[0, 0]
+    call.dW, call.db, call.dx = &dWya[0, 0], &dby[0], &da[0, 0]
+    call.packed = &packed[0]
     with nogil:
-        linear_backward_W[real](rows, n, n_y, &dlogits[0, 0], &a[0, 0], 0, &dWya[0, 0])
-        _sum_rows[real](rows, n_y, &dlogits[0, 0], &dby[0])
-        linear_backward_x[real](rows, n, n_y, &dlogits[0, 0], &Wya[0, 0], 0, &da[0, 0])
+        call.threads = _threads()
+        _operations(real is double).linear_backward(&call)

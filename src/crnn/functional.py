@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from crnn import _kernels, _validate
+from crnn._arena import aligned
 from crnn.reference import Array, Gradients
 
 __all__ = ["Gradients", "rnn_backward", "rnn_forward"]
@@ -161,9 +162,8 @@ def rnn_backward(
 
 def forward_into(a: Array, s: _validate.Sequence, ba: Array) -> None:
     """rnn_forward below the door: everything is checked, and a (T, m, n_a) is filled."""
-    table = None if s.symbols is None else np.ascontiguousarray(s.Wax.T)  # (n_x, n_a)
     _kernels.rnn_forward(
-        s.Waa, s.Wax, ba, s.x, s.symbols, table, s.a0, s.lengths, s.reverse, s.relu, a
+        s.Waa, s.Wax, ba, s.x, s.symbols, s.a0, s.lengths, s.reverse, s.relu, a, _packed(s)
     )
 
 
@@ -178,16 +178,24 @@ def backward_into(
     s: _validate.Sequence,
 ) -> None:
     """rnn_backward below the door: the gradients are filled; dx and da0 only where given."""
-    x, dtable = s.x, None
-    if x is None:
-        dtable = np.empty(dWax.shape[::-1], dWax.dtype)  # (n_x, n_a)
-    elif s.lengths is not None:  # dWax sums over all rows, and 0 * NaN in the padding is NaN
+    x = s.x
+    if x is not None and s.lengths is not None:  # dWax sums over all rows, and 0 * NaN in the padding is NaN
         x = np.where(_validate.steps_counted(len(x), s.lengths)[..., None], x, 0).astype(x.dtype)
     dz = np.empty_like(a)  # (T, m, n_a)
     first = np.empty_like(a[0])  # (m, n_a)
     _kernels.rnn_backward(
         s.Waa, s.Wax, da, a, x, s.symbols, s.a0, s.lengths, s.reverse, s.relu,
-        dz, first, dWaa, dWax, dtable, dba, dx, da0,
+        dz, first, dWaa, dWax, dba, dx, da0, _packed(s),
     )  # fmt: skip
-    if dtable is not None:
-        dWax[...] = dtable.T
+
+
+def packed_weights(dtype: np.dtype[Any], *maps: tuple[int, int]) -> Array:
+    """Room for the packed weights of maps (n_in, n_out): 64-byte aligned."""
+    double = dtype == np.float64
+    size = sum(_kernels.packed_size(n_in, n_out, double) for n_in, n_out in maps)
+    return aligned(size, dtype)
+
+
+def _packed(s: _validate.Sequence) -> Array:
+    n_a, n_x = s.Wax.shape
+    return packed_weights(s.Waa.dtype, (n_a, n_a), (n_x, n_a))

@@ -13,7 +13,7 @@ import numpy as np
 
 from crnn import _kernels, _validate
 from crnn.config import Cell, Config
-from crnn.functional import backward_into, forward_into
+from crnn.functional import backward_into, forward_into, packed_weights
 from crnn.reference import Array
 
 State = list[Array]  # one (m, n_a) per cell
@@ -76,7 +76,8 @@ def forward(
             counted = np.flatnonzero(_validate.steps_counted(T, lengths))
             features = features[counted]
     logits = np.empty((len(features), config.n_y), config.np_dtype)
-    _kernels.output_forward(parameters["Wya"], parameters["by"], features, logits)
+    packed = packed_weights(config.np_dtype, (config.width, config.n_y))
+    _kernels.output_forward(parameters["Wya"], parameters["by"], features, logits, packed)
     return Trace(calls, states, features, config.steps == "all", counted, logits)
 
 
@@ -91,8 +92,9 @@ def backward(
     n, n_a = config.num_directions, config.n_a
     dfeatures = np.empty_like(trace.features)
     _kernels.output_backward(
-        parameters["Wya"], dlogits, trace.features, gradients["Wya"], gradients["by"], dfeatures
-    )
+        parameters["Wya"], dlogits, trace.features, gradients["Wya"], gradients["by"], dfeatures,
+        packed_weights(config.np_dtype, (config.width, config.n_y)),
+    )  # fmt: skip
     da = _spread(config, trace, dfeatures)
     cells = config.cells()
     for first in range(len(cells) - n, -1, -n):  # layers, from the top

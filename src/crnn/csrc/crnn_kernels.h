@@ -1,43 +1,71 @@
-/* The table of C kernels: element-wise work that knows neither Python nor BLAS.
+/* The C side: the whole recurrence, forward and backward, and the linear maps around it.
  *
- * One source (elementwise.h) is compiled once per instruction set through one thin file each
- * (portable.c); each fills one table, and dispatch.c picks the table at import. Arrays are
- * row-major and contiguous: `rows` rows of `n` numbers.
+ * C knows neither Python nor BLAS. One source (tile.h, linear.h, sequence.h, ...) is compiled once
+ * per instruction set and dtype through one thin file each (avx512.c, avx2.c, neon.c, portable.c);
+ * each fills one table, and dispatch.c picks the table at import. Arrays are row-major and
+ * contiguous; the shapes are those of the package.
  */
 #ifndef CRNN_KERNELS_H
 #define CRNN_KERNELS_H
 
 #include <stddef.h>
 
-#define CRNN_OPERATIONS(real)                                                                      \
-    /* a = tanh(z + b), in place: z (rows, n) becomes a, b (n) */                                  \
-    void (*bias_tanh)(ptrdiff_t rows, ptrdiff_t n, const real *b, real *z);                        \
-    /* dz = da (1 - a^2), in place: dz (rows, n) holds da, a (rows, n) */                          \
-    void (*tanh_backward)(ptrdiff_t rows, ptrdiff_t n, const real *a, real *dz);                   \
-    /* a = max(z + b, 0), NaN stays NaN */                                                         \
-    void (*bias_relu)(ptrdiff_t rows, ptrdiff_t n, const real *b, real *z);                        \
-    /* dz = da [a > 0] */                                                                          \
-    void (*relu_backward)(ptrdiff_t rows, ptrdiff_t n, const real *a, real *dz);                   \
-    /* y += b to every row: y (rows, n), b (n) */                                                  \
-    void (*add_bias)(ptrdiff_t rows, ptrdiff_t n, const real *b, real *y);                         \
-    /* db = sum of dy over rows, added up in double: dy (rows, n), db (n) */                       \
-    void (*sum_rows)(ptrdiff_t rows, ptrdiff_t n, const real *dy, real *db);
+/* One call of the recurrence; NULL stands for what is absent. `real` is void here, and float or
+ * double in the code that works on it. */
+#define CRNN_RNN(real)                                                                             \
+    ptrdiff_t T, m, n_x, n_a;                                                                      \
+    const real *x;            /* (T, m, n_x), or NULL and symbols */                               \
+    const ptrdiff_t *symbols; /* (T, m) */                                                         \
+    const real *Waa, *Wax;    /* (n_a, n_a), (n_a, n_x) */                                         \
+    const real *ba, *a0;      /* (n_a), (m, n_a) or NULL */                                        \
+    const ptrdiff_t *lengths; /* (m) or NULL */                                                    \
+    int reverse, relu;                                                                             \
+    real *a; /* (T, m, n_a): forward writes it, backward reads it */                               \
+    /* backward only: */                                                                           \
+    const real *da;       /* (T, m, n_a) */                                                        \
+    real *dz, *first;     /* (T, m, n_a), (m, n_a): workspaces */                                  \
+    real *dWaa, *dWax;    /* (n_a, n_a), (n_a, n_x) */                                             \
+    real *dba, *dx, *da0; /* (n_a), (T, m, n_x) or NULL, (m, n_a) or NULL */                       \
+    /* both: */                                                                                    \
+    real *packed; /* workspace, 64-byte aligned: packed_size(n_a, n_a) + packed_size(n_x, n_a) */  \
+    int threads;  /* at most so many */
+
+/* One call of y = x W' + b, or of its gradients: x (rows, n_in), W (n_out, n_in), y (rows, n_out) */
+#define CRNN_LINEAR(real)                                                                          \
+    ptrdiff_t rows, n_in, n_out;                                                                   \
+    const real *x, *W, *b;                                                                         \
+    real *y;                                                                                       \
+    const real *dy;                                                                                \
+    real *dx, *dW, *db;                                                                            \
+    real *packed; /* workspace, 64-byte aligned: packed_size(n_in, n_out) */                       \
+    int threads;
 
 typedef struct {
-    CRNN_OPERATIONS(float)
-} crnn_operations_f32;
+    CRNN_RNN(void)
+} crnn_rnn;
 
 typedef struct {
-    CRNN_OPERATIONS(double)
-} crnn_operations_f64;
+    CRNN_LINEAR(void)
+} crnn_linear;
+
+typedef struct {
+    void (*rnn_forward)(const crnn_rnn *);
+    void (*rnn_backward)(const crnn_rnn *);
+    void (*linear_forward)(const crnn_linear *);
+    void (*linear_backward)(const crnn_linear *);
+    /* numbers that the packed weights of a map from n_in to n_out take, either way */
+    ptrdiff_t (*packed_size)(ptrdiff_t n_in, ptrdiff_t n_out);
+    void (*tanh)(ptrdiff_t n, const void *z, void *a);
+} crnn_operations;
 
 typedef struct {
     const char *name; /* what CRNN_SIMD calls it */
-    crnn_operations_f32 f32;
-    crnn_operations_f64 f64;
+    const crnn_operations *f32, *f64;
 } crnn_kernels;
 
-extern const crnn_kernels crnn_kernels_portable;
+#define CRNN_KERNELS(isa) {#isa, &v_operations32, &v_operations64}
+extern const crnn_kernels crnn_kernels_avx512, crnn_kernels_avx2, crnn_kernels_neon,
+    crnn_kernels_portable;
 
 /* The table called `name`, or the best one for this CPU when `name` is NULL.
  * NULL when there is no such table or this CPU or its operating system cannot run it. */

@@ -1,56 +1,79 @@
-/* The one source of the element-wise kernels. A thin file defines, and includes this per type:
- *
- *   REAL       float or double
- *   REAL_TANH  tanhf or tanh
- *   NAME(f)    the function's full name: crnn_<operation>_<dtype>_<instruction set>
- */
+/* What happens to rows of numbers once a product has left them: columns `n` wide, `ld` apart. */
 
-/* Columns summed at a time by sum_rows: their sums stay in registers or the first cache. */
-enum { NAME(sum_width) = 64 };
-
-static void NAME(bias_tanh)(ptrdiff_t rows, ptrdiff_t n, const REAL *b, REAL *z) {
-    for (ptrdiff_t i = 0; i < rows; i++, z += n)
-        for (ptrdiff_t j = 0; j < n; j++)
-            z[j] = REAL_TANH(z[j] + b[j]);
+/* max(z, 0), and NaN for NaN. */
+SIMD_INLINE V(t) V(relu)(V(t) z) {
+    const V(t) zero = V(set1)(0);
+    return V(select_ge)(zero, z, zero, z);
 }
 
-static void NAME(tanh_backward)(ptrdiff_t rows, ptrdiff_t n, const REAL *a, REAL *dz) {
-    for (ptrdiff_t k = 0; k < rows * n; k++)
-        dz[k] *= 1 - a[k] * a[k];
+/* z becomes a = tanh(z) or relu(z), or da becomes dz = da (1 - a^2) or da [a > 0]. */
+SIMD_INLINE V(t) V(finish)(const crnn_epilogue epilogue, V(t) z, V(t) a) {
+    switch (epilogue) {
+    case TANH:
+        return V(tanh)(z);
+    case RELU:
+        return V(relu)(z);
+    case TANH_BACKWARD:
+        return V(mul)(z, V(fnma)(a, a, V(set1)(1)));
+    case RELU_BACKWARD:
+        /* denormals are zeros here, so the least normal number is the least above 0 */
+        return V(mul)(z, V(select_ge)(a, V(set1)(CONST(LEAST)), V(set1)(1), V(set1)(0)));
+    default:
+        return z;
+    }
 }
 
-static void NAME(bias_relu)(ptrdiff_t rows, ptrdiff_t n, const REAL *b, REAL *z) {
-    for (ptrdiff_t i = 0; i < rows; i++, z += n)
-        for (ptrdiff_t j = 0; j < n; j++) {
-            const REAL zj = z[j] + b[j];
-            z[j] = zj < 0 ? 0 : zj; /* NaN < 0 is false: NaN flows through */
-        }
+SIMD_INLINE void V(finish_rows_as)(const crnn_epilogue epilogue, ptrdiff_t rows, ptrdiff_t n,
+                                   ptrdiff_t ld, const V_REAL *a, V_REAL *z) {
+    const int backward = epilogue == TANH_BACKWARD || epilogue == RELU_BACKWARD;
+    const ptrdiff_t whole = n / V_LEN * V_LEN;
+    const int tail = (int)(n - whole);
+    for (ptrdiff_t i = 0; i < rows; i++, z += ld, a += backward ? ld : 0) {
+        for (ptrdiff_t j = 0; j < whole; j += V_LEN)
+            V(store)(z + j, V(finish)(epilogue, V(load)(z + j), V(load)((backward ? a : z) + j)));
+        if (tail)
+            V(store_n)(z + whole,
+                       V(finish)(epilogue, V(load_n)(z + whole, tail),
+                                 V(load_n)((backward ? a : z) + whole, tail)),
+                       tail);
+    }
 }
 
-static void NAME(relu_backward)(ptrdiff_t rows, ptrdiff_t n, const REAL *a, REAL *dz) {
-    for (ptrdiff_t k = 0; k < rows * n; k++)
-        dz[k] *= a[k] > 0 ? (REAL)1 : (REAL)0;
+static void V(finish_rows)(crnn_epilogue epilogue, ptrdiff_t rows, ptrdiff_t n, ptrdiff_t ld,
+                           const V_REAL *a, V_REAL *z) {
+    switch (epilogue) { /* one loop each, with no choice inside */
+    case TANH:
+        V(finish_rows_as)(TANH, rows, n, ld, z, z);
+        break;
+    case RELU:
+        V(finish_rows_as)(RELU, rows, n, ld, z, z);
+        break;
+    case TANH_BACKWARD:
+        V(finish_rows_as)(TANH_BACKWARD, rows, n, ld, a, z);
+        break;
+    case RELU_BACKWARD:
+        V(finish_rows_as)(RELU_BACKWARD, rows, n, ld, a, z);
+        break;
+    default:
+        break;
+    }
 }
 
-static void NAME(add_bias)(ptrdiff_t rows, ptrdiff_t n, const REAL *b, REAL *y) {
-    for (ptrdiff_t i = 0; i < rows; i++, y += n)
-        for (ptrdiff_t j = 0; j < n; j++)
-            y[j] += b[j];
-}
-
-static void NAME(sum_rows)(ptrdiff_t rows, ptrdiff_t n, const REAL *dy, REAL *db) {
-    for (ptrdiff_t start = 0; start < n; start += NAME(sum_width)) {
-        const ptrdiff_t left = n - start;
-        const ptrdiff_t width = left < NAME(sum_width) ? left : NAME(sum_width);
-        double sum[NAME(sum_width)] = {0};
+/* db[j0:j1] = sum of dy (rows, n) over rows, added up in double; 64 columns at a time. */
+static void V(sum_rows)(ptrdiff_t rows, ptrdiff_t n, ptrdiff_t j0, ptrdiff_t j1, const V_REAL *dy,
+                        V_REAL *db) {
+    for (ptrdiff_t start = j0; start < j1; start += 64) {
+        const ptrdiff_t width = j1 - start < 64 ? j1 - start : 64;
+        double sum[64] = {0};
         for (ptrdiff_t i = 0; i < rows; i++)
             for (ptrdiff_t j = 0; j < width; j++)
                 sum[j] += dy[i * n + start + j];
         for (ptrdiff_t j = 0; j < width; j++)
-            db[start + j] = (REAL)sum[j];
+            db[start + j] = (V_REAL)sum[j];
     }
 }
 
-#undef REAL
-#undef REAL_TANH
-#undef NAME
+static void V(tanh_array)(ptrdiff_t n, const void *z, void *a) {
+    memcpy(a, z, (size_t)n * sizeof(V_REAL));
+    V(finish_rows)(TANH, 1, n, n, NULL, a);
+}

@@ -1,0 +1,34 @@
+/* AVX2 and FMA: 16 registers of 32 bytes. */
+#include "crnn_kernels.h"
+#include "shared.h"
+#include "threads.h"
+
+#if defined(__x86_64__) || defined(_M_X64)
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#elif defined(__GNUC__)
+#pragma GCC push_options
+#pragma GCC target("avx2,fma")
+#endif
+
+#define REAL_BITS 32
+#include "simd_avx2.h"
+
+#include "kernels.h"
+
+#undef REAL_BITS
+#define REAL_BITS 64
+#include "simd_avx2.h"
+
+#include "kernels.h"
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#elif defined(__GNUC__)
+#pragma GCC pop_options
+#endif
+
+const crnn_kernels crnn_kernels_avx2 = CRNN_KERNELS(avx2);
+
+#endif

@@ -1,0 +1,21 @@
+/* Everything over the vocabulary included before this file, for one dtype. */
+#include "tanh.h"
+
+#include "elementwise.h"
+#include "tile.h"
+
+#include "linear.h"
+
+#include "sequence.h"
+
+static const crnn_operations V(operations) = {
+    .rnn_forward = V(rnn_forward),
+    .rnn_backward = V(rnn_backward),
+    .linear_forward = V(linear_forward),
+    .linear_backward = V(linear_backward),
+    .packed_size = V(packed_size),
+    .tanh = V(tanh_array),
+};
+
+#undef TILE_REGS
+#undef PANEL

@@ -1,0 +1,17 @@
+/* A few threads that wait for work, and denormals off while it lasts. */
+#ifndef CRNN_THREADS_H
+#define CRNN_THREADS_H
+
+#include <stddef.h>
+
+typedef void (*crnn_task)(const void *call, int part, int parts);
+
+/* Into how many parts to cut `work` floating-point operations over `rows` independent rows. */
+int crnn_parts(int threads, ptrdiff_t rows, double work);
+
+/* Run every part of a task, part 0 in the calling thread, and wait for all. Where the threads are
+ * busy with another call, or cannot be had, the calling thread runs every part: parts never wait for
+ * each other, so the result is the same. */
+void crnn_run(int parts, crnn_task task, const void *call);
+
+#endif

@@ -1,0 +1,182 @@
+/* Small products on packed weights: the inner loops of everything.
+ *
+ * A tile is C (rows, columns) = C0 + A B with rows <= TILE_ROWS and columns <= PANEL, held in
+ * registers while k runs. B is packed in panels of PANEL columns: row k of a panel is contiguous, the
+ * last panel is only as wide as its vectors need, and padded with zeros.
+ *
+ * Each element of C is one chain of fused multiply-adds over ascending k (or `chains` of them, added
+ * up in one order), whatever the tile's size: how rows are cut into tiles never shows in the result,
+ * so any number of threads gives the same bits.
+ */
+
+/* As many columns as leave registers for a row of B and an element of A. */
+#if V_REGISTERS >= 32
+#define TILE_REGS 4
+#else
+#define TILE_REGS 2
+#endif
+#define PANEL (TILE_REGS * V_LEN)
+
+/* Where C0 comes from: NULL is zeros, ld 0 is one row for all (a bias), else rows of their own. */
+typedef struct {
+    const V_REAL *rows;
+    ptrdiff_t ld;
+} V(start);
+
+/* A's element (i, k) is A[i * rs + k * cs]; the last vector of C has `tail` columns. rows, regs and
+ * chains are constants wherever this is inlined. */
+SIMD_INLINE void V(tile)(const int rows, const int regs, const int chains, ptrdiff_t K,
+                         const V_REAL *A, ptrdiff_t rs, ptrdiff_t cs, const V_REAL *B, V(start) c0,
+                         V_REAL *C, ptrdiff_t ldc, int tail) {
+    V(t) c[4][TILE_ROWS][TILE_REGS], b[TILE_REGS];
+    const ptrdiff_t width = (ptrdiff_t)regs * V_LEN;
+    ptrdiff_t k = 0;
+
+    for (int i = 0; i < rows; i++)
+        for (int v = 0; v < regs; v++) {
+            const V_REAL *from = c0.rows + i * c0.ld + v * V_LEN;
+            c[0][i][v] = c0.rows == NULL ? V(set1)(0)
+                         : v < regs - 1  ? V(load)(from)
+                                         : V(load_n)(from, tail);
+            for (int s = 1; s < chains; s++)
+                c[s][i][v] = V(set1)(0);
+        }
+    for (; k + chains <= K; k += chains)
+        for (int s = 0; s < chains; s++) {
+            for (int v = 0; v < regs; v++)
+                b[v] = V(load)(B + (k + s) * width + v * V_LEN);
+            for (int i = 0; i < rows; i++) {
+                const V(t) a = V(set1)(A[i * rs + (k + s) * cs]);
+                for (int v = 0; v < regs; v++)
+                    c[s][i][v] = V(fma)(a, b[v], c[s][i][v]);
+            }
+        }
+    for (; chains > 1 && k < K; k++)
+        for (int i = 0; i < rows; i++)
+            for (int v = 0; v < regs; v++)
+                c[0][i][v] = V(fma)(V(set1)(A[i * rs + k * cs]),
+                                    V(load)(B + k * width + v * V_LEN), c[0][i][v]);
+    for (int i = 0; i < rows; i++)
+        for (int v = 0; v < regs; v++) {
+            V(t) sum = c[0][i][v];
+            if (chains == 2)
+                sum = V(add)(sum, c[1][i][v]);
+            if (chains == 4)
+                sum = V(add)(V(add)(sum, c[1][i][v]), V(add)(c[2][i][v], c[3][i][v]));
+            if (v < regs - 1)
+                V(store)(C + i * ldc + v * V_LEN, sum);
+            else
+                V(store_n)(C + i * ldc + v * V_LEN, sum, tail);
+        }
+}
+
+typedef void (*V(tile_function))(ptrdiff_t K, const V_REAL *A, ptrdiff_t stride, const V_REAL *B,
+                                 V(start) c0, V_REAL *C, ptrdiff_t ldc, int tail);
+
+/* rows_: A is row-major, `stride` from row to row. columns_: A is the transpose of such a matrix. */
+#define TILE(rows, regs, chains)                                                                   \
+    static void V(rows_##rows##_##regs##_##chains)(ptrdiff_t K, const V_REAL *A, ptrdiff_t stride, \
+                                                   const V_REAL *B, V(start) c0, V_REAL *C,        \
+                                                   ptrdiff_t ldc, int tail) {                      \
+        V(tile)(rows, regs, chains, K, A, stride, 1, B, c0, C, ldc, tail);                         \
+    }
+#define TILE_OF_COLUMNS(rows, regs)                                                                \
+    static void V(columns_##rows##_##regs)(ptrdiff_t K, const V_REAL *A, ptrdiff_t stride,         \
+                                           const V_REAL *B, V(start) c0, V_REAL *C, ptrdiff_t ldc, \
+                                           int tail) {                                             \
+        V(tile)(rows, regs, 1, K, A, 1, stride, B, c0, C, ldc, tail);                              \
+    }
+#if TILE_REGS == 4
+#define EACH_WIDTH(F, ...) F(__VA_ARGS__, 1) F(__VA_ARGS__, 2) F(__VA_ARGS__, 3) F(__VA_ARGS__, 4)
+#define WIDTHS(f, rest) {V(f##_1##rest), V(f##_2##rest), V(f##_3##rest), V(f##_4##rest)}
+#else
+#define EACH_WIDTH(F, ...) F(__VA_ARGS__, 1) F(__VA_ARGS__, 2)
+#define WIDTHS(f, rest) {V(f##_1##rest), V(f##_2##rest)}
+#endif
+#define TILE_1(rows, regs) TILE(rows, regs, 1) TILE_OF_COLUMNS(rows, regs)
+#define TILE_2(rows, regs) TILE(rows, regs, 2)
+#define TILE_4(rows, regs) TILE(rows, regs, 4)
+EACH_WIDTH(TILE_1, 1)
+EACH_WIDTH(TILE_1, 2)
+EACH_WIDTH(TILE_1, 3)
+EACH_WIDTH(TILE_1, 4)
+EACH_WIDTH(TILE_1, 5)
+EACH_WIDTH(TILE_1, 6)
+EACH_WIDTH(TILE_2, 1)
+EACH_WIDTH(TILE_2, 2)
+EACH_WIDTH(TILE_2, 3)
+EACH_WIDTH(TILE_4, 1)
+
+/* By chains (1, 2, 4), rows and vectors. A few rows alone are too few chains to hide the latency of
+ * a multiply-add (4 cycles, 2 a cycle), so there each element is cut into more. */
+static const V(tile_function) V(row_tiles)[3][TILE_ROWS][TILE_REGS] = {
+    {WIDTHS(rows_1, _1), WIDTHS(rows_2, _1), WIDTHS(rows_3, _1), WIDTHS(rows_4, _1),
+     WIDTHS(rows_5, _1), WIDTHS(rows_6, _1)},
+    {WIDTHS(rows_1, _2), WIDTHS(rows_2, _2), WIDTHS(rows_3, _2)},
+    {WIDTHS(rows_1, _4)},
+};
+static const V(tile_function) V(column_tiles)[TILE_ROWS][TILE_REGS] = {
+    WIDTHS(columns_1, ), WIDTHS(columns_2, ), WIDTHS(columns_3, ),
+    WIDTHS(columns_4, ), WIDTHS(columns_5, ), WIDTHS(columns_6, ),
+};
+
+/* Which row of row_tiles serves a product of so many rows in all (not: in one thread's share). */
+static int V(chains_for)(ptrdiff_t rows) { return rows == 1 ? 2 : rows <= 3 ? 1 : 0; }
+
+/* Panel by panel: where a panel of N columns begins, its vectors and the columns of the last one. */
+typedef struct {
+    ptrdiff_t column;
+    int columns, regs, tail;
+} V(panel);
+
+SIMD_INLINE V(panel) V(panel_at)(ptrdiff_t column, ptrdiff_t N) {
+    V(panel) p = {column, PANEL, TILE_REGS, V_LEN};
+    if (N - column < PANEL) {
+        p.columns = (int)(N - column);
+        p.regs = (p.columns + V_LEN - 1) / V_LEN;
+        p.tail = p.columns - (p.regs - 1) * V_LEN;
+    }
+    return p;
+}
+
+/* Numbers in a packed (K, N) matrix. */
+static ptrdiff_t V(padded)(ptrdiff_t K, ptrdiff_t N) { return K * ((N + V_LEN - 1) / V_LEN * V_LEN); }
+
+/* B (K, N) in panels from W (K, N) with `ld` from row to row: one panel, rows k0 to k1. */
+static void V(pack_panel)(V(panel) p, ptrdiff_t k0, ptrdiff_t k1, const V_REAL *W, ptrdiff_t ld,
+                          V_REAL *B) {
+    W += k0 * ld + p.column;
+    for (ptrdiff_t k = k0; k < k1; k++, W += ld, B += p.regs * V_LEN)
+        for (int v = 0; v < p.regs; v++)
+            V(store)(B + v * V_LEN, v < p.regs - 1 ? V(load)(W + v * V_LEN)
+                                                   : V(load_n)(W + v * V_LEN, p.tail));
+}
+
+/* B (K, N) in panels from W (K, N). */
+static void V(pack)(ptrdiff_t K, ptrdiff_t N, const V_REAL *W, V_REAL *B) {
+    for (ptrdiff_t column = 0; column < N; column += PANEL)
+        V(pack_panel)(V(panel_at)(column, N), 0, K, W, N, B + column * K);
+}
+
+/* B (K, N) in panels from W (N, K), by squares of W that stay in the first cache. */
+static void V(pack_transposed)(ptrdiff_t K, ptrdiff_t N, const V_REAL *W, V_REAL *B) {
+    for (ptrdiff_t column = 0; column < N; column += PANEL) {
+        const V(panel) p = V(panel_at)(column, N);
+        const ptrdiff_t width = (ptrdiff_t)p.regs * V_LEN;
+        V_REAL *panel = B + column * K;
+        for (ptrdiff_t k0 = 0; k0 < K; k0 += V_LEN) {
+            const ptrdiff_t k1 = k0 + V_LEN < K ? k0 + V_LEN : K;
+            for (ptrdiff_t j = 0; j < width; j++)
+                for (ptrdiff_t k = k0; k < k1; k++)
+                    panel[k * width + j] = j < p.columns ? W[(column + j) * K + k] : 0;
+        }
+    }
+}
+
+#undef TILE
+#undef TILE_OF_COLUMNS
+#undef EACH_WIDTH
+#undef WIDTHS
+#undef TILE_1
+#undef TILE_2
+#undef TILE_4
