@@ -13,14 +13,12 @@ cdef extern from "crnn_kernels.h" nogil:
         int reverse, relu
         void *a
         const void *da
-        void *dz
-        void *first
         void *dWaa
         void *dWax
         void *dba
         void *dx
         void *da0
-        void *packed
+        void *workspace
         int threads
 
     ctypedef struct crnn_linear:
@@ -33,7 +31,7 @@ cdef extern from "crnn_kernels.h" nogil:
         void *dx
         void *dW
         void *db
-        void *packed
+        void *workspace
         int threads
 
     ctypedef struct crnn_operations:
@@ -41,7 +39,9 @@ cdef extern from "crnn_kernels.h" nogil:
         void (*rnn_backward)(const crnn_rnn *) noexcept nogil
         void (*linear_forward)(const crnn_linear *) noexcept nogil
         void (*linear_backward)(const crnn_linear *) noexcept nogil
-        Py_ssize_t (*packed_size)(Py_ssize_t n_in, Py_ssize_t n_out) noexcept nogil
+        Py_ssize_t (*rnn_workspace)(Py_ssize_t T, Py_ssize_t m, Py_ssize_t n_x, Py_ssize_t n_a,
+                                    int backward) noexcept nogil
+        Py_ssize_t (*linear_workspace)(Py_ssize_t n_in, Py_ssize_t n_out) noexcept nogil
         void (*tanh)(Py_ssize_t n, const void *z, void *a) noexcept nogil
 
     ctypedef struct crnn_kernels:

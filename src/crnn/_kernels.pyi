@@ -6,7 +6,10 @@ _Array = ndarray[Any, dtype[Any]]
 
 def select(name: str | None = None) -> str: ...
 def limit_threads(address: int) -> None: ...
-def packed_size(n_in: int, n_out: int, double_precision: bool) -> int: ...
+def rnn_workspace(
+    T: int, m: int, n_x: int, n_a: int, backward: bool, double_precision: bool
+) -> int: ...
+def linear_workspace(n_in: int, n_out: int, double_precision: bool) -> int: ...
 def tanh(z: _Array, a: _Array) -> None: ...
 def rnn_forward(
     Waa: _Array,
@@ -19,7 +22,7 @@ def rnn_forward(
     reverse: bool,
     relu: bool,
     a: _Array,
-    packed: _Array,
+    workspace: _Array,
 ) -> None: ...
 def rnn_backward(
     Waa: _Array,
@@ -32,17 +35,15 @@ def rnn_backward(
     lengths: _Array | None,
     reverse: bool,
     relu: bool,
-    dz: _Array,
-    first: _Array,
     dWaa: _Array,
     dWax: _Array,
     dba: _Array,
     dx: _Array | None,
     da0: _Array | None,
-    packed: _Array,
+    workspace: _Array,
 ) -> None: ...
 def output_forward(
-    Wya: _Array, by: _Array, a: _Array, logits: _Array, packed: _Array
+    Wya: _Array, by: _Array, a: _Array, logits: _Array, workspace: _Array
 ) -> None: ...
 def output_backward(
     Wya: _Array,
@@ -51,5 +52,5 @@ def output_backward(
     dWya: _Array,
     dby: _Array,
     da: _Array,
-    packed: _Array,
+    workspace: _Array,
 ) -> None: ...

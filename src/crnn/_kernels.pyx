@@ -53,9 +53,15 @@ cdef const crnn_operations *_operations(bint double_precision) noexcept nogil:
     return kernels.f64 if double_precision else kernels.f32
 
 
-def packed_size(Py_ssize_t n_in, Py_ssize_t n_out, bint double_precision):
-    """Numbers that the packed weights of a map from n_in to n_out take."""
-    return _operations(double_precision).packed_size(n_in, n_out)
+def rnn_workspace(Py_ssize_t T, Py_ssize_t m, Py_ssize_t n_x, Py_ssize_t n_a, bint backward,
+                  bint double_precision):
+    """Numbers that rnn_forward or rnn_backward needs as its workspace."""
+    return _operations(double_precision).rnn_workspace(T, m, n_x, n_a, backward)
+
+
+def linear_workspace(Py_ssize_t n_in, Py_ssize_t n_out, bint double_precision):
+    """Numbers that output_forward and output_backward need as their workspace."""
+    return _operations(double_precision).linear_workspace(n_in, n_out)
 
 
 def tanh(const real[::1] z, real[::1] a):
@@ -67,7 +73,7 @@ def tanh(const real[::1] z, real[::1] a):
 def rnn_forward(const real[:, ::1] Waa, const real[:, ::1] Wax, const real[::1] ba,
                 const real[:, :, ::1] x, const Py_ssize_t[:, ::1] symbols,
                 const real[:, ::1] a0, const Py_ssize_t[::1] lengths, bint reverse, bint relu,
-                real[:, :, ::1] a, real[::1] packed):
+                real[:, :, ::1] a, real[::1] workspace):
     """Fill a (T, m, n_a): a<t> = tanh(Waa a<t-1> + Wax x<t> + ba)."""
     cdef crnn_rnn call
     call.T, call.m, call.n_a, call.n_x = a.shape[0], a.shape[1], a.shape[2], Wax.shape[1]
@@ -77,7 +83,7 @@ def rnn_forward(const real[:, ::1] Waa, const real[:, ::1] Wax, const real[::1] 
     call.a0 = NULL if a0 is None else <const void *>&a0[0, 0]
     call.lengths = NULL if lengths is None else &lengths[0]
     call.reverse, call.relu = reverse, relu
-    call.a, call.packed = &a[0, 0, 0], &packed[0]
+    call.a, call.workspace = &a[0, 0, 0], &workspace[0]
     with nogil:
         call.threads = _threads()
         _operations(real is double).rnn_forward(&call)
@@ -87,11 +93,11 @@ def rnn_backward(const real[:, ::1] Waa, const real[:, ::1] Wax, const real[:, :
                  const real[:, :, ::1] a, const real[:, :, ::1] x,
                  const Py_ssize_t[:, ::1] symbols, const real[:, ::1] a0,
                  const Py_ssize_t[::1] lengths, bint reverse, bint relu,
-                 real[:, :, ::1] dz, real[:, ::1] first, real[:, ::1] dWaa, real[:, ::1] dWax,
-                 real[::1] dba, real[:, :, ::1] dx, real[:, ::1] da0, real[::1] packed):
+                 real[:, ::1] dWaa, real[:, ::1] dWax, real[::1] dba, real[:, :, ::1] dx,
+                 real[:, ::1] da0, real[::1] workspace):
     """Fill dWaa, dWax and dba, and dx and da0 unless they are None.
 
-    dz (T, m, n_a) and first (m, n_a) are workspaces. x past an example's length must be finite.
+    x past an example's length must be finite.
     """
     cdef crnn_rnn call
     call.T, call.m, call.n_a, call.n_x = a.shape[0], a.shape[1], a.shape[2], Wax.shape[1]
@@ -102,36 +108,36 @@ def rnn_backward(const real[:, ::1] Waa, const real[:, ::1] Wax, const real[:, :
     call.lengths = NULL if lengths is None else &lengths[0]
     call.reverse, call.relu = reverse, relu
     call.a = <void *>&a[0, 0, 0]
-    call.da, call.dz, call.first = &da[0, 0, 0], &dz[0, 0, 0], &first[0, 0]
+    call.da = &da[0, 0, 0]
     call.dWaa, call.dWax, call.dba = &dWaa[0, 0], &dWax[0, 0], &dba[0]
     call.dx = NULL if dx is None else <void *>&dx[0, 0, 0]
     call.da0 = NULL if da0 is None else <void *>&da0[0, 0]
-    call.packed = &packed[0]
+    call.workspace = &workspace[0]
     with nogil:
         call.threads = _threads()
         _operations(real is double).rnn_backward(&call)
 
 
 def output_forward(const real[:, ::1] Wya, const real[::1] by, const real[:, ::1] a,
-                   real[:, ::1] logits, real[::1] packed):
+                   real[:, ::1] logits, real[::1] workspace):
     """Fill logits (rows, n_y) = a (rows, n) Wya' + by."""
     cdef crnn_linear call
     call.rows, call.n_in, call.n_out = a.shape[0], a.shape[1], Wya.shape[0]
     call.x, call.W, call.b, call.y = &a[0, 0], &Wya[0, 0], &by[0], &logits[0, 0]
-    call.packed = &packed[0]
+    call.workspace = &workspace[0]
     with nogil:
         call.threads = _threads()
         _operations(real is double).linear_forward(&call)
 
 
 def output_backward(const real[:, ::1] Wya, const real[:, ::1] dlogits, const real[:, ::1] a,
-                    real[:, ::1] dWya, real[::1] dby, real[:, ::1] da, real[::1] packed):
+                    real[:, ::1] dWya, real[::1] dby, real[:, ::1] da, real[::1] workspace):
     """Fill dWya = sum dlogits a', dby = sum dlogits and da (rows, n) = dlogits Wya."""
     cdef crnn_linear call
     call.rows, call.n_in, call.n_out = a.shape[0], a.shape[1], Wya.shape[0]
     call.x, call.W, call.dy = &a[0, 0], &Wya[0, 0], &dlogits[0, 0]
     call.dW, call.db, call.dx = &dWya[0, 0], &dby[0], &da[0, 0]
-    call.packed = &packed[0]
+    call.workspace = &workspace[0]
     with nogil:
         call.threads = _threads()
         _operations(real is double).linear_backward(&call)

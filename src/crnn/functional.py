@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from crnn import _kernels, _validate
-from crnn._arena import aligned
+from crnn._workspace import workspace
 from crnn.reference import Array, Gradients
 
 __all__ = ["Gradients", "rnn_backward", "rnn_forward"]
@@ -163,8 +163,9 @@ def rnn_backward(
 def forward_into(a: Array, s: _validate.Sequence, ba: Array) -> None:
     """rnn_forward below the door: everything is checked, and a (T, m, n_a) is filled."""
     _kernels.rnn_forward(
-        s.Waa, s.Wax, ba, s.x, s.symbols, s.a0, s.lengths, s.reverse, s.relu, a, _packed(s)
-    )
+        s.Waa, s.Wax, ba, s.x, s.symbols, s.a0, s.lengths, s.reverse, s.relu, a,
+        _workspace(s, backward=False),
+    )  # fmt: skip
 
 
 def backward_into(
@@ -181,21 +182,14 @@ def backward_into(
     x = s.x
     if x is not None and s.lengths is not None:  # dWax sums over all rows, and 0 * NaN in the padding is NaN
         x = np.where(_validate.steps_counted(len(x), s.lengths)[..., None], x, 0).astype(x.dtype)
-    dz = np.empty_like(a)  # (T, m, n_a)
-    first = np.empty_like(a[0])  # (m, n_a)
     _kernels.rnn_backward(
         s.Waa, s.Wax, da, a, x, s.symbols, s.a0, s.lengths, s.reverse, s.relu,
-        dz, first, dWaa, dWax, dba, dx, da0, _packed(s),
+        dWaa, dWax, dba, dx, da0, _workspace(s, backward=True),
     )  # fmt: skip
 
 
-def packed_weights(dtype: np.dtype[Any], *maps: tuple[int, int]) -> Array:
-    """Room for the packed weights of maps (n_in, n_out): 64-byte aligned."""
-    double = dtype == np.float64
-    size = sum(_kernels.packed_size(n_in, n_out, double) for n_in, n_out in maps)
-    return aligned(size, dtype)
-
-
-def _packed(s: _validate.Sequence) -> Array:
-    n_a, n_x = s.Wax.shape
-    return packed_weights(s.Waa.dtype, (n_a, n_a), (n_x, n_a))
+def _workspace(s: _validate.Sequence, backward: bool) -> Array:
+    T, m, n_a = s.shape
+    dtype = s.Waa.dtype
+    size = _kernels.rnn_workspace(T, m, s.Wax.shape[1], n_a, backward, dtype == np.float64)
+    return workspace(size, dtype)

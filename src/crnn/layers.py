@@ -13,7 +13,8 @@ import numpy as np
 
 from crnn import _kernels, _validate
 from crnn.config import Cell, Config
-from crnn.functional import backward_into, forward_into, packed_weights
+from crnn.functional import backward_into, forward_into
+from crnn._workspace import workspace
 from crnn.reference import Array
 
 State = list[Array]  # one (m, n_a) per cell
@@ -76,8 +77,9 @@ def forward(
             counted = np.flatnonzero(_validate.steps_counted(T, lengths))
             features = features[counted]
     logits = np.empty((len(features), config.n_y), config.np_dtype)
-    packed = packed_weights(config.np_dtype, (config.width, config.n_y))
-    _kernels.output_forward(parameters["Wya"], parameters["by"], features, logits, packed)
+    _kernels.output_forward(
+        parameters["Wya"], parameters["by"], features, logits, _workspace(config)
+    )
     return Trace(calls, states, features, config.steps == "all", counted, logits)
 
 
@@ -93,7 +95,7 @@ def backward(
     dfeatures = np.empty_like(trace.features)
     _kernels.output_backward(
         parameters["Wya"], dlogits, trace.features, gradients["Wya"], gradients["by"], dfeatures,
-        packed_weights(config.np_dtype, (config.width, config.n_y)),
+        _workspace(config),
     )  # fmt: skip
     da = _spread(config, trace, dfeatures)
     cells = config.cells()
@@ -145,6 +147,12 @@ def _call(
         cell.reverse,
         config.relu,
     )
+
+
+def _workspace(config: Config) -> Array:
+    double = config.np_dtype == np.float64
+    size = _kernels.linear_workspace(config.width, config.n_y, double)
+    return workspace(size, config.np_dtype)
 
 
 def _side_by_side(parts: list[Array]) -> Array:

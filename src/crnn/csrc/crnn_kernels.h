@@ -23,12 +23,11 @@
     real *a; /* (T, m, n_a): forward writes it, backward reads it */                               \
     /* backward only: */                                                                           \
     const real *da;       /* (T, m, n_a) */                                                        \
-    real *dz, *first;     /* (T, m, n_a), (m, n_a): workspaces */                                  \
     real *dWaa, *dWax;    /* (n_a, n_a), (n_a, n_x) */                                             \
     real *dba, *dx, *da0; /* (n_a), (T, m, n_x) or NULL, (m, n_a) or NULL */                       \
     /* both: */                                                                                    \
-    real *packed; /* workspace, 64-byte aligned: packed_size(n_a, n_a) + packed_size(n_x, n_a) */  \
-    int threads;  /* at most so many */
+    real *workspace; /* 64-byte aligned, as many numbers as rnn_workspace says */                  \
+    int threads;     /* at most so many */
 
 /* One call of y = x W' + b, or of its gradients: x (rows, n_in), W (n_out, n_in), y (rows, n_out) */
 #define CRNN_LINEAR(real)                                                                          \
@@ -37,7 +36,7 @@
     real *y;                                                                                       \
     const real *dy;                                                                                \
     real *dx, *dW, *db;                                                                            \
-    real *packed; /* workspace, 64-byte aligned: packed_size(n_in, n_out) */                       \
+    real *workspace; /* 64-byte aligned, as many numbers as linear_workspace says */               \
     int threads;
 
 typedef struct {
@@ -53,8 +52,8 @@ typedef struct {
     void (*rnn_backward)(const crnn_rnn *);
     void (*linear_forward)(const crnn_linear *);
     void (*linear_backward)(const crnn_linear *);
-    /* numbers that the packed weights of a map from n_in to n_out take, either way */
-    ptrdiff_t (*packed_size)(ptrdiff_t n_in, ptrdiff_t n_out);
+    ptrdiff_t (*rnn_workspace)(ptrdiff_t T, ptrdiff_t m, ptrdiff_t n_x, ptrdiff_t n_a, int backward);
+    ptrdiff_t (*linear_workspace)(ptrdiff_t n_in, ptrdiff_t n_out);
     void (*tanh)(ptrdiff_t n, const void *z, void *a);
 } crnn_operations;
 

@@ -59,12 +59,14 @@ static void V(finish_rows)(crnn_epilogue epilogue, ptrdiff_t rows, ptrdiff_t n, 
     }
 }
 
-/* db[j0:j1] = sum of dy (rows, n) over rows, added up in double; 64 columns at a time. */
+/* db[j0:j1] = sum of dy (rows, n) over rows (+ db with `add`), in double, 64 columns at a time. */
 static void V(sum_rows)(ptrdiff_t rows, ptrdiff_t n, ptrdiff_t j0, ptrdiff_t j1, const V_REAL *dy,
-                        V_REAL *db) {
+                        int add, V_REAL *db) {
     for (ptrdiff_t start = j0; start < j1; start += 64) {
         const ptrdiff_t width = j1 - start < 64 ? j1 - start : 64;
-        double sum[64] = {0};
+        double sum[64];
+        for (ptrdiff_t j = 0; j < width; j++)
+            sum[j] = add ? db[start + j] : 0;
         for (ptrdiff_t i = 0; i < rows; i++)
             for (ptrdiff_t j = 0; j < width; j++)
                 sum[j] += dy[i * n + start + j];

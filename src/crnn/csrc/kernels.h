@@ -13,7 +13,8 @@ static const crnn_operations V(operations) = {
     .rnn_backward = V(rnn_backward),
     .linear_forward = V(linear_forward),
     .linear_backward = V(linear_backward),
-    .packed_size = V(packed_size),
+    .rnn_workspace = V(rnn_workspace),
+    .linear_workspace = V(packed_size),
     .tanh = V(tanh_array),
 };
 

@@ -63,14 +63,14 @@ static void V(linear_forward_part)(const void *call, int part, int parts) {
     const V(linear) *l = call;
     const ptrdiff_t i0 = l->rows * part / parts, i1 = l->rows * (part + 1) / parts;
     const V(start) bias = {l->b, 0};
-    V(product)(i1 - i0, l->n_in, l->n_out, l->x + i0 * l->n_in, l->n_in, l->packed, bias,
+    V(product)(i1 - i0, l->n_in, l->n_out, l->x + i0 * l->n_in, l->n_in, l->workspace, bias,
                l->y + i0 * l->n_out, V(chains_for)(l->rows), NOTHING, NULL);
 }
 
 static void V(linear_forward)(const crnn_linear *call) {
     const V(linear) record = V(typed_linear)(call), *l = &record;
-    V(pack_transposed)(l->n_in, l->n_out, l->W, l->packed);
-    crnn_run(crnn_parts(l->threads, l->rows, 2.0 * l->rows * l->n_in * l->n_out),
+    V(pack_transposed)(l->n_in, l->n_out, l->W, l->workspace);
+    crnn_run(crnn_row_parts(l->threads, l->rows, 2.0 * l->rows * l->n_in * l->n_out),
              V(linear_forward_part), l);
 }
 
@@ -78,7 +78,7 @@ static void V(linear_backward_rows)(const void *call, int part, int parts) {
     const V(linear) *l = call;
     const ptrdiff_t i0 = l->rows * part / parts, i1 = l->rows * (part + 1) / parts;
     const V(start) zeros = {NULL, 0};
-    V(product)(i1 - i0, l->n_out, l->n_in, l->dy + i0 * l->n_out, l->n_out, l->packed, zeros,
+    V(product)(i1 - i0, l->n_out, l->n_in, l->dy + i0 * l->n_out, l->n_out, l->workspace, zeros,
                l->dx + i0 * l->n_in, V(chains_for)(l->rows), NOTHING, NULL);
 }
 
@@ -86,13 +86,13 @@ static void V(linear_backward_units)(const void *call, int part, int parts) {
     const V(linear) *l = call;
     const ptrdiff_t u0 = l->n_out * part / parts, u1 = l->n_out * (part + 1) / parts;
     V(product_of_columns)(l->rows, l->n_in, l->n_out, u0, u1, l->dy, l->x, 0, l->dW);
-    V(sum_rows)(l->rows, l->n_out, u0, u1, l->dy, l->db);
+    V(sum_rows)(l->rows, l->n_out, u0, u1, l->dy, 0, l->db);
 }
 
 static void V(linear_backward)(const crnn_linear *call) {
     const V(linear) record = V(typed_linear)(call), *l = &record;
     const double work = 2.0 * l->rows * l->n_in * l->n_out;
-    V(pack)(l->n_out, l->n_in, l->W, l->packed);
-    crnn_run(crnn_parts(l->threads, l->rows, work), V(linear_backward_rows), l);
+    V(pack)(l->n_out, l->n_in, l->W, l->workspace);
+    crnn_run(crnn_row_parts(l->threads, l->rows, work), V(linear_backward_rows), l);
     crnn_run(crnn_parts(l->threads, l->n_out, work), V(linear_backward_units), l);
 }

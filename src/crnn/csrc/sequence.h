@@ -14,18 +14,29 @@ static V(rnn) V(typed_rnn)(const crnn_rnn *call) {
     return typed;
 }
 
-/* Weights in panels, in the call's workspace. */
+/* A call under way: what lies in its workspace, and the chunk of steps that backward is at. */
 typedef struct {
     const V(rnn) *p;
-    V_REAL *Waa; /* forward: Waa' (n_a, n_a); backward: Waa */
-    V_REAL *Wax; /* forward: Wax' (n_x, n_a), or its rows with ba added; backward: Wax (n_a, n_x) */
+    V_REAL *Waa; /* forward: Waa' (n_a, n_a) in panels; backward: Waa */
+    V_REAL *Wax; /* forward: Wax' (n_x, n_a) in panels; backward: Wax (n_a, n_x); for symbols plain
+                    Wax' with ba added, and the sum that becomes dWax' */
     int chains;
-    ptrdiff_t over; /* the first step at which an example is over: T without lengths */
+    ptrdiff_t over;      /* the first step at which an example is over: T without lengths */
+    V_REAL *next;        /* (m, n_a): dz of the last step of the chunk before, and */
+    const V_REAL *carry; /* the same, or NULL before there is one */
+    V_REAL *first;       /* (m, n_a): dz of each example's first step read */
+    V_REAL *dz;          /* (t1 - t0, m, n_a) */
+    ptrdiff_t t0, t1;
+    int add; /* whether sums have begun */
 } V(pass);
 
 static V(pass) V(begin)(const V(rnn) *p) {
-    V(pass) pass = {p, p->packed, p->packed + V(packed_size)(p->n_a, p->n_a),
-                    V(chains_for)(p->m), p->T};
+    V(pass) pass = {.p = p, .chains = V(chains_for)(p->m), .over = p->T};
+    pass.Waa = p->workspace;
+    pass.Wax = pass.Waa + V(packed_size)(p->n_a, p->n_a);
+    pass.next = pass.Wax + V(packed_size)(p->n_x, p->n_a);
+    pass.first = pass.next + p->m * p->n_a;
+    pass.dz = pass.first + p->m * p->n_a;
     for (ptrdiff_t i = 0; p->lengths != NULL && i < p->m; i++)
         if (p->lengths[i] < pass.over)
             pass.over = p->lengths[i];
@@ -33,11 +44,11 @@ static V(pass) V(begin)(const V(rnn) *p) {
 }
 
 /* At step t, give each example of i0..i1 that is over its row of `rows` (m, n), or zeros. */
-static void V(fill_padding)(const V(rnn) *p, ptrdiff_t t, ptrdiff_t i0, ptrdiff_t i1,
-                            ptrdiff_t n, const V_REAL *rows, V_REAL *sequence) {
+static void V(fill_padding)(const V(rnn) *p, ptrdiff_t t, ptrdiff_t i0, ptrdiff_t i1, ptrdiff_t n,
+                            const V_REAL *rows, V_REAL *at_t) {
     for (ptrdiff_t i = i0; i < i1; i++)
         if (t >= p->lengths[i]) {
-            V_REAL *row = sequence + (t * p->m + i) * n;
+            V_REAL *row = at_t + i * n;
             if (rows != NULL)
                 memcpy(row, rows + i * n, (size_t)n * sizeof(V_REAL));
             else
@@ -98,7 +109,7 @@ static void V(step)(const V(pass) *pass, ptrdiff_t t, ptrdiff_t i0, ptrdiff_t i1
     else
         V(finish_rows)(epilogue, i1 - i0, n_a, n_a, NULL, a_t);
     if (t >= pass->over) /* read right to left, an example that has not begun holds its a0 */
-        V(fill_padding)(p, t, i0, i1, n_a, p->reverse ? p->a0 : NULL, p->a);
+        V(fill_padding)(p, t, i0, i1, n_a, p->reverse ? p->a0 : NULL, p->a + t * m * n_a);
 }
 
 static void V(forward_part)(const void *call, int part, int parts) {
@@ -114,7 +125,7 @@ static void V(forward_part)(const void *call, int part, int parts) {
     }
     if (p->reverse && p->a0 != NULL)
         for (ptrdiff_t t = pass->over; t < T; t++)
-            V(fill_padding)(p, t, i0, i1, p->n_a, NULL, p->a);
+            V(fill_padding)(p, t, i0, i1, p->n_a, NULL, p->a + t * p->m * p->n_a);
 }
 
 static void V(rnn_forward)(const crnn_rnn *call) {
@@ -128,98 +139,129 @@ static void V(rnn_forward)(const crnn_rnn *call) {
         for (ptrdiff_t k = 0; k < n_x; k++)
             for (ptrdiff_t j = 0; j < n_a; j++)
                 pass.Wax[k * n_a + j] = p->Wax[j * n_x + k] + p->ba[j];
-    crnn_run(crnn_parts(p->threads, p->m, 2.0 * p->T * p->m * n_a * (n_a + (p->x ? n_x : 0))),
+    crnn_run(crnn_row_parts(p->threads, p->m, 2.0 * p->T * p->m * n_a * (n_a + (p->x ? n_x : 0))),
              V(forward_part), &pass);
 }
 
-/* dz<t> = (da<t> + Waa' dz<t+1>) (1 - a<t>^2) */
-static void V(step_backward)(const V(pass) *pass, ptrdiff_t t, ptrdiff_t i0, ptrdiff_t i1) {
+/* dz<t> = (da<t> + Waa' dz<t+1>) (1 - a<t>^2) for rows i0..i1; `after` is dz<t+1> or NULL. */
+static void V(step_backward)(const V(pass) *pass, ptrdiff_t t, ptrdiff_t i0, ptrdiff_t i1,
+                             const V_REAL *after, V_REAL *dz) {
     const V(rnn) *p = pass->p;
-    const ptrdiff_t m = p->m, n_a = p->n_a, after = p->reverse ? t - 1 : t + 1;
-    const ptrdiff_t here = (t * m + i0) * n_a;
+    const ptrdiff_t n_a = p->n_a, here = (t * p->m + i0) * n_a;
     const crnn_epilogue epilogue = p->relu ? RELU_BACKWARD : TANH_BACKWARD;
     const V(start) da = {p->da + here, n_a};
-    if (0 <= after && after < p->T) {
-        V(product)(i1 - i0, n_a, n_a, p->dz + (after * m + i0) * n_a, n_a, pass->Waa, da,
-                   p->dz + here, pass->chains, epilogue, p->a + here);
+    if (after != NULL) {
+        V(product)(i1 - i0, n_a, n_a, after + i0 * n_a, n_a, pass->Waa, da, dz + i0 * n_a,
+                   pass->chains, epilogue, p->a + here);
     } else {
-        memcpy(p->dz + here, p->da + here, (size_t)((i1 - i0) * n_a) * sizeof(V_REAL));
-        V(finish_rows)(epilogue, i1 - i0, n_a, n_a, p->a + here, p->dz + here);
+        memcpy(dz + i0 * n_a, p->da + here, (size_t)((i1 - i0) * n_a) * sizeof(V_REAL));
+        V(finish_rows)(epilogue, i1 - i0, n_a, n_a, p->a + here, dz + i0 * n_a);
     }
     if (t >= pass->over)
-        V(fill_padding)(p, t, i0, i1, n_a, NULL, p->dz);
+        V(fill_padding)(p, t, i0, i1, n_a, NULL, dz);
 }
 
+/* dz<t>, dx<t> and, where it is the first step read, `first`: for the steps of a chunk. */
 static void V(backward_part)(const void *call, int part, int parts) {
     const V(pass) *pass = call;
     const V(rnn) *p = pass->p;
-    const ptrdiff_t i0 = p->m * part / parts, i1 = p->m * (part + 1) / parts;
-    const ptrdiff_t T = p->T, n_a = p->n_a, n_x = p->n_x;
-    const ptrdiff_t chunk = V(steps_at_once)(i1 - i0, n_a);
+    const ptrdiff_t i0 = p->m * part / parts, i1 = p->m * (part + 1) / parts, m = p->m;
+    const ptrdiff_t n_a = p->n_a, n_x = p->n_x, t0 = pass->t0, t1 = pass->t1;
+    const V_REAL *after = pass->carry;
     const V(start) zeros = {NULL, 0};
-    for (ptrdiff_t s0 = 0; s0 < T; s0 += chunk) {
-        const ptrdiff_t s1 = s0 + chunk < T ? s0 + chunk : T;
-        const ptrdiff_t t0 = p->reverse ? s0 : T - s1, t1 = p->reverse ? s1 : T - s0;
-        for (ptrdiff_t s = s0; s < s1; s++)
-            V(step_backward)(pass, p->reverse ? s : T - 1 - s, i0, i1);
-        if (p->dx == NULL)
-            continue;
-        V(bulk)(pass, t0, t1, i0, i1, n_a, n_x, p->dz, pass->Wax, zeros, p->dx);
-        for (ptrdiff_t t = t0 > pass->over ? t0 : pass->over; t < t1; t++)
-            V(fill_padding)(p, t, i0, i1, n_x, NULL, p->dx);
+    for (ptrdiff_t s = 0; s < t1 - t0; s++) {
+        const ptrdiff_t slot = p->reverse ? s : t1 - t0 - 1 - s;
+        V_REAL *dz = pass->dz + slot * m * n_a;
+        V(step_backward)(pass, t0 + slot, i0, i1, after, dz);
+        after = dz;
     }
     for (ptrdiff_t i = i0; i < i1; i++) { /* the first step read: right to left, the last */
-        const ptrdiff_t t = !p->reverse ? 0 : p->lengths == NULL ? T - 1 : p->lengths[i] - 1;
-        memcpy(p->first + i * n_a, p->dz + (t * p->m + i) * n_a, (size_t)n_a * sizeof(V_REAL));
+        const ptrdiff_t t = !p->reverse ? 0 : p->lengths == NULL ? p->T - 1 : p->lengths[i] - 1;
+        if (t0 <= t && t < t1)
+            memcpy(pass->first + i * n_a, pass->dz + ((t - t0) * m + i) * n_a,
+                   (size_t)n_a * sizeof(V_REAL));
     }
-    if (p->da0 != NULL)
-        V(product)(i1 - i0, n_a, n_a, p->first + i0 * n_a, n_a, pass->Waa, zeros,
-                   p->da0 + i0 * n_a, pass->chains, NOTHING, NULL);
+    if (p->dx == NULL)
+        return;
+    V(bulk)(pass, 0, t1 - t0, i0, i1, n_a, n_x, pass->dz, pass->Wax, zeros, p->dx + t0 * m * n_x);
+    for (ptrdiff_t t = t0 > pass->over ? t0 : pass->over; t < t1; t++)
+        V(fill_padding)(p, t, i0, i1, n_x, NULL, p->dx + t * m * n_x);
 }
 
-/* dWax[u0:u1] = sum dz<t> x<t>' for one-hot x<t>, by way of its transpose (n_x, n_a). */
+/* dWax[u0:u1] += sum dz<t> x<t>' for one-hot x<t>, in its transpose (n_x, n_a). */
 static void V(scatter_add)(const V(pass) *pass, ptrdiff_t u0, ptrdiff_t u1) {
     const V(rnn) *p = pass->p;
-    const ptrdiff_t n_a = p->n_a, n_x = p->n_x, m = p->m;
-    for (ptrdiff_t k = 0; k < n_x; k++)
-        memset(pass->Wax + k * n_a + u0, 0, (size_t)(u1 - u0) * sizeof(V_REAL));
-    for (ptrdiff_t t = 0; t < p->T; t++)
+    const ptrdiff_t n_a = p->n_a, m = p->m;
+    for (ptrdiff_t t = pass->t0; t < pass->t1; t++)
         for (ptrdiff_t i = 0; i < m; i++)
             if (p->lengths == NULL || t < p->lengths[i]) {
                 V_REAL *row = pass->Wax + p->symbols[t * m + i] * n_a;
-                const V_REAL *dz = p->dz + (t * m + i) * n_a;
+                const V_REAL *dz = pass->dz + ((t - pass->t0) * m + i) * n_a;
                 for (ptrdiff_t u = u0; u < u1; u++)
                     row[u] += dz[u];
             }
-    for (ptrdiff_t u = u0; u < u1; u++)
-        for (ptrdiff_t k = 0; k < n_x; k++)
-            p->dWax[u * n_x + k] = pass->Wax[k * n_a + u];
 }
 
-/* dWaa = sum dz<t> a<t-1>', dWax = sum dz<t> x<t>', dba = sum dz<t>, for units u0..u1 */
+/* dWaa += sum dz<t> a<t-1>', dWax += sum dz<t> x<t>', dba += sum dz<t>: of a chunk, units u0..u1. */
 static void V(backward_units)(const void *call, int part, int parts) {
-    const V(rnn) *p = ((const V(pass) *)call)->p;
-    const ptrdiff_t n_a = p->n_a, n_x = p->n_x, m = p->m, rows = p->T * m;
-    const ptrdiff_t u0 = n_a * part / parts, u1 = n_a * (part + 1) / parts, step = m * n_a;
-    V(product_of_columns)(rows - m, n_a, n_a, u0, u1, p->dz + (p->reverse ? 0 : step),
-                          p->a + (p->reverse ? step : 0), 0, p->dWaa);
-    if (p->a0 != NULL)
-        V(product_of_columns)(m, n_a, n_a, u0, u1, p->first, p->a0, 1, p->dWaa);
-    V(sum_rows)(rows, n_a, u0, u1, p->dz, p->dba);
+    const V(pass) *pass = call;
+    const V(rnn) *p = pass->p;
+    const ptrdiff_t n_a = p->n_a, n_x = p->n_x, m = p->m, t0 = pass->t0, t1 = pass->t1;
+    const ptrdiff_t u0 = n_a * part / parts, u1 = n_a * (part + 1) / parts;
+    /* Steps with a step before them: all but the first read, which a0 comes before. */
+    const ptrdiff_t from = !p->reverse && t0 == 0 ? 1 : t0, to = p->reverse && t1 == p->T ? t1 - 1 : t1;
+    V(product_of_columns)((to - from) * m, n_a, n_a, u0, u1, pass->dz + (from - t0) * m * n_a,
+                          p->a + (p->reverse ? from + 1 : from - 1) * m * n_a, pass->add, p->dWaa);
+    V(sum_rows)((t1 - t0) * m, n_a, u0, u1, pass->dz, pass->add, p->dba);
     if (p->x != NULL)
-        V(product_of_columns)(rows, n_x, n_a, u0, u1, p->dz, p->x, 0, p->dWax);
+        V(product_of_columns)((t1 - t0) * m, n_x, n_a, u0, u1, pass->dz, p->x + t0 * m * n_x,
+                              pass->add, p->dWax);
     else
-        V(scatter_add)((const V(pass) *)call, u0, u1);
+        V(scatter_add)(pass, u0, u1);
+}
+
+/* Steps whose dz is kept at once: rows enough to make the sums over them worth their while. */
+static ptrdiff_t V(backward_chunk)(ptrdiff_t T, ptrdiff_t m) {
+    const ptrdiff_t chunk = (4 * K_BLOCK + m - 1) / m;
+    return chunk < T ? chunk : T;
 }
 
 static void V(rnn_backward)(const crnn_rnn *call) {
     const V(rnn) record = V(typed_rnn)(call), *p = &record;
-    const V(pass) pass = V(begin)(p);
-    const ptrdiff_t n_a = p->n_a, n_x = p->n_x;
-    const double work = 2.0 * p->T * p->m * n_a * (n_a + (p->x ? n_x : 0));
+    V(pass) pass = V(begin)(p);
+    const ptrdiff_t T = p->T, m = p->m, n_a = p->n_a, n_x = p->n_x;
+    const ptrdiff_t chunk = V(backward_chunk)(T, m);
+    const V(start) zeros = {NULL, 0};
+
     V(pack)(n_a, n_a, p->Waa, pass.Waa);
-    if (p->dx != NULL)
+    if (p->x == NULL)
+        memset(pass.Wax, 0, (size_t)(n_x * n_a) * sizeof(V_REAL));
+    else if (p->dx != NULL)
         V(pack)(n_a, n_x, p->Wax, pass.Wax);
-    crnn_run(crnn_parts(p->threads, p->m, work), V(backward_part), &pass);
-    crnn_run(crnn_parts(p->threads, n_a, work), V(backward_units), &pass);
+    for (ptrdiff_t s0 = 0; s0 < T; s0 += chunk) {
+        const ptrdiff_t s1 = s0 + chunk < T ? s0 + chunk : T;
+        const double work = 2.0 * (s1 - s0) * m * n_a * (n_a + (p->x ? n_x : 0));
+        pass.t0 = p->reverse ? s0 : T - s1;
+        pass.t1 = p->reverse ? s1 : T - s0;
+        crnn_run(crnn_row_parts(p->threads, m, work), V(backward_part), &pass);
+        crnn_run(crnn_parts(p->threads, n_a, work), V(backward_units), &pass);
+        memcpy(pass.next, pass.dz + (p->reverse ? s1 - s0 - 1 : 0) * m * n_a,
+               (size_t)(m * n_a) * sizeof(V_REAL));
+        pass.carry = pass.next;
+        pass.add = 1;
+    }
+    if (p->a0 != NULL)
+        V(product_of_columns)(m, n_a, n_a, 0, n_a, pass.first, p->a0, 1, p->dWaa);
+    if (p->da0 != NULL)
+        V(product)(m, n_a, n_a, pass.first, n_a, pass.Waa, zeros, p->da0, pass.chains, NOTHING, NULL);
+    if (p->x == NULL)
+        for (ptrdiff_t u = 0; u < n_a; u++)
+            for (ptrdiff_t k = 0; k < n_x; k++)
+                p->dWax[u * n_x + k] = pass.Wax[k * n_a + u];
+}
+
+static ptrdiff_t V(rnn_workspace)(ptrdiff_t T, ptrdiff_t m, ptrdiff_t n_x, ptrdiff_t n_a,
+                                  int backward) {
+    const ptrdiff_t packed = V(packed_size)(n_a, n_a) + V(packed_size)(n_x, n_a);
+    return packed + (backward ? (V(backward_chunk)(T, m) + 2) * m * n_a : 0);
 }

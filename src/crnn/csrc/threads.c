@@ -8,13 +8,20 @@
 /* Below so many operations (some 10 microseconds) a part costs more to hand over than to do. */
 #define LEAST_WORK 1.0e6
 
-int crnn_parts(int threads, ptrdiff_t rows, double work) {
+/* Rows of a part: two thirds of a tile. */
+enum { LEAST_ROWS = 4 };
+
+int crnn_parts(int threads, ptrdiff_t units, double work) {
     double parts = work / LEAST_WORK;
     if (parts > threads)
         parts = threads;
-    if (parts > (double)rows)
-        parts = (double)rows;
+    if (parts > (double)units)
+        parts = (double)units;
     return parts < 1 ? 1 : (int)parts;
+}
+
+int crnn_row_parts(int threads, ptrdiff_t rows, double work) {
+    return crnn_parts(threads, rows / LEAST_ROWS, work);
 }
 
 static void run_parts(int first, int step, int parts, crnn_task task, const void *call) {
