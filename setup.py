@@ -1,4 +1,4 @@
-"""The extension and its compiler flags; everything else is in pyproject.toml."""
+"""The extensions and their compiler flags; everything else is in pyproject.toml."""
 
 from pathlib import Path
 
@@ -19,11 +19,21 @@ class BuildExt(build_ext):
         super().build_extension(ext)
 
 
-kernels = Extension(
-    "crnn._kernels",
-    sources=["src/crnn/_kernels.pyx", *sorted(path.as_posix() for path in CSRC.glob("*.c"))],
-    depends=sorted(path.as_posix() for path in CSRC.glob("*.h")),
-    include_dirs=[CSRC.as_posix()],
-)
+HEADERS = sorted(path.as_posix() for path in CSRC.glob("*.h"))
 
-setup(ext_modules=cythonize([kernels], language_level=3), cmdclass={"build_ext": BuildExt})
+extensions = [
+    Extension(
+        "crnn._kernels",
+        sources=["src/crnn/_kernels.pyx", *sorted(path.as_posix() for path in CSRC.glob("*.c"))],
+        depends=HEADERS,
+        include_dirs=[CSRC.as_posix()],
+    ),
+    Extension(
+        "crnn._over_blas",
+        sources=["src/crnn/_over_blas.pyx"],
+        depends=HEADERS,
+        include_dirs=[CSRC.as_posix()],
+    ),
+]
+
+setup(ext_modules=cythonize(extensions, language_level=3), cmdclass={"build_ext": BuildExt})

@@ -10,7 +10,7 @@ except ImportError as error:
         f"({error}). Build it, with a C compiler at hand: python -m pip install ."
     ) from error
 
-from crnn._config import get_num_threads, set_up, set_num_threads, show_config
+from crnn._config import get_num_threads, set_num_threads, set_up, show_config
 from crnn.functional import Gradients, rnn_backward, rnn_forward
 from crnn.model import RNN, load
 from crnn.optim import SGD, Adam

@@ -6,7 +6,7 @@ import ctypes
 import os
 import platform
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import scipy
@@ -46,7 +46,8 @@ def set_up() -> None:
     global _simd
     controls = _blas_threads()
     if controls is not None:
-        _kernels.limit_threads(ctypes.cast(controls[1], ctypes.c_void_p).value or 0)
+        address = ctypes.cast(cast(Any, controls[1]), ctypes.c_void_p).value
+        _kernels.limit_threads(address or 0)
     asked = os.environ.get("CRNN_SIMD") or None
     try:
         _simd = _kernels.select(asked)

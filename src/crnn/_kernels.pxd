@@ -1,6 +1,9 @@
 """The C side (csrc/crnn_kernels.h), for Cython."""
 
 cdef extern from "crnn_kernels.h" nogil:
+    ctypedef enum crnn_epilogue:
+        NOTHING, TANH, RELU, TANH_BACKWARD, RELU_BACKWARD
+
     ctypedef struct crnn_rnn:
         Py_ssize_t T, m, n_x, n_a
         const void *x
@@ -42,7 +45,9 @@ cdef extern from "crnn_kernels.h" nogil:
         Py_ssize_t (*rnn_workspace)(Py_ssize_t T, Py_ssize_t m, Py_ssize_t n_x, Py_ssize_t n_a,
                                     int backward) noexcept nogil
         Py_ssize_t (*linear_workspace)(Py_ssize_t n_in, Py_ssize_t n_out) noexcept nogil
-        void (*tanh)(Py_ssize_t n, const void *z, void *a) noexcept nogil
+        void (*finish)(crnn_epilogue epilogue, Py_ssize_t rows, Py_ssize_t n, const void *a,
+                       void *z) noexcept nogil
+        void (*sum_rows)(Py_ssize_t rows, Py_ssize_t n, const void *dy, void *db) noexcept nogil
 
     ctypedef struct crnn_kernels:
         const char *name

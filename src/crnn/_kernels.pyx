@@ -10,8 +10,9 @@ Wax (n_a, n_x), ba (n_a,), a0 (m, n_a), lengths (m,). None stands for what is ab
 from libc.stdint cimport uintptr_t
 
 from crnn._blas cimport real
-from crnn._kernels cimport (crnn_find_kernels, crnn_kernels, crnn_linear, crnn_operations,
-                            crnn_rnn)
+from crnn._kernels cimport (TANH, crnn_find_kernels, crnn_kernels, crnn_linear,
+                            crnn_operations, crnn_rnn)
+from crnn._over_blas cimport kernels_over_blas
 
 ctypedef int (*thread_count)() noexcept nogil
 
@@ -20,19 +21,25 @@ cdef const crnn_kernels *kernels = crnn_find_kernels(NULL)
 cdef thread_count blas_threads = NULL
 
 
+cdef const crnn_kernels *_find(name):
+    """The table of that name, or the best: BLAS, where there is none for this CPU."""
+    cdef bytes wanted
+    cdef const crnn_kernels *best = crnn_find_kernels(NULL)
+    if name == "blas" or (name is None and best.name == b"portable"):
+        return kernels_over_blas(best)
+    if name is None:
+        return best
+    wanted = name.encode()
+    return crnn_find_kernels(wanted)
+
+
 def select(name=None):
-    """Use the C kernels called `name`, or the best for this CPU; give the name of those in use.
+    """Use the kernels called `name`, or the best for this CPU; give the name of those in use.
 
     Raises ValueError, and changes nothing, where there are none of that name that can run here.
     """
     global kernels
-    cdef bytes wanted
-    cdef const crnn_kernels *found
-    if name is None:
-        found = crnn_find_kernels(NULL)
-    else:
-        wanted = name.encode()
-        found = crnn_find_kernels(wanted)
+    cdef const crnn_kernels *found = _find(name)
     if found == NULL:
         raise ValueError(f"no kernels called {name!r} can run on this machine")
     kernels = found
@@ -64,10 +71,10 @@ def linear_workspace(Py_ssize_t n_in, Py_ssize_t n_out, bint double_precision):
     return _operations(double_precision).linear_workspace(n_in, n_out)
 
 
-def tanh(const real[::1] z, real[::1] a):
-    """Fill a = tanh(z), as the kernels compute it."""
+def tanh(real[::1] z):
+    """z becomes tanh(z), as the kernels compute it."""
     with nogil:
-        _operations(real is double).tanh(z.shape[0], &z[0], &a[0])
+        _operations(real is double).finish(TANH, 1, z.shape[0], NULL, &z[0])
 
 
 def rnn_forward(const real[:, ::1] Waa, const real[:, ::1] Wax, const real[::1] ba,

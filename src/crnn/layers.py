@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from crnn import _kernels, _validate
+from crnn._workspace import workspace
 from crnn.config import Cell, Config
 from crnn.functional import backward_into, forward_into
-from crnn._workspace import workspace
 from crnn.reference import Array
 
 State = list[Array]  # one (m, n_a) per cell

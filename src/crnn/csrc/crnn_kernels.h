@@ -29,7 +29,8 @@
     real *workspace; /* 64-byte aligned, as many numbers as rnn_workspace says */                  \
     int threads;     /* at most so many */
 
-/* One call of y = x W' + b, or of its gradients: x (rows, n_in), W (n_out, n_in), y (rows, n_out) */
+/* One call of y = x W' + b, or of its gradients: x (rows, n_in), W (n_out, n_in), y (rows, n_out)
+ */
 #define CRNN_LINEAR(real)                                                                          \
     ptrdiff_t rows, n_in, n_out;                                                                   \
     const real *x, *W, *b;                                                                         \
@@ -38,6 +39,9 @@
     real *dx, *dW, *db;                                                                            \
     real *workspace; /* 64-byte aligned, as many numbers as linear_workspace says */               \
     int threads;
+
+/* What becomes of a row once its product is done; the last two take a's row beside it. */
+typedef enum { NOTHING, TANH, RELU, TANH_BACKWARD, RELU_BACKWARD } crnn_epilogue;
 
 typedef struct {
     CRNN_RNN(void)
@@ -52,9 +56,12 @@ typedef struct {
     void (*rnn_backward)(const crnn_rnn *);
     void (*linear_forward)(const crnn_linear *);
     void (*linear_backward)(const crnn_linear *);
-    ptrdiff_t (*rnn_workspace)(ptrdiff_t T, ptrdiff_t m, ptrdiff_t n_x, ptrdiff_t n_a, int backward);
+    ptrdiff_t (*rnn_workspace)(ptrdiff_t T, ptrdiff_t m, ptrdiff_t n_x, ptrdiff_t n_a,
+                               int backward);
     ptrdiff_t (*linear_workspace)(ptrdiff_t n_in, ptrdiff_t n_out);
-    void (*tanh)(ptrdiff_t n, const void *z, void *a);
+    /* the element-wise parts alone: z (rows, n), a (rows, n) or NULL, dy (rows, n), db (n) */
+    void (*finish)(crnn_epilogue epilogue, ptrdiff_t rows, ptrdiff_t n, const void *a, void *z);
+    void (*sum_rows)(ptrdiff_t rows, ptrdiff_t n, const void *dy, void *db);
 } crnn_operations;
 
 typedef struct {

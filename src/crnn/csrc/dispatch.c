@@ -6,7 +6,9 @@
 /* Whether this CPU has the instructions and the operating system saves the registers. */
 #if (defined(__x86_64__) || defined(_M_X64)) && defined(__GNUC__)
 /* gcc's and clang's run-time asks CPUID and XGETBV both. */
-static int has_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+static int has_avx2(void) {
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
 static int has_avx512(void) {
     return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
            __builtin_cpu_supports("avx512vl");

@@ -75,7 +75,11 @@ static void V(sum_rows)(ptrdiff_t rows, ptrdiff_t n, ptrdiff_t j0, ptrdiff_t j1,
     }
 }
 
-static void V(tanh_array)(ptrdiff_t n, const void *z, void *a) {
-    memcpy(a, z, (size_t)n * sizeof(V_REAL));
-    V(finish_rows)(TANH, 1, n, n, NULL, a);
+static void V(finish_all)(crnn_epilogue epilogue, ptrdiff_t rows, ptrdiff_t n, const void *a,
+                          void *z) {
+    V(finish_rows)(epilogue, rows, n, n, a, z);
+}
+
+static void V(sum_all_rows)(ptrdiff_t rows, ptrdiff_t n, const void *dy, void *db) {
+    V(sum_rows)(rows, n, 0, n, dy, 0, db);
 }

@@ -15,7 +15,8 @@ static const crnn_operations V(operations) = {
     .linear_backward = V(linear_backward),
     .rnn_workspace = V(rnn_workspace),
     .linear_workspace = V(packed_size),
-    .tanh = V(tanh_array),
+    .finish = V(finish_all),
+    .sum_rows = V(sum_all_rows),
 };
 
 #undef TILE_REGS

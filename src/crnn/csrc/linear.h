@@ -1,6 +1,7 @@
 /* Products of whole matrices, from tiles: y = x W' + b, and its gradients dx = dy W, dW = dy' x. */
 
-/* C (rows, N) = C0 + A B, then the epilogue; A (rows, K) with lda, B packed, chains as chains_for. */
+/* C (rows, N) = C0 + A B, then the epilogue; A (rows, K) with lda, B packed, chains as chains_for.
+ */
 static void V(product)(ptrdiff_t rows, ptrdiff_t K, ptrdiff_t N, const V_REAL *A, ptrdiff_t lda,
                        const V_REAL *B, V(start) c0, V_REAL *C, int chains, crnn_epilogue epilogue,
                        const V_REAL *a) {
@@ -12,8 +13,8 @@ static void V(product)(ptrdiff_t rows, ptrdiff_t K, ptrdiff_t N, const V_REAL *A
             const ptrdiff_t i = rows * block / blocks, n = rows * (block + 1) / blocks - i;
             const V(start) start = {c0.rows == NULL ? NULL : c0.rows + i * c0.ld + column, c0.ld};
             V_REAL *c = C + i * N + column;
-            V(row_tiles)[chains][n - 1][p.regs - 1](K, A + i * lda, lda, B + column * K, start, c, N,
-                                                    p.tail);
+            V(row_tiles)
+            [chains][n - 1][p.regs - 1](K, A + i *lda, lda, B + column *K, start, c, N, p.tail);
             V(finish_rows)(epilogue, n, p.columns, N, a == NULL ? NULL : a + i * N + column, c);
         }
     }
@@ -37,8 +38,8 @@ static void V(product_of_columns)(ptrdiff_t rows, ptrdiff_t n_in, ptrdiff_t n_ou
                 const ptrdiff_t n = u0 + (u1 - u0) * (block + 1) / blocks - u;
                 V_REAL *c = dW + u * n_in + column;
                 const V(start) start = {add ? c : NULL, n_in};
-                V(column_tiles)[n - 1][p.regs - 1](end - k, dy + k * n_out + u, n_out, B, start, c,
-                                                   n_in, p.tail);
+                V(column_tiles)
+                [n - 1][p.regs - 1](end - k, dy + k *n_out + u, n_out, B, start, c, n_in, p.tail);
             }
         }
     }

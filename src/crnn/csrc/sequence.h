@@ -16,7 +16,7 @@ static V(rnn) V(typed_rnn)(const crnn_rnn *call) {
 
 /* A call under way: what lies in its workspace, and the chunk of steps that backward is at. */
 typedef struct {
-    const V(rnn) *p;
+    const V(rnn) * p;
     V_REAL *Waa; /* forward: Waa' (n_a, n_a) in panels; backward: Waa */
     V_REAL *Wax; /* forward: Wax' (n_x, n_a) in panels; backward: Wax (n_a, n_x); for symbols plain
                     Wax' with ba added, and the sum that becomes dWax' */
@@ -30,7 +30,7 @@ typedef struct {
     int add; /* whether sums have begun */
 } V(pass);
 
-static V(pass) V(begin)(const V(rnn) *p) {
+static V(pass) V(begin)(const V(rnn) * p) {
     V(pass) pass = {.p = p, .chains = V(chains_for)(p->m), .over = p->T};
     pass.Waa = p->workspace;
     pass.Wax = pass.Waa + V(packed_size)(p->n_a, p->n_a);
@@ -44,7 +44,7 @@ static V(pass) V(begin)(const V(rnn) *p) {
 }
 
 /* At step t, give each example of i0..i1 that is over its row of `rows` (m, n), or zeros. */
-static void V(fill_padding)(const V(rnn) *p, ptrdiff_t t, ptrdiff_t i0, ptrdiff_t i1, ptrdiff_t n,
+static void V(fill_padding)(const V(rnn) * p, ptrdiff_t t, ptrdiff_t i0, ptrdiff_t i1, ptrdiff_t n,
                             const V_REAL *rows, V_REAL *at_t) {
     for (ptrdiff_t i = i0; i < i1; i++)
         if (t >= p->lengths[i]) {
@@ -65,7 +65,7 @@ static ptrdiff_t V(steps_at_once)(ptrdiff_t rows, ptrdiff_t n) {
 }
 
 /* out<t> = start + in<t> B for steps t0..t1 of rows i0..i1: (T, m, K) to (T, m, N). */
-static void V(bulk)(const V(pass) *pass, ptrdiff_t t0, ptrdiff_t t1, ptrdiff_t i0, ptrdiff_t i1,
+static void V(bulk)(const V(pass) * pass, ptrdiff_t t0, ptrdiff_t t1, ptrdiff_t i0, ptrdiff_t i1,
                     ptrdiff_t K, ptrdiff_t N, const V_REAL *in, const V_REAL *B, V(start) start,
                     V_REAL *out) {
     const ptrdiff_t m = pass->p->m;
@@ -74,12 +74,13 @@ static void V(bulk)(const V(pass) *pass, ptrdiff_t t0, ptrdiff_t t1, ptrdiff_t i
                    NULL);
     else
         for (ptrdiff_t t = t0; t < t1; t++)
-            V(product)(i1 - i0, K, N, in + (t * m + i0) * K, K, B, start,
-                       out + (t * m + i0) * N, 0, NOTHING, NULL);
+            V(product)(i1 - i0, K, N, in + (t * m + i0) * K, K, B, start, out + (t * m + i0) * N, 0,
+                       NOTHING, NULL);
 }
 
 /* z<t> = Wax x<t> + ba into a<t>. */
-static void V(inputs)(const V(pass) *pass, ptrdiff_t t0, ptrdiff_t t1, ptrdiff_t i0, ptrdiff_t i1) {
+static void V(inputs)(const V(pass) * pass, ptrdiff_t t0, ptrdiff_t t1, ptrdiff_t i0,
+                      ptrdiff_t i1) {
     const V(rnn) *p = pass->p;
     const ptrdiff_t n_a = p->n_a;
     const V(start) bias = {p->ba, 0};
@@ -95,7 +96,7 @@ static void V(inputs)(const V(pass) *pass, ptrdiff_t t0, ptrdiff_t t1, ptrdiff_t
 }
 
 /* a<t> = tanh(z<t> + Waa a<t-1>), where a<t> holds z<t>. */
-static void V(step)(const V(pass) *pass, ptrdiff_t t, ptrdiff_t i0, ptrdiff_t i1) {
+static void V(step)(const V(pass) * pass, ptrdiff_t t, ptrdiff_t i0, ptrdiff_t i1) {
     const V(rnn) *p = pass->p;
     const ptrdiff_t m = p->m, n_a = p->n_a, before = p->reverse ? t + 1 : t - 1;
     const crnn_epilogue epilogue = p->relu ? RELU : TANH;
@@ -105,7 +106,8 @@ static void V(step)(const V(pass) *pass, ptrdiff_t t, ptrdiff_t i0, ptrdiff_t i1
                                                           : NULL;
     const V(start) z = {a_t, n_a};
     if (previous != NULL)
-        V(product)(i1 - i0, n_a, n_a, previous, n_a, pass->Waa, z, a_t, pass->chains, epilogue, NULL);
+        V(product)(i1 - i0, n_a, n_a, previous, n_a, pass->Waa, z, a_t, pass->chains, epilogue,
+                   NULL);
     else
         V(finish_rows)(epilogue, i1 - i0, n_a, n_a, NULL, a_t);
     if (t >= pass->over) /* read right to left, an example that has not begun holds its a0 */
@@ -144,7 +146,7 @@ static void V(rnn_forward)(const crnn_rnn *call) {
 }
 
 /* dz<t> = (da<t> + Waa' dz<t+1>) (1 - a<t>^2) for rows i0..i1; `after` is dz<t+1> or NULL. */
-static void V(step_backward)(const V(pass) *pass, ptrdiff_t t, ptrdiff_t i0, ptrdiff_t i1,
+static void V(step_backward)(const V(pass) * pass, ptrdiff_t t, ptrdiff_t i0, ptrdiff_t i1,
                              const V_REAL *after, V_REAL *dz) {
     const V(rnn) *p = pass->p;
     const ptrdiff_t n_a = p->n_a, here = (t * p->m + i0) * n_a;
@@ -189,7 +191,7 @@ static void V(backward_part)(const void *call, int part, int parts) {
 }
 
 /* dWax[u0:u1] += sum dz<t> x<t>' for one-hot x<t>, in its transpose (n_x, n_a). */
-static void V(scatter_add)(const V(pass) *pass, ptrdiff_t u0, ptrdiff_t u1) {
+static void V(scatter_add)(const V(pass) * pass, ptrdiff_t u0, ptrdiff_t u1) {
     const V(rnn) *p = pass->p;
     const ptrdiff_t n_a = p->n_a, m = p->m;
     for (ptrdiff_t t = pass->t0; t < pass->t1; t++)
@@ -202,14 +204,16 @@ static void V(scatter_add)(const V(pass) *pass, ptrdiff_t u0, ptrdiff_t u1) {
             }
 }
 
-/* dWaa += sum dz<t> a<t-1>', dWax += sum dz<t> x<t>', dba += sum dz<t>: of a chunk, units u0..u1. */
+/* dWaa += sum dz<t> a<t-1>', dWax += sum dz<t> x<t>', dba += sum dz<t>: of a chunk, units u0..u1.
+ */
 static void V(backward_units)(const void *call, int part, int parts) {
     const V(pass) *pass = call;
     const V(rnn) *p = pass->p;
     const ptrdiff_t n_a = p->n_a, n_x = p->n_x, m = p->m, t0 = pass->t0, t1 = pass->t1;
     const ptrdiff_t u0 = n_a * part / parts, u1 = n_a * (part + 1) / parts;
     /* Steps with a step before them: all but the first read, which a0 comes before. */
-    const ptrdiff_t from = !p->reverse && t0 == 0 ? 1 : t0, to = p->reverse && t1 == p->T ? t1 - 1 : t1;
+    const ptrdiff_t from = !p->reverse && t0 == 0 ? 1 : t0,
+                    to = p->reverse && t1 == p->T ? t1 - 1 : t1;
     V(product_of_columns)((to - from) * m, n_a, n_a, u0, u1, pass->dz + (from - t0) * m * n_a,
                           p->a + (p->reverse ? from + 1 : from - 1) * m * n_a, pass->add, p->dWaa);
     V(sum_rows)((t1 - t0) * m, n_a, u0, u1, pass->dz, pass->add, p->dba);
@@ -253,7 +257,8 @@ static void V(rnn_backward)(const crnn_rnn *call) {
     if (p->a0 != NULL)
         V(product_of_columns)(m, n_a, n_a, 0, n_a, pass.first, p->a0, 1, p->dWaa);
     if (p->da0 != NULL)
-        V(product)(m, n_a, n_a, pass.first, n_a, pass.Waa, zeros, p->da0, pass.chains, NOTHING, NULL);
+        V(product)(m, n_a, n_a, pass.first, n_a, pass.Waa, zeros, p->da0, pass.chains, NOTHING,
+                   NULL);
     if (p->x == NULL)
         for (ptrdiff_t u = 0; u < n_a; u++)
             for (ptrdiff_t k = 0; k < n_x; k++)

@@ -18,7 +18,4 @@ enum { TILE_ROWS = 6 };
 /* Rows of k summed at a time (linear.h): a packed panel of them stays in the first cache. */
 enum { K_BLOCK = 256 };
 
-/* What becomes of a row once its product is done (elementwise.h). */
-typedef enum { NOTHING, TANH, RELU, TANH_BACKWARD, RELU_BACKWARD } crnn_epilogue;
-
 #endif

@@ -1,6 +1,7 @@
 /*
  * Vector vocabulary for AVX2 + FMA. The including file enables the instruction set. Meaning of each
- * operation: simd_portable.h; V_HAS_LOOKUP (float only): simd_avx512.h, with one register per table.
+ * operation: simd_portable.h; V_HAS_LOOKUP (float only): simd_avx512.h, with one register per
+ * table.
  */
 #include "simd_names.h"
 
@@ -54,31 +55,23 @@ SIMD_INLINE V(t) V(div)(V(t) a, V(t) b) { return SIMD_OP(div)(a, b); }
 SIMD_INLINE V(t) V(fma)(V(t) a, V(t) b, V(t) c) { return SIMD_OP(fmadd)(a, b, c); }
 SIMD_INLINE V(t) V(fnma)(V(t) a, V(t) b, V(t) c) { return SIMD_OP(fnmadd)(a, b, c); }
 SIMD_INLINE V(t) V(min)(V(t) a, V(t) b) { return SIMD_OP(min)(a, b); }
-SIMD_INLINE V(t) V(abs)(V(t) a)
-{
-    return SIMD_OP(andnot)(SIMD_OP(set1)((V_REAL)-0.0), a);
+SIMD_INLINE V(t) V(abs)(V(t) a) { return SIMD_OP(andnot)(SIMD_OP(set1)((V_REAL)-0.0), a); }
+SIMD_INLINE V(t) V(copysign)(V(t) mag, V(t) sgn) {
+    return SIMD_OP(or)(mag, SIMD_OP (and)(sgn, SIMD_OP(set1)((V_REAL)-0.0)));
 }
-SIMD_INLINE V(t) V(copysign)(V(t) mag, V(t) sgn)
-{
-    return SIMD_OP(or)(mag, SIMD_OP(and)(sgn, SIMD_OP(set1)((V_REAL)-0.0)));
-}
-SIMD_INLINE V(t) V(select_ge)(V(t) a, V(t) b, V(t) yes, V(t) no)
-{
+SIMD_INLINE V(t) V(select_ge)(V(t) a, V(t) b, V(t) yes, V(t) no) {
     return SIMD_OP(blendv)(no, yes, SIMD_OP(cmp)(a, b, _CMP_GE_OQ));
 }
-SIMD_INLINE V(t) V(scale)(V(t) a, V(t) rounded)
-{
+SIMD_INLINE V(t) V(scale)(V(t) a, V(t) rounded) {
     __m256i e = SIMD_IOP(slli)(SIMD_CASTI(rounded), REAL_BITS == 32 ? 23 : 52);
     return SIMD_CASTF(SIMD_IOP(add)(SIMD_CASTI(a), e));
 }
 
 #ifdef V_HAS_LOOKUP
-SIMD_INLINE V(index) V(index_of)(V(t) y, int shift)
-{
+SIMD_INLINE V(index) V(index_of)(V(t) y, int shift) {
     return _mm256_srli_epi32(_mm256_castps_si256(y), shift);
 }
-SIMD_INLINE V(t) V(lookup)(const V_REAL *table, V(index) i)
-{
+SIMD_INLINE V(t) V(lookup)(const V_REAL *table, V(index) i) {
     return _mm256_permutevar8x32_ps(_mm256_loadu_ps(table), i);
 }
 #endif

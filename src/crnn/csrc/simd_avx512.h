@@ -65,33 +65,24 @@ SIMD_INLINE V(t) V(div)(V(t) a, V(t) b) { return SIMD_OP(div)(a, b); }
 SIMD_INLINE V(t) V(fma)(V(t) a, V(t) b, V(t) c) { return SIMD_OP(fmadd)(a, b, c); }
 SIMD_INLINE V(t) V(fnma)(V(t) a, V(t) b, V(t) c) { return SIMD_OP(fnmadd)(a, b, c); }
 SIMD_INLINE V(t) V(min)(V(t) a, V(t) b) { return SIMD_OP(min)(a, b); }
-SIMD_INLINE V(t) V(abs)(V(t) a)
-{
-    return SIMD_OP(andnot)(SIMD_OP(set1)((V_REAL)-0.0), a);
-}
-SIMD_INLINE V(t) V(copysign)(V(t) mag, V(t) sgn)
-{
+SIMD_INLINE V(t) V(abs)(V(t) a) { return SIMD_OP(andnot)(SIMD_OP(set1)((V_REAL)-0.0), a); }
+SIMD_INLINE V(t) V(copysign)(V(t) mag, V(t) sgn) {
     /* 0xf8 = mag | (sgn & sign bit), in one instruction */
     __m512i sign = SIMD_CASTI(SIMD_OP(set1)((V_REAL)-0.0));
-    return SIMD_CASTF(
-        SIMD_IOP(ternarylogic)(SIMD_CASTI(mag), SIMD_CASTI(sgn), sign, 0xf8));
+    return SIMD_CASTF(SIMD_IOP(ternarylogic)(SIMD_CASTI(mag), SIMD_CASTI(sgn), sign, 0xf8));
 }
-SIMD_INLINE V(t) V(select_ge)(V(t) a, V(t) b, V(t) yes, V(t) no)
-{
+SIMD_INLINE V(t) V(select_ge)(V(t) a, V(t) b, V(t) yes, V(t) no) {
     return SIMD_OP(mask_blend)(SIMD_CMP(a, b, _CMP_GE_OQ), no, yes);
 }
-SIMD_INLINE V(t) V(scale)(V(t) a, V(t) rounded)
-{
+SIMD_INLINE V(t) V(scale)(V(t) a, V(t) rounded) {
     __m512i e = SIMD_IOP(slli)(SIMD_CASTI(rounded), REAL_BITS == 32 ? 23 : 52);
     return SIMD_CASTF(SIMD_IOP(add)(SIMD_CASTI(a), e));
 }
 
 /* A slot number: bits `shift` and up of y, modulo V_SLOTS (the permutes ignore higher bits). */
-SIMD_INLINE V(index) V(index_of)(V(t) y, int shift)
-{
+SIMD_INLINE V(index) V(index_of)(V(t) y, int shift) {
     return SIMD_IOP(srli)(SIMD_CASTI(y), (unsigned)shift);
 }
-SIMD_INLINE V(t) V(lookup)(const V_REAL *table, V(index) i)
-{
+SIMD_INLINE V(t) V(lookup)(const V_REAL *table, V(index) i) {
     return SIMD_OP(permutex2var)(SIMD_OP(loadu)(table), i, SIMD_OP(loadu)(table + V_LEN));
 }

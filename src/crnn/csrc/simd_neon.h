@@ -58,16 +58,11 @@ SIMD_INLINE V(t) V(fnma)(V(t) a, V(t) b, V(t) c) { return SIMD_OP(fms)(c, a, b);
 /* FMIN gives a NaN if either is one, which serves as well. */
 SIMD_INLINE V(t) V(min)(V(t) a, V(t) b) { return SIMD_OP(min)(a, b); }
 SIMD_INLINE V(t) V(abs)(V(t) a) { return SIMD_OP(abs)(a); }
-SIMD_INLINE V(t) V(copysign)(V(t) mag, V(t) sgn)
-{
-    return SIMD_OP(bsl)(SIMD_SIGN, sgn, mag);
-}
-SIMD_INLINE V(t) V(select_ge)(V(t) a, V(t) b, V(t) yes, V(t) no)
-{
+SIMD_INLINE V(t) V(copysign)(V(t) mag, V(t) sgn) { return SIMD_OP(bsl)(SIMD_SIGN, sgn, mag); }
+SIMD_INLINE V(t) V(select_ge)(V(t) a, V(t) b, V(t) yes, V(t) no) {
     return SIMD_OP(bsl)(SIMD_OP(cge)(a, b), yes, no);
 }
-SIMD_INLINE V(t) V(scale)(V(t) a, V(t) rounded)
-{
+SIMD_INLINE V(t) V(scale)(V(t) a, V(t) rounded) {
 #if REAL_BITS == 32
     uint32x4_t e = vshlq_n_u32(SIMD_CASTU(rounded), 23);
 #else

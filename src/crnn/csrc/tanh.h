@@ -2,8 +2,9 @@
  * tanh of a vector, over the vocabulary of whichever simd_*.h is included before this file, for the
  * element type REAL_BITS. V(tanh)(x) is meant to be inlined on values still in registers.
  *
- * Both designs work on |x| and put the sign back, so they are exactly odd; both are free of branches
- * and of memory gathers; NaN goes to NaN, infinities to +-1, and zeros and denormals to themselves.
+ * Both designs work on |x| and put the sign back, so they are exactly odd; both are free of
+ * branches and of memory gathers; NaN goes to NaN, infinities to +-1, and zeros and denormals to
+ * themselves.
  */
 #include "tanh_coef.h"
 
@@ -12,11 +13,11 @@
 #define TANH_STEP(p, t, c, k) p = V(fma)(p, t, V(set1)(CONST(c)[k]))
 
 /* tanh(x) for 0 <= x < split: x + x s P(s), s = x^2; harmless elsewhere. */
-SIMD_INLINE V(t) V(tanh_near0)(V(t) x)
-{
+SIMD_INLINE V(t) V(tanh_near0)(V(t) x) {
     V(t) s = V(mul)(x, x);
 #if REAL_BITS == 64
-    V(t) p = V(set1)(tanh_small64[9]);
+    V(t) p = V(set1)(tanh_small64[10]);
+    TANH_STEP(p, s, tanh_small, 9);
     TANH_STEP(p, s, tanh_small, 8);
     TANH_STEP(p, s, tanh_small, 7);
     TANH_STEP(p, s, tanh_small, 6);
@@ -33,8 +34,7 @@ SIMD_INLINE V(t) V(tanh_near0)(V(t) x)
 }
 
 /* exp(2h) for |h| <= ln2/4: c0 + h (c1 + ...), even and odd powers apart to halve the latency */
-SIMD_INLINE V(t) V(tanh_exp2h)(V(t) h)
-{
+SIMD_INLINE V(t) V(tanh_exp2h)(V(t) h) {
     V(t) h2 = V(mul)(h, h);
 #if REAL_BITS == 64
     V(t) odd = V(set1)(tanh_exp64[10]), even = V(set1)(tanh_exp64[11]);
@@ -61,8 +61,7 @@ SIMD_INLINE V(t) V(tanh_exp2h)(V(t) h)
  *   |x| >= split: 1 - 2 / (exp(2|x|) + 1), where the final subtraction hides the error of exp
  * Both are evaluated and the right one kept.
  */
-SIMD_INLINE V(t) V(tanh_blend)(V(t) x)
-{
+SIMD_INLINE V(t) V(tanh_blend)(V(t) x) {
     V(t) ax = V(abs)(x);
     V(t) small = V(tanh_near0)(ax);
 
@@ -97,11 +96,10 @@ SIMD_INLINE V(t) V(tanh_blend)(V(t) x)
 #define TANH_T(k) V(lookup)(TANH_KS(tanh_table)[(k) + 1], i)
 
 #if TANH_TABLE_DEGREE32x32 != 4 || TANH_TABLE_DEGREE32x8 != 7 || TANH_TABLE_DEGREE64x16 != 13
-#error "tanh_rest is written for other degrees than gen_tanh.py made"
+#error "tanh_rest is written for other degrees than bench/tanh_coef.py made"
 #endif
 /* c2 + c3 d + c4 d^2 + ..., by blocks where the degree is high, for latency */
-SIMD_INLINE V(t) V(tanh_rest)(V(index) i, V(t) d)
-{
+SIMD_INLINE V(t) V(tanh_rest)(V(index) i, V(t) d) {
 #if REAL_BITS == 32 && V_SLOTS == 32
     return V(fma)(V(fma)(TANH_T(4), d, TANH_T(3)), d, TANH_T(2));
 #else
@@ -122,8 +120,7 @@ SIMD_INLINE V(t) V(tanh_rest)(V(index) i, V(t) d)
 #endif
 }
 
-SIMD_INLINE V(t) V(tanh_table)(V(t) x)
-{
+SIMD_INLINE V(t) V(tanh_table)(V(t) x) {
     /* min comes before everything else: beyond the limit slots would alias; NaN passes through. */
     V(t) ax = V(min)(V(set1)(CONST(TANH_LIMIT)), V(abs)(x));
     V(t) y = V(fma)(ax, V(set1)(TANH_KS(TANH_TABLE_SCALE)), V(set1)(TANH_KS(TANH_TABLE_BIAS)));

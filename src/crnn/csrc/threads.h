@@ -9,13 +9,13 @@ typedef void (*crnn_task)(const void *call, int part, int parts);
 /* Into how many parts to cut `work` floating-point operations over `units` independent units. */
 int crnn_parts(int threads, ptrdiff_t units, double work);
 
-/* The same where units are rows of a product: few rows alone use the weights too seldom, so that two
- * threads that read them all are no faster than one. */
+/* The same where units are rows of a product: few rows alone use the weights too seldom, so that
+ * two threads that read them all are no faster than one. */
 int crnn_row_parts(int threads, ptrdiff_t rows, double work);
 
 /* Run every part of a task, part 0 in the calling thread, and wait for all. Where the threads are
- * busy with another call, or cannot be had, the calling thread runs every part: parts never wait for
- * each other, so the result is the same. */
+ * busy with another call, or cannot be had, the calling thread runs every part: parts never wait
+ * for each other, so the result is the same. */
 void crnn_run(int parts, crnn_task task, const void *call);
 
 #endif

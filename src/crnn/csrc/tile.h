@@ -1,12 +1,12 @@
 /* Small products on packed weights: the inner loops of everything.
  *
  * A tile is C (rows, columns) = C0 + A B with rows <= TILE_ROWS and columns <= PANEL, held in
- * registers while k runs. B is packed in panels of PANEL columns: row k of a panel is contiguous, the
- * last panel is only as wide as its vectors need, and padded with zeros.
+ * registers while k runs. B is packed in panels of PANEL columns: row k of a panel is contiguous,
+ * the last panel is only as wide as its vectors need, and padded with zeros.
  *
- * Each element of C is one chain of fused multiply-adds over ascending k (or `chains` of them, added
- * up in one order), whatever the tile's size: how rows are cut into tiles never shows in the result,
- * so any number of threads gives the same bits.
+ * Each element of C is one chain of fused multiply-adds over ascending k (or `chains` of them,
+ * added up in one order), whatever the tile's size: how rows are cut into tiles never shows in the
+ * result, so any number of threads gives the same bits.
  */
 
 /* As many columns as leave registers for a row of B and an element of A. */
@@ -54,8 +54,8 @@ SIMD_INLINE void V(tile)(const int rows, const int regs, const int chains, ptrdi
     for (; chains > 1 && k < K; k++)
         for (int i = 0; i < rows; i++)
             for (int v = 0; v < regs; v++)
-                c[0][i][v] = V(fma)(V(set1)(A[i * rs + k * cs]),
-                                    V(load)(B + k * width + v * V_LEN), c[0][i][v]);
+                c[0][i][v] = V(fma)(V(set1)(A[i * rs + k * cs]), V(load)(B + k * width + v * V_LEN),
+                                    c[0][i][v]);
     for (int i = 0; i < rows; i++)
         for (int v = 0; v < regs; v++) {
             V(t) sum = c[0][i][v];
@@ -73,7 +73,8 @@ SIMD_INLINE void V(tile)(const int rows, const int regs, const int chains, ptrdi
 typedef void (*V(tile_function))(ptrdiff_t K, const V_REAL *A, ptrdiff_t stride, const V_REAL *B,
                                  V(start) c0, V_REAL *C, ptrdiff_t ldc, int tail);
 
-/* rows_: A is row-major, `stride` from row to row. columns_: A is the transpose of such a matrix. */
+/* rows_: A is row-major, `stride` from row to row. columns_: A is the transpose of such a matrix.
+ */
 #define TILE(rows, regs, chains)                                                                   \
     static void V(rows_##rows##_##regs##_##chains)(ptrdiff_t K, const V_REAL *A, ptrdiff_t stride, \
                                                    const V_REAL *B, V(start) c0, V_REAL *C,        \
@@ -123,7 +124,8 @@ static const V(tile_function) V(column_tiles)[TILE_ROWS][TILE_REGS] = {
 /* Which row of row_tiles serves a product of so many rows in all (not: in one thread's share). */
 static int V(chains_for)(ptrdiff_t rows) { return rows == 1 ? 2 : rows <= 3 ? 1 : 0; }
 
-/* Panel by panel: where a panel of N columns begins, its vectors and the columns of the last one. */
+/* Panel by panel: where a panel of N columns begins, its vectors and the columns of the last one.
+ */
 typedef struct {
     ptrdiff_t column;
     int columns, regs, tail;
@@ -140,7 +142,9 @@ SIMD_INLINE V(panel) V(panel_at)(ptrdiff_t column, ptrdiff_t N) {
 }
 
 /* Numbers in a packed (K, N) matrix. */
-static ptrdiff_t V(padded)(ptrdiff_t K, ptrdiff_t N) { return K * ((N + V_LEN - 1) / V_LEN * V_LEN); }
+static ptrdiff_t V(padded)(ptrdiff_t K, ptrdiff_t N) {
+    return K * ((N + V_LEN - 1) / V_LEN * V_LEN);
+}
 
 /* B (K, N) in panels from W (K, N) with `ld` from row to row: one panel, rows k0 to k1. */
 static void V(pack_panel)(V(panel) p, ptrdiff_t k0, ptrdiff_t k1, const V_REAL *W, ptrdiff_t ld,
@@ -148,8 +152,8 @@ static void V(pack_panel)(V(panel) p, ptrdiff_t k0, ptrdiff_t k1, const V_REAL *
     W += k0 * ld + p.column;
     for (ptrdiff_t k = k0; k < k1; k++, W += ld, B += p.regs * V_LEN)
         for (int v = 0; v < p.regs; v++)
-            V(store)(B + v * V_LEN, v < p.regs - 1 ? V(load)(W + v * V_LEN)
-                                                   : V(load_n)(W + v * V_LEN, p.tail));
+            V(store)(B + v * V_LEN,
+                     v < p.regs - 1 ? V(load)(W + v * V_LEN) : V(load_n)(W + v * V_LEN, p.tail));
 }
 
 /* B (K, N) in panels from W (K, N). */
