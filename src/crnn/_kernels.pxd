@@ -49,6 +49,17 @@ cdef extern from "crnn_kernels.h" nogil:
                        void *z) noexcept nogil
         void (*sum_rows)(Py_ssize_t rows, Py_ssize_t n, const void *dy, void *db) noexcept nogil
 
+        void (*softmax)(Py_ssize_t rows, Py_ssize_t n, void *logits) noexcept nogil
+        double (*cross_entropy)(Py_ssize_t rows, Py_ssize_t n, const Py_ssize_t *y, void *logits,
+                                Py_ssize_t *right) noexcept nogil
+        double (*sum_squares)(Py_ssize_t n, const void *numbers) noexcept nogil
+        int (*all_finite)(Py_ssize_t n, const void *numbers) noexcept nogil
+        void (*sgd)(Py_ssize_t n, void *parameters, const void *gradients, void *velocity,
+                    double lr, double momentum) noexcept nogil
+        void (*adam)(Py_ssize_t n, void *parameters, const void *gradients, void *mean,
+                     void *square, double beta1, double beta2, double rate, double root,
+                     double eps) noexcept nogil
+
     ctypedef struct crnn_kernels:
         const char *name
         const crnn_operations *f32

@@ -62,6 +62,16 @@ typedef struct {
     /* the element-wise parts alone: z (rows, n), a (rows, n) or NULL, dy (rows, n), db (n) */
     void (*finish)(crnn_epilogue epilogue, ptrdiff_t rows, ptrdiff_t n, const void *a, void *z);
     void (*sum_rows)(ptrdiff_t rows, ptrdiff_t n, const void *dy, void *db);
+    /* learning (training.h): logits (rows, n), and flat arenas (n) */
+    void (*softmax)(ptrdiff_t rows, ptrdiff_t n, void *logits);
+    double (*cross_entropy)(ptrdiff_t rows, ptrdiff_t n, const ptrdiff_t *y, void *logits,
+                            ptrdiff_t *right);
+    double (*sum_squares)(ptrdiff_t n, const void *numbers);
+    int (*all_finite)(ptrdiff_t n, const void *numbers);
+    void (*sgd)(ptrdiff_t n, void *parameters, const void *gradients, void *velocity, double lr,
+                double momentum);
+    void (*adam)(ptrdiff_t n, void *parameters, const void *gradients, void *mean, void *square,
+                 double beta1, double beta2, double rate, double root, double eps);
 } crnn_operations;
 
 typedef struct {

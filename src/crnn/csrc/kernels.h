@@ -8,6 +8,8 @@
 
 #include "sequence.h"
 
+#include "training.h"
+
 static const crnn_operations V(operations) = {
     .rnn_forward = V(rnn_forward),
     .rnn_backward = V(rnn_backward),
@@ -17,6 +19,12 @@ static const crnn_operations V(operations) = {
     .linear_workspace = V(packed_size),
     .finish = V(finish_all),
     .sum_rows = V(sum_all_rows),
+    .softmax = V(softmax),
+    .cross_entropy = V(cross_entropy),
+    .sum_squares = V(sum_squares),
+    .all_finite = V(all_finite),
+    .sgd = V(sgd),
+    .adam = V(adam),
 };
 
 #undef TILE_REGS

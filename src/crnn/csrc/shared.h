@@ -3,6 +3,7 @@
 #ifndef CRNN_SHARED_H
 #define CRNN_SHARED_H
 
+#include <math.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
