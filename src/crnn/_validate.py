@@ -89,19 +89,19 @@ def input_weights(name: str, value: Any, dtype: Any, n_a: int) -> Array:
     return array(name, a, dtype, like="Waa", n_a=n_a, n_x=a.shape[1])
 
 
-def lengths_of(value: Any, T: int, m: int) -> Array | None:
+def lengths_of(value: Any, T: int, m: int, name: str = "lengths") -> Array | None:
     """Integers (m,), each in 1..T, or None where every example has all T steps."""
     if value is None:
         return None
-    a = plain("lengths", value)
+    a = plain(name, value)
     if a.dtype.kind not in "iu":
-        raise TypeError(f"lengths: expected integers, got {described(a)}")
+        raise TypeError(f"{name}: expected integers, got {described(a)}")
     if a.shape != (m,):
-        raise ValueError(f"lengths: expected shape (m,) = ({m},), got {described(a)}")
+        raise ValueError(f"{name}: expected shape (m,) = ({m},), got {described(a)}")
     wrong = (a < 1) | (a > T)
     if wrong.any():
         i = int(wrong.argmax())
-        raise ValueError(f"lengths: expected integers in 1..T = 1..{T}, got {a[i]} at {i}")
+        raise ValueError(f"{name}: expected integers in 1..T = 1..{T}, got {a[i]} at {i}")
     return None if (a == T).all() else np.ascontiguousarray(a, np.intp)
 
 
@@ -148,8 +148,8 @@ def choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
     return value
 
 
-def count(name: str, value: Any, least: int = 1) -> int:
-    """A whole number, at least `least`."""
+def count(name: str, value: Any, least: int = 1, most: int = LARGEST) -> int:
+    """A whole number from `least` to `most`."""
     try:
         if isinstance(value, (bool, np.bool_)):
             raise TypeError
@@ -158,6 +158,8 @@ def count(name: str, value: Any, least: int = 1) -> int:
         raise TypeError(f"{name}: expected a whole number, got {value!r}") from None
     if n < least:
         raise ValueError(f"{name}: expected a whole number >= {least}, got {n}")
+    if n > most:
+        raise ValueError(f"{name}: expected a whole number <= {most}, got {n}")
     return n
 
 
@@ -183,7 +185,7 @@ def float_name(name: str, value: Any) -> str:
     """The name float32 or float64, from anything NumPy takes for one of them."""
     try:
         dtype = np.dtype(value)
-    except TypeError:
+    except Exception:  # NumPy parses strings, and says of bad ones whatever its parser does
         dtype = None
     if value is None or dtype not in (np.float32, np.float64):
         raise ValueError(f"{name}: expected float32 or float64, got {value!r}")
@@ -232,7 +234,7 @@ def sequence(
 
 
 def output(
-    name: str, value: Any, shape: tuple[int, ...], dtype: Any, inputs: dict[str, Any]
+    name: str, value: Any, shape: tuple[int, ...], dtype: Any, inputs: dict[str, Array | None]
 ) -> Array:
     """An array to write results into: exact in every respect, apart from all that is read."""
     if not isinstance(value, np.ndarray):
@@ -244,6 +246,6 @@ def output(
     if not (value.flags.c_contiguous and value.flags.writeable and value.flags.aligned):
         raise ValueError(f"{name}: expected a C-contiguous, aligned and writeable array")
     for other, read in inputs.items():
-        if isinstance(read, np.ndarray) and np.may_share_memory(value, read):
+        if read is not None and np.may_share_memory(value, read):
             raise ValueError(f"{name}: expected memory of its own, got memory shared with {other}")
     return value

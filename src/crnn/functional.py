@@ -83,7 +83,8 @@ def rnn_forward(
     if out is None:
         out = np.empty(s.shape, dtype)  # (T, m, n_a)
     else:
-        read = {"x": x, "Waa": Waa, "Wax": Wax, "ba": ba, "a0": a0}
+        read = {"x": s.x if s.symbols is None else s.symbols, "Waa": s.Waa, "Wax": s.Wax,
+                "ba": ba, "a0": s.a0, "lengths": s.lengths}  # fmt: skip
         out = _validate.output("out", out, s.shape, dtype, read)
     forward_into(out, s, ba)
     return out
@@ -113,7 +114,7 @@ def rnn_backward(
         The loss's gradient with respect to each state from above, ``dL/da<t>``, without what
         comes back through later steps. Past an example's length it is not read.
     a : array (T, m, n_a)
-        What `rnn_forward` returned.
+        What `rnn_forward` returned, zeros past an example's length included.
     x, Waa, Wax, a0, lengths, reverse, activation
         As given to `rnn_forward`.
 
@@ -183,7 +184,7 @@ def backward_into(
     if (
         x is not None and s.lengths is not None
     ):  # dWax sums over all rows, and 0 * NaN in the padding is NaN
-        x = np.where(_validate.steps_counted(len(x), s.lengths)[..., None], x, 0).astype(x.dtype)
+        x = np.where(_validate.steps_counted(len(x), s.lengths)[..., None], x, x.dtype.type(0))
     _kernels.rnn_backward(
         s.Waa, s.Wax, da, a, x, s.symbols, s.a0, s.lengths, s.reverse, s.relu,
         dWaa, dWax, dba, dx, da0, _workspace(s, backward=True),

@@ -53,10 +53,11 @@ class Network:
         layers.backward(self.config, self.parameters, trace, trace.logits, gradients)
         return Step(loss, metric, len(y), trace.final_states())
 
-    def evaluate(self, batches: Iterable[Batch], carry: bool = False) -> tuple[float, float]:
-        """Mean loss and metric over all rows of all batches."""
+    def evaluate(
+        self, batches: Iterable[Batch], carry: bool = False, state: State | None = None
+    ) -> tuple[float, float]:
+        """Mean loss and metric over all rows of all batches, the first from `state`."""
         rows, loss, metric = 0, 0.0, 0.0
-        state: State | None = None
         for batch in batches:
             trace = self.forward(batch, state)
             y = trace.rows_of(batch.y)

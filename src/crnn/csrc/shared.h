@@ -3,6 +3,8 @@
 #ifndef CRNN_SHARED_H
 #define CRNN_SHARED_H
 
+#include "denormals.h"
+
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -127,6 +127,7 @@ static void V(sgd)(ptrdiff_t n, void *parameters, const void *gradients, void *v
     V_REAL *w = parameters, *v = velocity;
     const V_REAL *g = gradients;
     const V(t) rate = V(set1)((V_REAL)lr), keep = V(set1)((V_REAL)momentum);
+    const crnn_denormals before = crnn_denormals_off(); /* moments of a dead weight fade */
     for (ptrdiff_t k = 0; k < n; k += V_LEN) {
         V(t) step = V(load_or)(g, k, n, 0);
         if (v != NULL) {
@@ -135,6 +136,7 @@ static void V(sgd)(ptrdiff_t n, void *parameters, const void *gradients, void *v
         }
         V(store_row)(w, k, n, V(fnma)(rate, step, V(load_or)(w, k, n, 0)));
     }
+    crnn_denormals_restore(before);
 }
 
 /* m := m + (1 - beta1) (dW - m), v := v + (1 - beta2) (dW^2 - v), W := W - lr m / (root v + eps),
@@ -147,6 +149,7 @@ static void V(adam)(ptrdiff_t n, void *parameters, const void *gradients, void *
     const V(t) new1 = V(set1)((V_REAL)(1 - beta1)), new2 = V(set1)((V_REAL)(1 - beta2));
     const V(t) rate_ = V(set1)((V_REAL)rate), root_ = V(set1)((V_REAL)root);
     const V(t) eps_ = V(set1)((V_REAL)eps);
+    const crnn_denormals before = crnn_denormals_off(); /* moments of a dead weight fade */
     for (ptrdiff_t k = 0; k < n; k += V_LEN) {
         const V(t) dw = V(load_or)(g, k, n, 0);
         V(t) m_k = V(load_or)(m, k, n, 0), v_k = V(load_or)(v, k, n, 0);
@@ -157,4 +160,5 @@ static void V(adam)(ptrdiff_t n, void *parameters, const void *gradients, void *
         const V(t) step = V(div)(V(mul)(rate_, m_k), V(fma)(V(sqrt)(v_k), root_, eps_));
         V(store_row)(w, k, n, V(sub)(V(load_or)(w, k, n, 0), step));
     }
+    crnn_denormals_restore(before);
 }
