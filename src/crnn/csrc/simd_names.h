@@ -43,4 +43,13 @@
 #endif
 #define SIMD_ALIGNED _Alignas(64)
 
+/* Before a loop of few, constant rounds: what it counts through must become registers. */
+#if defined(__clang__)
+#define SIMD_UNROLL _Pragma("clang loop unroll(full)")
+#elif defined(__GNUC__)
+#define SIMD_UNROLL _Pragma("GCC unroll 8")
+#else
+#define SIMD_UNROLL
+#endif
+
 #endif
