@@ -37,6 +37,17 @@ cdef extern from "crnn_kernels.h" nogil:
         void *workspace
         int threads
 
+    ctypedef struct crnn_stream:
+        Py_ssize_t m, n_x, n_a, n_y, num_layers
+        int relu, softmax
+        const void *packed
+        const void *biases
+        const void *x
+        const Py_ssize_t *symbols
+        void *a
+        void *z
+        void *y
+
     ctypedef struct crnn_operations:
         void (*rnn_forward)(const crnn_rnn *) noexcept nogil
         void (*rnn_backward)(const crnn_rnn *) noexcept nogil
@@ -45,6 +56,9 @@ cdef extern from "crnn_kernels.h" nogil:
         Py_ssize_t (*rnn_workspace)(Py_ssize_t T, Py_ssize_t m, Py_ssize_t n_x, Py_ssize_t n_a,
                                     int backward) noexcept nogil
         Py_ssize_t (*linear_workspace)(Py_ssize_t n_in, Py_ssize_t n_out) noexcept nogil
+        void (*stream_step)(const crnn_stream *) noexcept nogil
+        void (*pack)(Py_ssize_t n_in, Py_ssize_t n_out, const void *W, void *packed) noexcept nogil
+        Py_ssize_t (*padded)(Py_ssize_t n_in, Py_ssize_t n_out) noexcept nogil
         void (*finish)(crnn_epilogue epilogue, Py_ssize_t rows, Py_ssize_t n, const void *a,
                        void *z) noexcept nogil
         void (*sum_rows)(Py_ssize_t rows, Py_ssize_t n, const void *dy, void *db) noexcept nogil
@@ -66,3 +80,6 @@ cdef extern from "crnn_kernels.h" nogil:
         const crnn_operations *f64
 
     const crnn_kernels *crnn_find_kernels(const char *name)
+
+
+cdef const crnn_operations *_operations(bint double_precision) noexcept nogil

@@ -93,7 +93,7 @@ class Sequences:
             yield self.batch(np.arange(start, min(start + size, self.m)))
 
     def split(self, y_hat: Array) -> Array | list[Array]:
-        """Answers (T, m, ...) as x came: a list of (T_i, ...) for a list, all its T for an array."""
+        """Answers (T, m, ...) as x came: a list of (T_i, ...), or all T of an array."""
         if not self._lists_y:
             missing = len(self.x) - len(y_hat)  # a batch is no longer than its longest example
             if missing == 0:
@@ -128,8 +128,8 @@ class Sequences:
                 items[i] = _validate.class_numbers(f"{self._of}x[{i}]", a, n_x, None, a.size)
             elif a.ndim != 2 or a.dtype.kind != "f" or a.shape[1] != n_x:
                 raise ValueError(
-                    f"{self._of}x[{i}]: expected floats of shape (T_i, n_x) with n_x = {n_x}, or integers "
-                    f"of shape (T_i,) in every sequence, got {_validate.described(a)}"
+                    f"{self._of}x[{i}]: expected floats of shape (T_i, n_x) with n_x = {n_x}, or "
+                    f"integers of shape (T_i,) in every sequence, got {_validate.described(a)}"
                 )
             else:
                 items[i] = self._floats(a)

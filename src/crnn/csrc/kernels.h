@@ -10,6 +10,8 @@
 
 #include "training.h"
 
+#include "streaming.h"
+
 static const crnn_operations V(operations) = {
     .rnn_forward = V(rnn_forward),
     .rnn_backward = V(rnn_backward),
@@ -17,6 +19,9 @@ static const crnn_operations V(operations) = {
     .linear_backward = V(linear_backward),
     .rnn_workspace = V(rnn_workspace),
     .linear_workspace = V(packed_size),
+    .stream_step = V(stream_step),
+    .pack = V(pack_for_stream),
+    .padded = V(padded),
     .finish = V(finish_all),
     .sum_rows = V(sum_all_rows),
     .softmax = V(softmax),
