@@ -1,4 +1,4 @@
-"""The extension and its compiler flags; everything else is in pyproject.toml."""
+"""The extensions and their compiler flags; everything else is in pyproject.toml."""
 
 from pathlib import Path
 
@@ -21,9 +21,19 @@ class BuildExt(build_ext):
 
 kernels = Extension(
     "crnn._kernels",
-    sources=["src/crnn/_kernels.pyx", *sorted(path.as_posix() for path in CSRC.glob("*.c"))],
+    sources=[
+        "src/crnn/_kernels.pyx",
+        *sorted(path.as_posix() for path in CSRC.glob("*.c") if path.stem != "probe"),
+    ],
     depends=sorted(path.as_posix() for path in CSRC.glob("*.h")),
     include_dirs=[CSRC.as_posix()],
 )
 
-setup(ext_modules=cythonize([kernels], language_level=3), cmdclass={"build_ext": BuildExt})
+probe = Extension(
+    "crnn._probe",
+    sources=["src/crnn/_probe.pyx", (CSRC / "probe.c").as_posix()],
+    depends=[(CSRC / "probe.h").as_posix()],
+    include_dirs=[CSRC.as_posix()],
+)
+
+setup(ext_modules=cythonize([kernels, probe], language_level=3), cmdclass={"build_ext": BuildExt})
