@@ -8,7 +8,7 @@ from pathlib import Path
 
 from crnn import _validate
 from crnn.benchmark.cases import QUICK, SHAPES, Case
-from crnn.benchmark.peers import PEERS
+from crnn.benchmark.peers import PEERS, onednn
 from crnn.benchmark.run import run
 from crnn.benchmark.table import summary, table
 
@@ -18,12 +18,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--quick", action="store_true", help="few shapes, few rounds")
     add("--shapes", metavar="TxMxN_XxN_A,...", help="steps x examples x inputs x units, each")
-    add("--peers", metavar="NAME,...", help=f"of {', '.join(PEERS)} (default: all there are)")
+    add(
+        "--peers",
+        metavar="NAME,...",
+        help=f"of {', '.join(PEERS)} (default: all but torch-compiled)",
+    )
     add("--threads", type=int, nargs="+", default=[1], dest="numbers_of_threads", metavar="N",
         help="of every implementation; each number is a run of its own")  # fmt: skip
     add("--dtype", nargs="+", default=["float32"], choices=["float32", "float64"])
     add("--rounds", type=int, metavar="N", help="turns of each (default: 7; quick 3)")
     add("--seconds", type=float, default=0.05, metavar="S", help="that a turn lasts at least")
+    add("--build-onednn", action="store_true", help="first build the binding to oneDNN (needs g++)")
     add("--json", type=Path, metavar="FILE", help="write every number and the machine")
     add("--plot", type=Path, metavar="FILE", help="draw the ratios (needs matplotlib)")
 
@@ -37,6 +42,8 @@ def bench(options: argparse.Namespace) -> int:
         "--rounds", (3 if options.quick else 7) if options.rounds is None else options.rounds
     )
     cases = [Case.parse(shape, dtype) for shape in shapes for dtype in options.dtype]
+    if options.build_onednn:
+        print(f"built {onednn.build()}", file=sys.stderr)
     report = run(
         cases,
         _peers(options.peers),
@@ -58,7 +65,9 @@ def bench(options: argparse.Namespace) -> int:
 
 
 def _peers(names: str | None) -> list[str]:
-    wanted = list(PEERS) if names is None else [name.strip() for name in names.split(",")]
+    if names is None:
+        return [name for name, peer in PEERS.items() if not peer.on_request]
+    wanted = [name.strip() for name in names.split(",")]
     for name in wanted:
         if name not in PEERS:
             raise ValueError(f"--peers: expected some of {', '.join(PEERS)}, got {name!r}")

@@ -30,6 +30,7 @@ def describe() -> dict[str, Any]:
     return {
         "cpu": cpu_model(),
         "cores": len(cores()),
+        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         "caches": {f"L{level}": size for level, size in caches().items()},
         "os": platform.platform(),
         "python": platform.python_version(),

@@ -29,15 +29,17 @@ def draw(report: Report, path: Path) -> None:
         for k, name in enumerate(report.peers):
             dots = [(row.ratio(name), y) for y, row in enumerate(rows) if name in row.theirs]
             if dots:
-                axes.plot(*zip(*dots, strict=True), "os^Dv<>"[k % 7], label=name, alpha=0.8)
+                marker = "os^Dv<>"[k % 7]
+                axes.plot(*zip(*dots, strict=True), marker, color=f"C{k}", label=name, alpha=0.8)
         axes.axvline(1, color="black", linewidth=1)
-        labels = [f"{r.case.name} {r.case.dtype[-2:]} bit, {r.threads} thr." for r in rows]
+        labels = [f"{r.case.name} f{r.case.dtype[-2:]}, {r.threads} thr." for r in rows]
         axes.set_yticks(range(len(rows)), labels, fontsize=8)
-        axes.set_xscale("log")
+        axes.set_xscale("log", base=2)
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.set_xlabel("time of the peer over crnn's")
         axes.set_title(operation)
         axes.invert_yaxis()
-        axes.grid(axis="x", which="both", alpha=0.3)
-    all_axes[0].legend(fontsize=8)
+        axes.grid(axis="x", alpha=0.3)
+    figure.legend(*all_axes[0].get_legend_handles_labels(), loc="outside right upper")
     figure.suptitle(f"{report.machine['cpu']}, crnn {report.machine['crnn']}")
     figure.savefig(path, dpi=150)

@@ -45,6 +45,8 @@ def summary(report: Report) -> Iterator[str]:
     """The machine, what was left out and why, and means of the ratios."""
     machine, versions = report.machine, report.versions
     yield f"{machine['cpu']}, {machine['cores']} cores, kernels {machine['simd']}"
+    if machine["load"] is not None and machine["load"] > machine["cores"] / 2:
+        yield f"the machine was busy with other work (load {machine['load']:.1f}): do not quote this"
     yield ", ".join(f"{name} {version}" for name, version in versions.items())
     for threads in sorted({peak.threads for peak in report.peaks}):
         peaks = [peak.median for peak in report.peaks if peak.threads == threads]
@@ -77,6 +79,8 @@ def _left_out(report: Report) -> Iterator[str]:
         grouped.setdefault(key, []).append(f"{refusal.case.name} {refusal.case.dtype}")
     for (name, operation, reason), shapes in grouped.items():
         where = ", ".join(dict.fromkeys(shapes))
+        if set(shapes) == {f"{cell.case.name} {cell.case.dtype}" for cell in report.cells}:
+            where = "every shape"
         yield f"{name}, {operation}, was not timed: {reason} ({where})"
 
 

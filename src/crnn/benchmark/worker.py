@@ -11,11 +11,8 @@ from __future__ import annotations
 import gc
 import os
 import pickle
-import statistics
 import sys
-import time
-from collections.abc import Callable
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 
@@ -23,10 +20,8 @@ import crnn
 from crnn import check
 from crnn.benchmark import machine, peers, roofline
 from crnn.benchmark.cases import OPERATIONS, Case
+from crnn.benchmark.clock import time_calls
 from crnn.benchmark.peers.protocol import Peer, Prepared
-
-#: Seconds that one reading of the clock covers at least; reading it costs about 1e-7.
-SAMPLE = 1e-4
 
 
 class Mismatch(ArithmeticError):
@@ -98,34 +93,6 @@ def compare(case: Case, prepared: Prepared, operation: str) -> None:
         error = check.relative_error(theirs_, ours_)
         if not error <= most:  # NaN is no match either
             raise Mismatch(f"{name} differs from crnn's by {error:.1e}, allowed {most:.1e}")
-
-
-def time_calls(call: Callable[[], Any], seconds: float) -> float:
-    """The median seconds of a call, over samples that last about `seconds` together.
-
-    The first call is not counted: after another process's turn, it refills the caches and wakes
-    the threads.
-    """
-    call()
-    number, samples = 1, []
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        end = time.perf_counter() + seconds
-        while True:
-            began = time.perf_counter()
-            for _ in range(number):
-                call()
-            now = time.perf_counter()
-            if now - began >= SAMPLE or number > 1:
-                samples.append((now - began) / number)
-                if now >= end:
-                    return statistics.median(samples)
-            else:
-                number = max(2, round(SAMPLE / (now - began)))
-    finally:
-        if collecting:
-            gc.enable()
 
 
 def serve(desk: Desk, requests: BinaryIO, answers: BinaryIO) -> None:

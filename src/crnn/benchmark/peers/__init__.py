@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from crnn.benchmark.peers.crnn import Crnn
 from crnn.benchmark.peers.jax import Jax
+from crnn.benchmark.peers.keras import Keras
 from crnn.benchmark.peers.numpy import Numpy
+from crnn.benchmark.peers.onednn import OneDnn
 from crnn.benchmark.peers.onnxruntime import OnnxRuntime
 from crnn.benchmark.peers.protocol import Peer, Prepared
 from crnn.benchmark.peers.torch import Torch
+from crnn.benchmark.peers.torch_compiled import TorchCompiled
 
 __all__ = ["OURS", "PEERS", "Peer", "Prepared", "find"]
 
@@ -19,8 +22,11 @@ PEERS: dict[str, type[Peer]] = {
     peer.name: peer
     for peer in (
         Torch,
+        TorchCompiled,
         Jax,
         OnnxRuntime,
+        OneDnn,
+        Keras,
         Numpy,
     )
 }

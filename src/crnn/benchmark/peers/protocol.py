@@ -40,6 +40,8 @@ class Peer:
     packages: ClassVar[tuple[str, ...]] = ()  #: distributions that must be installed
     modules: ClassVar[tuple[str, ...]] = ()  #: and what they are imported as
 
+    on_request: ClassVar[bool] = False  #: not run unless named: it takes minutes to prepare
+
     @classmethod
     def missing(cls) -> str | None:
         """Why this peer cannot run here; None where it can."""
