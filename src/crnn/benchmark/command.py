@@ -9,7 +9,7 @@ from pathlib import Path
 from crnn import _validate
 from crnn.benchmark.cases import QUICK, SHAPES, Case
 from crnn.benchmark.peers import PEERS, onednn
-from crnn.benchmark.run import run
+from crnn.benchmark.rounds import run
 from crnn.benchmark.table import summary, table
 
 
@@ -42,6 +42,9 @@ def bench(options: argparse.Namespace) -> int:
         "--rounds", (3 if options.quick else 7) if options.rounds is None else options.rounds
     )
     cases = [Case.parse(shape, dtype) for shape in shapes for dtype in options.dtype]
+    for option, path in (("--json", options.json), ("--plot", options.plot)):
+        if path is not None and not path.absolute().parent.is_dir():
+            raise ValueError(f"{option}: there is no folder {path.absolute().parent}")
     if options.build_onednn:
         print(f"built {onednn.build()}", file=sys.stderr)
     report = run(

@@ -10,6 +10,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -88,16 +89,24 @@ def cores() -> list[int]:
     return list(first.values())
 
 
-def pin(threads: int) -> None:
+@contextlib.contextmanager
+def pinned(threads: int) -> Iterator[None]:
     """Bind this process to as many cores as it may have threads, where the system can.
 
     It gives every implementation the same processors, and is the only way to tell XLA.
     """
-    if hasattr(os, "sched_setaffinity") and threads <= len(cores()):
-        os.sched_setaffinity(0, cores()[:threads])
+    if not hasattr(os, "sched_setaffinity") or threads > len(cores()):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores()[:threads])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
-def end_with_parent() -> None:
+def end_with_parent() -> None:  # pragma: no cover: called in a worker's process
     """Have the system end this process with the one that started it, which may find it stopped."""
     if sys.platform == "linux":
         PR_SET_PDEATHSIG = 1

@@ -12,13 +12,12 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 from crnn.benchmark import roofline
 from crnn.benchmark.cases import QUICK, Case
 from crnn.benchmark.results import Report
-from crnn.benchmark.run import run
+from crnn.benchmark.rounds import run
 
 #: The most that a share may lose.
 LOSS = 0.25
@@ -70,7 +69,7 @@ class NoBaseline(LookupError):
     """Nothing was written down for this processor and these kernels."""
 
 
-def guard(path: Path, measure: Callable[[], Report] = measure) -> dict[str, float]:
+def guard(path: Path) -> dict[str, float]:
     """The losses that stay in every one of `TRIES` measurements; the best of all counts."""
     best: Shares = {}
     found: dict[str, float] = {}
@@ -87,7 +86,7 @@ def guard(path: Path, measure: Callable[[], Report] = measure) -> dict[str, floa
     return found
 
 
-def write(path: Path, measure: Callable[[], Report] = measure) -> Shares:
+def write(path: Path) -> Shares:
     """Write this processor's entry and leave the others; of two measurements, the better."""
     first, second = measure(), measure()
     better = {what: max(share, shares(second)[what]) for what, share in shares(first).items()}

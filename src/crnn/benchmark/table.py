@@ -45,8 +45,9 @@ def summary(report: Report) -> Iterator[str]:
     """The machine, what was left out and why, and means of the ratios."""
     machine, versions = report.machine, report.versions
     yield f"{machine['cpu']}, {machine['cores']} cores, kernels {machine['simd']}"
-    if machine["load"] is not None and machine["load"] > machine["cores"] / 2:
-        yield f"the machine was busy with other work (load {machine['load']:.1f}): do not quote this"
+    load = machine["load"]
+    if load is not None and load > machine["cores"] / 2:
+        yield f"the machine was busy with other work (load {load:.1f}): do not quote these figures"
     yield ", ".join(f"{name} {version}" for name, version in versions.items())
     for threads in sorted({peak.threads for peak in report.peaks}):
         peaks = [peak.median for peak in report.peaks if peak.threads == threads]

@@ -12,7 +12,8 @@ import gc
 import os
 import pickle
 import sys
-from typing import BinaryIO
+from collections.abc import Callable
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -60,8 +61,12 @@ class Desk:
 
     def time(self, case: Case, operation: str, seconds: float) -> float:
         """Seconds a call takes: the median of as many samples as fit."""
-        call = getattr(self._prepared[case], operation)
-        return time_calls(call, seconds)
+        return time_calls(self.call(case, operation), seconds)
+
+    def call(self, case: Case, operation: str) -> Callable[[], Any]:
+        """What is timed."""
+        call: Callable[[], Any] = getattr(self._prepared[case], operation)
+        return call
 
     def probe(self) -> roofline.Peaks:
         """What the processor can do just now."""
@@ -113,10 +118,10 @@ def serve(desk: Desk, requests: BinaryIO, answers: BinaryIO) -> None:
 def main(name: str, threads: int) -> None:  # pragma: no cover: runs in another process
     """Serve one implementation on the standard streams."""
     machine.end_with_parent()
-    machine.pin(threads)
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    serve(Desk(peers.find(name)(), threads), sys.stdin.buffer, answers)
+    with machine.pinned(threads):
+        serve(Desk(peers.find(name)(), threads), sys.stdin.buffer, answers)
 
 
 if __name__ == "__main__":  # pragma: no cover
