@@ -13,6 +13,7 @@ import os
 import pickle
 import sys
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -37,7 +38,7 @@ class Desk:
         crnn.set_num_threads(threads)  # of the check against crnn's numbers
         peer.start(threads)
         self._prepared: dict[Case, Prepared] = {}
-        self._roofline = roofline.Probes(threads)
+        self._threads = threads
 
     def version(self) -> str:
         """Of the library."""
@@ -70,7 +71,11 @@ class Desk:
 
     def probe(self) -> roofline.Peaks:
         """What the processor can do just now."""
-        return self._roofline.measure()
+        return self._probes.measure()
+
+    @cached_property
+    def _probes(self) -> roofline.Probes:
+        return roofline.Probes(self._threads)
 
     def forget(self) -> None:
         """Free every prepared case."""
