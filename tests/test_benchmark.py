@@ -293,19 +293,30 @@ class TestRun:
         assert "broken, forward, was not timed: OSError: no such kernel (every shape)" in words
         assert "forward-only, training, was not timed: has none (every shape)" in words
 
-    def test_a_process_that_ends_is_left_out(self, near, monkeypatch):
+    @pytest.mark.parametrize("when", ["prepare", "time"])
+    def test_one_that_fails_is_left_out_from_there_on(self, near, monkeypatch, when):
         def ask(self, method, *arguments):
-            if self.name == "numpy" and method == "prepare":
-                raise RuntimeError("numpy: its process ended")
+            if self.name == "numpy" and method == when and arguments[0].T == 3:
+                raise RuntimeError("its process ended")
             return getattr(self.desk, method)(*arguments)
 
         monkeypatch.setattr(near, "ask", ask)
-        both = [SMALL, Case(3, 2, 4, 5, "float64"), Case(1, 1, 1, 1)]
-        report = run(both, ["numpy"], rounds=1, seconds=1e-4)
-        assert {refusal.reason for refusal in report.refusals} == {
-            "numpy: its process ended", "its process has ended",
-        }  # fmt: skip
-        assert report.peers == []
+        three = [Case(2, 2, 4, 5), SMALL, Case(3, 2, 4, 5, "float64"), Case(1, 1, 1, 1)]
+        report = run(three, ["numpy"], rounds=2, seconds=1e-4)
+        assert report.skipped["numpy"].startswith("its process ended (from there on")
+        assert {cell.case.T for cell in report.cells if cell.peer == "numpy"} == {2}
+        assert {cell.case.T for cell in report.cells if cell.peer == "crnn"} == {1, 2, 3}
+        assert all(len(cell.rounds) == 2 for cell in report.cells)
+
+    def test_crnn_itself_may_not_fail(self, near, monkeypatch):
+        def ask(self, method, *arguments):
+            if method == "time":
+                raise RuntimeError("its process ended")
+            return getattr(self.desk, method)(*arguments)
+
+        monkeypatch.setattr(near, "ask", ask)
+        with pytest.raises(RuntimeError, match="its process ended"):
+            run([SMALL], [], rounds=1, seconds=1e-4)
 
     def test_one_that_does_not_start_is_skipped(self, near, monkeypatch):
         def version(self):

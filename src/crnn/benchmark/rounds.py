@@ -73,38 +73,48 @@ def _hire(crew: Crew, name: str, threads: int, report: Report) -> None:
 def _one_shape(
     crew: Crew, cases: Sequence[Case], rounds: int, seconds: float, report: Report
 ) -> None:
-    cells: list[tuple[Worker, Cell]] = []
+    turns: list[tuple[Worker, Cell]] = []
     for worker, case in product(list(crew.workers), cases):
-        reasons = _prepare(crew, worker, case)
-        for operation in OPERATIONS:
-            if operation in reasons:
-                refusal = Refusal(worker.name, case, operation, reasons[operation])
-                report.refusals.append(refusal)
+        for operation, reason in _prepare(crew, worker, case, report).items():
+            if reason is not None:
+                report.refusals.append(Refusal(worker.name, case, operation, reason))
             else:
-                cell = Cell(case, operation, worker.threads, worker.name)
-                cells.append((worker, cell))
+                turns.append((worker, Cell(case, operation, worker.threads, worker.name)))
+    # An operation at a time: the numbers that are compared are taken next to one another.
+    turns.sort(key=lambda turn: OPERATIONS.index(turn[1].operation))
     ours = [worker for worker in crew.workers if worker.name == peers.OURS]
     peaks = {worker.threads: Peak(cases[0].name, worker.threads) for worker in ours}
-    # An operation at a time: the numbers that are compared are taken next to one another.
-    cells.sort(key=lambda pair: OPERATIONS.index(pair[1].operation))
     for _ in range(rounds):
         for worker in ours:
             peaks[worker.threads].rounds.append(worker.ask("probe"))
-        for worker, cell in cells:
-            cell.rounds.append(worker.ask("time", cell.case, cell.operation, seconds))
-    report.cells += [cell for _, cell in cells]
+        for worker, cell in turns:
+            if worker in crew.workers:
+                try:
+                    seconds_a_call = worker.ask("time", cell.case, cell.operation, seconds)
+                    cell.rounds.append(seconds_a_call)
+                except RuntimeError as error:
+                    _dismiss(crew, worker, error, report)
+    report.cells += [cell for worker, cell in turns if worker in crew.workers]
     report.peaks += peaks.values()
     for worker in crew.workers:
         worker.ask("forget")
 
 
-def _prepare(crew: Crew, worker: Worker, case: Case) -> dict[str, str]:
-    """Why a worker cannot do an operation of a case; one whose process ends does none."""
+def _prepare(crew: Crew, worker: Worker, case: Case, report: Report) -> dict[str, str | None]:
+    """Why an operation cannot be timed, None where it can; nothing of a worker that is gone."""
     if worker not in crew.workers:
-        return dict.fromkeys(OPERATIONS, "its process has ended")
+        return {}
     try:
-        reasons: dict[str, str] = worker.ask("prepare", case)
+        reasons = worker.ask("prepare", case)
     except RuntimeError as error:
-        crew.dismiss(worker)
-        return dict.fromkeys(OPERATIONS, str(error))
-    return reasons
+        _dismiss(crew, worker, error, report)
+        return {}
+    return {operation: reasons.get(operation) for operation in OPERATIONS}
+
+
+def _dismiss(crew: Crew, worker: Worker, error: RuntimeError, report: Report) -> None:
+    """Go on without a peer that failed; crnn itself may not."""
+    if worker.name == peers.OURS:
+        raise error
+    crew.dismiss(worker)
+    report.skipped[worker.name] = f"{error} (from there on, with {worker.threads} thread(s))"
