@@ -20,8 +20,8 @@ class BuildExt(build_ext):
 
 
 HEADERS = sorted(path.as_posix() for path in CSRC.glob("*.h"))
-
-C_SOURCES = sorted(path.as_posix() for path in CSRC.glob("*.c"))
+KERNELS = sorted(path.as_posix() for path in CSRC.glob("*.c") if path.stem != "probe")
+PROBE = (CSRC / "probe.c").as_posix()
 
 
 def extension(name, *sources):
@@ -34,9 +34,10 @@ def extension(name, *sources):
 
 
 extensions = [
-    extension("_kernels", *C_SOURCES),
+    extension("_kernels", *KERNELS),
     extension("_over_blas"),
     extension("_stream"),
+    extension("_probe", PROBE),
 ]
 
 setup(ext_modules=cythonize(extensions, language_level=3), cmdclass={"build_ext": BuildExt})

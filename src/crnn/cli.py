@@ -1,4 +1,4 @@
-"""The command line: train, sample, check."""
+"""The command line: train, sample, bench, check."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import numpy as np
 import crnn
 from crnn import check
 from crnn._validate import choice
+from crnn.benchmark import command
 from crnn.text import Vocabulary, python_topics
 
 BITS = 1 / np.log(2)  # in a nat
@@ -57,17 +58,19 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_train(commands)
     _add_sample(commands)
+    _add_bench(commands)
     _add_check(commands)
     return parser
 
 
 def _add(commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, help: str,
-         run: object) -> argparse.ArgumentParser:  # fmt: skip
+         run: object, threads: bool = True) -> argparse.ArgumentParser:  # fmt: skip
     parser: argparse.ArgumentParser = commands.add_parser(
         name, help=help, description=help, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
-    parser.set_defaults(run=run)
-    parser.add_argument("--threads", type=int, metavar="N", help="threads of the BLAS")
+    parser.set_defaults(run=run, threads=None)
+    if threads:
+        parser.add_argument("--threads", type=int, metavar="N", help="threads of the BLAS")
     return parser
 
 
@@ -102,6 +105,11 @@ def _add_sample(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     add("-n", "--length", type=int, default=400, metavar="N", help="characters to write")
     add("--temperature", type=float, default=0.7, metavar="T", help="0 takes the most probable")
     add("--seed", type=int, metavar="N", help="same seed, same text (default: another each time)")
+
+
+def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    help = "time crnn beside other implementations, on this machine"
+    command.add_options(_add(commands, "bench", help, command.bench, threads=False))
 
 
 def _add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
