@@ -43,13 +43,13 @@
 #endif
 #define SIMD_ALIGNED _Alignas(64)
 
-/* Before a loop of few, constant rounds: what it counts through must become registers. */
+/* A loop of few, constant rounds, written out: what it counts through must become registers. */
 #if defined(__clang__)
-#define SIMD_UNROLL _Pragma("clang loop unroll(full)")
+#define EACH(i, n) _Pragma("clang loop unroll(full)") for (int i = 0; i < (n); i++)
 #elif defined(__GNUC__)
-#define SIMD_UNROLL _Pragma("GCC unroll 8")
+#define EACH(i, n) _Pragma("GCC unroll 8") for (int i = 0; i < (n); i++)
 #else
-#define SIMD_UNROLL
+#define EACH(i, n) for (int i = 0; i < (n); i++)
 #endif
 
 #endif

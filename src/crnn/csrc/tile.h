@@ -32,54 +32,42 @@ SIMD_INLINE void V(tile)(const int rows, const int regs, const int chains, ptrdi
     const ptrdiff_t width = (ptrdiff_t)regs * V_LEN;
     ptrdiff_t k = 0;
 
-    SIMD_UNROLL
-
-    for (int i = 0; i < rows; i++)
-        SIMD_UNROLL
-    for (int v = 0; v < regs; v++) {
-        const V_REAL *from = c0.rows + i * c0.ld + v * V_LEN;
-        c[0][i][v] = c0.rows == NULL ? V(set1)(0)
-                     : v < regs - 1  ? V(load)(from)
-                                     : V(load_n)(from, tail);
-        SIMD_UNROLL
-        for (int s = 1; s < chains; s++)
-            c[s][i][v] = V(set1)(0);
-    }
-    for (; k + chains <= K; k += chains)
-        SIMD_UNROLL
-    for (int s = 0; s < chains; s++) {
-        SIMD_UNROLL
-        for (int v = 0; v < regs; v++)
-            b[v] = V(load)(B + (k + s) * width + v * V_LEN);
-        SIMD_UNROLL
-        for (int i = 0; i < rows; i++) {
-            const V(t) a = V(set1)(A[i * rs + (k + s) * cs]);
-            SIMD_UNROLL
-            for (int v = 0; v < regs; v++)
-                c[s][i][v] = V(fma)(a, b[v], c[s][i][v]);
+    EACH (i, rows)
+        EACH (v, regs) {
+            const ptrdiff_t from = i * c0.ld + v * V_LEN;
+            c[0][i][v] = c0.rows == NULL ? V(set1)(0)
+                         : v < regs - 1  ? V(load)(c0.rows + from)
+                                         : V(load_n)(c0.rows + from, tail);
+            EACH (s, chains - 1)
+                c[s + 1][i][v] = V(set1)(0);
         }
-    }
+    for (; k + chains <= K; k += chains)
+        EACH (s, chains) {
+            EACH (v, regs)
+                b[v] = V(load)(B + (k + s) * width + v * V_LEN);
+            EACH (i, rows) {
+                const V(t) a = V(set1)(A[i * rs + (k + s) * cs]);
+                EACH (v, regs)
+                    c[s][i][v] = V(fma)(a, b[v], c[s][i][v]);
+            }
+        }
     for (; chains > 1 && k < K; k++)
-        SIMD_UNROLL
-    for (int i = 0; i < rows; i++)
-        SIMD_UNROLL
-    for (int v = 0; v < regs; v++)
-        c[0][i][v] =
-            V(fma)(V(set1)(A[i * rs + k * cs]), V(load)(B + k * width + v * V_LEN), c[0][i][v]);
-    SIMD_UNROLL
-    for (int i = 0; i < rows; i++)
-        SIMD_UNROLL
-    for (int v = 0; v < regs; v++) {
-        V(t) sum = c[0][i][v];
-        if (chains == 2)
-            sum = V(add)(sum, c[1][i][v]);
-        if (chains == 4)
-            sum = V(add)(V(add)(sum, c[1][i][v]), V(add)(c[2][i][v], c[3][i][v]));
-        if (v < regs - 1)
-            V(store)(C + i * ldc + v * V_LEN, sum);
-        else
-            V(store_n)(C + i * ldc + v * V_LEN, sum, tail);
-    }
+        EACH (i, rows)
+            EACH (v, regs)
+                c[0][i][v] = V(fma)(V(set1)(A[i * rs + k * cs]), V(load)(B + k * width + v * V_LEN),
+                                    c[0][i][v]);
+    EACH (i, rows)
+        EACH (v, regs) {
+            V(t) sum = c[0][i][v];
+            if (chains == 2)
+                sum = V(add)(sum, c[1][i][v]);
+            if (chains == 4)
+                sum = V(add)(V(add)(sum, c[1][i][v]), V(add)(c[2][i][v], c[3][i][v]));
+            if (v < regs - 1)
+                V(store)(C + i * ldc + v * V_LEN, sum);
+            else
+                V(store_n)(C + i * ldc + v * V_LEN, sum, tail);
+        }
 }
 
 typedef void (*V(tile_function))(ptrdiff_t K, const V_REAL *A, ptrdiff_t stride, const V_REAL *B,
