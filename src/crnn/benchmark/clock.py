@@ -40,7 +40,7 @@ def time_calls(call: Callable[[], Any], seconds: float) -> float:
             gc.enable()
 
 
-def fastest(calls: Sequence[Callable[[], Any]], seconds: float = 0.01, rounds: int = 5) -> int:
+def fastest(calls: Sequence[Callable[[], Any]], seconds: float = 0.01, rounds: int = 3) -> int:
     """The place of the call that takes least: each has its turn in every round."""
     times = [[time_calls(call, seconds) for call in calls] for _ in range(rounds)]
     medians = [statistics.median(column) for column in zip(*times, strict=True)]

@@ -51,7 +51,7 @@ struct crnn_onednn {
     engine cpu{engine::kind::cpu, 0};
     stream queue{cpu};
     memory x, a0, ba, a; // as crnn has them, but for a leading 1 x 1
-    memory Waa, Wax;     // ldigo: transposed
+    memory Waa, Wax;     // at first too; for training transposed, ldigo
     memory da, dx, da0, dba, dWaa, dWax;
     std::vector<primitive> inference; // one a layout
     std::vector<arguments> inference_arguments;

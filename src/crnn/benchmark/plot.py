@@ -35,10 +35,10 @@ def draw(report: Report, path: Path) -> None:
         labels = [f"{r.case.name} f{r.case.dtype[-2:]}, {r.threads} thr." for r in rows]
         axes.set_yticks(range(len(rows)), labels, fontsize=8)
         axes.set_xscale("log", base=2)
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:.2g}")
         axes.set_xlabel("time of the peer over crnn's")
         axes.set_title(operation)
-        axes.invert_yaxis()
+        axes.set_ylim(len(rows) - 0.5, -0.5)  # the first row on top
         axes.grid(axis="x", alpha=0.3)
     figure.legend(*all_axes[0].get_legend_handles_labels(), loc="outside right upper")
     figure.suptitle(f"{report.machine['cpu']}, crnn {report.machine['crnn']}")
