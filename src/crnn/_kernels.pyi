@@ -1,4 +1,5 @@
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
 from numpy import dtype, ndarray
 
@@ -11,37 +12,16 @@ def rnn_workspace(
 ) -> int: ...
 def linear_workspace(n_in: int, n_out: int, double_precision: bool) -> int: ...
 def tanh(z: _Array) -> None: ...
-def rnn_forward(
-    Waa: _Array,
-    Wax: _Array,
-    ba: _Array,
-    x: _Array | None,
-    symbols: _Array | None,
-    a0: _Array | None,
-    lengths: _Array | None,
-    reverse: bool,
-    relu: bool,
-    a: _Array,
-    workspace: _Array,
-) -> None: ...
-def rnn_backward(
-    Waa: _Array,
-    Wax: _Array,
-    da: _Array,
-    a: _Array,
-    x: _Array | None,
-    symbols: _Array | None,
-    a0: _Array | None,
-    lengths: _Array | None,
-    reverse: bool,
-    relu: bool,
-    dWaa: _Array,
-    dWax: _Array,
-    dba: _Array,
-    dx: _Array | None,
-    da0: _Array | None,
-    workspace: _Array,
-) -> None: ...
+
+class _Fused(Protocol):
+    """A function of a fused type: by dtype, or of itself."""
+
+    def __getitem__(self, dtype: str) -> Callable[..., None]: ...
+    def __call__(self, *arguments: Any) -> None: ...
+
+rnn_forward: _Fused
+rnn_backward: _Fused
+
 def output_forward(
     Wya: _Array, by: _Array, a: _Array, logits: _Array, workspace: _Array
 ) -> None: ...

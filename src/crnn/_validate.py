@@ -16,6 +16,7 @@ import numpy as np
 from crnn.reference import Array
 
 ACTIVATIONS = ("tanh", "relu")
+_NATIVE = (np.dtype(np.float32), np.dtype(np.float64))
 LARGEST = 2**31 - 1  # of m and of each n: BLAS counts in 32 bits
 
 
@@ -41,6 +42,8 @@ class Sequence(NamedTuple):
 
 def plain(name: str, value: Any) -> Array:
     """The value as an ndarray, refusing what NumPy would quietly change."""
+    if type(value) is np.ndarray:
+        return value
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(
             f"{name}: expected a plain array, got a masked array (its mask would be lost)"
@@ -57,26 +60,46 @@ def described(a: Array) -> str:
     return f"{a.dtype} of shape {a.shape}"
 
 
+def _fits(value: Any, dtype: Any, shape: tuple[int, ...]) -> bool:
+    """Whether a value is right as it is: looked at first, since a call may take microseconds."""
+    return (
+        type(value) is np.ndarray
+        and value.dtype == dtype
+        and value.shape == shape
+        and value.flags.c_contiguous
+        and value.flags.aligned
+    )
+
+
+def _in_order(a: Array, dtype: Any) -> Array:
+    """The array contiguous, aligned and of native byte order: itself, or a copy."""
+    return np.require(a, dtype, ["C", "A"])
+
+
 def array(name: str, value: Any, dtype: Any, *, like: str, **sizes: int) -> Array:
     """A float array of the given sizes: array("a0", a0, dtype, like="Waa", m=2, n_a=3)."""
+    shape = tuple(sizes.values())
+    if _fits(value, dtype, shape):
+        return value  # type: ignore[no-any-return]
     a = plain(name, value)
     if a.dtype.newbyteorder("=") != dtype:
         raise TypeError(f"{name}: expected {dtype}, the dtype of {like}, got {described(a)}")
-    shape = tuple(sizes.values())
     if a.shape != shape:
         names = ", ".join(sizes)
         raise ValueError(f"{name}: expected shape ({names}) = {shape}, got {described(a)}")
-    return np.ascontiguousarray(a, dtype)
+    return _in_order(a, dtype)
 
 
 def recurrent_weights(name: str, value: Any) -> Array:
     """A square float32 or float64 matrix (n_a, n_a); its dtype is the call's."""
     a = plain(name, value)
+    if a.dtype in _NATIVE and _fits(a, a.dtype, (len(a), len(a)) if a.ndim == 2 else ()) and a.size:
+        return a
     if a.dtype.newbyteorder("=") not in (np.float32, np.float64):
         raise TypeError(f"{name}: expected float32 or float64, got {described(a)}")
     if a.ndim != 2 or a.shape[0] != a.shape[1] or not 1 <= len(a) <= LARGEST:
         raise ValueError(f"{name}: expected shape (n_a, n_a) with n_a >= 1, got {described(a)}")
-    return np.ascontiguousarray(a, a.dtype.newbyteorder("="))
+    return _in_order(a, a.dtype.newbyteorder("="))
 
 
 def input_weights(name: str, value: Any, dtype: Any, n_a: int) -> Array:

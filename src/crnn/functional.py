@@ -12,6 +12,11 @@ from crnn.reference import Array, Gradients
 
 __all__ = ["Gradients", "rnn_backward", "rnn_forward"]
 
+# The kernels by dtype: found once here, not by looking at every argument of every call.
+_DTYPES = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
+_FORWARD = {dtype: _kernels.rnn_forward[name] for dtype, name in _DTYPES.items()}
+_BACKWARD = {dtype: _kernels.rnn_backward[name] for dtype, name in _DTYPES.items()}
+
 
 def rnn_forward(
     x: Any,
@@ -163,7 +168,7 @@ def rnn_backward(
 
 def forward_into(a: Array, s: _validate.Sequence, ba: Array) -> None:
     """rnn_forward below the door: everything is checked, and a (T, m, n_a) is filled."""
-    _kernels.rnn_forward(
+    _FORWARD[a.dtype](
         s.Waa, s.Wax, ba, s.x, s.symbols, s.a0, s.lengths, s.reverse, s.relu, a,
         _workspace(s, backward=False),
     )  # fmt: skip
@@ -185,7 +190,7 @@ def backward_into(
         x is not None and s.lengths is not None
     ):  # dWax sums over all rows, and 0 * NaN in the padding is NaN
         x = np.where(_validate.steps_counted(len(x), s.lengths)[..., None], x, x.dtype.type(0))
-    _kernels.rnn_backward(
+    _BACKWARD[a.dtype](
         s.Waa, s.Wax, da, a, x, s.symbols, s.a0, s.lengths, s.reverse, s.relu,
         dWaa, dWax, dba, dx, da0, _workspace(s, backward=True),
     )  # fmt: skip
