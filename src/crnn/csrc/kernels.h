@@ -2,6 +2,8 @@
 #include "tanh.h"
 
 #include "elementwise.h"
+#include "transpose.h"
+
 #include "tile.h"
 
 #include "linear.h"

@@ -13,6 +13,8 @@
 #define V_REGISTERS 32
 #undef V_SLOTS
 #undef V_HAS_LOOKUP
+#undef V_SHUFFLE_LANES
+#define V_SHUFFLE_LANES 1
 #define V_HAS_LOOKUP 1
 
 #if REAL_BITS == 32

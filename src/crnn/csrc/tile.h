@@ -162,18 +162,23 @@ static void V(pack)(ptrdiff_t K, ptrdiff_t N, const V_REAL *W, V_REAL *B) {
         V(pack_panel)(V(panel_at)(column, N), 0, K, W, N, B + column * K);
 }
 
-/* B (K, N) in panels from W (N, K), by squares of W that stay in the first cache. */
+/* B (K, N) in panels from W (N, K), by squares of V_LEN. */
 static void V(pack_transposed)(ptrdiff_t K, ptrdiff_t N, const V_REAL *W, V_REAL *B) {
     for (ptrdiff_t column = 0; column < N; column += PANEL) {
         const V(panel) p = V(panel_at)(column, N);
         const ptrdiff_t width = (ptrdiff_t)p.regs * V_LEN;
         V_REAL *panel = B + column * K;
-        for (ptrdiff_t k0 = 0; k0 < K; k0 += V_LEN) {
-            const ptrdiff_t k1 = k0 + V_LEN < K ? k0 + V_LEN : K;
-            for (ptrdiff_t j = 0; j < width; j++)
-                for (ptrdiff_t k = k0; k < k1; k++)
-                    panel[k * width + j] = j < p.columns ? W[(column + j) * K + k] : 0;
-        }
+        for (ptrdiff_t j = 0; j < width; j += V_LEN)
+            for (ptrdiff_t k = 0; k < K; k += V_LEN) {
+                const V_REAL *from = W + (column + j) * K + k;
+                if (k + V_LEN <= K && j + V_LEN <= p.columns) {
+                    V(transpose)(from, K, panel + k * width + j, width);
+                    continue;
+                }
+                for (ptrdiff_t jj = j; jj < j + V_LEN; jj++)
+                    for (ptrdiff_t kk = k; kk < K && kk < k + V_LEN; kk++)
+                        panel[kk * width + jj] = jj < p.columns ? W[(column + jj) * K + kk] : 0;
+            }
     }
 }
 
