@@ -1,5 +1,6 @@
 """The command line: what it writes, and one line with exit code 2 for what cannot be done."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -8,10 +9,11 @@ import numpy as np
 import pytest
 
 import crnn
-from crnn import check, cli, text
+from crnn import check, cli, commands, text
 
 WORDS = "the cat sat on the mat and the dog sat on the log. " * 120
-SMALL = ["--hidden", "24", "--batch", "8", "--steps", "16", "--epochs", "2", "--length", "40"]
+BRIEF = ["--batch", "8", "--steps", "16", "--epochs", "2", "--length", "40"]
+SMALL = ["--hidden", "24", *BRIEF]
 
 
 @pytest.fixture
@@ -20,7 +22,10 @@ def run(capsys, tmp_path, monkeypatch):
     (tmp_path / "words.txt").write_text(WORDS, encoding="utf-8")
 
     def run(*arguments):
-        code = cli.main(list(arguments))
+        try:
+            code = cli.main(list(arguments))
+        except SystemExit as left:
+            code = left.code
         return code, *capsys.readouterr()
 
     return run
@@ -52,11 +57,10 @@ class TestTrain:
         np.testing.assert_array_equal(a, b)
         assert np.any(a != c)
 
-    def test_every_option_reaches_the_model(self, run):
+    def test_the_model_is_given_its_options(self, run):
         code, out, err = run(
             "train", "--text", "words.txt", *SMALL, "--layers", "2", "--activation", "relu",
-            "--dtype", "float64", "--optimizer", "sgd", "--lr", "0.1", "--momentum", "0.9",
-            "--clip", "0.5", "--patience", "1", "--validation", "0.2", "--quiet",
+            "--dtype", "float64", "--validation", "0.2", "--quiet",
             "--threads", str(crnn.get_num_threads()),
         )  # fmt: skip
         assert code == 0
@@ -65,8 +69,64 @@ class TestTrain:
         config = crnn.load("model.safetensors").config
         assert (config.num_layers, config.activation, config.dtype) == (2, "relu", "float64")
 
+    @pytest.mark.parametrize(
+        ("options", "changed"),
+        [
+            ("", {}),
+            ("--clip 0.01", {"clip_norm": 0.01}),
+            ("--clip 0", {"clip_norm": None}),
+            ("--steps 5", {"steps": 5}),
+            ("--batch 3", {"batch_size": 3}),
+            ("--epochs 1", {"epochs": 1}),
+            ("--lr 0.01", {"optimizer": crnn.Adam(0.01)}),
+            ("--optimizer sgd", {"optimizer": crnn.SGD(0.5)}),
+            ("--optimizer sgd --lr 0.1 --momentum 0.9", {"optimizer": crnn.SGD(0.1, 0.9)}),
+        ],
+    )
+    def test_training_is_what_the_library_does_with_the_same_options(self, run, options, changed):
+        arguments = ["train", "--text", "words.txt", *SMALL, "--quiet", *options.split()]
+        assert run(*arguments)[0] == 0
+        symbols = text.Vocabulary.of(WORDS).encode(WORDS)
+        model = crnn.RNN(14, 24, 14, steps="all", rng=0)
+        usual = {"epochs": 2, "batch_size": 8, "steps": 16, "clip_norm": 1.0}
+        usual |= {"optimizer": crnn.Adam(0.002), "progress": False}
+        model.fit_stream(symbols[:5508], **{**usual, **changed})
+        loaded = crnn.load("model.safetensors").parameters
+        for name, parameter in model.parameters.items():
+            np.testing.assert_array_equal(loaded[name], parameter)
+
+    def test_patience_stops(self, run, tmp_path):
+        # What is learned, that a and b alternate, is wrong of the part that is held out.
+        (tmp_path / "turn.txt").write_text("ab" * 900 + "aabb" * 50)
+        arguments = ["--text", "turn.txt", *SMALL, "--epochs", "9", "--lr", "0.01", "--quiet"]
+        assert run("train", *arguments)[1].count("bits per character") == 9
+        assert run("train", *arguments, "--patience", "2")[1].count("bits per character") < 9
+
+    def test_a_byte_order_mark_is_no_character(self, run, tmp_path):
+        (tmp_path / "bom.txt").write_text(WORDS, encoding="utf-8-sig")
+        out = run("train", "--text", "bom.txt", *SMALL)[1]
+        assert out.startswith("6120 characters, 14 different")
+
+    def test_throughput_counts_the_characters_of_short_windows(self, run, monkeypatch):
+        reported = []
+
+        def report(history, characters, *_):
+            reported.append(characters * len(windows))
+
+        windows = list(crnn.data.windows(np.zeros(5508, int), 8, 300))
+        assert [len(w.x) for w in windows] == [300, 300, 88]
+        monkeypatch.setattr(commands, "_report", report)
+        run("train", "--text", "words.txt", *SMALL, "--steps", "300")
+        assert reported == pytest.approx([688 * 8] * 2)
+
+    def test_throughput_is_printed_per_second(self, capsys):
+        history = crnn.History("accuracy", loss=[1.0], val_loss=[1.0], steps_per_second=[7.0])
+        options = cli._parser().parse_args(["train"])
+        commands._report(history, 300.0, 0.0, options)
+        assert "  2,100 characters/s  " in capsys.readouterr().out
+
     def test_resume_goes_on(self, run, trained):
-        code, out, _ = run("train", "--text", "words.txt", *SMALL, "--resume", trained)
+        code, out, _ = run("train", "--text", "words.txt", *BRIEF, "--resume", trained)
         assert code == 0
         first = float(out.split("held out ")[2].split()[0])
         assert first < 3, "a fresh model would start near log2(14) = 3.8 bits"
@@ -85,6 +145,10 @@ class TestTrain:
         assert err.startswith("crnn train: training diverged at step 1: the update is not finite")
         assert len(err.splitlines()) == 1
         assert np.isfinite(crnn.load("model.safetensors").parameters["Waa"]).all()
+
+    def test_the_model_may_replace_the_one_it_goes_on_from(self, run, trained):
+        arguments = ["--text", "words.txt", *BRIEF, "--resume", trained, "--out", trained]
+        assert run("train", *arguments)[0] == 0
 
     @pytest.mark.skipif(sys.platform == "win32", reason="signals")
     def test_ctrl_c_keeps_the_model_of_the_last_step(self, tmp_path):
@@ -150,33 +214,136 @@ class TestCheck:
         assert not all(result.passed for result in check.run())
 
 
-class TestMistakes:
+class TestNobodyListens:
+    """A model is worth more than what is said about it."""
+
+    def train(self, tmp_path, *more, **streams):
+        (tmp_path / "words.txt").write_text(WORDS)
+        command = [sys.executable, "-m", "crnn", "train", "--text", "words.txt", *SMALL, *more]
+        return subprocess.Popen(command, cwd=tmp_path, text=True, **streams)
+
+    @pytest.mark.parametrize("together", [False, True], ids=["stdout", "stdout and stderr"])
+    def test_a_reader_that_leaves_costs_no_model(self, tmp_path, together):
+        errors = subprocess.STDOUT if together else subprocess.PIPE
+        streams = {"stdout": subprocess.PIPE, "stderr": errors}
+        with self.train(tmp_path, "--epochs", "20", **streams) as child:
+            child.stdout.readline()
+            child.stdout.close()
+            err = "" if together else child.stderr.read()
+        assert child.returncode == 0
+        assert "Error" not in err
+        assert crnn.load(tmp_path / "model.safetensors").config.n_a == 24
+
+    @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
+    def test_a_full_disk_under_stdout_costs_no_model_and_is_told(self, tmp_path):
+        with open("/dev/full", "w") as full:
+            child = self.train(tmp_path, "--quiet", stdout=full, stderr=subprocess.PIPE)
+            err = child.communicate()[1]
+        assert child.returncode == 2
+        assert err == "crnn train: standard output: No space left on device\n"
+        assert crnn.load(tmp_path / "model.safetensors").config.n_a == 24
+
+    def test_no_streams_at_all(self, run, monkeypatch):
+        monkeypatch.setattr(sys, "stdout", None)
+        monkeypatch.setattr(sys, "stderr", None)
+        assert cli.main(["train", "--text", "words.txt", *SMALL]) == 0
+        assert cli.main(["sample", "none"]) == 2
+
+
+class TestStops:
     @pytest.mark.parametrize(
-        ("arguments", "message"),
+        ("error", "code", "message"),
         [
-            ("train --text none.txt", "none.txt: No such file or directory"),
-            ("train --text .", "directory"),
-            ("train --text empty.txt", "empty.txt: the file is empty"),
-            ("train --text binary", "binary: not UTF-8 text (invalid start byte at byte 0)"),
-            ("train --text short.txt", "the text of 5 characters is too short for 32 rows"),
-            ("train --text words.txt --out none/m", "--out: there is no folder"),
-            ("train --text words.txt --validation 1", "--validation: expected a share in (0, 1)"),
-            ("train --text words.txt --hidden 0", "n_a: expected a whole number >= 1, got 0"),
-            ("train --text words.txt --lr -1", "lr: expected a finite number > 0"),
-            ("train --text words.txt --threads 0", "n: expected a whole number >= 1, got 0"),
-            ("train --text words.txt --resume words.txt", "not a model of crnn's"),
-            ("train --text words.txt --resume plain", "plain: a model without a vocabulary"),
-            ("sample none", "none: No such file or directory"),
-            ("sample words.txt", "words.txt: not a model of crnn's, or damaged"),
-            ("sample plain", "plain: a model without a vocabulary, not one of text"),
-            ("sample odd", "odd: its vocabulary does not fit its inputs"),
-            ("sample small --prime Q", "--prime: character 'Q' is not among the 2"),
-            ("sample small --temperature -1", "temperature: expected a finite number >= 0"),
-            ("sample small -n -1", "n: expected a whole number >= 0, got -1"),
+            (MemoryError(), 2, "crnn sample: out of memory\n"),
+            (MemoryError("9 TB"), 2, "crnn sample: out of memory: 9 TB\n"),
+            (KeyboardInterrupt(), 130, "crnn sample: interrupted\n"),
         ],
     )
-    def test_are_one_line_and_exit_code_2(self, run, tmp_path, arguments, message):
+    def test_are_one_line(self, run, monkeypatch, error, code, message):
+        def stop(_):
+            raise error
+
+        monkeypatch.setattr(crnn, "load", stop)
+        assert run("sample", "m") == (code, "", message)
+
+    def test_ctrl_c_while_options_are_read(self, run, monkeypatch):
+        def stop():
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(cli, "_parser", stop)
+        assert run("check") == (130, "", "crnn: interrupted\n")
+
+
+USAGE = [
+    ("", "crnn: the following arguments are required: {train,sample,bench,check}"),
+    ("fly", "invalid choice: 'fly'"),
+    ("sample", "crnn sample: the following arguments are required: model"),
+    (
+        "train --hidden many",
+        "train: --hidden: expected a whole number in 1..2147483647, got 'many'",
+    ),
+    ("train --hidden 0", "--hidden: expected a whole number in 1..2147483647, got '0'"),
+    ("train --hidden 1e3", "--hidden: expected a whole number"),
+    ("train --layers -1", "--layers: expected a whole number"),
+    ("train --epochs 0", "--epochs: expected a whole number"),
+    ("train --batch 99999999999", "--batch: expected a whole number"),
+    ("train --steps 0", "--steps: expected a whole number"),
+    ("train --patience 0", "--patience: expected a whole number"),
+    ("train --threads 0", "--threads: expected a whole number"),
+    ("train --seed -1", "--seed: expected a whole number in 0.."),
+    ("train --length -1", "--length: expected a whole number in 0.."),
+    ("train --temperature nan", "--temperature: expected a finite number >= 0, got 'nan'"),
+    ("train --lr -1", "--lr: expected a finite number > 0, got '-1'"),
+    ("train --lr fast", "--lr: expected a finite number > 0, got 'fast'"),
+    ("train --clip -1", "--clip: expected a finite number >= 0, got '-1'"),
+    ("train --momentum 1 --optimizer sgd", "--momentum: expected a number in [0, 1), got '1'"),
+    ("train --momentum 0.5", "--momentum: expected only with --optimizer sgd"),
+    ("train --validation 1", "--validation: expected a share in (0, 1), got '1'"),
+    ("train --activation gelu", "--activation: invalid choice: 'gelu'"),
+    ("train --resume small --hidden 3", "--hidden: expected only without --resume"),
+    ("train --resume small --layers 1", "--layers: expected only without --resume"),
+    ("train --resume small --activation tanh", "--activation: expected only without --resume"),
+    ("train --resume small --dtype float32", "--dtype: expected only without --resume"),
+    ("sample small -n -1", "crnn sample: -n/--length: expected a whole number in 0..2147483647"),
+    ("sample small --temperature -1", "--temperature: expected a finite number >= 0, got '-1'"),
+    ("sample small --temperature inf", "--temperature: expected a finite number >= 0, got 'inf'"),
+    ("sample small --seed -1", "--seed: expected a whole number in 0.."),
+]
+FILES = [
+    ("train --text none.txt", "none.txt: No such file or directory"),
+    ("train --text .", "directory"),
+    ("train --text empty.txt", "empty.txt: the file is empty"),
+    ("train --text mark.txt", "mark.txt: the file is empty"),
+    ("train --text binary", "binary: not UTF-8 text (invalid start byte at byte 0)"),
+    ("train --text short.txt", "the text of 5 characters is too short for --batch 32"),
+    ("train --text words.txt --out none/m", "--out: "),
+    ("train --text words.txt --out .", "--out: .: Is a directory"),
+    ("train --text words.txt --out /", "--out: /: Is a directory"),
+    ("train --text words.txt --out words.txt/m", "--out: "),
+    (f"train --text words.txt --out {'m' * 300}", "--out: "),
+    ("train --text words.txt --out ./words.txt", "--out: expected another file than --text"),
+    ("train --text words.txt --hidden 2147483647", "--hidden 2147483647, --layers 1: too large"),
+    ("train --text words.txt --resume words.txt", "not a model of crnn's"),
+    ("train --text words.txt --resume plain", "plain: a model without a vocabulary"),
+    ("train --text words.txt --resume small", "--text: character 't' is not among the 2"),
+    ("sample none", "none: No such file or directory"),
+    ("sample .", "directory"),
+    ("sample words.txt", "words.txt: not a model of crnn's, or damaged"),
+    ("sample plain", "plain: a model without a vocabulary, not one of text"),
+    ("sample odd", "odd: its vocabulary does not fit its inputs and outputs"),
+    ("sample last", "last: not a model that predicts the next character"),
+    ("sample small --prime Q", "--prime: character 'Q' is not among the 2"),
+]
+HOSTILE = ['{"a": 0, "b": 1}', '["abc", "def"]', '["a", ["b"]]', "[" * 100_000, "2", "null", '""']
+
+
+class TestMistakes:
+    """One line, exit code 2, and nothing said or written before."""
+
+    @pytest.fixture(autouse=True)
+    def files(self, tmp_path, run):
         (tmp_path / "empty.txt").write_text("")
+        (tmp_path / "mark.txt").write_text("", encoding="utf-8-sig")
         (tmp_path / "short.txt").write_text("abcab")
         (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
         model = crnn.RNN(2, 3, 2, steps="all", rng=0)
@@ -184,17 +351,65 @@ class TestMistakes:
         for name, characters in (("odd", '"abc"'), ("small", '"ab"')):
             model.metadata["vocabulary"] = characters
             model.save(name)
-        code, _, err = run(*arguments.split())
-        assert code == 2
-        lines = [line for line in err.splitlines() if line.startswith("crnn ")]
-        assert len(lines) == 1
-        assert message in lines[0]
+        model = crnn.RNN(2, 3, 2, rng=0)
+        model.metadata["vocabulary"] = '"ab"'
+        model.save("last")
+        return sorted(os.listdir(tmp_path))
 
-    @pytest.mark.parametrize("arguments", [[], ["fly"], ["train", "--hidden", "many"], ["sample"]])
-    def test_of_usage_exit_with_2(self, run, arguments):
-        with pytest.raises(SystemExit) as exit_:
-            run(*arguments)
-        assert exit_.value.code == 2
+    def refused(self, run, files, arguments, message):
+        code, out, err = run(*arguments)
+        assert code == 2
+        assert out == ""
+        assert len(err.splitlines()) == 1
+        assert err.startswith("crnn")
+        assert message in err
+        assert sorted(os.listdir()) == files
+
+    @pytest.mark.parametrize(("arguments", "message"), USAGE)
+    def test_of_usage(self, run, files, arguments, message):
+        self.refused(run, files, arguments.split(), message)
+
+    @pytest.mark.parametrize(("arguments", "message"), FILES)
+    def test_of_files(self, run, files, arguments, message):
+        self.refused(run, files, arguments.split(), message)
+
+    @pytest.mark.parametrize("option", ["--out", "--text", "--resume"])
+    def test_an_empty_name(self, run, files, option):
+        message = f"{option}: expected the name of a file, got ''"
+        self.refused(run, files, ["train", option, ""], message)
+
+    @pytest.mark.parametrize("vocabulary", HOSTILE, ids=range(len(HOSTILE)))
+    @pytest.mark.parametrize(
+        "command", ["sample hostile", "train --text words.txt --resume hostile"]
+    )
+    def test_a_vocabulary_that_is_none(self, run, files, vocabulary, command):
+        model = crnn.RNN(2, 3, 2, steps="all", rng=0)
+        model.metadata["vocabulary"] = vocabulary
+        model.save("hostile")
+        message = "hostile: a model without a vocabulary"
+        self.refused(run, sorted([*files, "hostile"]), command.split(), message)
+
+    @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write")
+    def test_an_out_that_cannot_be_written(self, run, files, tmp_path):
+        (tmp_path / "mine").touch(0o444)
+        (tmp_path / "closed").mkdir(0o555)
+        files = sorted(os.listdir())
+        for out in ("mine", "closed/m"):
+            command = ["train", "--text", "words.txt", "--out", out]
+            self.refused(run, files, command, "--out: ")
+
+    def test_a_blas_without_threads(self, run, files, monkeypatch):
+        def refuse(_):
+            raise RuntimeError("no way")
+
+        monkeypatch.setattr(crnn, "set_num_threads", refuse)
+        self.refused(run, files, ["check", "--threads", "1"], "--threads: no way")
+
+
+def test_a_temperature_near_zero_takes_the_most_probable(run, trained):
+    code, out, err = run("sample", trained, "-n", "30", "--temperature", "1e-320", "--seed", "0")
+    assert (code, err) == (0, "")
+    assert out == run("sample", trained, "-n", "30", "--temperature", "0")[1]
 
 
 def test_a_python_without_topics_says_so(run, monkeypatch):
@@ -221,3 +436,13 @@ class TestVocabulary:
     def test_characters_must_differ(self, characters):
         with pytest.raises(ValueError, match="characters: expected at least one, and each only"):
             text.Vocabulary(characters)
+
+    @pytest.mark.parametrize("characters", [["a", "b"], {"a": 0}, None])
+    def test_characters_are_a_str(self, characters):
+        with pytest.raises(TypeError, match="characters: expected a str"):
+            text.Vocabulary(characters)
+
+    @pytest.mark.parametrize("k", [-1, 14])
+    def test_numbers_without_a_character_are_refused(self, k):
+        with pytest.raises(ValueError, match=rf"symbols: expected integers in 0\.\.13, got {k}"):
+            text.Vocabulary.of(WORDS).decode([0, k])

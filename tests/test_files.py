@@ -4,9 +4,11 @@ import json
 import os
 import pickle
 import signal
+import stat
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -76,22 +78,136 @@ def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path, model, mon
     assert os.listdir(tmp_path) == ["m"]
 
 
-def test_killed_in_the_middle_of_saving(tmp_path):
+class TestKilledWhileSaving:
     """kill -9 at any moment: the path holds a whole model, old or new."""
-    path = tmp_path / "m"
-    crnn.RNN(4, 300, 4, rng=0).save(path)
-    code = (
-        "import crnn\nm = crnn.RNN(4, 300, 4, rng=1)\nprint(flush=True)\n"
-        f"while True: m.save({str(path)!r})"
-    )
-    for delay in (0.0, 0.003, 0.01):
-        child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
-        child.stdout.readline()
-        time.sleep(delay)
+
+    def save_in_a_child(self, path, code):
+        code = f"import crnn, crnn.files, os, time\nm = crnn.RNN(4, 300, 4, rng=1)\n{code}"
+        command = [sys.executable, "-c", code, str(path)]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+    def kill(self, child):
         child.send_signal(getattr(signal, "SIGKILL", signal.SIGTERM))
         child.wait()
         child.stdout.close()
-        assert crnn.load(path).config.n_a == 300
+
+    def test_half_way_through_writing(self, tmp_path):
+        path = tmp_path / "m"
+        crnn.RNN(4, 300, 4, rng=0).save(path)
+        before = path.read_bytes()
+        slow = """
+import sys
+class Slow:
+    def __init__(self, *arguments): self.file = open(*arguments)
+    def __enter__(self): return self
+    def __exit__(self, *_): self.file.close()
+    def write(self, content):
+        self.file.write(content[:len(content) // 2])
+        self.file.flush()
+        print("half", flush=True)
+        time.sleep(60)
+crnn.files.open = Slow
+m.save(sys.argv[1])
+"""
+        child = self.save_in_a_child(path, slow)
+        assert child.stdout.readline() == "half\n"
+        self.kill(child)
+        (left,) = set(os.listdir(tmp_path)) - {"m"}
+        assert left.endswith(".tmp")
+        assert (tmp_path / left).stat().st_size == len(before) // 2
+        assert path.read_bytes() == before
+
+    def test_at_any_moment(self, tmp_path):
+        path = tmp_path / "m"
+        crnn.RNN(4, 300, 4, rng=0).save(path)
+        again = "import sys\nprint(flush=True)\nwhile True: m.save(sys.argv[1])"
+        for delay in (0.0, 0.003, 0.01):
+            child = self.save_in_a_child(path, again)
+            child.stdout.readline()
+            time.sleep(delay)
+            self.kill(child)
+            assert crnn.load(path).config.n_a == 300
+
+
+class TestSavesAtOnce:
+    def test_one_that_begins_and_ends_within_another(self, tmp_path, monkeypatch):
+        path = tmp_path / "m"
+        first, second = (crnn.RNN(2, 3, 4, rng=seed) for seed in (0, 1))
+        seen = []
+
+        def fsync(_):
+            if not seen:
+                seen.append("the other saves")
+                second.save(path)
+                seen.append(crnn.load(path))
+
+        monkeypatch.setattr(os, "fsync", fsync)
+        first.save(path)
+        for saved, model in ((seen[1], second), (crnn.load(path), first)):
+            np.testing.assert_array_equal(saved.parameters["Waa"], model.parameters["Waa"])
+        assert os.listdir(tmp_path) == ["m"]
+
+    def test_of_many_threads(self, tmp_path):
+        path = tmp_path / "m"
+        models = [crnn.RNN(2, 30, 4, rng=seed) for seed in range(4)]
+        with ThreadPoolExecutor(4) as pool:
+            for _ in range(5):
+                list(pool.map(lambda model: model.save(path), models))
+                crnn.load(path)
+        assert os.listdir(tmp_path) == ["m"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions")
+class TestPermissions:
+    def mode(self, path):
+        return stat.S_IMODE(path.stat().st_mode)
+
+    def test_of_a_new_file_are_those_the_umask_leaves(self, tmp_path, model):
+        before = os.umask(0o027)
+        try:
+            model.save(tmp_path / "m")
+        finally:
+            os.umask(before)
+        assert self.mode(tmp_path / "m") == 0o640
+
+    @pytest.mark.parametrize("mode", [0o600, 0o664])
+    def test_of_an_existing_file_are_kept(self, tmp_path, model, mode):
+        path = tmp_path / "m"
+        path.write_bytes(b"old")
+        path.chmod(mode)
+        model.save(path)
+        assert self.mode(path) == mode
+        assert crnn.load(path).config == model.config
+
+
+def test_names_may_be_as_long_as_the_file_system_allows(tmp_path, model):
+    model.save(tmp_path / ("m" * 250))
+    assert os.listdir(tmp_path) == ["m" * 250]
+
+
+@pytest.mark.parametrize("metadata", [{"a": 1}, {1: "a"}, {"a": None}, {"a": b"b"}, ["a"], None])
+def test_metadata_that_are_not_strings_are_refused(tmp_path, model, metadata):
+    model.metadata = metadata
+    with pytest.raises(TypeError, match="metadata: expected"):
+        model.save(tmp_path / "m")
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["", ".", "none/m", "m" * 300, "file/m"])
+def test_paths_that_cannot_be_files_are_refused(tmp_path, model, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match=r"^\[Errno"):
+        model.save(name)
+    assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_a_pipe_or_a_device_is_not_renamed_over(tmp_path, model):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="Not a regular file"):
+        model.save(tmp_path / "pipe")
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
 
 
 class TestHostile:
@@ -152,6 +268,10 @@ class TestHostile:
             ({"n_x": "3"}, "n_x: expected a whole number"),
             ({"dtype": "float64"}, "Waa: expected float64"),
             ({"dtype": None}, "dtype: expected"),
+            ({"dtype": ","}, "dtype: expected 'float32' or 'float64', got ','"),
+            ({"dtype": "f4"}, "dtype: expected"),
+            ({"dtype": ["float32"]}, "dtype: expected"),
+            ({"n_x": True}, "n_x: expected a whole number"),
             ({"direction": ["forward"]}, "direction: expected"),
             ({"surprise": 1}, "configuration does not have the entries"),
         ],
@@ -166,6 +286,8 @@ class TestHostile:
             ("[" * 100_000, ""),
             ([], "no 'crnn' entry"),
             ({"format": 2}, "format 2, and this version reads 1"),
+            ({"format": True}, "format True, and this version reads 1"),
+            ({"format": 1.0}, r"format 1\.0, and this version reads 1"),
             ({"format": 1, "config": [], "metadata": {}}, "configuration does not have"),
             ({"format": 1, "config": {}, "metadata": {"a": 1}}, "metadata are not strings"),
         ],

@@ -1,15 +1,17 @@
 """Learning: the rules, the loop, and what happens when it goes wrong."""
 
 import _thread
+import copy
 import pickle
 import signal
 import threading
+import time
 
 import numpy as np
 import pytest
 
 import crnn
-from crnn import data, optim
+from crnn import data, optim, reference
 
 
 def sign_of_the_sum(m=240, T=8, seed=0):
@@ -164,6 +166,50 @@ class TestLoop:
         assert "loss=" in bar
         assert "example/s" in bar
 
+    def test_lengths_count_in_training_and_validation(self):
+        x, y = sign_of_the_sum(16)
+        lengths = np.arange(16) % 8 + 1
+        x[np.arange(8)[:, None] >= lengths] = np.nan  # would be seen at once
+        model = crnn.RNN(1, 4, 2, rng=0, dtype="float64")
+        before, (_, g) = flat(model), model.gradients(x, y, lengths)
+        rule = {"epochs": 1, "batch_size": 16, "optimizer": crnn.SGD(0.3)}
+        history = fit(model, x, y, lengths=lengths, validation=(x, y, lengths), **rule)
+        expected = -0.3 * np.concatenate([d.ravel() for d in g.values()])
+        np.testing.assert_allclose(flat(model) - before, expected, rtol=1e-10, atol=1e-15)
+        assert history.val_loss[0] == pytest.approx(model.evaluate(x, y, lengths)[0], rel=1e-12)
+
+    def test_an_epochs_loss_and_metric_are_means_over_examples_not_batches(self):
+        x, _ = sign_of_the_sum(9)
+        y = np.arange(9.0)[:, None]  # one of them is alone in its batch
+        model = crnn.RNN(1, 4, 1, loss="mse", rng=0, dtype="float64")
+        history = fit(model, x, y, epochs=3, batch_size=8, optimizer=crnn.SGD(1e-30))
+        loss, error = model.evaluate(x, y)
+        assert history.loss == pytest.approx([loss] * 3, rel=1e-12)
+        assert history.metric == pytest.approx([error] * 3, rel=1e-12)
+
+    def test_the_gradient_norm_is_the_mean_over_steps_before_clipping(self):
+        x, y = sign_of_the_sum(6)
+        model = crnn.RNN(1, 4, 2, rng=0, dtype="float64")
+        norms = []
+        for i in range(6):
+            g = model.gradients(x[:, i : i + 1], y[i : i + 1])[1]
+            norms.append(np.linalg.norm(np.concatenate([d.ravel() for d in g.values()])))
+        rule = {"epochs": 2, "batch_size": 1, "optimizer": crnn.SGD(1e-30), "clip_norm": 1e-3}
+        history = fit(model, x, y, **rule)
+        assert history.gradient_norm == pytest.approx([np.mean(norms)] * 2, rel=1e-12)
+
+    def test_steps_per_second_are_steps_over_seconds(self):
+        class Slow(crnn.SGD):
+            def step(self, *arguments):
+                time.sleep(0.01)
+                super().step(*arguments)
+
+        x, y = sign_of_the_sum(20)
+        began = time.perf_counter()
+        history = fit(crnn.RNN(1, 4, 2, rng=0), x, y, epochs=1, batch_size=2, optimizer=Slow(0.1))
+        seconds = time.perf_counter() - began
+        assert 10 / seconds <= history.steps_per_second[0] <= 1 / 0.01
+
     def test_the_callback_sees_each_epoch(self):
         x, y = sign_of_the_sum(32)
         seen = []
@@ -223,6 +269,30 @@ class TestDivergence:
             fit(model, x, y, batch_size=8)
         assert np.isnan(caught.value.loss)
         np.testing.assert_array_equal(flat(model), before)
+
+    def test_a_gradient_that_overflows_stops_before_the_update(self):
+        # The loss is added up in float64; a float32 gradient of 1e30 * 1e20 is infinite.
+        x, y = np.full((1, 1, 1), 1e20), np.full((1, 1), 1e30)
+        model = crnn.RNN(1, 1, 1, activation="relu", loss="mse", rng=0)
+        for name in ("Wax", "Wya"):
+            model.parameters[name] = np.ones((1, 1))
+        before = flat(model)
+        with pytest.raises(crnn.DivergenceError, match="the gradient is not finite") as caught:
+            fit(model, x, y)
+        assert np.isfinite(caught.value.loss)
+        np.testing.assert_array_equal(flat(model), before)
+
+    @pytest.mark.parametrize("optimizer", [crnn.SGD(0.1, 0.9), crnn.Adam(0.1)])
+    def test_what_the_optimizer_remembers_is_forgotten(self, optimizer):
+        x, y = sign_of_the_sum(8)
+        model = crnn.RNN(1, 4, 2, rng=0)
+        fit(model, x, y, epochs=3, batch_size=8, optimizer=optimizer)
+        with pytest.raises(crnn.DivergenceError):
+            fit(model, np.full_like(x, np.nan), y, batch_size=8, optimizer=optimizer)
+        fresh = copy.deepcopy(model)  # has the parameters only
+        for m in (model, fresh):
+            fit(m, x, y, epochs=1, batch_size=8, optimizer=optimizer)
+        np.testing.assert_array_equal(flat(model), flat(fresh))
 
     def test_an_update_that_overflows_is_undone(self):
         x, y = sign_of_the_sum(8)
@@ -317,8 +387,8 @@ class TestBatches:
         assert sorted(np.concatenate(lengths)) == sorted(map(len, x))
         assert np.mean([max(ls) - min(ls) for ls in lengths]) < 10, "padding is wasted work"
         assert all(len(b.x) == max(ls) for b, ls in zip(batches, lengths, strict=True))
-        first = [ls.mean() for ls in lengths]
-        assert np.any(np.diff(first) < 0), "batches must not come sorted by length"
+        steps = np.diff([ls.mean() for ls in lengths])
+        assert 0.3 < np.mean(steps < 0) < 0.7, "batches must not come sorted by length"
 
     def test_windows_carry_on_where_the_last_ended(self):
         symbols = np.arange(23)
@@ -336,6 +406,29 @@ class TestBatches:
 
 
 class TestStreamOfSymbols:
+    def test_the_state_carries_and_the_gradient_stops_at_a_windows_edge(self):
+        """Two windows of truncated BPTT, written out with the reference."""
+        n, n_a, m, T, lr = 5, 6, 2, 4, 0.5
+        symbols = np.random.default_rng(0).integers(0, n, 2 * T * m + 1)
+        model = crnn.RNN(n, n_a, n, steps="all", dtype="float64", rng=0)
+        Waa, Wax, ba, Wya, by = (p.copy() for p in model.parameters.values())
+        a0, losses = np.zeros((m, n_a)), []
+        for window in data.windows(symbols, m, T):
+            a = reference.rnn_forward(window.x, Waa, Wax, ba, a0)
+            logits = reference.output_forward(a, Wya, by)
+            losses.append(reference.cross_entropy(logits, window.y) / (T * m))
+            dy = reference.cross_entropy_backward(logits, window.y) / (T * m)
+            dWya, dby, da = reference.output_backward(dy, a, Wya)
+            g = reference.rnn_backward(da, a, window.x, Waa, Wax, a0)
+            for w, dw in zip((Waa, Wax, ba, Wya, by), (*g[:3], dWya, dby), strict=True):
+                w -= lr * dw
+            a0 = a[-1]
+        rule = {"optimizer": crnn.SGD(lr), "progress": False}
+        history = model.fit_stream(symbols, epochs=1, batch_size=m, steps=T, **rule)
+        assert history.loss == pytest.approx([np.mean(losses)], rel=1e-12)
+        for p, w in zip(model.parameters.values(), (Waa, Wax, ba, Wya, by), strict=True):
+            np.testing.assert_allclose(p, w, rtol=0, atol=1e-14)
+
     def test_learns_a_cycle(self):
         symbols = np.tile([0, 1, 2, 1], 500)
         model = crnn.RNN(3, 16, 3, steps="all", rng=0)

@@ -249,6 +249,20 @@ def test_inputs_of_any_float_dtype_are_converted():
     assert rnn.predict_proba(x).dtype == np.float32
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_large_logits_do_not_overflow(dtype):
+    rnn = model(dtype=dtype)
+    rnn.parameters["by"] = [1e4, -1e4]
+    x = np.zeros((T, M, N_X))
+    np.testing.assert_array_equal(rnn.predict_proba(x), [[1, 0]] * M)
+    for k, loss in ((0, 0.0), (1, 2e4)):
+        y = np.full(M, k)
+        value, gradients = rnn.gradients(x, y)
+        assert value == pytest.approx(loss)
+        assert rnn.evaluate(x, y)[0] == pytest.approx(loss)
+        np.testing.assert_allclose(gradients["by"], [k, -k])
+
+
 def test_repr_names_everything():
     assert repr(model()).startswith("RNN(n_x=3, n_a=6, n_y=2, num_layers=1, direction='forward'")
 

@@ -8,6 +8,8 @@ from crnn import check, reference
 KINDS = [
     pytest.param(kind, id=" ".join(k for k in kind if kind[k]) or "plain") for kind in check.KINDS
 ]
+#: Of finite differences: relu is linear between its kinks; a smaller step crosses none of these.
+STEP = {"tanh": 1e-3, "relu": 1e-4}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -16,63 +18,84 @@ KINDS = [
 def test_every_gradient_of_the_recurrence(T, kind, activation):
     p = check.problem(T, 3, 2, 4, activation=activation, **kind)
     assert np.any(p.arguments["a0"] != 0)
-    # relu is linear between its kinks: a small step stays between them and is still exact.
-    h = 1e-3 if activation == "tanh" else 1e-6
-    assert check.reference_error(p, h) < check.FINITE_DIFFERENCE_TOLERANCE
+    assert check.reference_error(p, STEP[activation]) < check.FINITE_DIFFERENCE_TOLERANCE
 
 
 @pytest.mark.parametrize("T", [1, 2, 7])
 @pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("lengths", [False, True], ids=["", "lengths"])
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
 @pytest.mark.parametrize("steps", ["last", "all"])
-def test_every_gradient_through_softmax_and_cross_entropy(T, reverse, steps):
+def test_every_gradient_through_softmax_and_cross_entropy(T, reverse, lengths, activation, steps):
     m, n_x, n_a, n_y = 3, 2, 4, 5
-    p = check.problem(T, m, n_x, n_a, reverse=reverse)
+    p = check.problem(T, m, n_x, n_a, reverse=reverse, lengths=lengths, activation=activation)
     rng = np.random.default_rng(1)
-    Wya, by, y = (
-        rng.standard_normal((n_y, n_a)),
-        rng.standard_normal(n_y),
-        rng.integers(0, n_y, (T, m)),
-    )
-    counted = slice(None) if steps == "all" else slice(0, 1) if reverse else slice(T - 1, T)
+    Wya, by = rng.standard_normal((n_y, n_a)), rng.standard_normal(n_y)
+    y = rng.integers(0, n_y, (T, m))
+    n = np.full(m, T) if p.options["lengths"] is None else p.options["lengths"]
+    t = np.arange(T)[:, None]
+    counted = t < n if steps == "all" else t == (0 if reverse else n - 1)  # (T, m)
+    counted = np.broadcast_to(counted, (T, m))
+
+    def logits():
+        a = reference.rnn_forward(**p.arguments, **p.options)
+        return a, reference.output_forward(a[counted], Wya, by)
 
     def loss():
-        a = reference.rnn_forward(**p.arguments, **p.options)
-        return float(
-            reference.cross_entropy(reference.output_forward(a[counted], Wya, by), y[counted])
-        )
+        return float(reference.cross_entropy(logits()[1], y[counted]))
 
-    a = reference.rnn_forward(**p.arguments, **p.options)
-    dy = reference.cross_entropy_backward(reference.output_forward(a[counted], Wya, by), y[counted])
+    a, z = logits()
+    dy = reference.cross_entropy_backward(z, y[counted])
     p.da = np.zeros_like(a)
     dWya, dby, p.da[counted] = reference.output_backward(dy, a[counted], Wya)
     g = check.backward_of(reference.rnn_backward, p, a)
     gradients = [g.dWaa, g.dWax, g.dba, g.dx, g.da0, dWya, dby]
     parameters = [p.arguments[name] for name in ("Waa", "Wax", "ba", "x", "a0")] + [Wya, by]
+    h = STEP[activation]
     for gradient, parameter in zip(gradients, parameters, strict=True):
-        error = check.relative_error(gradient, check.finite_difference(loss, parameter))
+        error = check.relative_error(gradient, check.finite_difference(loss, parameter, h))
         assert error < check.FINITE_DIFFERENCE_TOLERANCE
 
 
-@pytest.mark.parametrize("activation", ["tanh", "relu"])
-@pytest.mark.parametrize("reverse", [False, True])
-@pytest.mark.parametrize("integers", [False, True])
-def test_the_stacked_form_gives_the_same_numbers(integers, reverse, activation):
-    p = check.problem(6, 3, 4, 5, integers=integers, reverse=reverse, activation=activation)
-    x, Waa, Wax, ba, a0 = p.arguments.values()
-    options = {"reverse": reverse, "activation": activation}
-    a = reference.rnn_forward(x, Waa, Wax, ba, a0, **options)
-    Wa = reference.stack(Waa, Wax)
-    a_stacked = reference.rnn_forward_stacked(x, Wa, ba, a0, **options)
-    np.testing.assert_allclose(a_stacked, a, rtol=0, atol=1e-15)
+class TestStacked:
+    @pytest.mark.parametrize("T", [1, 2, 7])
+    @pytest.mark.parametrize("activation", ["tanh", "relu"])
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_every_gradient(self, T, activation, kind):
+        p = check.problem(T, 3, 2, 4, activation=activation, **kind)
+        x, Waa, Wax, ba, a0 = p.arguments.values()
+        assert np.any(a0 != 0)
+        Wa = reference.stack(Waa, Wax)
 
-    g = reference.rnn_backward(p.da, a, x, Waa, Wax, a0, **options)
-    dWa, dba, dx, da0 = reference.rnn_backward_stacked(p.da, a, x, Wa, a0, **options)
-    np.testing.assert_allclose(dWa, reference.stack(g.dWaa, g.dWax), rtol=0, atol=1e-14)
-    np.testing.assert_allclose(dba, g.dba, rtol=0, atol=1e-14)
-    np.testing.assert_allclose(da0, g.da0, rtol=0, atol=1e-14)
-    assert (dx is None) == integers
-    if not integers:
-        np.testing.assert_allclose(dx, g.dx, rtol=0, atol=1e-14)
+        def loss():
+            return float(np.sum(p.da * reference.rnn_forward_stacked(x, Wa, ba, a0, **p.options)))
+
+        a = reference.rnn_forward_stacked(x, Wa, ba, a0, **p.options)
+        dWa, dba, dx, da0 = reference.rnn_backward_stacked(p.da, a, x, Wa, a0, **p.options)
+        for gradient, parameter in ((dWa, Wa), (dba, ba), (dx, x), (da0, a0)):
+            if gradient is not None:
+                by_difference = check.finite_difference(loss, parameter, STEP[activation])
+                error = check.relative_error(gradient, by_difference)
+                assert error < check.FINITE_DIFFERENCE_TOLERANCE
+
+    @pytest.mark.parametrize("activation", ["tanh", "relu"])
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_gives_the_same_numbers(self, kind, activation):
+        p = check.problem(6, 3, 4, 5, activation=activation, **kind)
+        x, Waa, Wax, ba, a0 = p.arguments.values()
+        Wa = reference.stack(Waa, Wax)
+        a = reference.rnn_forward(**p.arguments, **p.options)
+        a_stacked = reference.rnn_forward_stacked(x, Wa, ba, a0, **p.options)
+        np.testing.assert_allclose(a_stacked, a, rtol=0, atol=1e-15)
+
+        g = check.backward_of(reference.rnn_backward, p, a)
+        dWa, dba, dx, da0 = reference.rnn_backward_stacked(p.da, a, x, Wa, a0, **p.options)
+        np.testing.assert_allclose(dWa, reference.stack(g.dWaa, g.dWax), rtol=0, atol=1e-14)
+        np.testing.assert_allclose(dba, g.dba, rtol=0, atol=1e-14)
+        np.testing.assert_allclose(da0, g.da0, rtol=0, atol=1e-14)
+        assert (dx is None) == kind["integers"]
+        if dx is not None:
+            np.testing.assert_allclose(dx, g.dx, rtol=0, atol=1e-14)
 
 
 def test_two_steps_by_hand():

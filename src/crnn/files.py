@@ -7,12 +7,15 @@ the model's own metadata. A file is read as data and nothing in it is ever execu
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
-from collections.abc import Mapping
+import secrets
+import stat
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from crnn.config import Config
 from crnn.reference import Array
@@ -27,18 +30,77 @@ def save(
     parameters: Mapping[str, Array],
     metadata: Mapping[str, str],
 ) -> None:
-    """Write the whole file under a temporary name beside `path`, then rename it."""
+    """Write the whole file under a temporary name beside `path`, then rename it.
+
+    An existing file's permissions are kept. Raises TypeError where metadata are not strings and
+    OSError where `path` cannot be written; it is as it was then.
+    """
     from safetensors.numpy import save as to_bytes
 
-    header = {"format": FORMAT, "config": asdict(config), "metadata": dict(metadata)}
+    header = {"format": FORMAT, "config": asdict(config), "metadata": _strings(metadata)}
     content = to_bytes(dict(parameters), {"crnn": json.dumps(header)})
+    target, mode = _target(path)
+    with _renamed_to(target, mode) as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Raise what `save` would raise at this path, without touching what stands there."""
+    target, mode = _target(path)
+    if mode is not None and not os.access(target, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), os.fspath(path))
+    temporary, file = _new_file_beside(target)
+    file.close()
+    temporary.unlink()
+
+
+def _strings(metadata: Any) -> dict[str, str]:
+    if not isinstance(metadata, Mapping):
+        raise TypeError(f"metadata: expected a dict of strings, got {metadata!r}")
+    for key, value in metadata.items():
+        if not isinstance(key, str) or not isinstance(value, str):
+            raise TypeError(f"metadata: expected strings by strings, got {key!r}: {value!r}")
+    return dict(metadata)
+
+
+def _target(path: str | os.PathLike[str]) -> tuple[Path, int | None]:
+    """The file that a path leads to, and its permissions where there is one already."""
     target = Path(os.path.realpath(path))  # a link stays a link, to the new file
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        mode = target.stat().st_mode
+    except FileNotFoundError:
+        return target, None
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+    if not stat.S_ISREG(mode):  # a device or a pipe must not be renamed over
+        raise OSError(errno.EINVAL, "Not a regular file", os.fspath(path))
+    return target, stat.S_IMODE(mode)
+
+
+def _new_file_beside(target: Path) -> tuple[Path, BinaryIO]:
+    """A file that nobody else has, open for writing, with the permissions that umask leaves.
+
+    (tempfile's would be 0600, and the umask cannot be asked for without setting it.)
+    """
+    temporary = target.with_name(f".crnn-{secrets.token_hex(8)}.tmp")
+    try:
+        return temporary, open(temporary, "xb")
+    except OSError as error:
+        # The name that the caller knows.
+        raise type(error)(error.errno, error.strerror, str(target)) from None
+
+
+@contextlib.contextmanager
+def _renamed_to(target: Path, mode: int | None) -> Iterator[BinaryIO]:
+    """A new file that takes the target's place in the end, or vanishes where anything fails."""
+    temporary, file = _new_file_beside(target)
+    try:
+        with file:
+            if mode is not None:
+                os.chmod(temporary, mode)
+            yield file
         os.replace(temporary, target)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -79,8 +141,9 @@ def _header(metadata: dict[str, str] | None) -> dict[str, Any]:
     header = json.loads((metadata or {}).get("crnn", "null"))
     if not isinstance(header, dict):
         raise ValueError("its header has no 'crnn' entry")
-    if header.get("format") != FORMAT:
-        raise ValueError(f"format {header.get('format')!r}, and this version reads {FORMAT}")
+    number = header.get("format")
+    if type(number) is not int or number != FORMAT:  # True and 1.0 are equal to 1
+        raise ValueError(f"format {number!r}, and this version reads {FORMAT}")
     own = header.get("metadata")
     if not isinstance(own, dict) or not all(isinstance(value, str) for value in own.values()):
         raise ValueError("its metadata are not strings")
@@ -91,6 +154,8 @@ def _config(values: Any) -> Config:
     names = [field.name for field in fields(Config)]
     if not isinstance(values, dict) or sorted(values) != sorted(names):
         raise ValueError(f"its configuration does not have the entries {', '.join(names)}")
+    if not isinstance(values["dtype"], str) or values["dtype"] not in _DTYPES:
+        raise ValueError(f"dtype: expected 'float32' or 'float64', got {values['dtype']!r}")
     return Config(**values)
 
 

@@ -25,27 +25,93 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 
 class Gradients(NamedTuple):
-    """Gradients of a loss, each shaped as what it is the gradient of."""
+    """Gradients of a loss, each shaped as what it is the gradient of.
+
+    Attributes
+    ----------
+    dWaa, dWax, dba, da0 : array
+    dx : array or None
+        None where x holds integers.
+
+    Examples
+    --------
+    >>> import numpy as np, crnn
+    >>> x, Waa, Wax = np.ones((3, 1, 2)), np.full((1, 1), 0.5), np.full((1, 2), 0.25)
+    >>> a = crnn.rnn_forward(x, Waa, Wax)
+    >>> dWaa, dWax, dba, dx, da0 = crnn.rnn_backward(np.ones_like(a), a, x, Waa, Wax)
+    >>> dx.shape, da0.shape
+    ((3, 1, 2), (1, 1))
+    """
 
     dWaa: Array
     dWax: Array
     dba: Array
-    dx: Array | None  #: None where x holds integers
+    dx: Array | None
     da0: Array
 
 
 def activate(z: Array, activation: str = "tanh") -> Array:
-    """``a = tanh(z)`` or ``a = max(z, 0)``."""
+    """``a = tanh(z)`` or ``a = max(z, 0)``.
+
+    Parameters
+    ----------
+    z : array
+    activation : {"tanh", "relu"}, optional
+
+    Returns
+    -------
+    a : array
+        Shaped as z.
+
+    Examples
+    --------
+    >>> activate(np.array([-1.0, 2.0]), "relu")
+    array([0., 2.])
+    """
     return np.tanh(z) if activation == "tanh" else np.maximum(z, 0)
 
 
 def activate_backward(da: Array, a: Array, activation: str = "tanh") -> Array:
-    """``dz = da (1 - a^2)`` or ``dz = da [a > 0]``: the slope, told from a alone."""
+    """``dz = da (1 - a^2)`` or ``dz = da [a > 0]``: the slope, told from a alone.
+
+    Parameters
+    ----------
+    da, a : array
+        The gradient with respect to a, and what `activate` gave.
+    activation : {"tanh", "relu"}, optional
+
+    Returns
+    -------
+    dz : array
+        Shaped as a.
+
+    Examples
+    --------
+    >>> activate_backward(np.array([1.0, 1.0]), np.array([0.0, 0.5]))
+    array([1.  , 0.75])
+    """
     return da * (1 - a**2) if activation == "tanh" else da * (a > 0)
 
 
 def one_hot(index: Array, n_x: int, dtype: Any = float) -> Array:
-    """The rows that integers stand for: index (...), result (..., n_x)."""
+    """The rows that integers stand for.
+
+    Parameters
+    ----------
+    index : integers (...)
+    n_x : int
+    dtype : dtype, optional
+
+    Returns
+    -------
+    rows : array (..., n_x)
+
+    Examples
+    --------
+    >>> one_hot(np.array([2, 0]), 3)
+    array([[0., 0., 1.],
+           [1., 0., 0.]])
+    """
     rows: Array = (index[..., None] == np.arange(n_x)).astype(dtype)
     return rows
 
@@ -75,7 +141,23 @@ def rnn_forward(
     activation: str = "tanh",
     out: Array | None = None,
 ) -> Array:
-    """``a<t> = tanh(Waa a<t-1> + Wax x<t> + ba)``; `crnn.rnn_forward` in NumPy."""
+    """``a<t> = tanh(Waa a<t-1> + Wax x<t> + ba)``; `crnn.rnn_forward` in NumPy.
+
+    Parameters
+    ----------
+    x, Waa, Wax, ba, a0, lengths, reverse, activation, out
+        As for `crnn.rnn_forward`; arrays only, and not checked.
+
+    Returns
+    -------
+    a : array (T, m, n_a)
+
+    Examples
+    --------
+    >>> x = np.ones((3, 1, 2))
+    >>> rnn_forward(x, np.full((1, 1), 0.5), np.full((1, 2), 0.25))[:, 0, 0].round(4)
+    array([0.4621, 0.6237, 0.6706])
+    """
     T, m = x.shape[:2]
     valid = _valid_steps(T, m, lengths)
     x = _rows(x, valid, Wax)
@@ -101,7 +183,24 @@ def rnn_backward(
     reverse: bool = False,
     activation: str = "tanh",
 ) -> Gradients:
-    """Backpropagation through time; `crnn.rnn_backward` in NumPy."""
+    """Backpropagation through time; `crnn.rnn_backward` in NumPy.
+
+    Parameters
+    ----------
+    da, a, x, Waa, Wax, a0, lengths, reverse, activation
+        As for `crnn.rnn_backward`; arrays only, and not checked.
+
+    Returns
+    -------
+    Gradients
+
+    Examples
+    --------
+    >>> x, Waa, Wax = np.ones((3, 1, 2)), np.full((1, 1), 0.5), np.full((1, 2), 0.25)
+    >>> a = rnn_forward(x, Waa, Wax)
+    >>> rnn_backward(np.ones_like(a), a, x, Waa, Wax).dba.round(4)
+    array([2.4222])
+    """
     T, m = x.shape[:2]
     valid = _valid_steps(T, m, lengths)
     rows = _rows(x, valid, Wax)
@@ -124,7 +223,23 @@ def rnn_backward(
 
 
 def stack(Waa: Array, Wax: Array) -> Array:
-    """``Wa = [Waa | Wax]``, side by side: (n_a, n_a + n_x)."""
+    """``Wa = [Waa | Wax]``, side by side.
+
+    Parameters
+    ----------
+    Waa : array (n_a, n_a)
+    Wax : array (n_a, n_x)
+
+    Returns
+    -------
+    Wa : array (n_a, n_a + n_x)
+
+    Examples
+    --------
+    >>> stack(np.zeros((2, 2)), np.ones((2, 1)))
+    array([[0., 0., 1.],
+           [0., 0., 1.]])
+    """
     return np.concatenate([Waa, Wax], axis=1)
 
 
@@ -134,18 +249,39 @@ def rnn_forward_stacked(
     ba: Array | None = None,
     a0: Array | None = None,
     *,
+    lengths: Array | None = None,
     reverse: bool = False,
     activation: str = "tanh",
 ) -> Array:
-    """``a<t> = tanh(Wa [a<t-1>; x<t>] + ba)``: the same numbers, one product a step."""
+    """``a<t> = tanh(Wa [a<t-1>; x<t>] + ba)``: the same numbers, one product a step.
+
+    Parameters
+    ----------
+    Wa : array (n_a, n_a + n_x)
+        What `stack` gives.
+    x, ba, a0, lengths, reverse, activation
+        As for `rnn_forward`.
+
+    Returns
+    -------
+    a : array (T, m, n_a)
+
+    Examples
+    --------
+    >>> Wa = stack(np.full((1, 1), 0.5), np.full((1, 2), 0.25))
+    >>> rnn_forward_stacked(np.ones((3, 1, 2)), Wa)[:, 0, 0].round(4)
+    array([0.4621, 0.6237, 0.6706])
+    """
     n_a = len(Wa)
     T, m = x.shape[:2]
-    x = _rows(x, _valid_steps(T, m, None), Wa[:, n_a:])
+    valid = _valid_steps(T, m, lengths)
+    x = _rows(x, valid, Wa[:, n_a:])
     a = np.empty((T, m, n_a), Wa.dtype)
     state = np.zeros_like(a[0]) if a0 is None else a0
     for t in reversed(range(T)) if reverse else range(T):
         z = np.concatenate([state, x[t]], axis=1) @ Wa.T + (0 if ba is None else ba)
-        state = a[t] = activate(z, activation)
+        state = np.where(valid[t], activate(z, activation), state)
+        a[t] = np.where(valid[t], state, 0)
     return a
 
 
@@ -156,52 +292,162 @@ def rnn_backward_stacked(
     Wa: Array,
     a0: Array | None = None,
     *,
+    lengths: Array | None = None,
     reverse: bool = False,
     activation: str = "tanh",
 ) -> tuple[Array, Array, Array | None, Array]:
-    """Backpropagation through the stacked form: dWa = [dWaa | dWax], dba, dx, da0."""
+    """Backpropagation through the stacked form.
+
+    Parameters
+    ----------
+    da, a : array (T, m, n_a)
+        The gradient of each state from above, and what `rnn_forward_stacked` gave.
+    x, Wa, a0, lengths, reverse, activation
+        As given to `rnn_forward_stacked`.
+
+    Returns
+    -------
+    dWa : array (n_a, n_a + n_x)
+        ``[dWaa | dWax]``.
+    dba : array (n_a,)
+    dx : array (T, m, n_x) or None
+        None where x holds integers.
+    da0 : array (m, n_a)
+
+    Examples
+    --------
+    >>> x, Wa = np.ones((3, 1, 2)), stack(np.full((1, 1), 0.5), np.full((1, 2), 0.25))
+    >>> a = rnn_forward_stacked(x, Wa)
+    >>> dWa, dba, dx, da0 = rnn_backward_stacked(np.ones_like(a), a, x, Wa)
+    >>> dba.round(4)
+    array([2.4222])
+    """
     n_a = len(Wa)
     T, m = x.shape[:2]
-    rows = _rows(x, _valid_steps(T, m, None), Wa[:, n_a:])
+    valid = _valid_steps(T, m, lengths)
+    rows = _rows(x, valid, Wa[:, n_a:])
     state_0 = np.zeros_like(a[0]) if a0 is None else a0
     dWa, dba, dx = np.zeros_like(Wa), np.zeros_like(Wa[:, 0]), np.zeros_like(rows)
     da_next = np.zeros_like(a[0])
     for t in range(T) if reverse else reversed(range(T)):
         before = t + 1 if reverse else t - 1
-        state = a[before] if 0 <= before < T else state_0
-        dz = activate_backward(da[t] + da_next, a[t], activation)
+        state = state_0
+        if 0 <= before < T:
+            state = np.where(valid[before], a[before], state_0)
+        dz = np.where(valid[t], activate_backward(da[t] + da_next, a[t], activation), 0)
         dWa += dz.T @ np.concatenate([state, rows[t]], axis=1)
         dba += dz.sum(axis=0)
-        da_next, dx[t] = np.split(dz @ Wa, [n_a], axis=1)
+        da_before, dx_t = np.split(dz @ Wa, [n_a], axis=1)
+        dx[t] = np.where(valid[t], dx_t, 0)
+        da_next = np.where(valid[t], da_before, da_next)
     return dWa, dba, None if x.ndim == 2 else dx, da_next
 
 
 def output_forward(a: Array, Wya: Array, by: Array) -> Array:
-    """The logits ``Wya a<t> + by``: a (..., n_a), result (..., n_y)."""
+    """The logits ``Wya a<t> + by``.
+
+    Parameters
+    ----------
+    a : array (..., n_a)
+    Wya : array (n_y, n_a)
+    by : array (n_y,)
+
+    Returns
+    -------
+    logits : array (..., n_y)
+
+    Examples
+    --------
+    >>> output_forward(np.ones((1, 2)), np.ones((3, 2)), np.zeros(3))
+    array([[2., 2., 2.]])
+    """
     return a @ Wya.T + by
 
 
 def output_backward(dy: Array, a: Array, Wya: Array) -> tuple[Array, Array, Array]:
-    """``dWya = sum dy<t> a<t>'``, ``dby = sum dy<t>`` and ``da<t> = Wya' dy<t>``."""
+    """``dWya = sum dy<t> a<t>'``, ``dby = sum dy<t>`` and ``da<t> = Wya' dy<t>``.
+
+    Parameters
+    ----------
+    dy : array (..., n_y)
+        The gradient with respect to the logits.
+    a : array (..., n_a)
+    Wya : array (n_y, n_a)
+
+    Returns
+    -------
+    dWya, dby, da : array
+        Shaped as Wya, by and a.
+
+    Examples
+    --------
+    >>> dWya, dby, da = output_backward(np.ones((5, 3)), np.ones((5, 2)), np.ones((3, 2)))
+    >>> dby, da[0]
+    (array([5., 5., 5.]), array([3., 3.]))
+    """
     n_y, n_a = Wya.shape
     dy_rows = dy.reshape(-1, n_y)
     return dy_rows.T @ a.reshape(-1, n_a), dy_rows.sum(axis=0), dy @ Wya
 
 
 def softmax(logits: Array) -> Array:
-    """``exp(z_k) / sum_j exp(z_j)`` over the last axis, shifted so that nothing overflows."""
+    """``exp(z_k) / sum_j exp(z_j)`` over the last axis, shifted so that nothing overflows.
+
+    Parameters
+    ----------
+    logits : array (..., n_y)
+
+    Returns
+    -------
+    y_hat : array (..., n_y)
+
+    Examples
+    --------
+    >>> softmax(np.array([1000.0, 1000.0]))
+    array([0.5, 0.5])
+    """
     e = np.exp(logits - logits.max(axis=-1, keepdims=True))
     y_hat: Array = e / e.sum(axis=-1, keepdims=True)
     return y_hat
 
 
 def cross_entropy(logits: Array, y: Array) -> Any:
-    """``-sum_k y_k log y_hat_k`` of classes y (...), summed: from the logits (..., n_y)."""
+    """``-sum_k y_k log y_hat_k``, summed over all rows; from the logits.
+
+    Parameters
+    ----------
+    logits : array (..., n_y)
+    y : integers (...), class numbers
+
+    Returns
+    -------
+    loss : float
+
+    Examples
+    --------
+    >>> bool(cross_entropy(np.zeros((1, 2)), np.array([0])) == np.log(2))
+    True
+    """
     shifted = logits - logits.max(axis=-1, keepdims=True)
     log_y_hat = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
     return -np.take_along_axis(log_y_hat, y[..., None], axis=-1).sum()
 
 
 def cross_entropy_backward(logits: Array, y: Array) -> Array:
-    """``dy<t> = y_hat<t> - y<t>``, the gradient with respect to the logits."""
+    """``dy<t> = y_hat<t> - y<t>``, the gradient with respect to the logits.
+
+    Parameters
+    ----------
+    logits : array (..., n_y)
+    y : integers (...), class numbers
+
+    Returns
+    -------
+    dy : array (..., n_y)
+
+    Examples
+    --------
+    >>> cross_entropy_backward(np.zeros((1, 2)), np.array([0]))
+    array([[-0.5,  0.5]])
+    """
     return softmax(logits) - one_hot(y, logits.shape[-1], logits.dtype)

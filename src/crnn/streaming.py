@@ -160,8 +160,10 @@ def draw(logits: Array, temperature: float, rng: np.random.Generator) -> int:
     """A class from softmax(logits / temperature), logits (n_y,); the most probable one at 0."""
     if temperature == 0:
         return int(logits.argmax())
-    shifted = (logits - logits.max()).astype(np.float64) / temperature
-    cumulative = np.cumsum(np.exp(shifted))
+    # At a temperature near 0, -inf is right for all but the most probable; NaN stays NaN.
+    with np.errstate(over="ignore", invalid="ignore"):
+        shifted = (logits - logits.max()).astype(np.float64) / temperature
+        cumulative = np.cumsum(np.exp(shifted))
     # The last class with any probability catches what rounding leaves over.
     k = np.searchsorted(cumulative, rng.random() * cumulative[-1], side="right")
     return int(min(k, np.searchsorted(cumulative, cumulative[-1])))

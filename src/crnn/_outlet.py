@@ -1,0 +1,68 @@
+"""Standard output that may go away: the reader of a pipe leaves, a disk is full.
+
+What a command was asked to do is worth more than what it says meanwhile: a model is still trained
+and saved when nobody listens any more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from typing import Any, TextIO, cast
+
+
+class Outlet:
+    """A text stream that never raises: the first error is kept, and what follows is dropped.
+
+    What its encoding cannot show becomes a question mark.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.error: OSError | None = None
+
+    def write(self, text: str) -> int:
+        encoding = self._stream.encoding or "utf-8"
+        self._try(self._stream.write, text.encode(encoding, "replace").decode(encoding))
+        return len(text)
+
+    def flush(self) -> None:
+        self._try(self._stream.flush)
+
+    def _try(self, act: Callable[..., Any], *arguments: Any) -> None:
+        if self.error is not None:
+            return
+        try:
+            act(*arguments)
+        except OSError as error:
+            self.error = error
+            self._drain()
+
+    def _drain(self) -> None:
+        """Let what is still buffered go nowhere, or Python complains of it at exit."""
+        with contextlib.suppress(OSError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._stream.fileno())
+            os.close(nowhere)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+@contextlib.contextmanager
+def outlets(stdout: TextIO | None, stderr: TextIO | None) -> Iterator[Outlet]:
+    """Put outlets in place of both streams while entered; give that of standard output.
+
+    A process can be started without a stream, as in `crnn check >&-`.
+    """
+    with open(os.devnull, "w", encoding="utf-8") as nowhere:
+        out, err = Outlet(stdout or nowhere), Outlet(stderr or nowhere)
+        with (
+            contextlib.redirect_stdout(cast(TextIO, out)),
+            contextlib.redirect_stderr(cast(TextIO, err)),
+        ):
+            try:
+                yield out
+            finally:
+                out.flush()

@@ -1,0 +1,235 @@
+"""What the commands do: train, sample, check. `cli.py` reads their options."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import sys
+import time
+
+import crnn
+from crnn import check, files
+from crnn.benchmark.command import bench
+from crnn.reference import Array
+from crnn.text import Vocabulary, python_topics
+
+BITS = 1 / math.log(2)  # in a nat
+
+#: What a new model is given by options, and a resumed one has already: with the defaults.
+OF_A_NEW_MODEL = {"hidden": 256, "layers": 1, "activation": "tanh", "dtype": "float32"}
+
+
+class UsageError(Exception):
+    """What the user asked for cannot be done; one line says why."""
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do what was asked; give the exit code."""
+    if getattr(options, "threads", None) is not None:
+        try:
+            crnn.set_num_threads(options.threads)
+        except RuntimeError as error:
+            raise UsageError(f"--threads: {error}") from None
+    return _COMMANDS[options.command](options)
+
+
+def one_line(error: Exception) -> str:
+    """What went wrong, as one line."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return " ".join(str(error).split())
+
+
+def _train(options: argparse.Namespace) -> int:
+    _refuse_contradictions(options)
+    text = _read_text(options.text)
+    _check_out(options)
+    model, vocabulary = _model_to_train(options, text)
+    try:
+        symbols = vocabulary.encode(text)
+    except ValueError as error:
+        raise UsageError(f"--text: {error}") from None
+    learn, held_out = _split(symbols, options)
+    size = sum(p.size for p in model.parameters.values())
+    print(
+        f"{len(symbols)} characters, {len(vocabulary)} different; {len(learn)} to learn from, "
+        f"{len(held_out)} held out\n{size} parameters in {model.config.num_layers} "
+        f"layer(s) of {model.config.n_a} {model.config.activation} units",
+        flush=True,
+    )
+    began = time.perf_counter()
+    history = _fit(model, learn, held_out, options, began)
+    if history.interrupted:
+        print("interrupted: the model of the last finished step is kept")
+    print(f"wrote {options.out} after {time.perf_counter() - began:.1f} s of training\n")
+    drawn = model.sample(options.length, temperature=options.temperature, rng=options.seed)
+    print(vocabulary.decode(drawn))
+    return 0
+
+
+def _refuse_contradictions(options: argparse.Namespace) -> None:
+    """Refuse options that another one leaves without a meaning."""
+    if options.momentum is not None and options.optimizer != "sgd":
+        raise UsageError("--momentum: expected only with --optimizer sgd")
+    for name, default in OF_A_NEW_MODEL.items():
+        if getattr(options, name) is None:
+            setattr(options, name, default)
+        elif options.resume is not None:
+            raise UsageError(f"--{name}: expected only without --resume, whose model has its own")
+
+
+def _read_text(path: str | None) -> str:
+    if path is None:
+        try:
+            return python_topics()
+        except ImportError:
+            raise UsageError("this Python ships no pydoc_data.topics: name a --text") from None
+    try:
+        with open(path, encoding="utf-8-sig") as file:  # a byte order mark is no character
+            text = file.read()
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from None
+    if not text:
+        raise UsageError(f"{path}: the file is empty")
+    return text
+
+
+def _check_out(options: argparse.Namespace) -> None:
+    """Find out now what would lose the model in the end."""
+    try:
+        files.check_writable(options.out)
+    except OSError as error:
+        raise UsageError(f"--out: {one_line(error)}") from None
+    if options.text and os.path.exists(options.out) and os.path.samefile(options.text, options.out):
+        raise UsageError("--out: expected another file than --text, which it would replace")
+
+
+def _model_to_train(options: argparse.Namespace, text: str) -> tuple[crnn.RNN, Vocabulary]:
+    if options.resume is not None:
+        return _load(options.resume)
+    vocabulary = Vocabulary.of(text)
+    try:
+        model = crnn.RNN(
+            len(vocabulary),
+            options.hidden,
+            len(vocabulary),
+            num_layers=options.layers,
+            activation=options.activation,
+            steps="all",
+            dtype=options.dtype,
+            rng=options.seed,
+        )
+    except (MemoryError, ValueError, OverflowError):
+        raise UsageError(
+            f"--hidden {options.hidden}, --layers {options.layers}: too large for this machine"
+        ) from None
+    model.metadata["vocabulary"] = json.dumps(vocabulary.characters)
+    return model, vocabulary
+
+
+def _split(symbols: Array, options: argparse.Namespace) -> tuple[Array, Array]:
+    """What to learn from, and what to hold out."""
+    learned = len(symbols) - round(len(symbols) * options.validation)
+    if learned <= options.batch or len(symbols) - learned < 2:
+        raise UsageError(
+            f"the text of {len(symbols)} characters is too short for --batch {options.batch} and "
+            f"--validation {options.validation:g}"
+        )
+    return symbols[:learned], symbols[learned:]
+
+
+def _fit(
+    model: crnn.RNN, learn: Array, held_out: Array, options: argparse.Namespace, began: float
+) -> crnn.History:
+    """Train and save, also what was good before training diverged."""
+    rows = (len(learn) - 1) // options.batch  # steps of each parallel row
+    characters = rows * options.batch / math.ceil(rows / options.steps)  # in a window, on average
+    try:
+        history = model.fit_stream(
+            learn,
+            validation=held_out,
+            epochs=options.epochs,
+            batch_size=options.batch,
+            steps=options.steps,
+            optimizer=_optimizer(options),
+            clip_norm=options.clip or None,
+            patience=options.patience,
+            progress=not options.quiet,
+            callback=lambda history: _report(history, characters, began, options),
+        )
+    except crnn.DivergenceError:
+        model.save(options.out)
+        raise
+    model.save(options.out)
+    return history
+
+
+def _optimizer(options: argparse.Namespace) -> crnn.SGD | crnn.Adam:
+    if options.optimizer == "sgd":
+        return crnn.SGD(0.5 if options.lr is None else options.lr, options.momentum or 0.0)
+    return crnn.Adam(0.002 if options.lr is None else options.lr)
+
+
+def _report(
+    history: crnn.History, characters: float, began: float, options: argparse.Namespace
+) -> None:
+    """One line an epoch, for windows of so many characters."""
+    from tqdm import tqdm
+
+    if len(history.val_loss) < len(history.loss):  # interrupted: nothing was validated
+        return
+    tqdm.write(
+        f"epoch {len(history.loss)}/{options.epochs}  "
+        f"bits per character {history.loss[-1] * BITS:.3f}, "
+        f"held out {history.val_loss[-1] * BITS:.3f}  "
+        f"{history.steps_per_second[-1] * characters:,.0f} characters/s  "
+        f"{time.perf_counter() - began:.1f} s",
+        file=sys.stdout,
+    )
+    sys.stdout.flush()
+
+
+def _sample(options: argparse.Namespace) -> int:
+    model, vocabulary = _load(options.model)
+    try:
+        prime = vocabulary.encode(options.prime)
+    except ValueError as error:
+        raise UsageError(f"--prime: {error}") from None
+    drawn = model.sample(options.length, prime, options.temperature, options.seed)
+    print(options.prime + vocabulary.decode(drawn))
+    return 0
+
+
+def _load(path: str) -> tuple[crnn.RNN, Vocabulary]:
+    """A model that predicts the next character, and its characters."""
+    model = crnn.load(path)
+    try:
+        vocabulary = Vocabulary(json.loads(model.metadata["vocabulary"]))
+    except (KeyError, ValueError, TypeError, RecursionError):
+        raise UsageError(f"{path}: a model without a vocabulary, not one of text") from None
+    config = model.config
+    if not len(vocabulary) == config.n_x == config.n_y:
+        raise UsageError(f"{path}: its vocabulary does not fit its inputs and outputs")
+    if config.steps != "all" or not config.classifies or config.direction != "forward":
+        raise UsageError(f"{path}: not a model that predicts the next character")
+    return model, vocabulary
+
+
+def _check(_: argparse.Namespace) -> int:
+    crnn.show_config()
+    print(f"\n{'comparison':58} cases  largest error  allowed")
+    passed = True
+    for result in check.run():
+        passed &= result.passed
+        print(
+            f"{result.what:58} {result.cases:5}  {result.error:13.1e}  {result.tolerance:.1e}"
+            f"  {'ok' if result.passed else 'FAILED'}",
+            flush=True,
+        )
+    print("every comparison holds" if passed else "SOME COMPARISONS FAILED")
+    return 0 if passed else 1
+
+
+_COMMANDS = {"train": _train, "sample": _sample, "bench": bench, "check": _check}
