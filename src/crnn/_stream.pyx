@@ -4,6 +4,8 @@ import numpy as np
 
 from crnn._arena import aligned
 
+from cpython.buffer cimport (PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer)
+
 from crnn._blas cimport real
 from crnn._kernels cimport _operations, crnn_operations, crnn_stream
 
@@ -16,7 +18,7 @@ cdef class Stepper:
     """
     cdef readonly object a  # (num_layers, m, n_a)
     cdef object _packed, _biases, _z
-    cdef bint _double
+    cdef bint _double, _small
     cdef const crnn_operations *_kernels
     cdef crnn_stream _call
 
@@ -33,6 +35,7 @@ cdef class Stepper:
         self._z, self._biases = np.empty((m, n_a), dtype), biases
         self._packed = aligned(sum(self._kernels.padded(W.shape[1], W.shape[0]) for W in weights),
                                dtype)
+        self._small = m * len(self._packed) < 50_000  # some microseconds
         if self._double:
             self._set_up[double](weights, self._packed, biases, self.a, self._z)
         else:
@@ -48,13 +51,22 @@ cdef class Stepper:
         self._call.packed, self._call.biases = &packed[0], &biases[0]
         self._call.a, self._call.z = &a[0, 0, 0], &z[0, 0]
 
-    def step(self, real[:, ::1] y, const real[:, ::1] x, const Py_ssize_t[::1] symbols):
-        """Fill y (m, n_y) from x (m, n_x), or symbols (m,); the other is None."""
-        self._call.x, self._call.symbols = NULL, NULL
-        if x is not None:
-            self._call.x = &x[0, 0]
-        if symbols is not None:
-            self._call.symbols = &symbols[0]
-        self._call.y = &y[0, 0]
-        with nogil:
+    def step(self, y, x, symbols):
+        """Fill y (m, n_y) from x (m, n_x), or symbols (m,); the other is None.
+
+        The arrays' addresses are asked for plainly: typed views of three would take longer than
+        a small step. Such a step keeps the GIL for the same reason.
+        """
+        cdef Py_buffer output, given
+        PyObject_GetBuffer(y, &output, PyBUF_WRITABLE)
+        PyObject_GetBuffer(symbols if x is None else x, &given, PyBUF_SIMPLE)
+        self._call.x = NULL if x is None else given.buf
+        self._call.symbols = <const Py_ssize_t *>given.buf if x is None else NULL
+        self._call.y = output.buf
+        if self._small:
             self._kernels.stream_step(&self._call)
+        else:
+            with nogil:
+                self._kernels.stream_step(&self._call)
+        PyBuffer_Release(&given)
+        PyBuffer_Release(&output)

@@ -104,7 +104,8 @@ class Stream:
             type(x_t) is not np.ndarray
             or x_t.dtype != self._dtype
             or x_t.shape != self._shape
-            or not x_t.flags.carray
+            or not x_t.flags.c_contiguous
+            or not x_t.flags.aligned
         ):
             x, symbols = self._checked(x_t)
         if out is None:
