@@ -155,8 +155,8 @@ static void V(forward_part)(const void *call, int part, int parts) {
 static void V(run_steps)(V(pass) * pass, crnn_task task, double work) {
     const V(rnn) *p = pass->p;
     const int parts = crnn_row_parts(p->threads, p->m, work);
-    const int together =
-        crnn_column_parts(p->threads, (p->n_a + PANEL - 1) / PANEL, 2.0 * p->m * p->n_a * p->n_a);
+    const int together = crnn_column_parts(p->threads, (p->n_a + PANEL - 1) / PANEL,
+                                           (double)p->n_a * p->n_a * sizeof(V_REAL));
     pass->by_columns = parts == 1 && together > 1 && pass->over == p->T;
     if (pass->by_columns)
         crnn_run_together(together, task, pass);

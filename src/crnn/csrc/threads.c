@@ -8,8 +8,9 @@
 /* Below so many operations (some 20 microseconds) a part costs more to hand over than to do. */
 #define LEAST_WORK 4.0e6
 
-/* Below so many operations of one step, parts that meet after it cost more than they spare. */
-#define LEAST_STEP 2.5e5
+/* Bytes of weights below which parts that meet after each step cost more than they spare: to read
+ * these once takes some 3 microseconds, a meeting some tenths of one. */
+#define LEAST_BYTES (1 << 19)
 
 /* Rows of a part: two thirds of a tile. */
 enum { LEAST_ROWS = 4 };
@@ -27,8 +28,8 @@ int crnn_row_parts(int threads, ptrdiff_t rows, double work) {
     return crnn_parts(threads, rows / LEAST_ROWS, work);
 }
 
-int crnn_column_parts(int threads, ptrdiff_t panels, double work) {
-    return crnn_parts(threads, panels, work / LEAST_STEP * LEAST_WORK);
+int crnn_column_parts(int threads, ptrdiff_t panels, double bytes) {
+    return crnn_parts(threads, panels, bytes / LEAST_BYTES * LEAST_WORK);
 }
 
 static void run_part(int part, int parts, crnn_task task, const void *call) {

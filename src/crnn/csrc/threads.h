@@ -13,8 +13,8 @@ int crnn_parts(int threads, ptrdiff_t units, double work);
  * two threads that read them all are no faster than one. */
 int crnn_row_parts(int threads, ptrdiff_t rows, double work);
 
-/* The same for columns of one step's product, after each of which the parts meet. */
-int crnn_column_parts(int threads, ptrdiff_t panels, double work);
+/* The same for columns of weights of so many bytes, for parts that meet after each step. */
+int crnn_column_parts(int threads, ptrdiff_t panels, double bytes);
 
 /* Run every part of a task and wait for all. The calling thread takes part 0 and whatever no worker
  * has taken meanwhile: all of it, where the workers are asleep, busy with another call or cannot be
