@@ -77,13 +77,14 @@ def tanh(real[::1] z):
         _operations(real is double).finish(TANH, 1, z.shape[0], NULL, &z[0])
 
 
-def rnn_forward(const real[:, ::1] Waa, const real[:, ::1] Wax, const real[::1] ba,
-                const real[:, :, ::1] x, const Py_ssize_t[:, ::1] symbols,
-                const real[:, ::1] a0, const Py_ssize_t[::1] lengths, bint reverse, bint relu,
-                real[:, :, ::1] a, real[::1] workspace):
-    """Fill a (T, m, n_a): a<t> = tanh(Waa a<t-1> + Wax x<t> + ba)."""
+cdef crnn_rnn _record(const real[:, ::1] Waa, const real[:, ::1] Wax, const real[:, :, ::1] x,
+                      const Py_ssize_t[:, ::1] symbols, const real[:, ::1] a0,
+                      const Py_ssize_t[::1] lengths, bint reverse, bint relu,
+                      const real[:, :, ::1] a, real[::1] workspace):
+    """What forward and backward share."""
     cdef crnn_rnn call
     call.T, call.m, call.n_a, call.n_x = a.shape[0], a.shape[1], a.shape[2], Wax.shape[1]
+    call.Waa, call.Wax, call.a = &Waa[0, 0], &Wax[0, 0], <void *>&a[0, 0, 0]
     call.x, call.symbols, call.a0, call.lengths = NULL, NULL, NULL, NULL
     if x is not None:
         call.x = &x[0, 0, 0]
@@ -93,11 +94,19 @@ def rnn_forward(const real[:, ::1] Waa, const real[:, ::1] Wax, const real[::1] 
         call.a0 = &a0[0, 0]
     if lengths is not None:
         call.lengths = &lengths[0]
-    call.Waa, call.Wax, call.ba = &Waa[0, 0], &Wax[0, 0], &ba[0]
     call.reverse, call.relu = reverse, relu
-    call.a, call.workspace = &a[0, 0, 0], &workspace[0]
+    call.workspace, call.threads = &workspace[0], _threads()
+    return call
+
+
+def rnn_forward(const real[:, ::1] Waa, const real[:, ::1] Wax, const real[::1] ba,
+                const real[:, :, ::1] x, const Py_ssize_t[:, ::1] symbols,
+                const real[:, ::1] a0, const Py_ssize_t[::1] lengths, bint reverse, bint relu,
+                real[:, :, ::1] a, real[::1] workspace):
+    """Fill a (T, m, n_a): a<t> = tanh(Waa a<t-1> + Wax x<t> + ba)."""
+    cdef crnn_rnn call = _record(Waa, Wax, x, symbols, a0, lengths, reverse, relu, a, workspace)
+    call.ba = &ba[0]
     with nogil:
-        call.threads = _threads()
         _operations(real is double).rnn_forward(&call)
 
 
@@ -111,20 +120,7 @@ def rnn_backward(const real[:, ::1] Waa, const real[:, ::1] Wax, const real[:, :
 
     x past an example's length must be finite.
     """
-    cdef crnn_rnn call
-    call.T, call.m, call.n_a, call.n_x = a.shape[0], a.shape[1], a.shape[2], Wax.shape[1]
-    call.x, call.symbols, call.a0, call.lengths = NULL, NULL, NULL, NULL
-    if x is not None:
-        call.x = &x[0, 0, 0]
-    if symbols is not None:
-        call.symbols = &symbols[0, 0]
-    if a0 is not None:
-        call.a0 = &a0[0, 0]
-    if lengths is not None:
-        call.lengths = &lengths[0]
-    call.Waa, call.Wax = &Waa[0, 0], &Wax[0, 0]
-    call.reverse, call.relu = reverse, relu
-    call.a = <void *>&a[0, 0, 0]
+    cdef crnn_rnn call = _record(Waa, Wax, x, symbols, a0, lengths, reverse, relu, a, workspace)
     call.da = &da[0, 0, 0]
     call.dWaa, call.dWax, call.dba = &dWaa[0, 0], &dWax[0, 0], &dba[0]
     call.dx, call.da0 = NULL, NULL
@@ -132,9 +128,7 @@ def rnn_backward(const real[:, ::1] Waa, const real[:, ::1] Wax, const real[:, :
         call.dx = &dx[0, 0, 0]
     if da0 is not None:
         call.da0 = &da0[0, 0]
-    call.workspace = &workspace[0]
     with nogil:
-        call.threads = _threads()
         _operations(real is double).rnn_backward(&call)
 
 
