@@ -3,6 +3,7 @@
 import doctest
 import importlib
 import importlib.metadata
+import os
 import pkgutil
 import statistics
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import crnn
-from crnn import _config
+from crnn import _config, _kernels
 
 
 def python(code, **options):
@@ -98,5 +99,6 @@ def test_show_config_says_what_runs_the_work(capsys):
     out = capsys.readouterr().out
     assert f"crnn     {crnn.__version__}" in out
     assert f"threads  {crnn.get_num_threads()}" in out
-    for word in ("Python", "numpy", "scipy", "kernels", "BLAS"):
+    kernels = f"kernels  {_kernels.select(os.environ.get('CRNN_SIMD') or None)}\n"
+    for word in ("Python", "numpy", "scipy", kernels, "BLAS"):
         assert word in out

@@ -23,7 +23,7 @@ def test_t_steps_equal_one_call_over_t(dtype, num_layers, m, integers, loss):
     steps = np.stack([stream.step(x_t) for x_t in x])
     assert steps.shape == (T, m, 3)
     assert steps.dtype == dtype
-    tolerance = check.tolerance(dtype, T, m, n_x, n_a)
+    tolerance = check.tolerance(dtype, n_x + n_a + 1)
     assert check.relative_error(steps, model.predict_proba(x)) <= tolerance
 
 

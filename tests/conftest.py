@@ -1,0 +1,47 @@
+"""Kernel tables: every instruction set that can run here, in one process."""
+
+import os
+
+import pytest
+
+from crnn import _kernels
+
+
+def _in_use():
+    """Go back to the kernels that were chosen at import; give their name."""
+    return _kernels.select(os.environ.get("CRNN_SIMD") or None)
+
+
+def _usable():
+    """Names of the tables that can run here, first the one in use."""
+    usable = [_in_use()]
+    for name in ("avx512", "avx2", "neon", "portable", "blas"):
+        if name not in usable:
+            try:
+                usable.append(_kernels.select(name))
+            except ValueError:
+                continue
+    _in_use()
+    return usable
+
+
+TABLES = _usable()
+
+
+@pytest.fixture
+def select():
+    """A function that switches to the kernels of a name, until the test ends."""
+    yield _kernels.select
+    _in_use()
+
+
+@pytest.fixture(params=TABLES)
+def table(request, select):
+    """The test runs once on each table."""
+    return select(request.param)
+
+
+@pytest.fixture
+def tables():
+    """Names of all tables, for a test that switches between them by itself."""
+    return TABLES

@@ -1,0 +1,111 @@
+"""tanh, as every kernel table computes it: at most 2 ulp, odd, monotone, exact where it can be."""
+
+import mpmath
+import numpy as np
+import pytest
+
+from crnn import _kernels
+
+MOST_ULP = 2
+INFINITY = 0x7F800000  # the bits of the largest float32 that is not NaN
+
+
+def tanh(x):
+    z = x.copy()
+    _kernels.tanh(z)
+    return z
+
+
+def ulps(z, hi, lo=0.0):
+    """The error of each z against the truth hi + lo, in units of the last place of z's dtype."""
+    return np.abs((z.astype(np.float64) - hi) - lo) / np.spacing(np.abs(hi.astype(z.dtype)))
+
+
+def floats(first, last, step=1):
+    """float32 numbers by their bits."""
+    return np.arange(first, last, step, dtype=np.uint32).view(np.float32)
+
+
+@pytest.fixture(scope="module")
+def sample32():
+    """Every 1009th non-negative float32, in order, with its tanh."""
+    x = floats(0, INFINITY, 1009)
+    return x, np.tanh(x.astype(np.float64))
+
+
+@pytest.fixture(scope="module")
+def sample64():
+    """float64 numbers of every size, with their tanh in two parts."""
+    rng = np.random.default_rng(0)
+    x = np.concatenate([rng.uniform(0, 22, 8000), 10 ** rng.uniform(-320, 3, 4000),
+                        10 ** rng.uniform(-4, 1.5, 8000)])  # fmt: skip
+    with mpmath.workprec(200):
+        truth = [mpmath.tanh(mpmath.mpf(float(value))) for value in x]
+        hi = np.array([float(value) for value in truth])
+        lo = np.array([float(t - mpmath.mpf(h)) for t, h in zip(truth, hi.tolist(), strict=True)])
+    return x, hi, lo
+
+
+def test_float32_is_right_to_2_ulp_and_monotone(table, sample32):
+    x, truth = sample32
+    z = tanh(x)
+    assert ulps(z, truth).max() <= MOST_ULP
+    assert np.all(np.diff(z) >= 0)
+    np.testing.assert_array_equal(tanh(-x).view(np.uint32), (-z).view(np.uint32))
+
+
+def test_float64_is_right_to_2_ulp(table, sample64):
+    x, hi, lo = sample64
+    z = tanh(x)
+    assert ulps(z, hi, lo).max() <= MOST_ULP
+    assert np.all(np.diff(z[np.argsort(x)]) >= 0)
+    np.testing.assert_array_equal(tanh(-x).view(np.uint64), (-z).view(np.uint64))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+class TestExactly:
+    def test_special_values(self, table, dtype):
+        x = np.array([0.0, -0.0, np.inf, -np.inf, 1e30, -1e30], dtype)
+        z = tanh(x)
+        np.testing.assert_array_equal(z, np.array([0, 0, 1, -1, 1, -1], dtype))
+        np.testing.assert_array_equal(np.signbit(z), np.signbit(x))
+
+    def test_nan_stays_nan(self, table, dtype):
+        unsigned = {"float32": np.uint32, "float64": np.uint64}[dtype]
+        quiet = np.array([np.nan, -np.nan], dtype)
+        odd = (quiet.view(unsigned) | 12345).view(dtype)  # with another payload
+        assert np.isnan(tanh(np.concatenate([quiet, odd]))).all()
+
+    def test_denormals_are_their_own_tanh(self, table, dtype):
+        x = np.finfo(dtype).smallest_subnormal * np.arange(100).astype(dtype)
+        np.testing.assert_array_equal(tanh(x), x)
+
+    def test_a_number_alone_is_that_number_in_a_row(self, table, dtype):
+        """Vectors and what is left over at a row's end compute the same bits."""
+        x = np.random.default_rng(0).standard_normal(70).astype(dtype) * 3
+        z = tanh(x)
+        for n in range(1, 70):
+            np.testing.assert_array_equal(tanh(x[:n]), z[:n])
+
+
+@pytest.mark.exhaustive
+def test_every_float32(tables, select):
+    """All 2^32 bit patterns: some minutes for each table."""
+    size = 1 << 24
+    last = dict.fromkeys(tables, np.float32(0))
+    for first in range(0, INFINITY + 1, size):
+        x = floats(first, min(first + size, INFINITY + 1))
+        truth = np.tanh(x.astype(np.float64))
+        for name in tables:
+            select(name)
+            z = tanh(x)
+            assert ulps(z, truth).max() <= MOST_ULP, name
+            assert np.all(np.diff(z, prepend=last[name]) >= 0), name
+            assert np.all(tanh(-x).view(np.uint32) == (-z).view(np.uint32)), name
+            last[name] = z[-1]
+    for first in range(INFINITY + 1, 1 << 31, size):
+        nan = floats(first, min(first + size, 1 << 31))
+        for name in tables:
+            select(name)
+            assert np.isnan(tanh(nan)).all(), name
+            assert np.isnan(tanh(-nan)).all(), name
