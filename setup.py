@@ -20,20 +20,24 @@ class BuildExt(build_ext):
 
 
 HEADERS = sorted(path.as_posix() for path in CSRC.glob("*.h"))
+KERNELS = sorted(path.as_posix() for path in CSRC.glob("*.c") if path.stem != "probe")
+PROBE = (CSRC / "probe.c").as_posix()
+
+
+def extension(name, *sources):
+    return Extension(
+        f"crnn.{name}",
+        sources=[f"src/crnn/{name}.pyx", *sources],
+        depends=HEADERS,
+        include_dirs=[CSRC.as_posix()],
+    )
+
 
 extensions = [
-    Extension(
-        "crnn._kernels",
-        sources=["src/crnn/_kernels.pyx", *sorted(path.as_posix() for path in CSRC.glob("*.c"))],
-        depends=HEADERS,
-        include_dirs=[CSRC.as_posix()],
-    ),
-    Extension(
-        "crnn._over_blas",
-        sources=["src/crnn/_over_blas.pyx"],
-        depends=HEADERS,
-        include_dirs=[CSRC.as_posix()],
-    ),
+    extension("_kernels", *KERNELS),
+    extension("_over_blas"),
+    extension("_stream"),
+    extension("_probe", PROBE),
 ]
 
 setup(ext_modules=cythonize(extensions, language_level=3), cmdclass={"build_ext": BuildExt})

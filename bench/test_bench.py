@@ -1,49 +1,55 @@
-"""Speed of the kernels and of training, under pytest-benchmark.
+"""crnn, and each peer that is installed, under pytest-benchmark.
 
     python -m pytest bench --benchmark-only
 
-Each group is a shape (T, m, n_x, n_a); the NumPy reference stands beside the kernels at the first.
+Each group is a shape (T, m, n_x, n_a) and an operation. Here all implementations share one process
+and one thread, which is convenient for watching a change; `crnn bench` keeps them apart and has
+them take turns, so its ratios are the ones to quote.
 """
 
 import numpy as np
 import pytest
 
 import crnn
-from crnn import check, reference
+from crnn.benchmark import OPERATIONS, PEERS, QUICK, Case, machine, peers, worker
 
-SHAPES = [(100, 1, 32, 32), (100, 1, 512, 512), (100, 32, 128, 128), (64, 32, 256, 256)]
-
-
-def name(shape):
-    return "x".join(map(str, shape))
+NAMES = [peers.OURS, *(name for name, peer in PEERS.items() if not peer.on_request)]
 
 
-@pytest.fixture(params=SHAPES, ids=name)
-def case(request, benchmark):
-    benchmark.group = name(request.param)
-    return check.problem(*request.param, dtype="float32")
+@pytest.fixture(scope="module")
+def desk():
+    """Each implementation, started once; skips by name what cannot run here."""
+    started = {}
+
+    def start(name):
+        peer = peers.find(name)
+        reason = peer.missing()
+        if reason is not None:
+            pytest.skip(f"{name}: {reason}")
+        if name not in started:
+            for variable, value in peer.environment(1).items():
+                patch.setenv(variable, value)
+            started[name] = worker.Desk(peer(), threads=1)
+        return started[name]
+
+    threads = crnn.get_num_threads()
+    with pytest.MonkeyPatch.context() as patch, machine.pinned(1):
+        yield start
+    crnn.set_num_threads(threads)
 
 
-def test_forward(benchmark, case):
-    benchmark(crnn.rnn_forward, **case.arguments)
-
-
-def test_backward(benchmark, case):
-    a = crnn.rnn_forward(**case.arguments)
-    benchmark(check.backward_of, crnn.rnn_backward, case, a)
-
-
-@pytest.mark.parametrize("shape", SHAPES[2:3], ids=name)
-class TestReference:
-    def test_forward(self, benchmark, shape):
-        benchmark.group = name(shape)
-        benchmark(reference.rnn_forward, **check.problem(*shape, dtype="float32").arguments)
-
-    def test_backward(self, benchmark, shape):
-        benchmark.group = name(shape)
-        case = check.problem(*shape, dtype="float32")
-        a = reference.rnn_forward(**case.arguments)
-        benchmark(check.backward_of, reference.rnn_backward, case, a)
+@pytest.mark.filterwarnings("default")  # other libraries' warnings are theirs
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("shape", QUICK)
+def test_sequence(benchmark, desk, shape, operation, name):
+    benchmark.group = f"{shape} {operation}"
+    case, one = Case.parse(shape), desk(name)
+    reasons = one.prepare(case)  # holds its numbers against crnn's
+    if operation in reasons:
+        pytest.skip(f"{name}: {reasons[operation]}")
+    benchmark(one.call(case, operation))
+    one.forget()
 
 
 def test_training_step(benchmark):

@@ -275,7 +275,7 @@ class TestStops:
 
 
 USAGE = [
-    ("", "crnn: the following arguments are required: {train,sample,check}"),
+    ("", "crnn: the following arguments are required: {train,sample,bench,check}"),
     ("fly", "invalid choice: 'fly'"),
     ("sample", "crnn sample: the following arguments are required: model"),
     (

@@ -107,6 +107,13 @@ class TestOut:
             forward(p, out=p.arguments["x"])
         np.testing.assert_array_equal(p.arguments["x"], x)
 
+    @pytest.mark.parametrize("view", [memoryview, lambda a: a[::1], lambda a: a.view()])
+    def test_shared_with_an_input_of_any_kind_is_refused(self, view):
+        p = check.problem(4, 3, 6, 6)
+        out = p.arguments["x"]
+        with pytest.raises(ValueError, match="out: expected memory of its own"):
+            forward(p, x=view(out), out=out)
+
 
 WRONG = [
     ("x", np.zeros((4, 3)), ValueError, r"x: expected float32 of shape \(T, m, n_x\), n_x = 5"),

@@ -2,6 +2,7 @@
 
 import _thread
 import copy
+import pickle
 import signal
 import threading
 import time
@@ -223,6 +224,12 @@ class TestLoop:
             ({"clip_norm": 0}, ValueError, "clip_norm: expected a finite number > 0"),
             ({"patience": 2}, ValueError, "patience: expected None without validation"),
             ({"patience": 0, "validation": (1, 2)}, ValueError, "patience: expected"),
+            ({"optimizer": crnn.Adam}, TypeError, "optimizer: expected crnn.SGD or crnn.Adam"),
+            (
+                {"validation": (np.zeros((3, 2, 1)), [0, 7])},
+                ValueError,
+                r"validation y: expected integers in 0\.\.1, got 7",
+            ),
             ({"validation": 0.1}, ValueError, r"validation: expected \(x, y\)"),
             ({"optimizer": 0.1}, TypeError, "optimizer: expected crnn.SGD or crnn.Adam"),
             ({"progress": 1}, TypeError, "progress: expected True or False"),
@@ -295,6 +302,30 @@ class TestDivergence:
             fit(model, x, y, optimizer=crnn.SGD(1e300))
         np.testing.assert_array_equal(flat(model), before)
 
+    @pytest.mark.parametrize("held_out", [False, True])
+    def test_the_last_step_of_all_is_judged_too(self, held_out):
+        x, y = sign_of_the_sum(8)
+        model = crnn.RNN(1, 4, 1, loss="mse", activation="relu", rng=0)
+        before = flat(model)
+        validation = (x, y[:, None]) if held_out else None
+        message = "the validation loss is" if held_out else "the loss is"
+        with pytest.raises(crnn.DivergenceError, match=message):
+            fit(
+                model,
+                x,
+                y[:, None],
+                epochs=1,
+                batch_size=8,
+                optimizer=crnn.SGD(1e20),
+                validation=validation,
+            )
+        np.testing.assert_array_equal(flat(model), before)
+
+    def test_the_error_can_cross_a_process(self):
+        error = pickle.loads(pickle.dumps(crnn.DivergenceError(3, float("inf"), "loss")))
+        assert (error.step, error.loss) == (3, float("inf"))
+        assert "at step 3" in str(error)
+
 
 class TestInterrupt:
     def test_ctrl_c_ends_after_the_step_under_way(self):
@@ -306,6 +337,16 @@ class TestInterrupt:
         assert history.interrupted
         assert len(history.loss) < 10**6
         assert np.isfinite(flat(model)).all()
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+    def test_a_second_ctrl_c_raises_at_once(self):
+        def twice(_):
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+
+        x, y = sign_of_the_sum(32)
+        with pytest.raises(KeyboardInterrupt):
+            fit(crnn.RNN(1, 4, 2, rng=0), x, y, callback=twice)
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
     def test_a_handler_of_the_program_is_left_alone(self):

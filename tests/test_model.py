@@ -86,6 +86,13 @@ class TestEveryKind:
             )
 
 
+def test_answers_have_every_step_of_the_array_they_came_from():
+    rnn = model(steps="all")
+    y_hat = rnn.predict_proba(np.ones((T, M, N_X)), np.array([2, 3, 1, 2]))
+    assert y_hat.shape == (T, M, N_Y)
+    assert np.all(y_hat[3:] == 0)
+
+
 def test_a_single_layer_is_the_reference():
     rnn = model(steps="all")
     Waa, Wax, ba, Wya, by = (rnn.parameters[k] for k in ("Waa", "Wax", "ba", "Wya", "by"))
@@ -175,8 +182,20 @@ class TestParameters:
             rnn.parameters["W"] = 1
         with pytest.raises(TypeError, match="the names are fixed"):
             del rnn.parameters["Waa"]
-        with pytest.raises(ValueError, match="could not broadcast"):
+        with pytest.raises(
+            ValueError, match=r"Waa: expected numbers of shape \(6, 6\), got float64"
+        ):
             rnn.parameters["Waa"] = np.zeros((N_A, N_A + 1))
+
+    @pytest.mark.parametrize(
+        "copied", [copy.copy, copy.deepcopy, lambda p: pickle.loads(pickle.dumps(p))]
+    )
+    def test_a_copy_is_a_snapshot(self, copied):
+        rnn = model()
+        snapshot = copied(rnn.parameters)
+        assert type(snapshot) is dict
+        rnn.parameters["Waa"] = 0
+        np.testing.assert_array_equal(snapshot["Waa"], model().parameters["Waa"])
 
     def test_start_orthogonal(self):
         Waa = model().parameters["Waa"]

@@ -1,5 +1,7 @@
 """One step at a time: streams and samples."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -31,6 +33,39 @@ def test_a_many_to_one_model_streams_its_answer_so_far():
     stream = model.stream()
     for t in range(6):
         np.testing.assert_allclose(stream.step(x[t]), model.predict_proba(x[: t + 1]), atol=1e-14)
+
+
+def test_weights_are_those_of_the_making_until_refreshed():
+    model = crnn.RNN(2, 5, 3, rng=0)
+    stream = model.stream()
+    x = np.ones((1, 2), np.float32)
+    first = stream.step(x)
+    model.parameters["by"] = [9, 0, 0]
+    stream.reset()
+    np.testing.assert_array_equal(stream.step(x), first)
+    stream.refresh()
+    assert stream.step(x)[0, 0] > first[0, 0]
+
+
+def test_out_is_filled_and_returned():
+    stream = crnn.RNN(2, 5, 3, rng=0).stream(2)
+    x, out = np.ones((2, 2), np.float32), np.empty((2, 3), np.float32)
+    first = stream.step(x)
+    stream.reset()
+    assert stream.step(x, out) is out
+    np.testing.assert_array_equal(out, first)
+    with pytest.raises(ValueError, match=r"out: expected shape \(2, 3\)"):
+        stream.step(x, np.empty((2, 4), np.float32))
+
+
+def test_a_copy_goes_its_own_way():
+    stream = crnn.RNN(2, 5, 3, num_layers=2, rng=0).stream()
+    stream.step([1])
+    twin = pickle.loads(pickle.dumps(stream))
+    np.testing.assert_array_equal(twin.state, stream.state)
+    np.testing.assert_array_equal(twin.step([0]), stream.step([0]))
+    twin.reset()
+    assert np.any(stream.state[0] != 0)
 
 
 def test_state_can_be_kept_set_and_reset():

@@ -4,7 +4,7 @@ from importlib.metadata import version as _version
 
 try:
     from crnn import _kernels  # noqa: F401
-except ImportError as error:
+except Exception as error:  # a BLAS of another kind is a TypeError
     raise ImportError(
         "crnn's compiled extension is missing or does not load "
         f"({error}). Build it, with a C compiler at hand: python -m pip install ."

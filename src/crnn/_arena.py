@@ -23,7 +23,20 @@ class Views(dict[str, Array]):
     """The named views of an arena. Assigning to a name copies the numbers into its view."""
 
     def __setitem__(self, name: str, value: Any) -> None:
-        self[name][...] = value
+        if name not in self:
+            raise KeyError(f"{name!r} is none of {', '.join(self)}")
+        view = self[name]
+        value = np.asarray(value)
+        if value.dtype.kind not in "fiu" or value.shape not in ((), view.shape):
+            raise ValueError(
+                f"{name}: expected numbers of shape {view.shape}, "
+                f"got {value.dtype} of shape {value.shape}"
+            )
+        view[...] = value
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A copy is a snapshot: a plain dict of arrays of their own.
+        return dict, ({name: view.copy() for name, view in self.items()},)
 
     def _fixed(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise TypeError("parameters: the names are fixed; assign to one to set its numbers")

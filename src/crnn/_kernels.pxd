@@ -37,6 +37,17 @@ cdef extern from "crnn_kernels.h" nogil:
         void *workspace
         int threads
 
+    ctypedef struct crnn_stream:
+        Py_ssize_t m, n_x, n_a, n_y, num_layers
+        int relu, softmax
+        const void *packed
+        const void *biases
+        const void *x
+        const Py_ssize_t *symbols
+        void *a
+        void *z
+        void *y
+
     ctypedef struct crnn_operations:
         void (*rnn_forward)(const crnn_rnn *) noexcept nogil
         void (*rnn_backward)(const crnn_rnn *) noexcept nogil
@@ -45,9 +56,23 @@ cdef extern from "crnn_kernels.h" nogil:
         Py_ssize_t (*rnn_workspace)(Py_ssize_t T, Py_ssize_t m, Py_ssize_t n_x, Py_ssize_t n_a,
                                     int backward) noexcept nogil
         Py_ssize_t (*linear_workspace)(Py_ssize_t n_in, Py_ssize_t n_out) noexcept nogil
+        void (*stream_step)(const crnn_stream *) noexcept nogil
+        void (*pack)(Py_ssize_t n_in, Py_ssize_t n_out, const void *W, void *packed) noexcept nogil
+        Py_ssize_t (*padded)(Py_ssize_t n_in, Py_ssize_t n_out) noexcept nogil
         void (*finish)(crnn_epilogue epilogue, Py_ssize_t rows, Py_ssize_t n, const void *a,
                        void *z) noexcept nogil
         void (*sum_rows)(Py_ssize_t rows, Py_ssize_t n, const void *dy, void *db) noexcept nogil
+
+        void (*softmax)(Py_ssize_t rows, Py_ssize_t n, void *logits) noexcept nogil
+        double (*cross_entropy)(Py_ssize_t rows, Py_ssize_t n, const Py_ssize_t *y, void *logits,
+                                Py_ssize_t *right) noexcept nogil
+        double (*sum_squares)(Py_ssize_t n, const void *numbers) noexcept nogil
+        int (*all_finite)(Py_ssize_t n, const void *numbers) noexcept nogil
+        void (*sgd)(Py_ssize_t n, void *parameters, const void *gradients, void *velocity,
+                    double lr, double momentum) noexcept nogil
+        void (*adam)(Py_ssize_t n, void *parameters, const void *gradients, void *mean,
+                     void *square, double beta1, double beta2, double rate, double root,
+                     double eps) noexcept nogil
 
     ctypedef struct crnn_kernels:
         const char *name
@@ -55,3 +80,6 @@ cdef extern from "crnn_kernels.h" nogil:
         const crnn_operations *f64
 
     const crnn_kernels *crnn_find_kernels(const char *name)
+
+
+cdef const crnn_operations *_operations(bint double_precision) noexcept nogil

@@ -1,4 +1,5 @@
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
 from numpy import dtype, ndarray
 
@@ -11,37 +12,16 @@ def rnn_workspace(
 ) -> int: ...
 def linear_workspace(n_in: int, n_out: int, double_precision: bool) -> int: ...
 def tanh(z: _Array) -> None: ...
-def rnn_forward(
-    Waa: _Array,
-    Wax: _Array,
-    ba: _Array,
-    x: _Array | None,
-    symbols: _Array | None,
-    a0: _Array | None,
-    lengths: _Array | None,
-    reverse: bool,
-    relu: bool,
-    a: _Array,
-    workspace: _Array,
-) -> None: ...
-def rnn_backward(
-    Waa: _Array,
-    Wax: _Array,
-    da: _Array,
-    a: _Array,
-    x: _Array | None,
-    symbols: _Array | None,
-    a0: _Array | None,
-    lengths: _Array | None,
-    reverse: bool,
-    relu: bool,
-    dWaa: _Array,
-    dWax: _Array,
-    dba: _Array,
-    dx: _Array | None,
-    da0: _Array | None,
-    workspace: _Array,
-) -> None: ...
+
+class _Fused(Protocol):
+    """A function of a fused type: by dtype, or of itself."""
+
+    def __getitem__(self, dtype: str) -> Callable[..., None]: ...
+    def __call__(self, *arguments: Any) -> None: ...
+
+rnn_forward: _Fused
+rnn_backward: _Fused
+
 def output_forward(
     Wya: _Array, by: _Array, a: _Array, logits: _Array, workspace: _Array
 ) -> None: ...
@@ -53,4 +33,22 @@ def output_backward(
     dby: _Array,
     da: _Array,
     workspace: _Array,
+) -> None: ...
+def softmax(logits: _Array) -> None: ...
+def cross_entropy(logits: _Array, y: _Array) -> tuple[float, float]: ...
+def sum_squares(numbers: _Array) -> float: ...
+def all_finite(numbers: _Array) -> bool: ...
+def sgd(
+    parameters: _Array, gradients: _Array, velocity: _Array | None, lr: float, momentum: float
+) -> None: ...
+def adam(
+    parameters: _Array,
+    gradients: _Array,
+    mean: _Array,
+    square: _Array,
+    beta1: float,
+    beta2: float,
+    rate: float,
+    root: float,
+    eps: float,
 ) -> None: ...

@@ -77,22 +77,36 @@ def tanh(real[::1] z):
         _operations(real is double).finish(TANH, 1, z.shape[0], NULL, &z[0])
 
 
+cdef crnn_rnn _record(const real[:, ::1] Waa, const real[:, ::1] Wax, const real[:, :, ::1] x,
+                      const Py_ssize_t[:, ::1] symbols, const real[:, ::1] a0,
+                      const Py_ssize_t[::1] lengths, bint reverse, bint relu,
+                      const real[:, :, ::1] a, real[::1] workspace):
+    """What forward and backward share."""
+    cdef crnn_rnn call
+    call.T, call.m, call.n_a, call.n_x = a.shape[0], a.shape[1], a.shape[2], Wax.shape[1]
+    call.Waa, call.Wax, call.a = &Waa[0, 0], &Wax[0, 0], <void *>&a[0, 0, 0]
+    call.x, call.symbols, call.a0, call.lengths = NULL, NULL, NULL, NULL
+    if x is not None:
+        call.x = &x[0, 0, 0]
+    if symbols is not None:
+        call.symbols = &symbols[0, 0]
+    if a0 is not None:
+        call.a0 = &a0[0, 0]
+    if lengths is not None:
+        call.lengths = &lengths[0]
+    call.reverse, call.relu = reverse, relu
+    call.workspace, call.threads = &workspace[0], _threads()
+    return call
+
+
 def rnn_forward(const real[:, ::1] Waa, const real[:, ::1] Wax, const real[::1] ba,
                 const real[:, :, ::1] x, const Py_ssize_t[:, ::1] symbols,
                 const real[:, ::1] a0, const Py_ssize_t[::1] lengths, bint reverse, bint relu,
                 real[:, :, ::1] a, real[::1] workspace):
     """Fill a (T, m, n_a): a<t> = tanh(Waa a<t-1> + Wax x<t> + ba)."""
-    cdef crnn_rnn call
-    call.T, call.m, call.n_a, call.n_x = a.shape[0], a.shape[1], a.shape[2], Wax.shape[1]
-    call.x = NULL if x is None else <const void *>&x[0, 0, 0]
-    call.symbols = NULL if symbols is None else &symbols[0, 0]
-    call.Waa, call.Wax, call.ba = &Waa[0, 0], &Wax[0, 0], &ba[0]
-    call.a0 = NULL if a0 is None else <const void *>&a0[0, 0]
-    call.lengths = NULL if lengths is None else &lengths[0]
-    call.reverse, call.relu = reverse, relu
-    call.a, call.workspace = &a[0, 0, 0], &workspace[0]
+    cdef crnn_rnn call = _record(Waa, Wax, x, symbols, a0, lengths, reverse, relu, a, workspace)
+    call.ba = &ba[0]
     with nogil:
-        call.threads = _threads()
         _operations(real is double).rnn_forward(&call)
 
 
@@ -106,22 +120,15 @@ def rnn_backward(const real[:, ::1] Waa, const real[:, ::1] Wax, const real[:, :
 
     x past an example's length must be finite.
     """
-    cdef crnn_rnn call
-    call.T, call.m, call.n_a, call.n_x = a.shape[0], a.shape[1], a.shape[2], Wax.shape[1]
-    call.x = NULL if x is None else <const void *>&x[0, 0, 0]
-    call.symbols = NULL if symbols is None else &symbols[0, 0]
-    call.Waa, call.Wax = &Waa[0, 0], &Wax[0, 0]
-    call.a0 = NULL if a0 is None else <const void *>&a0[0, 0]
-    call.lengths = NULL if lengths is None else &lengths[0]
-    call.reverse, call.relu = reverse, relu
-    call.a = <void *>&a[0, 0, 0]
+    cdef crnn_rnn call = _record(Waa, Wax, x, symbols, a0, lengths, reverse, relu, a, workspace)
     call.da = &da[0, 0, 0]
     call.dWaa, call.dWax, call.dba = &dWaa[0, 0], &dWax[0, 0], &dba[0]
-    call.dx = NULL if dx is None else <void *>&dx[0, 0, 0]
-    call.da0 = NULL if da0 is None else <void *>&da0[0, 0]
-    call.workspace = &workspace[0]
+    call.dx, call.da0 = NULL, NULL
+    if dx is not None:
+        call.dx = &dx[0, 0, 0]
+    if da0 is not None:
+        call.da0 = &da0[0, 0]
     with nogil:
-        call.threads = _threads()
         _operations(real is double).rnn_backward(&call)
 
 
@@ -148,3 +155,54 @@ def output_backward(const real[:, ::1] Wya, const real[:, ::1] dlogits, const re
     with nogil:
         call.threads = _threads()
         _operations(real is double).linear_backward(&call)
+
+
+def softmax(real[:, ::1] logits):
+    """logits (rows, n_y) become y_hat."""
+    with nogil:
+        _operations(real is double).softmax(logits.shape[0], logits.shape[1], &logits[0, 0])
+
+
+def cross_entropy(real[:, ::1] logits, const Py_ssize_t[::1] y):
+    """The mean of -log y_hat_y and the share of rows that are right; logits become the gradient."""
+    cdef Py_ssize_t rows = logits.shape[0], right
+    cdef double loss
+    with nogil:
+        loss = _operations(real is double).cross_entropy(rows, logits.shape[1], &y[0],
+                                                         &logits[0, 0], &right)
+    return loss / rows, right / <double>rows
+
+
+def sum_squares(const real[::1] numbers):
+    """The sum of squares, in double."""
+    cdef double total
+    with nogil:
+        total = _operations(real is double).sum_squares(numbers.shape[0], &numbers[0])
+    return total
+
+
+def all_finite(const real[::1] numbers):
+    """Whether none is infinite or NaN."""
+    cdef bint finite
+    with nogil:
+        finite = _operations(real is double).all_finite(numbers.shape[0], &numbers[0])
+    return finite
+
+
+def sgd(real[::1] parameters, const real[::1] gradients, real[::1] velocity, double lr,
+        double momentum):
+    """One update by gradient descent; velocity may be None."""
+    cdef void *v = NULL
+    if velocity is not None:
+        v = &velocity[0]
+    with nogil:
+        _operations(real is double).sgd(parameters.shape[0], &parameters[0], &gradients[0], v, lr,
+                                        momentum)
+
+
+def adam(real[::1] parameters, const real[::1] gradients, real[::1] mean, real[::1] square,
+         double beta1, double beta2, double rate, double root, double eps):
+    """One update by Adam; mean and square are its moments."""
+    with nogil:
+        _operations(real is double).adam(parameters.shape[0], &parameters[0], &gradients[0],
+                                         &mean[0], &square[0], beta1, beta2, rate, root, eps)

@@ -16,6 +16,7 @@ import numpy as np
 from crnn.reference import Array
 
 ACTIVATIONS = ("tanh", "relu")
+_NATIVE = (np.dtype(np.float32), np.dtype(np.float64))
 LARGEST = 2**31 - 1  # of m and of each n: BLAS counts in 32 bits
 
 
@@ -41,6 +42,8 @@ class Sequence(NamedTuple):
 
 def plain(name: str, value: Any) -> Array:
     """The value as an ndarray, refusing what NumPy would quietly change."""
+    if type(value) is np.ndarray:
+        return value
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(
             f"{name}: expected a plain array, got a masked array (its mask would be lost)"
@@ -57,26 +60,46 @@ def described(a: Array) -> str:
     return f"{a.dtype} of shape {a.shape}"
 
 
+def _fits(value: Any, dtype: Any, shape: tuple[int, ...]) -> bool:
+    """Whether a value is right as it is: looked at first, since a call may take microseconds."""
+    return (
+        type(value) is np.ndarray
+        and value.dtype == dtype
+        and value.shape == shape
+        and value.flags.c_contiguous
+        and value.flags.aligned
+    )
+
+
+def _in_order(a: Array, dtype: Any) -> Array:
+    """The array contiguous, aligned and of native byte order: itself, or a copy."""
+    return np.require(a, dtype, ["C", "A"])
+
+
 def array(name: str, value: Any, dtype: Any, *, like: str, **sizes: int) -> Array:
     """A float array of the given sizes: array("a0", a0, dtype, like="Waa", m=2, n_a=3)."""
+    shape = tuple(sizes.values())
+    if _fits(value, dtype, shape):
+        return value  # type: ignore[no-any-return]
     a = plain(name, value)
     if a.dtype.newbyteorder("=") != dtype:
         raise TypeError(f"{name}: expected {dtype}, the dtype of {like}, got {described(a)}")
-    shape = tuple(sizes.values())
     if a.shape != shape:
         names = ", ".join(sizes)
         raise ValueError(f"{name}: expected shape ({names}) = {shape}, got {described(a)}")
-    return np.ascontiguousarray(a, dtype)
+    return _in_order(a, dtype)
 
 
 def recurrent_weights(name: str, value: Any) -> Array:
     """A square float32 or float64 matrix (n_a, n_a); its dtype is the call's."""
     a = plain(name, value)
+    if a.dtype in _NATIVE and _fits(a, a.dtype, (len(a), len(a)) if a.ndim == 2 else ()) and a.size:
+        return a
     if a.dtype.newbyteorder("=") not in (np.float32, np.float64):
         raise TypeError(f"{name}: expected float32 or float64, got {described(a)}")
     if a.ndim != 2 or a.shape[0] != a.shape[1] or not 1 <= len(a) <= LARGEST:
         raise ValueError(f"{name}: expected shape (n_a, n_a) with n_a >= 1, got {described(a)}")
-    return np.ascontiguousarray(a, a.dtype.newbyteorder("="))
+    return _in_order(a, a.dtype.newbyteorder("="))
 
 
 def input_weights(name: str, value: Any, dtype: Any, n_a: int) -> Array:
@@ -89,19 +112,19 @@ def input_weights(name: str, value: Any, dtype: Any, n_a: int) -> Array:
     return array(name, a, dtype, like="Waa", n_a=n_a, n_x=a.shape[1])
 
 
-def lengths_of(value: Any, T: int, m: int) -> Array | None:
+def lengths_of(value: Any, T: int, m: int, name: str = "lengths") -> Array | None:
     """Integers (m,), each in 1..T, or None where every example has all T steps."""
     if value is None:
         return None
-    a = plain("lengths", value)
+    a = plain(name, value)
     if a.dtype.kind not in "iu":
-        raise TypeError(f"lengths: expected integers, got {described(a)}")
+        raise TypeError(f"{name}: expected integers, got {described(a)}")
     if a.shape != (m,):
-        raise ValueError(f"lengths: expected shape (m,) = ({m},), got {described(a)}")
+        raise ValueError(f"{name}: expected shape (m,) = ({m},), got {described(a)}")
     wrong = (a < 1) | (a > T)
     if wrong.any():
         i = int(wrong.argmax())
-        raise ValueError(f"lengths: expected integers in 1..T = 1..{T}, got {a[i]} at {i}")
+        raise ValueError(f"{name}: expected integers in 1..T = 1..{T}, got {a[i]} at {i}")
     return None if (a == T).all() else np.ascontiguousarray(a, np.intp)
 
 
@@ -148,8 +171,8 @@ def choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
     return value
 
 
-def count(name: str, value: Any, least: int = 1) -> int:
-    """A whole number, at least `least`."""
+def count(name: str, value: Any, least: int = 1, most: int = LARGEST) -> int:
+    """A whole number from `least` to `most`."""
     try:
         if isinstance(value, (bool, np.bool_)):
             raise TypeError
@@ -158,6 +181,8 @@ def count(name: str, value: Any, least: int = 1) -> int:
         raise TypeError(f"{name}: expected a whole number, got {value!r}") from None
     if n < least:
         raise ValueError(f"{name}: expected a whole number >= {least}, got {n}")
+    if n > most:
+        raise ValueError(f"{name}: expected a whole number <= {most}, got {n}")
     return n
 
 
@@ -183,7 +208,7 @@ def float_name(name: str, value: Any) -> str:
     """The name float32 or float64, from anything NumPy takes for one of them."""
     try:
         dtype = np.dtype(value)
-    except TypeError:
+    except Exception:  # NumPy parses strings, and says of bad ones whatever its parser does
         dtype = None
     if value is None or dtype not in (np.float32, np.float64):
         raise ValueError(f"{name}: expected float32 or float64, got {value!r}")
@@ -232,7 +257,7 @@ def sequence(
 
 
 def output(
-    name: str, value: Any, shape: tuple[int, ...], dtype: Any, inputs: dict[str, Any]
+    name: str, value: Any, shape: tuple[int, ...], dtype: Any, inputs: dict[str, Array | None]
 ) -> Array:
     """An array to write results into: exact in every respect, apart from all that is read."""
     if not isinstance(value, np.ndarray):
@@ -244,6 +269,6 @@ def output(
     if not (value.flags.c_contiguous and value.flags.writeable and value.flags.aligned):
         raise ValueError(f"{name}: expected a C-contiguous, aligned and writeable array")
     for other, read in inputs.items():
-        if isinstance(read, np.ndarray) and np.may_share_memory(value, read):
+        if read is not None and np.may_share_memory(value, read):
             raise ValueError(f"{name}: expected memory of its own, got memory shared with {other}")
     return value

@@ -16,6 +16,7 @@ import crnn
 from crnn import commands
 from crnn._outlet import Outlet, outlets
 from crnn._validate import LARGEST
+from crnn.benchmark import command as bench
 from crnn.commands import UsageError
 
 Commands = argparse._SubParsersAction  # argparse has no public name for it
@@ -124,17 +125,21 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="crnn", description="The vanilla recurrent network on the CPU.")
     parser.add_argument("--version", action="version", version=f"crnn {crnn.__version__}")
     commands = parser.add_subparsers(
-        dest="command", required=True, metavar="{train,sample,check}", parser_class=_Parser
+        dest="command", required=True, metavar="{train,sample,bench,check}", parser_class=_Parser
     )
     _add_train(commands)
     _add_sample(commands)
+    _add_bench(commands)
     _add_check(commands)
     return parser
 
 
-def _add(commands: Commands[_Parser], name: str, help: str) -> argparse.ArgumentParser:
+def _add(
+    commands: Commands[_Parser], name: str, help: str, threads: bool = True
+) -> argparse.ArgumentParser:
     parser = commands.add_parser(name, help=help, description=help, formatter_class=_Formatter)
-    parser.add_argument("--threads", type=COUNT, metavar="N", help="most threads to use")
+    if threads:
+        parser.add_argument("--threads", type=COUNT, metavar="N", help="most threads to use")
     return parser
 
 
@@ -174,6 +179,11 @@ def _add_sample(commands: Commands[_Parser]) -> None:
     add("--temperature", type=NOT_BELOW_0, default=0.7, metavar="T",
         help="0 takes the most probable")  # fmt: skip
     add("--seed", type=SEED, metavar="N", help="same seed, same text (default: another each time)")
+
+
+def _add_bench(commands: Commands[_Parser]) -> None:
+    help = "time crnn beside other implementations, on this machine"
+    bench.add_options(_add(commands, "bench", help, threads=False))
 
 
 def _add_check(commands: Commands[_Parser]) -> None:

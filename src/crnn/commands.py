@@ -11,6 +11,7 @@ import time
 
 import crnn
 from crnn import check, files
+from crnn.benchmark.command import bench
 from crnn.reference import Array
 from crnn.text import Vocabulary, python_topics
 
@@ -26,12 +27,12 @@ class UsageError(Exception):
 
 def run(options: argparse.Namespace) -> int:
     """Do what was asked; give the exit code."""
-    if options.threads is not None:
+    if getattr(options, "threads", None) is not None:
         try:
             crnn.set_num_threads(options.threads)
         except RuntimeError as error:
             raise UsageError(f"--threads: {error}") from None
-    return {"train": _train, "sample": _sample, "check": _check}[options.command](options)
+    return _COMMANDS[options.command](options)
 
 
 def one_line(error: Exception) -> str:
@@ -229,3 +230,6 @@ def _check(_: argparse.Namespace) -> int:
         )
     print("every comparison holds" if passed else "SOME COMPARISONS FAILED")
     return 0 if passed else 1
+
+
+_COMMANDS = {"train": _train, "sample": _sample, "bench": bench, "check": _check}

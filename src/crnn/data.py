@@ -28,8 +28,11 @@ class Batch(NamedTuple):
 class Sequences:
     """All examples of a call, checked: x as one array or as a list, with y where given."""
 
-    def __init__(self, config: Config, x: Any, y: Any = None, lengths: Any = None) -> None:
+    def __init__(
+        self, config: Config, x: Any, y: Any = None, lengths: Any = None, *, of: str = ""
+    ) -> None:
         self._config = config
+        self._of = of  # begins an argument's name: "validation "
         self.listed = isinstance(x, (list, tuple))
         self.x: Array | list[Array]
         self.y: Array | list[Array] | None = None
@@ -90,46 +93,49 @@ class Sequences:
             yield self.batch(np.arange(start, min(start + size, self.m)))
 
     def split(self, y_hat: Array) -> Array | list[Array]:
-        """Answers (T, m, ...) as x came: a list of (T_i, ...) for a list."""
+        """Answers (T, m, ...) as x came: a list of (T_i, ...), or all T of an array."""
         if not self._lists_y:
-            return y_hat
+            missing = len(self.x) - len(y_hat)  # a batch is no longer than its longest example
+            if missing == 0:
+                return y_hat
+            return np.concatenate([y_hat, np.zeros((missing, *y_hat.shape[1:]), y_hat.dtype)])
         assert self.lengths is not None
         return [y_hat[:T, i] for i, T in enumerate(self.lengths)]
 
     def _array_of_x(self, x: Any, lengths: Any) -> tuple[Array, Array | None]:
-        a = _validate.plain("x", x)
+        a = _validate.plain(self._of + "x", x)
         n_x = self._config.n_x
         if a.ndim == 2 and a.dtype.kind in "iu":
-            T, m = _validate.time_and_examples("x", a, "shape (T, m)")
-            lengths = _validate.lengths_of(lengths, T, m)
-            return _validate.class_numbers("x", a, n_x, lengths, T, m), lengths
+            T, m = _validate.time_and_examples(self._of + "x", a, "shape (T, m)")
+            lengths = _validate.lengths_of(lengths, T, m, self._of + "lengths")
+            return _validate.class_numbers(self._of + "x", a, n_x, lengths, T, m), lengths
         if a.ndim != 3 or a.dtype.kind != "f" or a.shape[2] != n_x:
             raise ValueError(
-                f"x: expected floats of shape (T, m, n_x) with n_x = {n_x}, integers of shape "
-                f"(T, m), or a list of sequences, got {_validate.described(a)}"
+                f"{self._of}x: expected floats of shape (T, m, n_x) with n_x = {n_x}, integers "
+                f"of shape (T, m), or a list of sequences, got {_validate.described(a)}"
             )
-        T, m = _validate.time_and_examples("x", a, "shape (T, m, n_x)")
-        return self._floats(a), _validate.lengths_of(lengths, T, m)
+        T, m = _validate.time_and_examples(self._of + "x", a, "shape (T, m, n_x)")
+        return self._floats(a), _validate.lengths_of(lengths, T, m, self._of + "lengths")
 
     def _list_of_x(self, x: Any) -> list[Array]:
         if not x:
-            raise ValueError("x: expected at least one sequence, got an empty list")
+            raise ValueError(f"{self._of}x: expected at least one sequence, got an empty list")
         n_x = self._config.n_x
-        items = [_validate.plain(f"x[{i}]", item) for i, item in enumerate(x)]
+        items = [_validate.plain(f"{self._of}x[{i}]", item) for i, item in enumerate(x)]
         integers = items[0].dtype.kind in "iu" and items[0].ndim == 1
         for i, a in enumerate(items):
             if integers:
-                items[i] = _validate.class_numbers(f"x[{i}]", a, n_x, None, a.size)
+                items[i] = _validate.class_numbers(f"{self._of}x[{i}]", a, n_x, None, a.size)
             elif a.ndim != 2 or a.dtype.kind != "f" or a.shape[1] != n_x:
                 raise ValueError(
-                    f"x[{i}]: expected floats of shape (T_i, n_x) with n_x = {n_x}, or integers "
-                    f"of shape (T_i,) in every sequence, got {_validate.described(a)}"
+                    f"{self._of}x[{i}]: expected floats of shape (T_i, n_x) with n_x = {n_x}, or "
+                    f"integers of shape (T_i,) in every sequence, got {_validate.described(a)}"
                 )
             else:
                 items[i] = self._floats(a)
             if len(a) == 0:
                 raise ValueError(
-                    f"x[{i}]: expected at least one step, got {_validate.described(a)}"
+                    f"{self._of}x[{i}]: expected at least one step, got {_validate.described(a)}"
                 )
         return items
 
@@ -138,15 +144,15 @@ class Sequences:
         if self._config.steps == "all":
             shape = (len(self.x), self.m)
         lengths = self.lengths if self._config.steps == "all" else None
-        return self._target("y", y, lengths, shape)
+        return self._target(self._of + "y", y, lengths, shape)
 
     def _list_of_y(self, y: Any) -> list[Array]:
         if not isinstance(y, (list, tuple)) or len(y) != self.m:
             raise ValueError(
-                f"y: expected a list of {self.m} arrays, as x is, got {type(y).__name__}"
+                f"{self._of}y: expected a list of {self.m} arrays, as x is, got {type(y).__name__}"
             )
         return [
-            self._target(f"y[{i}]", item, None, (len(x),))
+            self._target(f"{self._of}y[{i}]", item, None, (len(x),))
             for i, (item, x) in enumerate(zip(y, self.x, strict=True))
         ]
 

@@ -12,6 +12,11 @@ from crnn.reference import Array, Gradients
 
 __all__ = ["Gradients", "rnn_backward", "rnn_forward"]
 
+# The kernels by dtype: found once here, not by looking at every argument of every call.
+_DTYPES = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
+_FORWARD = {dtype: _kernels.rnn_forward[name] for dtype, name in _DTYPES.items()}
+_BACKWARD = {dtype: _kernels.rnn_backward[name] for dtype, name in _DTYPES.items()}
+
 
 def rnn_forward(
     x: Any,
@@ -83,7 +88,8 @@ def rnn_forward(
     if out is None:
         out = np.empty(s.shape, dtype)  # (T, m, n_a)
     else:
-        read = {"x": x, "Waa": Waa, "Wax": Wax, "ba": ba, "a0": a0}
+        read = {"x": s.x if s.symbols is None else s.symbols, "Waa": s.Waa, "Wax": s.Wax,
+                "ba": ba, "a0": s.a0, "lengths": s.lengths}  # fmt: skip
         out = _validate.output("out", out, s.shape, dtype, read)
     forward_into(out, s, ba)
     return out
@@ -113,7 +119,7 @@ def rnn_backward(
         The loss's gradient with respect to each state from above, ``dL/da<t>``, without what
         comes back through later steps. Past an example's length it is not read.
     a : array (T, m, n_a)
-        What `rnn_forward` returned.
+        What `rnn_forward` returned, zeros past an example's length included.
     x, Waa, Wax, a0, lengths, reverse, activation
         As given to `rnn_forward`.
 
@@ -162,7 +168,7 @@ def rnn_backward(
 
 def forward_into(a: Array, s: _validate.Sequence, ba: Array) -> None:
     """rnn_forward below the door: everything is checked, and a (T, m, n_a) is filled."""
-    _kernels.rnn_forward(
+    _FORWARD[a.dtype](
         s.Waa, s.Wax, ba, s.x, s.symbols, s.a0, s.lengths, s.reverse, s.relu, a,
         _workspace(s, backward=False),
     )  # fmt: skip
@@ -183,8 +189,8 @@ def backward_into(
     if (
         x is not None and s.lengths is not None
     ):  # dWax sums over all rows, and 0 * NaN in the padding is NaN
-        x = np.where(_validate.steps_counted(len(x), s.lengths)[..., None], x, 0).astype(x.dtype)
-    _kernels.rnn_backward(
+        x = np.where(_validate.steps_counted(len(x), s.lengths)[..., None], x, x.dtype.type(0))
+    _BACKWARD[a.dtype](
         s.Waa, s.Wax, da, a, x, s.symbols, s.a0, s.lengths, s.reverse, s.relu,
         dWaa, dWax, dba, dx, da0, _workspace(s, backward=True),
     )  # fmt: skip

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
+from crnn import _kernels
 from crnn.reference import Array
 
 
@@ -23,11 +24,8 @@ class Loss(Protocol):
     def decide(self, y_hat: Array) -> Array:
         """What `predict` gives."""
 
-    def score(self, logits: Array, y: Array) -> float:
-        """The metric, a mean over rows."""
-
-    def value_and_gradient(self, logits: Array, y: Array) -> tuple[float, Array]:
-        """The mean loss and its gradient with respect to the logits, in place of them."""
+    def descend(self, logits: Array, y: Array) -> tuple[float, float]:
+        """The mean loss and metric; the logits become the loss's gradient."""
 
 
 class CrossEntropy:
@@ -41,9 +39,7 @@ class CrossEntropy:
 
     def y_hat(self, logits: Array) -> Array:
         """softmax(logits)."""
-        logits -= logits.max(axis=-1, keepdims=True)
-        np.exp(logits, out=logits)
-        logits /= logits.sum(axis=-1, keepdims=True)
+        _kernels.softmax(logits)
         return logits
 
     def decide(self, y_hat: Array) -> Array:
@@ -51,22 +47,9 @@ class CrossEntropy:
         classes: Array = y_hat.argmax(axis=-1)
         return classes
 
-    def score(self, logits: Array, y: Array) -> float:
-        """The share of rows whose most probable class is y."""
-        return float(np.mean(logits.argmax(axis=-1) == y))
-
-    def value_and_gradient(self, logits: Array, y: Array) -> tuple[float, Array]:
-        """Mean cross entropy, and (y_hat - y) / rows."""
-        rows = np.arange(len(y))
-        logits -= logits.max(axis=-1, keepdims=True)
-        z_y = logits[rows, y].astype(np.float64)
-        np.exp(logits, out=logits)
-        total = logits.sum(axis=-1, keepdims=True)
-        loss = float(np.mean(np.log(total[:, 0], dtype=np.float64) - z_y))
-        logits /= total
-        logits[rows, y] -= 1
-        logits /= len(y)
-        return loss, logits
+    def descend(self, logits: Array, y: Array) -> tuple[float, float]:
+        """Mean cross entropy and accuracy; logits become (y_hat - y) / rows."""
+        return _kernels.cross_entropy(logits, y)
 
 
 class MeanSquaredError:
@@ -82,16 +65,13 @@ class MeanSquaredError:
         """The values themselves."""
         return y_hat
 
-    def score(self, logits: Array, y: Array) -> float:
-        """Mean |y_hat - y|."""
-        return float(np.mean(np.abs(logits - y), dtype=np.float64))
-
-    def value_and_gradient(self, logits: Array, y: Array) -> tuple[float, Array]:
-        """Mean squared error, and 2 (y_hat - y) / (rows n_y)."""
+    def descend(self, logits: Array, y: Array) -> tuple[float, float]:
+        """Mean squared error and mean |y_hat - y|; logits become 2 (y_hat - y) / (rows n_y)."""
         logits -= y
         loss = float(np.mean(np.square(logits, dtype=np.float64)))
+        metric = float(np.mean(np.abs(logits), dtype=np.float64))
         logits *= 2 / logits.size
-        return loss, logits
+        return loss, metric
 
 
 LOSSES: dict[str, Loss] = {"cross_entropy": CrossEntropy(), "mse": MeanSquaredError()}

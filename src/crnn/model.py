@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -119,6 +119,10 @@ class RNN:
             raise AttributeError("Wa: expected a model of one layer and one direction")
         return stack(self.parameters["Waa"], self.parameters["Wax"])
 
+    @overload
+    def predict_proba(self, x: Array, lengths: Any = None) -> Array: ...
+    @overload
+    def predict_proba(self, x: Any, lengths: Any = None) -> Array | list[Array]: ...
     def predict_proba(self, x: Any, lengths: Any = None) -> Array | list[Array]:
         """The model's answers y_hat.
 
@@ -153,6 +157,10 @@ class RNN:
             y_hat[trace.counted] = counted
         return sequences.split(y_hat.reshape(T, m, self.config.n_y))
 
+    @overload
+    def predict(self, x: Array, lengths: Any = None) -> Array: ...
+    @overload
+    def predict(self, x: Any, lengths: Any = None) -> Array | list[Array]: ...
     def predict(self, x: Any, lengths: Any = None) -> Array | list[Array]:
         """The most probable classes for cross entropy, values for mse; see `predict_proba`.
 
@@ -196,7 +204,8 @@ class RNN:
 
     def evaluate(self, x: Any, y: Any, lengths: Any = None) -> tuple[float, float]:
         """The mean loss and the metric: accuracy, or the mean absolute error for mse."""
-        return self._network.evaluate([Sequences(self.config, x, _given("y", y), lengths).batch()])
+        sequences = Sequences(self.config, x, _given("y", y), lengths)
+        return self._network.evaluate(sequences.in_order(1024))
 
     def fit(
         self,
@@ -272,7 +281,8 @@ class RNN:
             if not isinstance(validation, (tuple, list)) or len(validation) not in (2, 3):
                 raise ValueError("validation: expected (x, y) or (x, y, lengths)")
             val_x, val_y, *val_lengths = validation
-            held_out = Sequences(self.config, val_x, _given("validation y", val_y), *val_lengths)
+            _given("validation y", val_y)
+            held_out = Sequences(self.config, val_x, val_y, *val_lengths, of="validation ")
         return self._train(Examples(sequences, batch_size, generator, held_out), plan)
 
     def fit_stream(

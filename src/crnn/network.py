@@ -49,20 +49,21 @@ class Network:
         """Run the batch forward and backward; fill `gradients`."""
         trace = self.forward(batch, state)
         y = trace.rows_of(batch.y)
-        metric = self.loss.score(trace.logits, y)
-        loss, dlogits = self.loss.value_and_gradient(trace.logits, y)
-        layers.backward(self.config, self.parameters, trace, dlogits, gradients)
+        loss, metric = self.loss.descend(trace.logits, y)
+        layers.backward(self.config, self.parameters, trace, trace.logits, gradients)
         return Step(loss, metric, len(y), trace.final_states())
 
-    def evaluate(self, batches: Iterable[Batch], carry: bool = False) -> tuple[float, float]:
-        """Mean loss and metric over all rows of all batches."""
+    def evaluate(
+        self, batches: Iterable[Batch], carry: bool = False, state: State | None = None
+    ) -> tuple[float, float]:
+        """Mean loss and metric over all rows of all batches, the first from `state`."""
         rows, loss, metric = 0, 0.0, 0.0
-        state: State | None = None
         for batch in batches:
             trace = self.forward(batch, state)
             y = trace.rows_of(batch.y)
-            metric += self.loss.score(trace.logits, y) * len(y)
-            loss += self.loss.value_and_gradient(trace.logits, y)[0] * len(y)
+            mean_loss, mean_metric = self.loss.descend(trace.logits, y)
+            loss += mean_loss * len(y)
+            metric += mean_metric * len(y)
             rows += len(y)
             state = trace.final_states() if carry else None
         return loss / rows, metric / rows

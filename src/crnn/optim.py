@@ -6,12 +6,13 @@ to the model that it trains, so one optimizer can train many models.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
-from crnn import _validate
+from crnn import _kernels, _validate
 from crnn.reference import Array
 
 Memory = dict[str, Any]
@@ -54,22 +55,16 @@ class SGD:
     momentum: float = 0.0
 
     def __post_init__(self) -> None:
-        _validate.number("lr", self.lr, above=True)
-        _validate.number("momentum", self.momentum, below=1)
+        object.__setattr__(self, "lr", _validate.number("lr", self.lr, above=True))
+        object.__setattr__(self, "momentum", _validate.number("momentum", self.momentum, below=1))
 
     def start(self, parameters: Array) -> Memory:
         """Zero velocity."""
-        return {"v": np.zeros_like(parameters)} if self.momentum else {}
+        return {"v": np.zeros_like(parameters) if self.momentum else None}
 
     def step(self, parameters: Array, gradients: Array, memory: Memory) -> None:
         """One update, in place."""
-        if self.momentum:
-            memory["v"] *= self.momentum
-            memory["v"] += gradients
-            np.multiply(memory["v"], self.lr, out=gradients)
-        else:
-            gradients *= self.lr
-        parameters -= gradients
+        _kernels.sgd(parameters, gradients, memory["v"], self.lr, self.momentum)
 
 
 @dataclass(frozen=True)
@@ -107,35 +102,24 @@ class Adam:
     eps: float = 1e-8
 
     def __post_init__(self) -> None:
-        _validate.number("lr", self.lr, above=True)
-        _validate.number("beta1", self.beta1, below=1)
-        _validate.number("beta2", self.beta2, below=1)
-        _validate.number("eps", self.eps, above=True)
+        object.__setattr__(self, "lr", _validate.number("lr", self.lr, above=True))
+        object.__setattr__(self, "beta1", _validate.number("beta1", self.beta1, below=1))
+        object.__setattr__(self, "beta2", _validate.number("beta2", self.beta2, below=1))
+        object.__setattr__(self, "eps", _validate.number("eps", self.eps, above=True))
 
     def start(self, parameters: Array) -> Memory:
         """Zero moments."""
-        return {
-            "t": 0,
-            "m": np.zeros_like(parameters),
-            "v": np.zeros_like(parameters),
-            "scratch": np.empty_like(parameters),
-        }
+        return {"t": 0, "m": np.zeros_like(parameters), "v": np.zeros_like(parameters)}
 
     def step(self, parameters: Array, gradients: Array, memory: Memory) -> None:
         """One update, in place."""
         memory["t"] += 1
-        m, v, scratch, t = memory["m"], memory["v"], memory["scratch"], memory["t"]
-        m *= self.beta1
-        m += np.multiply(gradients, 1 - self.beta1, out=scratch)
-        v *= self.beta2
-        np.square(gradients, out=gradients)
-        v += np.multiply(gradients, 1 - self.beta2, out=scratch)
-        np.sqrt(v, out=scratch)
-        scratch /= np.sqrt(1 - self.beta2**t)  # the root of the unbiased second mean
-        scratch += self.eps
-        np.divide(m, scratch, out=scratch)
-        scratch *= self.lr / (1 - self.beta1**t)
-        parameters -= scratch
+        t = memory["t"]
+        rate, root = self.lr / (1 - self.beta1**t), 1 / np.sqrt(1 - self.beta2**t)
+        _kernels.adam(
+            parameters, gradients, memory["m"], memory["v"],
+            self.beta1, self.beta2, rate, root, self.eps,
+        )  # fmt: skip
 
 
 def clip_by_norm(gradients: Array, norm: float, most: float | None) -> None:
@@ -146,4 +130,4 @@ def clip_by_norm(gradients: Array, norm: float, most: float | None) -> None:
 
 def global_norm(gradients: Array) -> float:
     """The Euclidean norm of all gradients (size,), added up in double."""
-    return float(np.sqrt(np.sum(np.square(gradients, dtype=np.float64))))
+    return math.sqrt(_kernels.sum_squares(gradients))

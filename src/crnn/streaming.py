@@ -6,89 +6,127 @@ from typing import Any
 
 import numpy as np
 
-from crnn import _validate, layers
+from crnn import _validate
+from crnn._stream import Stepper
 from crnn.config import Config
-from crnn.losses import LOSSES
 from crnn.reference import Array
 
 
 class Stream:
     """m sequences read one step at a time, with the state kept: made by `crnn.RNN.stream`.
 
-    T steps give what one call over T steps gives. The stream reads the model's parameters as
-    they are at each step.
+    T steps give what one call over T steps gives, up to rounding. The weights are packed once, as
+    they are when the stream is made; `refresh` reads them again.
+
+    Examples
+    --------
+    >>> import numpy as np, crnn
+    >>> stream = crnn.RNN(3, 8, 2, rng=0).stream()
+    >>> stream.step(np.zeros((1, 3))).shape
+    (1, 2)
     """
 
-    def __init__(self, config: Config, parameters: dict[str, Array], m: int) -> None:
+    def __init__(
+        self, config: Config, parameters: dict[str, Array], m: int, softmax: bool | None = None
+    ) -> None:
         if config.direction != "forward":
             raise ValueError(
                 f"stream: expected a model with direction 'forward', got {config.direction!r}: "
                 "it needs the end of a sequence first"
             )
         self._config, self._parameters, self._m = config, parameters, m
-        self.reset()
+        self._softmax = config.classifies if softmax is None else softmax
+        self._shape, self._dtype = (m, config.n_x), config.np_dtype
+        self._shape_y = (m, config.n_y)
+        self.refresh()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        parameters = {name: p.copy() for name, p in self._parameters.items()}
+        arguments = (self._config, parameters, self._m, self._softmax)
+        return type(self), arguments, {"state": self.state}
+
+    def __setstate__(self, kept: dict[str, Any]) -> None:
+        self.state = kept["state"]
+
+    def refresh(self) -> None:
+        """Read the model's parameters again; the state goes back to zero."""
+        p, cells = self._parameters, self._config.cells()
+        weights = [p[name + cell.suffix] for cell in cells for name in ("Wax", "Waa")]
+        biases = np.concatenate([*(p["ba" + cell.suffix] for cell in cells), p["by"]])
+        self._stepper = Stepper(
+            self._m, [*weights, p["Wya"]], biases, self._config.relu, self._softmax
+        )
 
     def reset(self) -> None:
         """Go back to the zero state."""
-        config = self._config
-        self._state = [
-            np.zeros((self._m, config.n_a), config.np_dtype) for _ in range(config.num_layers)
-        ]
+        self._stepper.a[...] = 0
 
     @property
     def state(self) -> list[Array]:
         """The states (m, n_a) after the last step, one per layer; assign to set them."""
-        return [a.copy() for a in self._state]
+        return [a.copy() for a in self._stepper.a]
 
     @state.setter
     def state(self, state: Any) -> None:
-        n = self._config.num_layers
-        if len(state) != n:
-            raise ValueError(f"state: expected {n} arrays, one per layer, got {len(state)}")
-        self._state = [
-            _validate.array(
-                f"state[{i}]", a, self._config.np_dtype, like="the model", m=self._m,
-                n_a=self._config.n_a,
-            ).copy()
+        n, m, n_a = self._stepper.a.shape
+        if not isinstance(state, (list, tuple, np.ndarray)) or len(state) != n:
+            came = f"{len(state)}" if hasattr(state, "__len__") else type(state).__name__
+            raise ValueError(f"state: expected {n} arrays, one per layer, got {came}")
+        checked = [
+            _validate.array(f"state[{i}]", a, self._dtype, like="the model", m=m, n_a=n_a)
             for i, a in enumerate(state)
-        ]  # fmt: skip
+        ]
+        for a, value in zip(self._stepper.a, checked, strict=True):
+            a[...] = value
 
-    def step(self, x_t: Any) -> Array:
+    def step(self, x_t: Any, out: Array | None = None) -> Array:
         """Read one step and answer.
 
         Parameters
         ----------
         x_t : array (m, n_x), or integers (m,)
             The inputs of this step; integers stand for one-hot rows.
+        out : array (m, n_y), optional
+            C-contiguous array of the model's dtype for the answer.
 
         Returns
         -------
         y_hat : array (m, n_y)
-            Class probabilities for cross entropy, values for mse.
+            Class probabilities for cross entropy, values for mse; `out` where that is given.
 
         Raises
         ------
         ValueError, TypeError
-            Where x_t does not fit; the state stays as it was.
+            Where an argument does not fit; the state stays as it was.
         """
-        return LOSSES[self._config.loss].y_hat(self.logits(x_t))
+        x, symbols = x_t, None
+        if (  # what needs no help is not looked at twice: a step may take a microsecond
+            type(x_t) is not np.ndarray
+            or x_t.dtype != self._dtype
+            or x_t.shape != self._shape
+            or not x_t.flags.c_contiguous
+            or not x_t.flags.aligned
+        ):
+            x, symbols = self._checked(x_t)
+        if out is None:
+            out = np.empty(self._shape_y, self._dtype)  # (m, n_y)
+        else:
+            out = _validate.output("out", out, self._shape_y, self._dtype, {"x_t": x})
+        self._stepper.step(out, x, symbols)
+        return out
 
-    def logits(self, x_t: Any) -> Array:
-        """As `step`, but the output layer's numbers (m, n_y) before any softmax."""
+    def _checked(self, x_t: Any) -> tuple[Array | None, Array | None]:
+        """x_t as floats (m, n_x), or as symbols (m,)."""
         config, m = self._config, self._m
         x = _validate.plain("x_t", x_t)
         if x.dtype.kind in "iu":
-            x = _validate.class_numbers("x_t", x, config.n_x, None, m)
-        elif x.shape != (m, config.n_x) or x.dtype.kind != "f":
+            return None, _validate.class_numbers("x_t", x, config.n_x, None, m)
+        if x.shape != self._shape or x.dtype.kind != "f":
             raise ValueError(
                 f"x_t: expected floats of shape (m, n_x) = ({m}, {config.n_x}) or integers of "
                 f"shape ({m},), got {_validate.described(x)}"
             )
-        else:
-            x = np.ascontiguousarray(x, config.np_dtype)
-        trace = layers.forward(config, self._parameters, x[None], None, self._state)
-        self._state = trace.final_states()
-        return trace.logits
+        return np.require(x, self._dtype, ["C", "A"]), None
 
 
 def sample(
@@ -102,20 +140,20 @@ def sample(
         )
     n = _validate.count("n", n, least=0)
     temperature = _validate.number("temperature", temperature)
-    stream = Stream(config, parameters, 1)
+    stream = Stream(config, parameters, 1, softmax=False)
     rng = _validate.generator(rng)
     prime = _validate.plain("prime", () if prime is None else prime)
     if prime.size == 0:
-        logits = stream.logits(np.zeros((1, config.n_x), config.np_dtype))  # no symbol yet
+        logits = stream.step(np.zeros((1, config.n_x), config.np_dtype))  # no symbol yet
     else:
         prime = _validate.class_numbers("prime", prime, config.n_x, None, prime.size)
         for k in range(len(prime)):
-            logits = stream.logits(prime[k : k + 1])
+            logits = stream.step(prime[k : k + 1])
     drawn = np.empty(n, np.intp)
     for k in range(n):
         drawn[k] = draw(logits[0], temperature, rng)
         if k + 1 < n:
-            logits = stream.logits(drawn[k : k + 1])
+            logits = stream.step(drawn[k : k + 1])
     return drawn
 
 

@@ -6,13 +6,13 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from crnn import _validate
+from crnn import _kernels, _validate
 from crnn.data import Batch, Course
 from crnn.layers import State
 from crnn.network import Network, Step
@@ -33,13 +33,15 @@ class DivergenceError(ArithmeticError):
     """
 
     def __init__(self, step: int, loss: float, what: str) -> None:
+        self.step, self.loss, self.what = step, loss, what
         super().__init__(
             f"training diverged at step {step}: the {what} is not finite (loss {loss:g}); the "
             "parameters are those of the last good step. A smaller learning rate or clip_norm "
             "helps."
         )
-        self.step = step
-        self.loss = loss
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.step, self.loss, self.what)
 
 
 @dataclass
@@ -55,13 +57,14 @@ class History:
     gradient_norm : list of float
         Mean over the epoch of the gradient's global norm, before clipping.
     steps_per_second : list of float
-        Optimizer steps a second in training, validation left out.
+        Optimizer steps a second in training, the making of batches and validation left out.
     metric_name : str
         "accuracy" for cross entropy, "mean absolute error" for mse.
     best_epoch : int or None
         The epoch (from 0) with the lowest validation loss.
     stopped_early, interrupted : bool
-        Whether patience ran out; whether Ctrl-C ended training.
+        Whether patience ran out; whether Ctrl-C ended training. An interrupted model is that of
+        the last finished step, with patience too.
     """
 
     metric_name: str
@@ -89,10 +92,11 @@ class Plan:
 
     def __post_init__(self) -> None:
         _validate.count("epochs", self.epochs)
-        if not callable(getattr(self.optimizer, "start", None)):
+        if isinstance(self.optimizer, type) or not callable(getattr(self.optimizer, "start", None)):
             raise TypeError(f"optimizer: expected crnn.SGD or crnn.Adam, got {self.optimizer!r}")
         if self.clip_norm is not None:
-            _validate.number("clip_norm", self.clip_norm, above=True)
+            most = _validate.number("clip_norm", self.clip_norm, above=True)
+            object.__setattr__(self, "clip_norm", most)
         if self.patience is not None:
             _validate.count("patience", self.patience)
         _validate.flag("progress", self.progress)
@@ -125,13 +129,13 @@ class _Epoch:
 class _Interrupt:
     """While entered, Ctrl-C sets a flag instead of raising in the middle of a step.
 
-    Only in the main thread and only over Python's own handler: a program that handles the signal
-    itself keeps doing so.
+    A second one raises at once: a step, a validation or a callback may be long. Only in the main
+    thread and only over Python's own handler: a program that handles the signal itself keeps
+    doing so.
     """
 
     def __init__(self) -> None:
         self.came = False
-        self._replaced = False
 
     def __enter__(self) -> _Interrupt:
         if (
@@ -139,14 +143,18 @@ class _Interrupt:
             and signal.getsignal(signal.SIGINT) is signal.default_int_handler
         ):
             signal.signal(signal.SIGINT, self._note)
-            self._replaced = True
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._replaced:
+        if (
+            threading.current_thread() is threading.main_thread()
+            and signal.getsignal(signal.SIGINT) == self._note
+        ):
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def _note(self, *_: object) -> None:
+        if self.came:
+            raise KeyboardInterrupt
         self.came = True
 
 
@@ -158,6 +166,7 @@ class Descent:
         self.parameters = network.arena.flat  # (size,)
         self.gradients = network.new_arena()
         self.last_good = self.parameters.copy()
+        self.last: tuple[Batch, State | None]
         self.steps = 0
 
     def update(self, batch: Batch, state: State | None) -> tuple[Step, float]:
@@ -166,20 +175,36 @@ class Descent:
         gradients = self.gradients.flat
         step = self.network.gradients(batch, state, self.gradients.views)
         norm = global_norm(gradients)
-        if not np.isfinite(step.loss):
-            raise self._undone(step, "loss")
-        if not np.isfinite(norm):
-            raise self._undone(step, "gradient")
+        self._demand(np.isfinite(step.loss), step.loss, "loss")
+        self._demand(np.isfinite(norm), step.loss, "gradient")
         self.last_good[...] = self.parameters
-        clip_by_norm(gradients, norm, self.plan.clip_norm)
-        self.plan.optimizer.step(self.parameters, gradients, self.memory)
-        if not np.isfinite(self.parameters).all():
-            raise self._undone(step, "update")
+        try:
+            clip_by_norm(gradients, norm, self.plan.clip_norm)
+            self.plan.optimizer.step(self.parameters, gradients, self.memory)
+        except BaseException:  # a second Ctrl-C: no step is ever half done
+            self.parameters[...] = self.last_good
+            raise
+        self._demand(_kernels.all_finite(self.parameters), step.loss, "update")
+        self.last = batch, state
         return step, norm
 
-    def _undone(self, step: Step, what: str) -> DivergenceError:
-        self.parameters[...] = self.last_good
-        return DivergenceError(self.steps, step.loss, what)
+    def confirm(self, held_out: Iterable[Batch] | None, carry: bool) -> tuple[float, float]:
+        """Loss and metric on held-out batches, or else on the last batch learned.
+
+        The step before any other is judged by the next one's loss; the last step by this.
+        """
+        if held_out is not None:
+            loss, metric = self.network.evaluate(held_out, carry)
+        else:
+            batch, state = self.last
+            loss, metric = self.network.evaluate([batch], carry, state)
+        self._demand(np.isfinite(loss), loss, "loss" if held_out is None else "validation loss")
+        return loss, metric
+
+    def _demand(self, finite: bool | np.bool_, loss: float, what: str) -> None:
+        if not finite:
+            self.parameters[...] = self.last_good
+            raise DivergenceError(self.steps, loss, what)
 
 
 def train(descent: Descent, course: Course, plan: Plan) -> History:
@@ -195,9 +220,9 @@ def train(descent: Descent, course: Course, plan: Plan) -> History:
         for epoch in range(plan.epochs):
             bar.set_description(f"epoch {epoch + 1}/{plan.epochs}")
             _one_epoch(descent, course, history, bar, interrupt)
-            held_out = course.validation()
-            if held_out is not None and not interrupt.came:
-                loss, metric = descent.network.evaluate(held_out, course.carry)
+            held_out = None if interrupt.came else course.validation()
+            if held_out is not None:
+                loss, metric = descent.confirm(held_out, course.carry)
                 if history.best_epoch is None or loss < history.val_loss[history.best_epoch]:
                     history.best_epoch = epoch
                     best[...] = descent.parameters
@@ -207,11 +232,13 @@ def train(descent: Descent, course: Course, plan: Plan) -> History:
                 plan.callback(history)
             if interrupt.came:
                 history.interrupted = True
-                return history
+                break
             if plan.patience is not None and epoch - (history.best_epoch or 0) >= plan.patience:
                 history.stopped_early = True
                 break
-    if plan.patience is not None:
+        if course.held_out is None or history.interrupted:
+            descent.confirm(None, course.carry)
+    if plan.patience is not None and not history.interrupted:
         descent.parameters[...] = best
     return history
 

@@ -40,6 +40,18 @@
     real *workspace; /* 64-byte aligned, as many numbers as linear_workspace says */               \
     int threads;
 
+/* One time step of a whole model that reads left to right: m sequences at once. */
+#define CRNN_STREAM(real)                                                                          \
+    ptrdiff_t m, n_x, n_a, n_y, num_layers;                                                        \
+    int relu, softmax;                                                                             \
+    const real *packed; /* Wax and Waa of each layer, then Wya: by pack, one after another */      \
+    const real *biases; /* ba of each layer, then by */                                            \
+    const real *x;      /* (m, n_x), or NULL and symbols */                                        \
+    const ptrdiff_t *symbols; /* (m) */                                                            \
+    real *a;                  /* (num_layers, m, n_a): the states, before and after */             \
+    real *z;                  /* (m, n_a): workspace */                                            \
+    real *y;                  /* (m, n_y) */
+
 /* What becomes of a row once its product is done; the last two take a's row beside it. */
 typedef enum { NOTHING, TANH, RELU, TANH_BACKWARD, RELU_BACKWARD } crnn_epilogue;
 
@@ -52,6 +64,10 @@ typedef struct {
 } crnn_linear;
 
 typedef struct {
+    CRNN_STREAM(void)
+} crnn_stream;
+
+typedef struct {
     void (*rnn_forward)(const crnn_rnn *);
     void (*rnn_backward)(const crnn_rnn *);
     void (*linear_forward)(const crnn_linear *);
@@ -59,9 +75,23 @@ typedef struct {
     ptrdiff_t (*rnn_workspace)(ptrdiff_t T, ptrdiff_t m, ptrdiff_t n_x, ptrdiff_t n_a,
                                int backward);
     ptrdiff_t (*linear_workspace)(ptrdiff_t n_in, ptrdiff_t n_out);
+    /* one step, and W (n_out, n_in) packed for it: padded(n_in, n_out) numbers */
+    void (*stream_step)(const crnn_stream *);
+    void (*pack)(ptrdiff_t n_in, ptrdiff_t n_out, const void *W, void *packed);
+    ptrdiff_t (*padded)(ptrdiff_t n_in, ptrdiff_t n_out);
     /* the element-wise parts alone: z (rows, n), a (rows, n) or NULL, dy (rows, n), db (n) */
     void (*finish)(crnn_epilogue epilogue, ptrdiff_t rows, ptrdiff_t n, const void *a, void *z);
     void (*sum_rows)(ptrdiff_t rows, ptrdiff_t n, const void *dy, void *db);
+    /* learning (training.h): logits (rows, n), and flat arenas (n) */
+    void (*softmax)(ptrdiff_t rows, ptrdiff_t n, void *logits);
+    double (*cross_entropy)(ptrdiff_t rows, ptrdiff_t n, const ptrdiff_t *y, void *logits,
+                            ptrdiff_t *right);
+    double (*sum_squares)(ptrdiff_t n, const void *numbers);
+    int (*all_finite)(ptrdiff_t n, const void *numbers);
+    void (*sgd)(ptrdiff_t n, void *parameters, const void *gradients, void *velocity, double lr,
+                double momentum);
+    void (*adam)(ptrdiff_t n, void *parameters, const void *gradients, void *mean, void *square,
+                 double beta1, double beta2, double rate, double root, double eps);
 } crnn_operations;
 
 typedef struct {

@@ -1,13 +1,28 @@
 /* Products of whole matrices, from tiles: y = x W' + b, and its gradients dx = dy W, dW = dy' x. */
 
+/* Panels of a matrix of N columns: those of one part. */
+typedef struct {
+    ptrdiff_t N, from, to; /* columns; from and to lie between panels, or at the end */
+} V(columns);
+
+static V(columns) V(columns_of)(ptrdiff_t N, int part, int parts) {
+    const ptrdiff_t panels = (N + PANEL - 1) / PANEL;
+    const V(columns) columns = {N, panels * part / parts * PANEL,
+                                part + 1 == parts ? N : panels * (part + 1) / parts * PANEL};
+    return columns;
+}
+
+static V(columns) V(all_columns)(ptrdiff_t N) { return V(columns_of)(N, 0, 1); }
+
 /* C (rows, N) = C0 + A B, then the epilogue; A (rows, K) with lda, B packed, chains as chains_for.
  */
-static void V(product)(ptrdiff_t rows, ptrdiff_t K, ptrdiff_t N, const V_REAL *A, ptrdiff_t lda,
-                       const V_REAL *B, V(start) c0, V_REAL *C, int chains, crnn_epilogue epilogue,
-                       const V_REAL *a) {
+static void V(product)(ptrdiff_t rows, ptrdiff_t K, V(columns) columns, const V_REAL *A,
+                       ptrdiff_t lda, const V_REAL *B, V(start) c0, V_REAL *C, int chains,
+                       crnn_epilogue epilogue, const V_REAL *a) {
     const ptrdiff_t most = chains == 0 ? TILE_ROWS : chains == 1 ? 3 : 1;
     const ptrdiff_t blocks = (rows + most - 1) / most;
-    for (ptrdiff_t column = 0; column < N; column += PANEL) {
+    const ptrdiff_t N = columns.N;
+    for (ptrdiff_t column = columns.from; column < columns.to; column += PANEL) {
         const V(panel) p = V(panel_at)(column, N);
         for (ptrdiff_t block = 0; block < blocks; block++) {
             const ptrdiff_t i = rows * block / blocks, n = rows * (block + 1) / blocks - i;
@@ -64,8 +79,8 @@ static void V(linear_forward_part)(const void *call, int part, int parts) {
     const V(linear) *l = call;
     const ptrdiff_t i0 = l->rows * part / parts, i1 = l->rows * (part + 1) / parts;
     const V(start) bias = {l->b, 0};
-    V(product)(i1 - i0, l->n_in, l->n_out, l->x + i0 * l->n_in, l->n_in, l->workspace, bias,
-               l->y + i0 * l->n_out, V(chains_for)(l->rows), NOTHING, NULL);
+    V(product)(i1 - i0, l->n_in, V(all_columns)(l->n_out), l->x + i0 * l->n_in, l->n_in,
+               l->workspace, bias, l->y + i0 * l->n_out, V(chains_for)(l->rows), NOTHING, NULL);
 }
 
 static void V(linear_forward)(const crnn_linear *call) {
@@ -79,8 +94,8 @@ static void V(linear_backward_rows)(const void *call, int part, int parts) {
     const V(linear) *l = call;
     const ptrdiff_t i0 = l->rows * part / parts, i1 = l->rows * (part + 1) / parts;
     const V(start) zeros = {NULL, 0};
-    V(product)(i1 - i0, l->n_out, l->n_in, l->dy + i0 * l->n_out, l->n_out, l->workspace, zeros,
-               l->dx + i0 * l->n_in, V(chains_for)(l->rows), NOTHING, NULL);
+    V(product)(i1 - i0, l->n_out, V(all_columns)(l->n_in), l->dy + i0 * l->n_out, l->n_out,
+               l->workspace, zeros, l->dx + i0 * l->n_in, V(chains_for)(l->rows), NOTHING, NULL);
 }
 
 static void V(linear_backward_units)(const void *call, int part, int parts) {

@@ -27,7 +27,8 @@ typedef struct {
     V_REAL *first;       /* (m, n_a): dz of each example's first step read */
     V_REAL *dz;          /* (t1 - t0, m, n_a) */
     ptrdiff_t t0, t1;
-    int add; /* whether sums have begun */
+    int add;        /* whether sums have begun */
+    int by_columns; /* whether parts share columns, not rows */
 } V(pass);
 
 static V(pass) V(begin)(const V(rnn) * p) {
@@ -56,6 +57,24 @@ static void V(fill_padding)(const V(rnn) * p, ptrdiff_t t, ptrdiff_t i0, ptrdiff
         }
 }
 
+/* One part of a call: rows i0..i1 of m and columns of n_a. Either a part has all columns of its
+ * rows, or, where rows are too few to share, all rows of its columns, and meets the others after
+ * each step.
+ */
+typedef struct {
+    ptrdiff_t i0, i1;
+    V(columns) columns;
+    int meets; /* how many parts, or 0 */
+} V(share);
+
+static V(share) V(share_of)(const V(rnn) * p, int by_columns, int part, int parts) {
+    const int rows = by_columns ? 1 : parts, columns = by_columns ? parts : 1;
+    const V(share) share = {p->m * (part % rows) / rows, p->m * (part % rows + 1) / rows,
+                            V(columns_of)(p->n_a, part % columns, columns),
+                            by_columns && parts > 1 ? parts : 0};
+    return share;
+}
+
 /* Steps whose bulk product is taken at once: rows enough for full tiles, few enough that what it
  * writes is still in the second cache when the steps come to it. */
 static ptrdiff_t V(steps_at_once)(ptrdiff_t rows, ptrdiff_t n) {
@@ -64,41 +83,41 @@ static ptrdiff_t V(steps_at_once)(ptrdiff_t rows, ptrdiff_t n) {
     return for_tiles > for_cache ? for_tiles : for_cache;
 }
 
-/* out<t> = start + in<t> B for steps t0..t1 of rows i0..i1: (T, m, K) to (T, m, N). */
-static void V(bulk)(const V(pass) * pass, ptrdiff_t t0, ptrdiff_t t1, ptrdiff_t i0, ptrdiff_t i1,
-                    ptrdiff_t K, ptrdiff_t N, const V_REAL *in, const V_REAL *B, V(start) start,
+/* out<t> = start + in<t> B for n steps of rows i0..i1 of m: in (n, m, K), out (n, m, N). */
+static void V(bulk)(ptrdiff_t n, ptrdiff_t m, ptrdiff_t i0, ptrdiff_t i1, ptrdiff_t K,
+                    V(columns) columns, const V_REAL *in, const V_REAL *B, V(start) start,
                     V_REAL *out) {
-    const ptrdiff_t m = pass->p->m;
     if (i1 - i0 == m) /* the steps are one matrix */
-        V(product)((t1 - t0) * m, K, N, in + t0 * m * K, K, B, start, out + t0 * m * N, 0, NOTHING,
-                   NULL);
+        V(product)(n * m, K, columns, in, K, B, start, out, 0, NOTHING, NULL);
     else
-        for (ptrdiff_t t = t0; t < t1; t++)
-            V(product)(i1 - i0, K, N, in + (t * m + i0) * K, K, B, start, out + (t * m + i0) * N, 0,
-                       NOTHING, NULL);
+        for (ptrdiff_t t = 0; t < n; t++)
+            V(product)(i1 - i0, K, columns, in + (t * m + i0) * K, K, B, start,
+                       out + (t * m + i0) * columns.N, 0, NOTHING, NULL);
 }
 
-/* z<t> = Wax x<t> + ba into a<t>. */
-static void V(inputs)(const V(pass) * pass, ptrdiff_t t0, ptrdiff_t t1, ptrdiff_t i0,
-                      ptrdiff_t i1) {
+/* z<t> = Wax x<t> + ba into a<t>, for steps t0..t1. */
+static void V(inputs)(const V(pass) * pass, ptrdiff_t t0, ptrdiff_t t1, V(share) share) {
     const V(rnn) *p = pass->p;
-    const ptrdiff_t n_a = p->n_a;
+    const ptrdiff_t n_a = p->n_a, from = share.columns.from, n = share.columns.to - from;
     const V(start) bias = {p->ba, 0};
     if (p->x != NULL) {
-        V(bulk)(pass, t0, t1, i0, i1, p->n_x, n_a, p->x, pass->Wax, bias, p->a);
+        V(bulk)(t1 - t0, p->m, share.i0, share.i1, p->n_x, share.columns, p->x + t0 * p->m * p->n_x,
+                pass->Wax, bias, p->a + t0 * p->m * n_a);
         return;
     }
     for (ptrdiff_t t = t0; t < t1; t++)
-        for (ptrdiff_t i = i0; i < i1; i++)
+        for (ptrdiff_t i = share.i0; i < share.i1; i++)
             if (p->lengths == NULL || t < p->lengths[i])
-                memcpy(p->a + (t * p->m + i) * n_a, pass->Wax + p->symbols[t * p->m + i] * n_a,
-                       (size_t)n_a * sizeof(V_REAL));
+                memcpy(p->a + (t * p->m + i) * n_a + from,
+                       pass->Wax + p->symbols[t * p->m + i] * n_a + from,
+                       (size_t)n * sizeof(V_REAL));
 }
 
 /* a<t> = tanh(z<t> + Waa a<t-1>), where a<t> holds z<t>. */
-static void V(step)(const V(pass) * pass, ptrdiff_t t, ptrdiff_t i0, ptrdiff_t i1) {
+static void V(step)(const V(pass) * pass, ptrdiff_t t, V(share) share) {
     const V(rnn) *p = pass->p;
     const ptrdiff_t m = p->m, n_a = p->n_a, before = p->reverse ? t + 1 : t - 1;
+    const ptrdiff_t i0 = share.i0, i1 = share.i1, from = share.columns.from;
     const crnn_epilogue epilogue = p->relu ? RELU : TANH;
     V_REAL *a_t = p->a + (t * m + i0) * n_a;
     const V_REAL *previous = 0 <= before && before < p->T ? p->a + (before * m + i0) * n_a
@@ -106,33 +125,48 @@ static void V(step)(const V(pass) * pass, ptrdiff_t t, ptrdiff_t i0, ptrdiff_t i
                                                           : NULL;
     const V(start) z = {a_t, n_a};
     if (previous != NULL)
-        V(product)(i1 - i0, n_a, n_a, previous, n_a, pass->Waa, z, a_t, pass->chains, epilogue,
-                   NULL);
+        V(product)(i1 - i0, n_a, share.columns, previous, n_a, pass->Waa, z, a_t, pass->chains,
+                   epilogue, NULL);
     else
-        V(finish_rows)(epilogue, i1 - i0, n_a, n_a, NULL, a_t);
+        V(finish_rows)(epilogue, i1 - i0, share.columns.to - from, n_a, NULL, a_t + from);
     if (t >= pass->over) /* read right to left, an example that has not begun holds its a0 */
         V(fill_padding)(p, t, i0, i1, n_a, p->reverse ? p->a0 : NULL, p->a + t * m * n_a);
+    if (share.meets)
+        crnn_meet(share.meets);
 }
 
 static void V(forward_part)(const void *call, int part, int parts) {
     const V(pass) *pass = call;
     const V(rnn) *p = pass->p;
-    const ptrdiff_t i0 = p->m * part / parts, i1 = p->m * (part + 1) / parts, T = p->T;
-    const ptrdiff_t chunk = V(steps_at_once)(i1 - i0, p->n_a);
+    const V(share) share = V(share_of)(p, pass->by_columns, part, parts);
+    const ptrdiff_t T = p->T, chunk = V(steps_at_once)(share.i1 - share.i0, p->n_a);
     for (ptrdiff_t s0 = 0; s0 < T; s0 += chunk) {
         const ptrdiff_t s1 = s0 + chunk < T ? s0 + chunk : T;
-        V(inputs)(pass, p->reverse ? T - s1 : s0, p->reverse ? T - s0 : s1, i0, i1);
+        V(inputs)(pass, p->reverse ? T - s1 : s0, p->reverse ? T - s0 : s1, share);
         for (ptrdiff_t s = s0; s < s1; s++)
-            V(step)(pass, p->reverse ? T - 1 - s : s, i0, i1);
+            V(step)(pass, p->reverse ? T - 1 - s : s, share);
     }
     if (p->reverse && p->a0 != NULL)
         for (ptrdiff_t t = pass->over; t < T; t++)
-            V(fill_padding)(p, t, i0, i1, p->n_a, NULL, p->a + t * p->m * p->n_a);
+            V(fill_padding)(p, t, share.i0, share.i1, p->n_a, NULL, p->a + t * p->m * p->n_a);
+}
+
+/* Run the steps of a pass: rows shared, or columns where a step alone is work enough for that. */
+static void V(run_steps)(V(pass) * pass, crnn_task task, double work) {
+    const V(rnn) *p = pass->p;
+    const int parts = crnn_row_parts(p->threads, p->m, work);
+    const int together = crnn_column_parts(p->threads, (p->n_a + PANEL - 1) / PANEL,
+                                           (double)p->n_a * p->n_a * sizeof(V_REAL));
+    pass->by_columns = parts == 1 && together > 1 && pass->over == p->T;
+    if (pass->by_columns)
+        crnn_run_together(together, task, pass);
+    else
+        crnn_run(parts, task, pass);
 }
 
 static void V(rnn_forward)(const crnn_rnn *call) {
     const V(rnn) record = V(typed_rnn)(call), *p = &record;
-    const V(pass) pass = V(begin)(p);
+    V(pass) pass = V(begin)(p);
     const ptrdiff_t n_a = p->n_a, n_x = p->n_x;
     V(pack_transposed)(n_a, n_a, p->Waa, pass.Waa);
     if (p->x != NULL)
@@ -141,51 +175,58 @@ static void V(rnn_forward)(const crnn_rnn *call) {
         for (ptrdiff_t k = 0; k < n_x; k++)
             for (ptrdiff_t j = 0; j < n_a; j++)
                 pass.Wax[k * n_a + j] = p->Wax[j * n_x + k] + p->ba[j];
-    crnn_run(crnn_row_parts(p->threads, p->m, 2.0 * p->T * p->m * n_a * (n_a + (p->x ? n_x : 0))),
-             V(forward_part), &pass);
+    V(run_steps)(&pass, V(forward_part), 2.0 * p->T * p->m * n_a * (n_a + (p->x ? n_x : 0)));
 }
 
-/* dz<t> = (da<t> + Waa' dz<t+1>) (1 - a<t>^2) for rows i0..i1; `after` is dz<t+1> or NULL. */
-static void V(step_backward)(const V(pass) * pass, ptrdiff_t t, ptrdiff_t i0, ptrdiff_t i1,
-                             const V_REAL *after, V_REAL *dz) {
+/* dz<t> = (da<t> + Waa' dz<t+1>) (1 - a<t>^2); `after` is dz<t+1> or NULL. */
+static void V(step_backward)(const V(pass) * pass, ptrdiff_t t, V(share) share, const V_REAL *after,
+                             V_REAL *dz) {
     const V(rnn) *p = pass->p;
-    const ptrdiff_t n_a = p->n_a, here = (t * p->m + i0) * n_a;
+    const ptrdiff_t n_a = p->n_a, i0 = share.i0, i1 = share.i1, here = (t * p->m + i0) * n_a;
+    const ptrdiff_t from = share.columns.from, n = share.columns.to - from;
     const crnn_epilogue epilogue = p->relu ? RELU_BACKWARD : TANH_BACKWARD;
     const V(start) da = {p->da + here, n_a};
     if (after != NULL) {
-        V(product)(i1 - i0, n_a, n_a, after + i0 * n_a, n_a, pass->Waa, da, dz + i0 * n_a,
+        V(product)(i1 - i0, n_a, share.columns, after + i0 * n_a, n_a, pass->Waa, da, dz + i0 * n_a,
                    pass->chains, epilogue, p->a + here);
     } else {
-        memcpy(dz + i0 * n_a, p->da + here, (size_t)((i1 - i0) * n_a) * sizeof(V_REAL));
-        V(finish_rows)(epilogue, i1 - i0, n_a, n_a, p->a + here, dz + i0 * n_a);
+        for (ptrdiff_t i = 0; i < i1 - i0; i++)
+            memcpy(dz + (i0 + i) * n_a + from, p->da + here + i * n_a + from,
+                   (size_t)n * sizeof(V_REAL));
+        V(finish_rows)(epilogue, i1 - i0, n, n_a, p->a + here + from, dz + i0 * n_a + from);
     }
     if (t >= pass->over)
         V(fill_padding)(p, t, i0, i1, n_a, NULL, dz);
+    if (share.meets)
+        crnn_meet(share.meets);
 }
 
 /* dz<t>, dx<t> and, where it is the first step read, `first`: for the steps of a chunk. */
 static void V(backward_part)(const void *call, int part, int parts) {
     const V(pass) *pass = call;
     const V(rnn) *p = pass->p;
-    const ptrdiff_t i0 = p->m * part / parts, i1 = p->m * (part + 1) / parts, m = p->m;
+    const V(share) share = V(share_of)(p, pass->by_columns, part, parts);
+    const ptrdiff_t i0 = share.i0, i1 = share.i1, m = p->m;
     const ptrdiff_t n_a = p->n_a, n_x = p->n_x, t0 = pass->t0, t1 = pass->t1;
     const V_REAL *after = pass->carry;
     const V(start) zeros = {NULL, 0};
     for (ptrdiff_t s = 0; s < t1 - t0; s++) {
         const ptrdiff_t slot = p->reverse ? s : t1 - t0 - 1 - s;
         V_REAL *dz = pass->dz + slot * m * n_a;
-        V(step_backward)(pass, t0 + slot, i0, i1, after, dz);
+        V(step_backward)(pass, t0 + slot, share, after, dz);
         after = dz;
     }
     for (ptrdiff_t i = i0; i < i1; i++) { /* the first step read: right to left, the last */
         const ptrdiff_t t = !p->reverse ? 0 : p->lengths == NULL ? p->T - 1 : p->lengths[i] - 1;
-        if (t0 <= t && t < t1)
+        if (t0 <= t && t < t1 && part < (pass->by_columns ? 1 : parts))
             memcpy(pass->first + i * n_a, pass->dz + ((t - t0) * m + i) * n_a,
                    (size_t)n_a * sizeof(V_REAL));
     }
     if (p->dx == NULL)
         return;
-    V(bulk)(pass, 0, t1 - t0, i0, i1, n_a, n_x, pass->dz, pass->Wax, zeros, p->dx + t0 * m * n_x);
+    V(bulk)(t1 - t0, m, i0, i1, n_a,
+            V(columns_of)(n_x, share.meets ? part : 0, share.meets ? parts : 1), pass->dz,
+            pass->Wax, zeros, p->dx + t0 * m * n_x);
     for (ptrdiff_t t = t0 > pass->over ? t0 : pass->over; t < t1; t++)
         V(fill_padding)(p, t, i0, i1, n_x, NULL, p->dx + t * m * n_x);
 }
@@ -226,7 +267,7 @@ static void V(backward_units)(const void *call, int part, int parts) {
 
 /* Steps whose dz is kept at once: rows enough to make the sums over them worth their while. */
 static ptrdiff_t V(backward_chunk)(ptrdiff_t T, ptrdiff_t m) {
-    const ptrdiff_t chunk = (4 * K_BLOCK + m - 1) / m;
+    const ptrdiff_t chunk = (8 * K_BLOCK + m - 1) / m;
     return chunk < T ? chunk : T;
 }
 
@@ -247,7 +288,7 @@ static void V(rnn_backward)(const crnn_rnn *call) {
         const double work = 2.0 * (s1 - s0) * m * n_a * (n_a + (p->x ? n_x : 0));
         pass.t0 = p->reverse ? s0 : T - s1;
         pass.t1 = p->reverse ? s1 : T - s0;
-        crnn_run(crnn_row_parts(p->threads, m, work), V(backward_part), &pass);
+        V(run_steps)(&pass, V(backward_part), work);
         crnn_run(crnn_parts(p->threads, n_a, work), V(backward_units), &pass);
         memcpy(pass.next, pass.dz + (p->reverse ? s1 - s0 - 1 : 0) * m * n_a,
                (size_t)(m * n_a) * sizeof(V_REAL));
@@ -257,8 +298,8 @@ static void V(rnn_backward)(const crnn_rnn *call) {
     if (p->a0 != NULL)
         V(product_of_columns)(m, n_a, n_a, 0, n_a, pass.first, p->a0, 1, p->dWaa);
     if (p->da0 != NULL)
-        V(product)(m, n_a, n_a, pass.first, n_a, pass.Waa, zeros, p->da0, pass.chains, NOTHING,
-                   NULL);
+        V(product)(m, n_a, V(all_columns)(n_a), pass.first, n_a, pass.Waa, zeros, p->da0,
+                   pass.chains, NOTHING, NULL);
     if (p->x == NULL)
         for (ptrdiff_t u = 0; u < n_a; u++)
             for (ptrdiff_t k = 0; k < n_x; k++)

@@ -3,6 +3,9 @@
 #ifndef CRNN_SHARED_H
 #define CRNN_SHARED_H
 
+#include "denormals.h"
+
+#include <math.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -16,6 +19,6 @@
 enum { TILE_ROWS = 6 };
 
 /* Rows of k summed at a time (linear.h): a packed panel of them stays in the first cache. */
-enum { K_BLOCK = 256 };
+enum { K_BLOCK = 128 };
 
 #endif

@@ -55,6 +55,7 @@ SIMD_INLINE V(t) V(div)(V(t) a, V(t) b) { return SIMD_OP(div)(a, b); }
 SIMD_INLINE V(t) V(fma)(V(t) a, V(t) b, V(t) c) { return SIMD_OP(fmadd)(a, b, c); }
 SIMD_INLINE V(t) V(fnma)(V(t) a, V(t) b, V(t) c) { return SIMD_OP(fnmadd)(a, b, c); }
 SIMD_INLINE V(t) V(min)(V(t) a, V(t) b) { return SIMD_OP(min)(a, b); }
+SIMD_INLINE V(t) V(sqrt)(V(t) a) { return SIMD_OP(sqrt)(a); }
 SIMD_INLINE V(t) V(abs)(V(t) a) { return SIMD_OP(andnot)(SIMD_OP(set1)((V_REAL)-0.0), a); }
 SIMD_INLINE V(t) V(copysign)(V(t) mag, V(t) sgn) {
     return SIMD_OP(or)(mag, SIMD_OP (and)(sgn, SIMD_OP(set1)((V_REAL)-0.0)));

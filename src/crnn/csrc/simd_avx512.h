@@ -13,6 +13,8 @@
 #define V_REGISTERS 32
 #undef V_SLOTS
 #undef V_HAS_LOOKUP
+#undef V_SHUFFLE_LANES
+#define V_SHUFFLE_LANES 1
 #define V_HAS_LOOKUP 1
 
 #if REAL_BITS == 32
@@ -65,6 +67,7 @@ SIMD_INLINE V(t) V(div)(V(t) a, V(t) b) { return SIMD_OP(div)(a, b); }
 SIMD_INLINE V(t) V(fma)(V(t) a, V(t) b, V(t) c) { return SIMD_OP(fmadd)(a, b, c); }
 SIMD_INLINE V(t) V(fnma)(V(t) a, V(t) b, V(t) c) { return SIMD_OP(fnmadd)(a, b, c); }
 SIMD_INLINE V(t) V(min)(V(t) a, V(t) b) { return SIMD_OP(min)(a, b); }
+SIMD_INLINE V(t) V(sqrt)(V(t) a) { return SIMD_OP(sqrt)(a); }
 SIMD_INLINE V(t) V(abs)(V(t) a) { return SIMD_OP(andnot)(SIMD_OP(set1)((V_REAL)-0.0), a); }
 SIMD_INLINE V(t) V(copysign)(V(t) mag, V(t) sgn) {
     /* 0xf8 = mag | (sgn & sign bit), in one instruction */

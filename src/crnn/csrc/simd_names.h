@@ -27,6 +27,10 @@
 #define LEAST32 0x1p-126f
 #define LEAST64 0x1p-1022
 
+/* exp of this is hardly above it. */
+#define EXP_LOWEST32 -87.0f
+#define EXP_LOWEST64 -708.0
+
 /* Adding this rounds to an integer (to nearest), left in the low bits of the sum; the bit pattern
  * shifted up to the exponent field is then a scale by that power of two. */
 #define ROUND_MAGIC32 0x1.8p+23f
@@ -38,5 +42,14 @@
 #define SIMD_INLINE static inline __attribute__((always_inline, unused))
 #endif
 #define SIMD_ALIGNED _Alignas(64)
+
+/* A loop of few, constant rounds, written out: what it counts through must become registers. */
+#if defined(__clang__)
+#define EACH(i, n) _Pragma("clang loop unroll(full)") for (int i = 0; i < (n); i++)
+#elif defined(__GNUC__)
+#define EACH(i, n) _Pragma("GCC unroll 8") for (int i = 0; i < (n); i++)
+#else
+#define EACH(i, n) for (int i = 0; i < (n); i++)
+#endif
 
 #endif

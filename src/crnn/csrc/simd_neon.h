@@ -57,6 +57,7 @@ SIMD_INLINE V(t) V(fma)(V(t) a, V(t) b, V(t) c) { return SIMD_OP(fma)(c, a, b); 
 SIMD_INLINE V(t) V(fnma)(V(t) a, V(t) b, V(t) c) { return SIMD_OP(fms)(c, a, b); }
 /* FMIN gives a NaN if either is one, which serves as well. */
 SIMD_INLINE V(t) V(min)(V(t) a, V(t) b) { return SIMD_OP(min)(a, b); }
+SIMD_INLINE V(t) V(sqrt)(V(t) a) { return SIMD_OP(sqrt)(a); }
 SIMD_INLINE V(t) V(abs)(V(t) a) { return SIMD_OP(abs)(a); }
 SIMD_INLINE V(t) V(copysign)(V(t) mag, V(t) sgn) { return SIMD_OP(bsl)(SIMD_SIGN, sgn, mag); }
 SIMD_INLINE V(t) V(select_ge)(V(t) a, V(t) b, V(t) yes, V(t) no) {

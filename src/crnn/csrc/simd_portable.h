@@ -68,6 +68,13 @@ SIMD_INLINE V(t) V(div)(V(t) a, V(t) b) { return a / b; }
 /* a b + c and c - a b, fused or not. */
 SIMD_INLINE V(t) V(fma)(V(t) a, V(t) b, V(t) c) { return a * b + c; }
 SIMD_INLINE V(t) V(fnma)(V(t) a, V(t) b, V(t) c) { return c - a * b; }
+SIMD_INLINE V(t) V(sqrt)(V(t) a) {
+    V_REAL all[V_LEN];
+    V(store)(all, a);
+    for (int v = 0; v < V_LEN; v++)
+        all[v] = (V_REAL)sqrt(all[v]);
+    return V(load)(all);
+}
 SIMD_INLINE V(t) V(abs)(V(t) a) { return V(from_bits)(V(to_bits)(a) & ~CONST(V_SIGN)); }
 /* mag >= 0 with the sign of sgn. */
 SIMD_INLINE V(t) V(copysign)(V(t) mag, V(t) sgn) {

@@ -32,32 +32,32 @@ SIMD_INLINE void V(tile)(const int rows, const int regs, const int chains, ptrdi
     const ptrdiff_t width = (ptrdiff_t)regs * V_LEN;
     ptrdiff_t k = 0;
 
-    for (int i = 0; i < rows; i++)
-        for (int v = 0; v < regs; v++) {
-            const V_REAL *from = c0.rows + i * c0.ld + v * V_LEN;
+    EACH (i, rows)
+        EACH (v, regs) {
+            const ptrdiff_t from = i * c0.ld + v * V_LEN;
             c[0][i][v] = c0.rows == NULL ? V(set1)(0)
-                         : v < regs - 1  ? V(load)(from)
-                                         : V(load_n)(from, tail);
-            for (int s = 1; s < chains; s++)
-                c[s][i][v] = V(set1)(0);
+                         : v < regs - 1  ? V(load)(c0.rows + from)
+                                         : V(load_n)(c0.rows + from, tail);
+            EACH (s, chains - 1)
+                c[s + 1][i][v] = V(set1)(0);
         }
     for (; k + chains <= K; k += chains)
-        for (int s = 0; s < chains; s++) {
-            for (int v = 0; v < regs; v++)
+        EACH (s, chains) {
+            EACH (v, regs)
                 b[v] = V(load)(B + (k + s) * width + v * V_LEN);
-            for (int i = 0; i < rows; i++) {
+            EACH (i, rows) {
                 const V(t) a = V(set1)(A[i * rs + (k + s) * cs]);
-                for (int v = 0; v < regs; v++)
+                EACH (v, regs)
                     c[s][i][v] = V(fma)(a, b[v], c[s][i][v]);
             }
         }
     for (; chains > 1 && k < K; k++)
-        for (int i = 0; i < rows; i++)
-            for (int v = 0; v < regs; v++)
+        EACH (i, rows)
+            EACH (v, regs)
                 c[0][i][v] = V(fma)(V(set1)(A[i * rs + k * cs]), V(load)(B + k * width + v * V_LEN),
                                     c[0][i][v]);
-    for (int i = 0; i < rows; i++)
-        for (int v = 0; v < regs; v++) {
+    EACH (i, rows)
+        EACH (v, regs) {
             V(t) sum = c[0][i][v];
             if (chains == 2)
                 sum = V(add)(sum, c[1][i][v]);
@@ -162,18 +162,23 @@ static void V(pack)(ptrdiff_t K, ptrdiff_t N, const V_REAL *W, V_REAL *B) {
         V(pack_panel)(V(panel_at)(column, N), 0, K, W, N, B + column * K);
 }
 
-/* B (K, N) in panels from W (N, K), by squares of W that stay in the first cache. */
+/* B (K, N) in panels from W (N, K), by squares of V_LEN. */
 static void V(pack_transposed)(ptrdiff_t K, ptrdiff_t N, const V_REAL *W, V_REAL *B) {
     for (ptrdiff_t column = 0; column < N; column += PANEL) {
         const V(panel) p = V(panel_at)(column, N);
         const ptrdiff_t width = (ptrdiff_t)p.regs * V_LEN;
         V_REAL *panel = B + column * K;
-        for (ptrdiff_t k0 = 0; k0 < K; k0 += V_LEN) {
-            const ptrdiff_t k1 = k0 + V_LEN < K ? k0 + V_LEN : K;
-            for (ptrdiff_t j = 0; j < width; j++)
-                for (ptrdiff_t k = k0; k < k1; k++)
-                    panel[k * width + j] = j < p.columns ? W[(column + j) * K + k] : 0;
-        }
+        for (ptrdiff_t j = 0; j < width; j += V_LEN)
+            for (ptrdiff_t k = 0; k < K; k += V_LEN) {
+                const V_REAL *from = W + (column + j) * K + k;
+                if (k + V_LEN <= K && j + V_LEN <= p.columns) {
+                    V(transpose)(from, K, panel + k * width + j, width);
+                    continue;
+                }
+                for (ptrdiff_t jj = j; jj < j + V_LEN; jj++)
+                    for (ptrdiff_t kk = k; kk < K && kk < k + V_LEN; kk++)
+                        panel[kk * width + jj] = jj < p.columns ? W[(column + jj) * K + kk] : 0;
+            }
     }
 }
 

@@ -1,0 +1,9 @@
+from typing import Any
+
+from numpy import dtype, ndarray
+
+BLOCK: int
+
+def name() -> str: ...
+def fma(rounds: int) -> float: ...
+def read(x: ndarray[Any, dtype[Any]], rounds: int) -> int: ...

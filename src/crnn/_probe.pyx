@@ -1,0 +1,50 @@
+"""The C probes (csrc/probe.h): work for the benchmark to time, done without the GIL."""
+
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+
+cdef extern from "probe.h":
+    ctypedef struct crnn_probe:
+        const char *name
+        double flops_a_round
+        float (*fma)(Py_ssize_t) noexcept nogil
+        float (*read)(Py_ssize_t, const float *, Py_ssize_t) noexcept nogil
+
+    const crnn_probe *crnn_find_probe() nogil
+    enum:
+        CRNN_PROBE_BLOCK
+
+cdef const crnn_probe *probe = crnn_find_probe()
+cdef float result  # what the probes compute, so that nothing is left out
+
+BLOCK = CRNN_PROBE_BLOCK
+
+
+def name():
+    """The instruction set in use."""
+    return probe.name.decode()
+
+
+def fma(Py_ssize_t rounds):
+    """Do fused multiply-adds in registers; give the number of floating-point operations."""
+    global result
+    cdef float total
+    with nogil:
+        total = probe.fma(rounds)
+    result = total
+    return rounds * probe.flops_a_round
+
+
+def read(x, Py_ssize_t rounds):
+    """Read whole blocks of x, float32 and contiguous, `rounds` times over; give the bytes."""
+    global result
+    cdef Py_buffer buffer  # and no memoryview, whose support is ten times this module's size
+    cdef Py_ssize_t n
+    cdef float total = 0
+    PyObject_GetBuffer(x, &buffer, PyBUF_SIMPLE)
+    n = buffer.len // <Py_ssize_t>sizeof(float)
+    n -= n % CRNN_PROBE_BLOCK
+    with nogil:
+        total = probe.read(n, <const float *>buffer.buf, rounds)
+    PyBuffer_Release(&buffer)
+    result = total
+    return n * sizeof(float) * rounds

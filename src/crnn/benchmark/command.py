@@ -1,0 +1,77 @@
+"""``crnn bench``: its options, and what it prints and writes."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from crnn import _validate
+from crnn.benchmark.cases import QUICK, SHAPES, Case
+from crnn.benchmark.peers import PEERS, onednn
+from crnn.benchmark.rounds import run
+from crnn.benchmark.table import summary, table
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add those of ``crnn bench``."""
+    add = parser.add_argument
+    add("--quick", action="store_true", help="few shapes, few rounds")
+    add("--shapes", metavar="TxMxN_XxN_A,...", help="steps x examples x inputs x units, each")
+    add(
+        "--peers",
+        metavar="NAME,...",
+        help=f"of {', '.join(PEERS)} (default: all but torch-compiled)",
+    )
+    add("--threads", type=int, nargs="+", default=[1], dest="numbers_of_threads", metavar="N",
+        help="of every implementation; each number is a run of its own")  # fmt: skip
+    add("--dtype", nargs="+", default=["float32"], choices=["float32", "float64"])
+    add("--rounds", type=int, metavar="N", help="turns of each (default: 7; quick 3)")
+    add("--seconds", type=float, default=0.05, metavar="S", help="that a turn lasts at least")
+    add("--build-onednn", action="store_true", help="first build the binding to oneDNN (needs g++)")
+    add("--json", type=Path, metavar="FILE", help="write every number and the machine")
+    add("--plot", type=Path, metavar="FILE", help="draw the ratios (needs matplotlib)")
+
+
+def bench(options: argparse.Namespace) -> int:
+    """Run what the options ask for; print one table, and its sum."""
+    shapes = options.shapes.split(",") if options.shapes else QUICK if options.quick else SHAPES
+    for n in options.numbers_of_threads:
+        _validate.count("--threads", n)
+    rounds = _validate.count(
+        "--rounds", (3 if options.quick else 7) if options.rounds is None else options.rounds
+    )
+    cases = [Case.parse(shape, dtype) for shape in shapes for dtype in options.dtype]
+    for option, path in (("--json", options.json), ("--plot", options.plot)):
+        if path is not None and not path.absolute().parent.is_dir():
+            raise ValueError(f"{option}: there is no folder {path.absolute().parent}")
+    if options.build_onednn:
+        print(f"built {onednn.build()}", file=sys.stderr)
+    report = run(
+        cases,
+        _peers(options.peers),
+        threads=options.numbers_of_threads,
+        rounds=rounds,
+        seconds=options.seconds,
+        say=lambda line: print(line, file=sys.stderr, flush=True),
+    )
+    print("milliseconds a call; spread: between the quartiles; ratio: best peer over crnn\n")
+    print(table(report) + "\n")
+    print("\n".join(summary(report)))
+    if options.json is not None:
+        options.json.write_text(report.to_json(), encoding="utf-8")
+    if options.plot is not None:
+        from crnn.benchmark.plot import draw
+
+        draw(report, options.plot)
+    return 0
+
+
+def _peers(names: str | None) -> list[str]:
+    if names is None:
+        return [name for name, peer in PEERS.items() if not peer.on_request]
+    wanted = [name.strip() for name in names.split(",")]
+    for name in wanted:
+        if name not in PEERS:
+            raise ValueError(f"--peers: expected some of {', '.join(PEERS)}, got {name!r}")
+    return wanted

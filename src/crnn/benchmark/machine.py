@@ -1,0 +1,113 @@
+"""The machine: what it is, for the record; and how a process is bound to a part of it."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import platform
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy
+
+import crnn
+from crnn import _config, _probe
+
+_CPU = Path("/sys/devices/system/cpu")
+
+#: Bytes of a core's caches where the system does not say: small ones of today.
+_DEFAULT_CACHES = {1: 32 << 10, 2: 512 << 10, 3: 8 << 20}
+
+
+def describe() -> dict[str, Any]:
+    """The processor, the system and the versions that a figure belongs to."""
+    return {
+        "cpu": cpu_model(),
+        "cores": len(cores()),
+        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        "caches": {f"L{level}": size for level, size in caches().items()},
+        "os": platform.platform(),
+        "python": platform.python_version(),
+        "crnn": crnn.__version__,
+        "numpy": np.__version__,
+        "scipy": scipy.__version__,
+        "simd": _config._simd,
+        "probe": _probe.name(),
+    }
+
+
+def cpu_model() -> str:
+    """The processor's name."""
+    with contextlib.suppress(OSError):
+        found = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
+        if found:
+            return found[1]
+    return _sysctl("machdep.cpu.brand_string") or platform.processor() or platform.machine()
+
+
+def caches() -> dict[int, int]:
+    """Bytes of data cache by level, as one core sees them."""
+    found = {}
+    for index in sorted(_CPU.glob("cpu0/cache/index*")):
+        with contextlib.suppress(OSError, ValueError):
+            if (index / "type").read_text().strip() != "Instruction":
+                size = (index / "size").read_text().strip()
+                found[int((index / "level").read_text())] = int(size.rstrip("K")) << 10
+    if not found:
+        names = {1: "hw.l1dcachesize", 2: "hw.l2cachesize", 3: "hw.l3cachesize"}
+        sizes = {level: _sysctl(name) for level, name in names.items()}
+        found = {
+            level: int(size) for level, size in sizes.items() if size.isdecimal() and size > "0"
+        }
+    return found or dict(_DEFAULT_CACHES)
+
+
+def _sysctl(name: str) -> str:
+    if sys.platform != "darwin":
+        return ""
+    done = subprocess.run(["sysctl", "-n", name], capture_output=True, text=True, check=False)
+    return done.stdout.strip()
+
+
+def cores() -> list[int]:
+    """One processor number of each core that this process may use."""
+    if not hasattr(os, "sched_getaffinity"):
+        return list(range(os.cpu_count() or 1))
+    first: dict[str, int] = {}
+    for cpu in sorted(os.sched_getaffinity(0)):
+        siblings = str(cpu)
+        with contextlib.suppress(OSError):
+            siblings = (_CPU / f"cpu{cpu}" / "topology" / "thread_siblings_list").read_text()
+        first.setdefault(siblings, cpu)
+    return list(first.values())
+
+
+@contextlib.contextmanager
+def pinned(threads: int) -> Iterator[None]:
+    """Bind this process to as many cores as it may have threads, where the system can.
+
+    It gives every implementation the same processors, and is the only way to tell XLA.
+    """
+    if not hasattr(os, "sched_setaffinity") or threads > len(cores()):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores()[:threads])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def end_with_parent() -> None:  # pragma: no cover: called in a worker's process
+    """Have the system end this process with the one that started it, which may find it stopped."""
+    if sys.platform == "linux":
+        PR_SET_PDEATHSIG = 1
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

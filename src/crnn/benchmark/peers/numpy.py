@@ -1,0 +1,45 @@
+"""Plain NumPy: `crnn.reference`, the equations as a textbook has them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+import crnn
+from crnn import reference
+from crnn.benchmark.cases import Case
+from crnn.benchmark.peers.protocol import Peer, Prepared
+from crnn.check import backward_of
+from crnn.reference import Array, Gradients
+
+
+class Numpy(Peer):
+    """`crnn.reference`: always there, and the only peer that is no library's best effort."""
+
+    name = "numpy"
+
+    @classmethod
+    def environment(cls, threads: int) -> dict[str, str]:
+        """NumPy's BLAS is another than scipy's, and reads its threads when it is loaded."""
+        names = ("OPENBLAS", "MKL", "BLIS", "OMP")
+        return {f"{name}_NUM_THREADS": str(threads) for name in names}
+
+    def start(self, threads: int) -> None:
+        """Nothing is left to be done, but for a BLAS that NumPy and scipy share."""
+        crnn.set_num_threads(threads)
+
+    def version(self) -> str:
+        """Of NumPy."""
+        return np.__version__
+
+    def prepare(self, case: Case) -> Prepared:
+        """Draw the case."""
+        p = case.problem()
+
+        def forward() -> Array:
+            return reference.rnn_forward(**p.arguments)
+
+        def training() -> Gradients:
+            gradients: Gradients = backward_of(reference.rnn_backward, p, forward())
+            return gradients
+
+        return Prepared(forward, lambda states: states, training, lambda gradients: gradients)

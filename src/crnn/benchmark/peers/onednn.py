@@ -1,0 +1,168 @@
+"""oneDNN's vanilla_rnn primitive, through a C++ binding that is built on request."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from crnn.benchmark.cases import Case
+from crnn.benchmark.clock import fastest
+from crnn.benchmark.peers.protocol import Peer, Prepared
+from crnn.reference import Array, Gradients
+
+SOURCE = Path(__file__).parents[1] / "onednn.cpp"
+RUNTIME, HEADERS = "onednn-cpu-gomp", "onednn-devel-cpu-gomp"
+VERSION = "2023.2.0"  # its oneDNN is 3.2, the last that these packages have
+
+
+class OneDnn(Peer):
+    """The primitive, created once; inference in the fastest of its weight layouts."""
+
+    name = "onednn"
+
+    @classmethod
+    def missing(cls) -> str | None:
+        """The packages, or that the binding has not been built."""
+        for package in (RUNTIME, HEADERS):
+            try:
+                metadata.version(package)
+            except metadata.PackageNotFoundError:
+                return f"not installed: {package}=={VERSION}"
+        if not binding().exists():
+            return "its binding is not built: run with --build-onednn (needs g++)"
+        return None
+
+    @classmethod
+    def environment(cls, threads: int) -> dict[str, str]:
+        """oneDNN takes all threads that OpenMP has."""
+        return {"OMP_NUM_THREADS": str(threads)}
+
+    def start(self, threads: int) -> None:
+        """Load the binding."""
+        self._library = library = ctypes.CDLL(str(binding()))
+        library.crnn_onednn_error.restype = ctypes.c_char_p
+        library.crnn_onednn_new.restype = ctypes.c_void_p
+        library.crnn_onednn_layouts.argtypes = [ctypes.c_void_p]
+        library.crnn_onednn_free.argtypes = [ctypes.c_void_p]
+        library.crnn_onednn_train.argtypes = [ctypes.c_void_p]
+        library.crnn_onednn_infer.argtypes = [ctypes.c_void_p, ctypes.c_int]
+        library.crnn_onednn_results.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
+
+    def version(self) -> str:
+        """Of the package of the library."""
+        return metadata.version(RUNTIME)
+
+    def prepare(self, case: Case) -> Prepared:
+        """Create the primitives, and see which layout infers fastest."""
+        if case.dtype != "float32":
+            why = "oneDNN's vanilla_rnn is of float32"
+            return Prepared(None, np.asarray, reasons={"forward": why, "training": why})
+        rnn = _Rnn(self._library, case)
+        layout = fastest([partial(rnn.infer, k) for k in range(rnn.layouts)])
+
+        def forward() -> Any:
+            rnn.infer(layout)
+            return rnn
+
+        def training() -> Any:
+            rnn.train()
+            return rnn
+
+        return Prepared(forward, _Rnn.states, training, _Rnn.gradients)
+
+
+class _Rnn:
+    """A crnn_onednn of onednn.cpp; it owns copies of its input."""
+
+    def __init__(self, library: Any, case: Case) -> None:
+        p = case.problem()
+        self._library, self._case = library, case
+        arrays = [p.arguments[name] for name in ("Waa", "Wax", "ba", "x", "a0")] + [p.da]
+        pointers = (ctypes.c_void_p * len(arrays))(*(array.ctypes.data for array in arrays))
+        self._handle = ctypes.c_void_p(
+            library.crnn_onednn_new(case.T, case.m, case.n_x, case.n_a, pointers)
+        )
+        if not self._handle:
+            raise RuntimeError(library.crnn_onednn_error().decode())
+        self.layouts: int = library.crnn_onednn_layouts(self._handle)
+
+    def infer(self, layout: int) -> None:
+        self._library.crnn_onednn_infer(self._handle, layout)
+
+    def train(self) -> None:
+        self._library.crnn_onednn_train(self._handle)
+
+    def _results(self) -> list[Array]:
+        """The arrays a, dWaa', dWax', dba, dx, da0."""
+        T, m, n_x, n_a = self._case.T, self._case.m, self._case.n_x, self._case.n_a
+        shapes = [(T, m, n_a), (n_a, n_a), (n_x, n_a), (n_a,), (T, m, n_x), (m, n_a)]
+        pointers = (ctypes.POINTER(ctypes.c_float) * len(shapes))()
+        self._library.crnn_onednn_results(self._handle, pointers)
+        return [
+            np.ctypeslib.as_array(pointer, shape)
+            for pointer, shape in zip(pointers, shapes, strict=True)
+        ]
+
+    def states(self) -> Array:
+        return self._results()[0]
+
+    def gradients(self) -> Gradients:
+        _, dWaa, dWax, dba, dx, da0 = self._results()
+        return Gradients(dWaa.T, dWax.T, dba, dx, da0)
+
+    def __del__(self) -> None:
+        self._library.crnn_onednn_free(self._handle)
+
+
+def binding() -> Path:
+    """Where the built binding is, or is to be: in the user's cache, named after what it is of."""
+    told = os.environ.get("XDG_CACHE_HOME")
+    cache = Path(told) if told else Path.home() / ".cache"
+    what = SOURCE.read_bytes() + sys.prefix.encode() + VERSION.encode()
+    return cache / "crnn" / f"onednn-{hashlib.sha256(what).hexdigest()[:16]}.so"
+
+
+def build() -> Path:
+    """Compile the binding against the installed packages; RuntimeError says what went wrong."""
+    header = _installed(HEADERS, "oneapi/dnnl/dnnl.hpp")
+    library = _installed(RUNTIME, "libdnnl.so")
+    made = binding()
+    made.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=made.parent) as folder:
+        new = Path(folder) / made.name
+        command = [
+            os.environ.get("CXX", "g++"), "-std=c++17", "-O2", "-shared", "-fPIC", str(SOURCE),
+            f"-I{header.parents[2]}", str(library), f"-Wl,-rpath,{library.parent}", "-o", str(new),
+        ]  # fmt: skip
+        try:
+            subprocess.run(command, check=True, capture_output=True, text=True)
+        except OSError as error:
+            raise RuntimeError(f"--build-onednn: {command[0]} does not run: {error}") from None
+        except subprocess.CalledProcessError as error:
+            raise RuntimeError(f"--build-onednn: {error.stderr.strip()}") from None
+        new.replace(made)
+    return made
+
+
+def _installed(package: str, name: str) -> Path:
+    """A file of an installed package."""
+    try:
+        files = metadata.files(package) or []
+    except metadata.PackageNotFoundError:
+        raise RuntimeError(
+            f"--build-onednn: python -m pip install {RUNTIME}=={VERSION} {HEADERS}=={VERSION}"
+        ) from None
+    for file in files:
+        if str(file).endswith(name):
+            return Path(str(file.locate())).resolve()
+    raise RuntimeError(f"--build-onednn: {package} has no {name}")

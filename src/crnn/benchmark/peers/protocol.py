@@ -1,0 +1,69 @@
+"""What the benchmark asks of every implementation, crnn's own included."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata, util
+from typing import Any, ClassVar
+
+from crnn.benchmark.cases import Case
+from crnn.reference import Array, Gradients
+
+
+@dataclass
+class Prepared:
+    """An implementation, ready to compute one case again and again.
+
+    `forward` and `training` are what is timed: they take nothing, return when the numbers are
+    there, and give them in the implementation's own arrays. `states` and `gradients` turn those
+    into crnn's, outside the clock. An operation that cannot be done is None, and `reasons` says
+    why.
+    """
+
+    forward: Callable[[], Any] | None
+    states: Callable[[Any], Array]  # -> a (T, m, n_a)
+    training: Callable[[], Any] | None = None
+    gradients: Callable[[Any], Gradients] | None = None
+    reasons: dict[str, str] | None = None
+
+
+class Peer:
+    """One implementation of the vanilla RNN.
+
+    A peer lives in a process of its own, with a number of threads for life: some libraries can be
+    told theirs only before they are imported. So a peer's module imports nothing of its library;
+    `start` does.
+    """
+
+    name: ClassVar[str]
+    packages: ClassVar[tuple[str, ...]] = ()  #: distributions that must be installed
+    modules: ClassVar[tuple[str, ...]] = ()  #: and what they are imported as
+
+    on_request: ClassVar[bool] = False  #: not run unless named: it takes minutes to prepare
+
+    @classmethod
+    def missing(cls) -> str | None:
+        """Why this peer cannot run here; None where it can."""
+        absent = [
+            package
+            for package, module in zip(cls.packages, cls.modules, strict=True)
+            if util.find_spec(module) is None
+        ]
+        return f"not installed: {', '.join(absent)}" if absent else None
+
+    @classmethod
+    def environment(cls, threads: int) -> dict[str, str]:
+        """Variables that must be set before the process starts."""
+        return {}
+
+    def start(self, threads: int) -> None:
+        """Import the library and set its threads."""
+
+    def version(self) -> str:
+        """Of the library."""
+        return metadata.version(self.packages[0])
+
+    def prepare(self, case: Case) -> Prepared:
+        """Do everything that is done once: allocate, convert, pack, compile."""
+        raise NotImplementedError

@@ -1,0 +1,134 @@
+"""The far end: one implementation in a process of its own, doing what it is asked.
+
+    python -m crnn.benchmark.worker NAME THREADS
+
+Requests come as pickles on standard input, answers go as pickles to what was standard output; what
+a library prints goes to standard error. `Desk` is the same without a process.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import pickle
+import sys
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any, BinaryIO
+
+import numpy as np
+
+import crnn
+from crnn import check
+from crnn.benchmark import machine, peers, roofline
+from crnn.benchmark.cases import OPERATIONS, Case
+from crnn.benchmark.clock import time_calls
+from crnn.benchmark.peers.protocol import Peer, Prepared
+
+
+class Mismatch(ArithmeticError):
+    """An implementation computes other numbers than crnn."""
+
+
+class Desk:
+    """One implementation and the cases that it has prepared; its methods are the requests."""
+
+    def __init__(self, peer: Peer, threads: int) -> None:
+        self._peer = peer
+        crnn.set_num_threads(threads)  # of the check against crnn's numbers
+        peer.start(threads)
+        self._prepared: dict[Case, Prepared] = {}
+        self._threads = threads
+
+    def version(self) -> str:
+        """Of the library."""
+        return self._peer.version()
+
+    def prepare(self, case: Case) -> dict[str, str]:
+        """Get ready for a case, and compare with crnn; why operations cannot be timed, if any."""
+        try:
+            prepared = self._peer.prepare(case)
+            reasons = dict(prepared.reasons or {})
+        except Exception as error:  # whatever a library may raise, the others go on
+            return dict.fromkeys(OPERATIONS, f"{type(error).__name__}: {error}")
+        for operation in OPERATIONS:
+            if operation not in reasons:
+                try:
+                    compare(case, prepared, operation)
+                except Exception as error:
+                    reasons[operation] = f"{type(error).__name__}: {error}"
+        self._prepared[case] = prepared
+        return reasons
+
+    def time(self, case: Case, operation: str, seconds: float) -> float:
+        """Seconds a call takes: the median of as many samples as fit."""
+        return time_calls(self.call(case, operation), seconds)
+
+    def call(self, case: Case, operation: str) -> Callable[[], Any]:
+        """What is timed."""
+        call: Callable[[], Any] = getattr(self._prepared[case], operation)
+        return call
+
+    def probe(self) -> roofline.Peaks:
+        """What the processor can do just now."""
+        return self._probes.measure()
+
+    @cached_property
+    def _probes(self) -> roofline.Probes:
+        return roofline.Probes(self._threads)
+
+    def forget(self) -> None:
+        """Free every prepared case."""
+        self._prepared.clear()
+        gc.collect()
+
+
+def compare(case: Case, prepared: Prepared, operation: str) -> None:
+    """Raise Mismatch where an operation's numbers are not crnn's, but for rounding."""
+    p = case.problem()
+    a = crnn.rnn_forward(**p.arguments)
+    if operation == "forward":
+        assert prepared.forward is not None
+        pairs = {"a": (prepared.states(prepared.forward()), a)}
+    else:
+        assert prepared.training is not None
+        assert prepared.gradients is not None
+        theirs = prepared.gradients(prepared.training())
+        ours = check.backward_of(crnn.rnn_backward, p, a)
+        pairs = {name: (getattr(theirs, name), getattr(ours, name)) for name in theirs._fields}
+    # Both round: sums over all rows for weights, over units and inputs for each state.
+    most = 2 * check.tolerance(case.dtype, case.T * case.m + case.n_x + case.n_a)
+    for name, (theirs_, ours_) in pairs.items():
+        if np.shape(theirs_) != np.shape(ours_):
+            raise Mismatch(f"{name} has shape {np.shape(theirs_)}, crnn's {np.shape(ours_)}")
+        error = check.relative_error(theirs_, ours_)
+        if not error <= most:  # NaN is no match either
+            raise Mismatch(f"{name} differs from crnn's by {error:.1e}, allowed {most:.1e}")
+
+
+def serve(desk: Desk, requests: BinaryIO, answers: BinaryIO) -> None:
+    """Answer (method, arguments) until there are no more; an error is an answer too."""
+    while True:
+        try:
+            method, arguments = pickle.load(requests)
+        except EOFError:
+            return
+        try:
+            answer = getattr(desk, method)(*arguments)
+        except Exception as error:
+            answer = RuntimeError(f"{type(error).__name__}: {error}")
+        pickle.dump(answer, answers)
+        answers.flush()
+
+
+def main(name: str, threads: int) -> None:  # pragma: no cover: runs in another process
+    """Serve one implementation on the standard streams."""
+    machine.end_with_parent()
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    with machine.pinned(threads):
+        serve(Desk(peers.find(name)(), threads), sys.stdin.buffer, answers)
+
+
+if __name__ == "__main__":  # pragma: no cover
+    main(sys.argv[1], int(sys.argv[2]))

@@ -1,0 +1,56 @@
+/* One time step of a whole model, on weights packed once: no memory is taken, no thread is woken.
+ */
+
+typedef struct {
+    CRNN_STREAM(V_REAL)
+} V(stream);
+
+static void V(pack_for_stream)(ptrdiff_t n_in, ptrdiff_t n_out, const void *W, void *packed) {
+    V(pack_transposed)(n_in, n_out, W, packed);
+}
+
+/* z (m, N) = the packed weights' rows for one-hot inputs, plus the bias. */
+static void V(gather_rows)(const V(stream) * s, const V_REAL *B, const V_REAL *bias, V_REAL *z) {
+    for (ptrdiff_t i = 0; i < s->m; i++, z += s->n_a)
+        for (ptrdiff_t column = 0; column < s->n_a; column += PANEL) {
+            const V(panel) p = V(panel_at)(column, s->n_a);
+            const V_REAL *row = B + column * s->n_x + s->symbols[i] * p.regs * V_LEN;
+            for (int j = 0; j < p.columns; j++)
+                z[column + j] = row[j] + bias[column + j];
+        }
+}
+
+static void V(stream_step)(const crnn_stream *call) {
+    const crnn_denormals before = crnn_denormals_off();
+    V(stream) stream;
+    memcpy(&stream, call, sizeof stream);
+    const V(stream) *s = &stream;
+    const ptrdiff_t m = s->m, n_a = s->n_a;
+    const int chains = V(chains_for)(m);
+    const V_REAL *below = s->x, *weights = s->packed, *bias = s->biases;
+    V_REAL *a = s->a, *z = s->z;
+    ptrdiff_t n_in = s->n_x;
+    for (ptrdiff_t layer = 0; layer < s->num_layers; layer++) {
+        const V(start) ba = {bias, 0}, inputs = {z, n_a};
+        if (below != NULL)
+            V(product)(m, n_in, V(all_columns)(n_a), below, n_in, weights, ba, z, chains, NOTHING,
+                       NULL);
+        else
+            V(gather_rows)(s, weights, bias, z);
+        weights += V(padded)(n_in, n_a);
+        V(product)(m, n_a, V(all_columns)(n_a), a, n_a, weights, inputs, z, chains,
+                   s->relu ? RELU : TANH, NULL);
+        weights += V(padded)(n_a, n_a);
+        memcpy(a, z, (size_t)(m * n_a) * sizeof(V_REAL));
+        below = a;
+        n_in = n_a;
+        bias += n_a;
+        a += m * n_a;
+    }
+    const V(start) by = {bias, 0};
+    V(product)(m, n_in, V(all_columns)(s->n_y), below, n_in, weights, by, s->y, chains, NOTHING,
+               NULL);
+    if (s->softmax)
+        V(softmax)(m, s->n_y, s->y);
+    crnn_denormals_restore(before);
+}

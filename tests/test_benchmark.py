@@ -1,0 +1,560 @@
+"""The benchmark: its arithmetic, its checks and its output; NumPy is the only peer it needs."""
+
+import io
+import json
+import os
+import pickle
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from crnn import cli, reference
+from crnn.benchmark import (
+    PEERS,
+    SHAPES,
+    Case,
+    Report,
+    cases,
+    clock,
+    crew,
+    machine,
+    peers,
+    plot,
+    regression,
+    results,
+    roofline,
+    run,
+    table,
+    worker,
+)
+from crnn.benchmark.peers.crnn import Crnn
+from crnn.benchmark.peers.numpy import Numpy
+from crnn.benchmark.peers.protocol import Peer, Prepared
+
+SMALL = Case(3, 2, 4, 5)
+CACHES = {1: 32 << 10, 2: 1 << 20, 3: 16 << 20}
+
+
+class TestCases:
+    def test_a_shape_is_read_as_it_is_written(self):
+        assert Case.parse("3x2x4x5") == SMALL
+        assert Case.parse(Case.parse("3x2x4x5", "float64").name, "float64").dtype == "float64"
+
+    @pytest.mark.parametrize("text", ["", "3x2x4", "3x2x4x5x6", "3x2x4x0", "3x-2x4x5", "axbxcxd"])
+    def test_what_is_no_shape_is_refused(self, text):
+        with pytest.raises(ValueError, match="expected a shape TxMxN_XxN_A such as"):
+            Case.parse(text)
+
+    def test_the_shapes_cover_what_they_say(self):
+        every = [Case.parse(shape) for shape in SHAPES]
+        assert len(set(every)) == len(every)
+        assert {1, 2, 5, 7} <= {case.m for case in every}
+        assert {48, 100, 200, 300} <= {case.n_a for case in every}
+        assert {10, 5000} <= {case.T for case in every}
+        assert set(cases.QUICK) <= set(SHAPES)
+
+
+class TestRoofline:
+    case = Case(10, 2, 3, 4)
+
+    def test_operations_by_hand(self):
+        # Each of 10 steps, 2 examples and 4 units adds up 4 + 3 products: 560, of two operations.
+        assert roofline.flops(self.case, "forward") == 1120
+        assert roofline.flops(self.case, "training") == 3360
+
+    def test_weight_bytes_by_hand(self):
+        # 16 weights of 4 bytes in each of 10 steps; backward once more.
+        assert roofline.weight_bytes(self.case, "forward") == 640
+        assert roofline.weight_bytes(self.case, "training") == 1280
+
+    def test_computing_bounds_what_stays_in_the_first_cache(self):
+        peaks = roofline.Peaks(fma=1120, L2=1, L3=1)
+        assert roofline.least_seconds(self.case, "forward", peaks, caches=CACHES) == 1
+        assert roofline.least_seconds(self.case, "training", peaks, caches=CACHES) == 3
+
+    def test_float64_has_half_the_operations(self):
+        peaks = roofline.Peaks(fma=1120, L2=1, L3=1)
+        case = Case(10, 2, 3, 4, "float64")
+        assert roofline.least_seconds(case, "forward", peaks, caches=CACHES) == 2
+
+    @pytest.mark.parametrize(
+        ("n_a", "threads", "bandwidth"),
+        [(512, 1, 100.0), (1024, 1, 10.0), (1024, 4, 100.0), (8192, 1, 10.0)],
+    )
+    def test_weights_come_from_the_nearest_cache_that_holds_a_threads_share(
+        self, n_a, threads, bandwidth
+    ):
+        peaks = roofline.Peaks(fma=1e30, L2=100.0, L3=10.0)
+        least = roofline.least_seconds(Case(7, 1, 1, n_a), "forward", peaks, threads, CACHES)
+        assert least == pytest.approx(7 * n_a * n_a * 4 / bandwidth)
+
+    def test_the_slower_bound_counts(self):
+        peaks = roofline.Peaks(fma=1.0, L2=1e30, L3=1e30)
+        case = Case(7, 1, 1, 512)
+        assert roofline.least_seconds(case, "forward", peaks, caches=CACHES) == pytest.approx(
+            roofline.flops(case, "forward")
+        )
+
+    @pytest.mark.parametrize("threads", [1, 2])
+    def test_the_probes_measure_something(self, threads):
+        peaks = roofline.Probes(threads).measure()
+        assert all(1e6 < rate < 1e15 for rate in (peaks.fma, peaks.L2, peaks.L3))
+
+    def test_the_probes_count_what_they_do(self):
+        probe = roofline._probe
+        x = np.ones(probe.BLOCK + 1, np.float32)
+        assert probe.read(x, 3) == 3 * 4 * probe.BLOCK
+        assert probe.read(x[:-2], 3) == 0
+        assert probe.fma(10) == 2 * probe.fma(5) > 0
+        assert probe.name() in ("avx512", "avx2", "neon", "portable")
+
+
+class TestClock:
+    def test_calls_are_timed(self):
+        calls = []
+        assert 0 < clock.time_calls(lambda: calls.append(1), 0.002) < 1e-3
+        assert len(calls) > 10
+
+    def test_a_long_call_is_timed_alone(self):
+        calls = []
+        clock.time_calls(lambda: calls.append(sum(range(100_000))), 0)
+        assert len(calls) == 2
+
+    def test_the_fastest_is_found(self):
+        slow, quick = (lambda: sum(range(20_000))), (lambda: None)
+        assert clock.fastest([slow, quick, slow], seconds=1e-3) == 1
+
+
+class Wrong(Numpy):
+    """A peer whose states or gradients are a little off, are of another shape, or are NaN."""
+
+    name = "wrong"
+
+    def __init__(self, field="dWax", change=lambda d: 1.01 * d):
+        self.field, self.change = field, change
+
+    def prepare(self, case):
+        prepared = super().prepare(case)
+        if self.field == "a":
+            prepared.states = self.change
+        else:
+            prepared.gradients = lambda g: g._replace(
+                **{self.field: self.change(getattr(g, self.field))}
+            )
+        return prepared
+
+
+class Broken(Peer):
+    """A peer whose library raises."""
+
+    name = "broken"
+
+    def version(self):
+        return "0"
+
+    def prepare(self, case):
+        raise OSError("no such kernel")
+
+
+class ForwardOnly(Numpy):
+    name = "forward-only"
+
+    def prepare(self, case):
+        prepared = super().prepare(case)
+        return Prepared(prepared.forward, prepared.states, reasons={"training": "has none"})
+
+
+class TestDesk:
+    @pytest.mark.parametrize("peer", [Crnn, Numpy])
+    @pytest.mark.parametrize("dtype", ["float32", "float64"])
+    def test_a_right_peer_is_timed(self, peer, dtype):
+        desk = worker.Desk(peer(), 1)
+        case = Case(20, 3, 4, 5, dtype)
+        assert desk.prepare(case) == {}
+        for operation in cases.OPERATIONS:
+            assert desk.time(case, operation, 1e-3) > 0
+        assert desk.version()
+        desk.forget()
+        with pytest.raises(KeyError):
+            desk.time(case, "forward", 1e-3)
+
+    @pytest.mark.parametrize("field", reference.Gradients._fields)
+    def test_one_wrong_gradient_is_a_mismatch(self, field):
+        reasons = worker.Desk(Wrong(field), 1).prepare(SMALL)
+        assert list(reasons) == ["training"]
+        assert reasons["training"].startswith(f"Mismatch: {field} differs from crnn's by 1.0e-02")
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            (lambda a: a + 0.01, "Mismatch: a differs from crnn's by"),
+            (lambda a: a * np.nan, "Mismatch: a differs from crnn's by nan"),
+            (lambda a: a[:, :1], r"Mismatch: a has shape (3, 1, 5), crnn's (3, 2, 5)"),
+        ],
+    )
+    def test_wrong_states_are_a_mismatch(self, change, message):
+        reasons = worker.Desk(Wrong("a", change), 1).prepare(SMALL)
+        assert reasons["forward"].startswith(message)
+
+    def test_a_library_that_raises_is_a_reason(self):
+        reasons = worker.Desk(Broken(), 1).prepare(SMALL)
+        assert reasons == dict.fromkeys(cases.OPERATIONS, "OSError: no such kernel")
+
+    def test_requests_are_answered_in_turn(self):
+        requests, answers = io.BytesIO(), io.BytesIO()
+        for request in (("prepare", (SMALL,)), ("time", (SMALL, "fly", 0)), ("probe", ())):
+            pickle.dump(request, requests)
+        requests.seek(0)
+        worker.serve(worker.Desk(Numpy(), 1), requests, answers)
+        answers.seek(0)
+        assert pickle.load(answers) == {}
+        error = pickle.load(answers)
+        assert isinstance(error, RuntimeError)
+        assert "AttributeError" in str(error)
+        assert isinstance(pickle.load(answers), roofline.Peaks)
+
+
+class TestPeers:
+    def test_what_is_not_installed_is_named(self):
+        class Absent(Peer):
+            packages, modules = ("pip", "no-such-package"), ("pip", "no_such_module")
+
+        assert Absent.missing() == "not installed: no-such-package"
+        assert Numpy.missing() is None
+
+    def test_modules_are_imported_without_their_libraries(self):
+        assert PEERS.keys() == {
+            "torch", "torch-compiled", "jax", "onnxruntime", "onednn", "keras", "numpy",
+        }  # fmt: skip
+        for name, peer in PEERS.items():
+            assert peer.name == name
+            assert all(isinstance(v, str) for v in peer.environment(2).values())
+
+    def test_the_binding_to_onednn_is_built_on_request_only(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+        assert PEERS["onednn"].missing()
+
+
+@pytest.fixture
+def near(monkeypatch):
+    """Workers in this process, of peers of one's own too."""
+    every = {peer.name: peer for peer in (Crnn, Numpy, Wrong, Broken, ForwardOnly)}
+
+    class Near:
+        def __init__(self, name, threads):
+            self.name, self.threads = name, threads
+            self.desk = worker.Desk(every[name](), 1)
+            self.version = self.ask("version")
+
+        def ask(self, method, *arguments):
+            return getattr(self.desk, method)(*arguments)
+
+        def close(self):
+            self.desk = None
+
+    monkeypatch.setattr(peers, "find", every.__getitem__)
+    monkeypatch.setattr(crew, "Worker", Near)
+    return Near
+
+
+class TestRun:
+    def test_all_take_turns(self, near):
+        said = []
+        both = [SMALL, Case(3, 2, 4, 5, "float64")]
+        report = run(both, ["numpy"], threads=[1, 2], rounds=3, seconds=1e-4, say=said.append)
+        assert said == ["1/1  3x2x4x5"]
+        assert len(report.cells) == 2 * 2 * 2 * 2  # dtypes, threads, operations, implementations
+        assert all(len(cell.rounds) == 3 for cell in report.cells)
+        assert [(peak.threads, len(peak.rounds)) for peak in report.peaks] == [(1, 3), (2, 3)]
+        assert report.peers == ["numpy"]
+        assert len(report.rows) == 8
+        words = "\n".join(table.summary(report))
+        assert "crnn: 2 threads over 1: geometric mean" in words
+        assert "crnn: time of float64 over float32: geometric mean" in words
+
+    def test_what_is_wrong_or_absent_is_left_out_by_name(self, near, monkeypatch):
+        monkeypatch.setattr(Numpy, "missing", classmethod(lambda cls: "not installed: numpy"))
+        monkeypatch.setattr(Wrong, "missing", classmethod(lambda cls: None))
+        monkeypatch.setattr(ForwardOnly, "missing", classmethod(lambda cls: None))
+        names = ["numpy", "wrong", "broken", "forward-only"]
+        report = run([SMALL], names, rounds=1, seconds=1e-4)
+        assert report.skipped == {"numpy": "not installed: numpy"}
+        timed = {(cell.peer, cell.operation) for cell in report.cells}
+        assert timed == {
+            ("crnn", "forward"), ("crnn", "training"), ("wrong", "forward"),
+            ("forward-only", "forward"),
+        }  # fmt: skip
+        words = "\n".join(table.summary(report))
+        assert "numpy was skipped: not installed: numpy" in words
+        assert "wrong, training, was not timed: Mismatch: dWax differs" in words
+        assert "broken, forward, was not timed: OSError: no such kernel (every shape)" in words
+        assert "forward-only, training, was not timed: has none (every shape)" in words
+
+    @pytest.mark.parametrize("when", ["prepare", "time"])
+    def test_one_that_fails_is_left_out_from_there_on(self, near, monkeypatch, when):
+        def ask(self, method, *arguments):
+            if self.name == "numpy" and method == when and arguments[0].T == 3:
+                raise RuntimeError("its process ended")
+            return getattr(self.desk, method)(*arguments)
+
+        monkeypatch.setattr(near, "ask", ask)
+        three = [Case(2, 2, 4, 5), SMALL, Case(3, 2, 4, 5, "float64"), Case(1, 1, 1, 1)]
+        report = run(three, ["numpy"], rounds=2, seconds=1e-4)
+        assert report.skipped["numpy"].startswith("its process ended (from there on")
+        assert {cell.case.T for cell in report.cells if cell.peer == "numpy"} == {2}
+        assert {cell.case.T for cell in report.cells if cell.peer == "crnn"} == {1, 2, 3}
+        assert all(len(cell.rounds) == 2 for cell in report.cells)
+
+    def test_crnn_itself_may_not_fail(self, near, monkeypatch):
+        def ask(self, method, *arguments):
+            if method == "time":
+                raise RuntimeError("its process ended")
+            return getattr(self.desk, method)(*arguments)
+
+        monkeypatch.setattr(near, "ask", ask)
+        with pytest.raises(RuntimeError, match="its process ended"):
+            run([SMALL], [], rounds=1, seconds=1e-4)
+
+    def test_one_that_does_not_start_is_skipped(self, near, monkeypatch):
+        def version(self):
+            raise RuntimeError("does not load")
+
+        monkeypatch.setattr(Broken, "version", version)
+        assert run([SMALL], ["broken"], rounds=1, seconds=1e-4).skipped == {
+            "broken": "does not load"
+        }
+
+
+def stopped(pid):
+    """Whether a process is, or within a second becomes: a signal is not delivered at once."""
+    for _ in range(100):
+        if Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T":
+            return True
+        time.sleep(0.01)
+    return False
+
+
+class TestWorker:
+    def test_lives_in_a_process_of_its_own(self):
+        with crew.Crew() as hired:
+            one = hired.hire("numpy", 1)
+            assert one.version == np.__version__
+            assert one.ask("prepare", SMALL) == {}
+            assert one.ask("time", SMALL, "forward", 1e-3) > 0
+            with pytest.raises(RuntimeError, match="KeyError"):
+                one.ask("time", Case(1, 1, 1, 1), "forward", 1e-3)
+            if sys.platform == "linux":
+                assert stopped(one._process.pid), "between its turns it rests"
+            one._process.kill()
+            with pytest.raises(RuntimeError, match="numpy: its process ended"):
+                one.ask("version")
+            hired.dismiss(one)
+            assert hired.workers == []
+
+    def test_without_signals_it_is_given_time_to_fall_asleep(self, monkeypatch):
+        monkeypatch.setattr(crew, "signal", None)
+        slept = []
+        monkeypatch.setattr(crew.time, "sleep", slept.append)
+        with crew.Crew() as hired:
+            hired.hire("numpy", 1)
+        assert slept == [crew.PAUSE]
+
+
+class TestMachine:
+    def test_says_what_it_is(self):
+        described = machine.describe()
+        assert described["cpu"]
+        assert described["cores"] == len(machine.cores()) >= 1
+        assert described["caches"]["L1"] >= 1024
+        assert json.loads(json.dumps(described)) == described
+
+    def test_where_the_system_says_nothing(self, monkeypatch, tmp_path):
+        monkeypatch.setattr(machine, "_CPU", tmp_path)
+        monkeypatch.setattr(machine, "_sysctl", lambda name: "")
+        assert machine.caches() == machine._DEFAULT_CACHES
+        assert machine.cores()
+        monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+        assert len(machine.cores()) == os.cpu_count()
+
+    def test_where_only_sysctl_does(self, monkeypatch, tmp_path):
+        monkeypatch.setattr(machine, "_CPU", tmp_path)
+        sizes = {"hw.l1dcachesize": "65536", "hw.l2cachesize": "4194304", "hw.l3cachesize": "0"}
+        monkeypatch.setattr(machine, "_sysctl", sizes.get)
+        assert machine.caches() == {1: 65536, 2: 4194304}
+
+    @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="affinity")
+    def test_a_process_is_bound_to_as_many_cores_as_it_has_threads(self, monkeypatch):
+        bound = []
+        monkeypatch.setattr(os, "sched_setaffinity", lambda _, cpus: bound.append(cpus))
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2})
+        monkeypatch.setattr(machine, "cores", lambda: [0, 2])
+        with machine.pinned(1):
+            assert bound == [[0]]
+        assert bound == [[0], {0, 1, 2}]
+        with machine.pinned(3):
+            assert len(bound) == 2
+
+
+def fake_report(**times):
+    """One shape, forward: seconds of each implementation in each round."""
+    case = Case(10, 2, 3, 4)
+    report = Report(
+        {"cpu": "abacus", "cores": 1, "caches": {"L1": 32768}, "simd": "beads", "probe": "fingers",
+         "load": 3.0, "crnn": "0"},
+        versions=dict.fromkeys(times, "1"),
+    )  # fmt: skip
+    for name, rounds in times.items():
+        report.cells.append(results.Cell(case, "forward", 1, name, rounds))
+    peaks = [roofline.Peaks(fma=1120.0, L2=2.0, L3=1.0)] * 3
+    report.peaks.append(results.Peak(case.name, 1, peaks))
+    return report
+
+
+class TestReport:
+    report = fake_report(crnn=[2.0, 2.0, 4.0], slow=[8.0, 8.0, 8.0], fair=[3.0, 3.0, 6.0])
+
+    def test_figures_by_hand(self):
+        (row,) = self.report.rows
+        assert row.best == "fair"
+        assert row.ratio("fair") == 1.5
+        assert row.ratio("slow") == 4, "the median over rounds of 4, 4 and 2"
+        assert row.share == 0.5, "1120 operations, at 1120 a second, in 2 seconds"
+        assert row.ours.quartiles == (2, 3)
+        assert results.geometric_mean([2, 0.5, 1]) == pytest.approx(1)
+        assert np.isnan(results.geometric_mean([]))
+
+    def test_one_table(self):
+        head, line = table.table(self.report).splitlines()
+        assert head.split() == [
+            "shape", "dtype", "operation", "threads", "crnn", "spread", "slow", "fair", "best",
+            "peer", "ratio", "roofline",
+        ]  # fmt: skip
+        assert line.split() == [
+            "10x2x3x4", "float32", "forward", "1", "2000", "50%", "8000", "3000", "fair", "1.50",
+            "50%",
+        ]  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("seconds", "printed"),
+        [(0.5, "500"), (0.0123456, "12.3"), (0.001, "1.00"), (1.234e-6, "0.00123")],
+    )
+    def test_times_have_three_digits(self, seconds, printed):
+        assert table._milliseconds(seconds) == printed
+
+    def test_summed_up(self):
+        words = "\n".join(table.summary(self.report))
+        assert "abacus, 1 cores, kernels beads" in words
+        assert "the machine was busy with other work (load 3.0)" in words
+        assert "forward: times as fast as the best peer: geometric mean 1.50" in words
+        assert "forward: times as fast as slow: geometric mean 4.00" in words
+
+    def test_without_peers(self):
+        report = fake_report(crnn=[2.0])
+        assert table.table(report).splitlines()[1].split()[-3:] == ["-", "-", "50%"]
+        assert "times as fast" not in "\n".join(table.summary(report))
+
+    def test_json_there_and_back(self):
+        self.report.refusals.append(results.Refusal("fair", SMALL, "training", "has none"))
+        text = self.report.to_json()
+        assert Report.from_json(text).to_json() == text
+        assert json.loads(text)["rows"][0]["ratios"] == {"slow": 4, "fair": 1.5}
+        assert json.loads(text)["cells"][0]["quartiles"] == [2, 3]
+
+    def test_picture(self, tmp_path):
+        plot.draw(self.report, tmp_path / "ratios.png")
+        assert (tmp_path / "ratios.png").read_bytes().startswith(b"\x89PNG")
+
+    def test_no_picture_without_matplotlib(self, tmp_path, monkeypatch):
+        monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+        with pytest.raises(RuntimeError, match="--plot needs matplotlib"):
+            plot.draw(self.report, tmp_path / "ratios.png")
+
+
+class TestCommand:
+    def test_prints_one_table_and_writes_json_and_a_picture(self, tmp_path, capsys, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        arguments = "bench --quick --shapes 10x2x8x8 --peers numpy --seconds 0.001"
+        code = cli.main([*arguments.split(), "--json", "bench.json", "--plot", "bench.png"])
+        out, err = capsys.readouterr()
+        assert code == 0
+        assert out.count("10x2x8x8  float32") == 2
+        assert "times as fast as numpy: geometric mean" in out
+        assert err == "1/1  10x2x8x8\n"
+        report = Report.from_json((tmp_path / "bench.json").read_text())
+        assert report.versions["numpy"] == np.__version__
+        assert all(len(cell.rounds) == 3 for cell in report.cells)
+        assert (tmp_path / "bench.png").stat().st_size > 1000
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            ("--shapes 1x2", "expected a shape TxMxN_XxN_A such as 100x32x128x128, got '1x2'"),
+            ("--peers numpy,abacus", "--peers: expected some of torch"),
+            ("--threads 0", "--threads: expected a whole number >= 1, got 0"),
+            ("--rounds 0", "--rounds: expected a whole number >= 1, got 0"),
+            ("--json none/bench.json", "--json: there is no folder"),
+        ],
+    )
+    def test_mistakes_are_one_line(self, capsys, arguments, message):
+        assert cli.main(["bench", *arguments.split()]) == 2
+        assert capsys.readouterr().err.startswith(f"crnn bench: {message}")
+
+    def test_onednn_is_built_first(self, monkeypatch, capsys, near):
+        onednn = sys.modules["crnn.benchmark.peers.onednn"]
+        monkeypatch.setattr(onednn, "build", lambda: "the binding")
+        arguments = "bench --shapes 1x1x1x1 --peers numpy --rounds 1 --build-onednn"
+        assert cli.main(arguments.split()) == 0
+        assert "built the binding" in capsys.readouterr().err
+
+
+class TestRegression:
+    @pytest.fixture
+    def measured(self, monkeypatch):
+        """What the next measurements find, as times of crnn."""
+        times = []
+        monkeypatch.setattr(regression, "measure", lambda: fake_report(crnn=[9.0, times.pop(0)]))
+        return times
+
+    @pytest.fixture
+    def baseline(self, tmp_path, measured, capsys):
+        measured += [2.0, 1.0]
+        path = tmp_path / "baseline.json"
+        path.write_text('{"another": {}}')
+        assert regression.main([str(path), "--write"]) == 0
+        assert "10x2x3x4 forward             100.0% of the roofline" in capsys.readouterr().out
+        return path
+
+    def test_the_better_of_two_is_written_beside_the_others(self, baseline):
+        assert json.loads(baseline.read_text()) == {
+            "another": {},
+            "abacus, beads kernels": {"10x2x3x4 forward": 1.0},
+        }
+
+    def test_a_quarter_may_be_lost(self, baseline, measured):
+        measured += [1.33]
+        assert regression.main([str(baseline)]) == 0
+
+    def test_more_may_not(self, baseline, measured, capsys):
+        measured += [1.35] * regression.TRIES
+        assert regression.main([str(baseline)]) == 1
+        assert capsys.readouterr().out == "10x2x3x4 forward: lost 26% of its speed\n"
+        assert measured == []
+
+    def test_it_is_measured_again_before_a_loss_is_believed(self, baseline, measured):
+        measured += [5.0, 1.1, 1.1]
+        assert regression.main([str(baseline)]) == 0
+        assert measured == [1.1]
+
+    def test_another_processor_has_no_baseline(self, tmp_path, measured, capsys):
+        (tmp_path / "baseline.json").write_text("{}")
+        measured += [1.0]
+        assert regression.main([str(tmp_path / "baseline.json")]) == 2
+        assert "has no entry for abacus, beads kernels" in capsys.readouterr().out
+
+    def test_what_is_measured(self, near, monkeypatch):
+        monkeypatch.setattr(regression, "QUICK", ["3x2x4x5"])
+        report = regression.measure()
+        assert regression.shares(report).keys() == {"3x2x4x5 forward", "3x2x4x5 training"}
