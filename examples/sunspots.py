@@ -2,7 +2,8 @@
 
 The yearly means 1700-2008 that ship with statsmodels, learned until 1920 and then predicted one
 year ahead, each year from all years before it, beside the forecast that next year is like this one
-(persistence). About 5 seconds.
+(persistence). statsmodels ships yearly means only; monthly ones would be read the same way. It
+reaches a root mean squared error of 21.3, where persistence gives 30.4, in about a second.
 
     pip install "crnn[examples]"
     python examples/sunspots.py

@@ -1,7 +1,8 @@
 """Character text: learn the next character of English, then write some.
 
 A smaller cousin of `crnn train`: 128 units on the help topics that ship inside Python, the last
-tenth held out, about 10 seconds.
+tenth held out, about 6 seconds. It reaches 2.19 bits per character (2.17 to 2.20, by kernels),
+where the frequencies of the letters give 4.67.
 
     python examples/text.py
 """

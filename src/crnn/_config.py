@@ -90,13 +90,38 @@ def set_num_threads(n: int) -> None:
 
 
 def get_num_threads() -> int:
-    """The number of threads that crnn's work may use; 1 where the BLAS does not say."""
+    """The number of threads that crnn's work may use.
+
+    Returns
+    -------
+    n : int
+        That of scipy's BLAS; 1 where it does not say.
+
+    Examples
+    --------
+    >>> import crnn
+    >>> crnn.get_num_threads() >= 1
+    True
+    """
     controls = _blas_threads()
     return 1 if controls is None else controls[1]()
 
 
 def show_config() -> None:
-    """Print the versions, the path taken by the kernels, the BLAS and its threads."""
+    """Print the versions, the path taken by the kernels, the BLAS and its threads.
+
+    Examples
+    --------
+    >>> import crnn
+    >>> crnn.show_config()  # doctest: +ELLIPSIS
+    crnn     ...
+    Python   ...
+    numpy    ...
+    scipy    ...
+    kernels  ...
+    BLAS     ...
+    threads  ...
+    """
     from crnn import __version__
 
     controls = _blas_threads()

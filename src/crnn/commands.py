@@ -143,7 +143,7 @@ def _split(symbols: Array, options: argparse.Namespace) -> tuple[Array, Array]:
 def _fit(
     model: crnn.RNN, learn: Array, held_out: Array, options: argparse.Namespace, began: float
 ) -> crnn.History:
-    """Train and save, also what was good before training diverged."""
+    """Train and save, also what was good before training diverged or Ctrl-C came twice."""
     rows = (len(learn) - 1) // options.batch  # steps of each parallel row
     characters = rows * options.batch / math.ceil(rows / options.steps)  # in a window, on average
     try:
@@ -159,7 +159,7 @@ def _fit(
             progress=not options.quiet,
             callback=lambda history: _report(history, characters, began, options),
         )
-    except crnn.DivergenceError:
+    except (crnn.DivergenceError, KeyboardInterrupt):
         model.save(options.out)
         raise
     model.save(options.out)

@@ -67,8 +67,8 @@ def rnn_forward(
 
     Notes
     -----
-    C-contiguous arrays of native byte order are used as they are; strided, non-native and list
-    input is copied once; read-only input is never written. NaN and infinity flow through as in
+    C-contiguous arrays of native byte order are used as they are; strided, non-native and nested
+    list input is copied once; read-only input is never written. NaN and infinity flow through as in
     NumPy. The GIL is released during the work.
 
     Examples

@@ -129,7 +129,8 @@ class RNN:
         Parameters
         ----------
         x : array (T, m, n_x), integers (T, m), or a list of (T_i, n_x) or (T_i,)
-            The inputs; integers stand for one-hot rows.
+            The inputs; integers stand for one-hot rows. A list or a tuple is m sequences, each
+            with its own length (for `rnn_forward` a nested list is the array itself).
         lengths : integers (m,), optional
             Steps of each example where x is an array.
 
@@ -144,6 +145,15 @@ class RNN:
         ------
         ValueError, TypeError
             Where x or lengths do not fit.
+
+        Examples
+        --------
+        >>> import numpy as np, crnn
+        >>> model = crnn.RNN(3, 8, 2, steps="all", rng=0)
+        >>> model.predict_proba(np.zeros((5, 4, 3))).shape
+        (5, 4, 2)
+        >>> [y_hat.shape for y_hat in model.predict_proba([[0, 1, 2], [1]])]  # two of symbols
+        [(3, 2), (1, 2)]
         """
         sequences = Sequences(self.config, x, lengths=lengths)
         batch = sequences.batch()
@@ -162,12 +172,28 @@ class RNN:
     @overload
     def predict(self, x: Any, lengths: Any = None) -> Array | list[Array]: ...
     def predict(self, x: Any, lengths: Any = None) -> Array | list[Array]:
-        """The most probable classes for cross entropy, values for mse; see `predict_proba`.
+        """The most probable classes for cross entropy, values for mse.
+
+        Parameters
+        ----------
+        x, lengths
+            As for `predict_proba`.
 
         Returns
         -------
         y : array (m,) or (T, m), with a last axis n_y for mse, or a list of such
             Shaped as the targets of `fit`.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Where x or lengths do not fit.
+
+        Examples
+        --------
+        >>> import numpy as np, crnn
+        >>> crnn.RNN(3, 8, 2, rng=0).predict(np.zeros((5, 4, 3)))
+        array([0, 0, 0, 0])
         """
         y_hat = self.predict_proba(x, lengths)
         if isinstance(y_hat, list):
@@ -196,6 +222,14 @@ class RNN:
         ------
         ValueError, TypeError
             Where an argument does not fit.
+
+        Examples
+        --------
+        >>> import numpy as np, crnn
+        >>> model = crnn.RNN(3, 8, 2, rng=0)
+        >>> loss, gradients = model.gradients(np.ones((5, 4, 3)), [0, 1, 0, 1])
+        >>> gradients["Waa"].shape
+        (8, 8)
         """
         batch = Sequences(self.config, x, _given("y", y), lengths).batch()
         arena = self._network.new_arena()
@@ -203,7 +237,32 @@ class RNN:
         return step.loss, dict(arena.views)
 
     def evaluate(self, x: Any, y: Any, lengths: Any = None) -> tuple[float, float]:
-        """The mean loss and the metric: accuracy, or the mean absolute error for mse."""
+        """The mean loss and the metric.
+
+        Parameters
+        ----------
+        x, y, lengths
+            As for `gradients`.
+
+        Returns
+        -------
+        loss : float
+            The mean over the counted steps and examples (and, for mse, over n_y).
+        metric : float
+            Accuracy for cross entropy, the mean absolute error for mse.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Where an argument does not fit.
+
+        Examples
+        --------
+        >>> import numpy as np, crnn
+        >>> loss, accuracy = crnn.RNN(3, 8, 2, rng=0).evaluate(np.ones((5, 4, 3)), [0, 1, 0, 1])
+        >>> accuracy
+        0.5
+        """
         sequences = Sequences(self.config, x, _given("y", y), lengths)
         return self._network.evaluate(sequences.in_order(1024))
 
@@ -324,6 +383,18 @@ class RNN:
         ------
         ValueError, TypeError, DivergenceError
             As for `fit`.
+
+        Examples
+        --------
+        >>> import numpy as np, crnn
+        >>> symbols = np.tile([0, 1, 2, 1], 200)
+        >>> model = crnn.RNN(3, 16, 3, steps="all", rng=0)
+        >>> adam = crnn.Adam(1e-2)
+        >>> history = model.fit_stream(
+        ...     symbols, batch_size=4, steps=16, optimizer=adam, progress=False
+        ... )
+        >>> history.metric[-1] > 0.9
+        True
         """
         plan = Plan(epochs, optimizer, clip_norm, patience, progress, callback)
         batch_size = _validate.count("batch_size", batch_size)
@@ -338,6 +409,29 @@ class RNN:
 
         The sequence is read as `batch_size` parallel rows (fewer where it is short), each from
         the zero state.
+
+        Parameters
+        ----------
+        symbols : integers (N,)
+            As for `fit_stream`; N is at least 2.
+        batch_size : int, optional
+
+        Returns
+        -------
+        loss, accuracy : float
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for `fit_stream`.
+
+        Examples
+        --------
+        >>> import numpy as np, crnn
+        >>> model = crnn.RNN(3, 16, 3, steps="all", rng=0)
+        >>> loss, accuracy = model.evaluate_stream(np.tile([0, 1, 2, 1], 20))
+        >>> 0 <= accuracy <= 1
+        True
         """
         symbols = checked_symbols(self.config, "symbols", symbols, 1)
         m = min(_validate.count("batch_size", batch_size), len(symbols) - 1)
@@ -366,17 +460,62 @@ class RNN:
         ValueError, TypeError
             Where an argument does not fit, or the model has no symbols to feed back: it needs
             steps="all", cross entropy, direction="forward" and n_x == n_y.
+
+        Examples
+        --------
+        >>> import crnn
+        >>> crnn.RNN(3, 8, 3, steps="all", rng=0).sample(5, prime=[0, 1], rng=0).shape
+        (5,)
         """
         return streaming.sample(self.config, self.parameters, n, prime, temperature, rng)
 
     def stream(self, m: int = 1) -> streaming.Stream:
-        """Start reading m sequences one step at a time, with the state kept."""
+        """Start reading m sequences one step at a time, with the state kept.
+
+        Parameters
+        ----------
+        m : int, optional
+
+        Returns
+        -------
+        Stream
+
+        Raises
+        ------
+        ValueError, TypeError
+            Where m is no whole number of at least 1, or the model does not read forward.
+
+        Examples
+        --------
+        >>> import crnn
+        >>> crnn.RNN(3, 8, 2, rng=0).stream(m=4).step([0, 2, 1, 0]).shape
+        (4, 2)
+        """
         return streaming.Stream(self.config, self.parameters, _validate.count("m", m))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a safetensors file: parameters by name, configuration and metadata in its header.
 
         Written under a temporary name and renamed, so `path` never holds half a model.
+
+        Parameters
+        ----------
+        path : path
+
+        Raises
+        ------
+        TypeError
+            Where metadata are not strings.
+        OSError
+            Where the file cannot be written; what stood at `path` stands there still.
+
+        Examples
+        --------
+        >>> import crnn, tempfile, pathlib
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "model.safetensors"
+        >>> crnn.RNN(2, 3, 4, rng=0).save(path)
+        >>> path.exists()
+        True
         """
         files.save(path, self.config, self.parameters, self.metadata)
 

@@ -18,6 +18,11 @@ class Stream:
     T steps give what one call over T steps gives, up to rounding. The weights are packed once, as
     they are when the stream is made; `refresh` reads them again.
 
+    Attributes
+    ----------
+    state : list of array (m, n_a)
+        The states after the last step, one per layer: copies; assign to set them.
+
     Examples
     --------
     >>> import numpy as np, crnn
@@ -49,7 +54,18 @@ class Stream:
         self.state = kept["state"]
 
     def refresh(self) -> None:
-        """Read the model's parameters again; the state goes back to zero."""
+        """Read the model's parameters again; the state goes back to zero.
+
+        Examples
+        --------
+        >>> import numpy as np, crnn
+        >>> model = crnn.RNN(3, 8, 2, loss="mse", rng=0)
+        >>> stream = model.stream()
+        >>> model.parameters["Wya"], model.parameters["by"] = 0, [1, 2]
+        >>> stream.refresh()
+        >>> stream.step(np.zeros((1, 3), "float32"))
+        array([[1., 2.]], dtype=float32)
+        """
         p, cells = self._parameters, self._config.cells()
         weights = [p[name + cell.suffix] for cell in cells for name in ("Wax", "Waa")]
         biases = np.concatenate([*(p["ba" + cell.suffix] for cell in cells), p["by"]])
@@ -58,7 +74,17 @@ class Stream:
         )
 
     def reset(self) -> None:
-        """Go back to the zero state."""
+        """Go back to the zero state.
+
+        Examples
+        --------
+        >>> import crnn
+        >>> stream = crnn.RNN(3, 2, 2, rng=0).stream()
+        >>> y_hat = stream.step([1])
+        >>> stream.reset()
+        >>> stream.state
+        [array([[0., 0.]], dtype=float32)]
+        """
         self._stepper.a[...] = 0
 
     @property
@@ -98,6 +124,13 @@ class Stream:
         ------
         ValueError, TypeError
             Where an argument does not fit; the state stays as it was.
+
+        Examples
+        --------
+        >>> import crnn
+        >>> stream = crnn.RNN(3, 8, 2, rng=0).stream(m=2)
+        >>> stream.step([1, 0]).sum(axis=1).round(5)      # symbols 1 and 0: one a sequence
+        array([1., 1.], dtype=float32)
         """
         x, symbols = x_t, None
         if (  # what needs no help is not looked at twice: a step may take a microsecond

@@ -30,6 +30,16 @@ class DivergenceError(ArithmeticError):
         The step at which it happened, from 1.
     loss : float
         The loss of that step.
+
+    Examples
+    --------
+    >>> import numpy as np, crnn
+    >>> model = crnn.RNN(1, 2, 2, rng=0)
+    >>> try:
+    ...     model.fit(np.full((3, 4, 1), np.nan), [0, 1, 0, 1], progress=False)
+    ... except crnn.DivergenceError as error:
+    ...     print(error.step, error.loss)
+    1 nan
     """
 
     def __init__(self, step: int, loss: float, what: str) -> None:
@@ -65,6 +75,14 @@ class History:
     stopped_early, interrupted : bool
         Whether patience ran out; whether Ctrl-C ended training. An interrupted model is that of
         the last finished step, with patience too.
+
+    Examples
+    --------
+    >>> import numpy as np, crnn
+    >>> x, y = np.ones((3, 4, 1)), [0, 1, 0, 1]
+    >>> history = crnn.RNN(1, 2, 2, rng=0).fit(x, y, epochs=5, progress=False, rng=0)
+    >>> len(history.loss), history.metric_name, history.metric[-1]
+    (5, 'accuracy', 0.5)
     """
 
     metric_name: str
