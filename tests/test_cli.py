@@ -1,5 +1,6 @@
 """The command line: what it writes, and one line with exit code 2 for what cannot be done."""
 
+import io
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import pytest
 
 import crnn
 from crnn import check, cli, commands, text
+from crnn._outlet import Outlet
 
 WORDS = "the cat sat on the mat and the dog sat on the log. " * 120
 BRIEF = ["--batch", "8", "--steps", "16", "--epochs", "2", "--length", "40"]
@@ -242,6 +244,20 @@ class TestNobodyListens:
         assert child.returncode == 2
         assert err == "crnn train: standard output: No space left on device\n"
         assert crnn.load(tmp_path / "model.safetensors").config.n_a == 24
+
+    def test_the_first_error_is_kept_and_the_rest_dropped(self, tmp_path):
+        class Full(io.TextIOWrapper):
+            def flush(self):
+                raise OSError(28, "No space left on device")
+
+        with open(tmp_path / "out", "wb") as file:
+            outlet = Outlet(Full(file, encoding="ascii"))
+            assert outlet.write("äb\n") == 3
+            outlet.flush()
+            outlet.flush()
+            assert outlet.write("c") == 1
+            assert outlet.error.errno == 28
+            assert not outlet.isatty()
 
     def test_no_streams_at_all(self, run, monkeypatch):
         monkeypatch.setattr(sys, "stdout", None)
