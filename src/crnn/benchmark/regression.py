@@ -19,8 +19,8 @@ from crnn.benchmark.cases import Case
 from crnn.benchmark.results import Report
 from crnn.benchmark.rounds import run
 
-#: A call of each kind, all it touches small enough for the caches of one core: those further out are
-#: shared with whatever else the machine does.
+#: A call of each kind, all that it touches small enough for the caches of one core: those further
+#: out are shared with whatever else the machine does.
 GUARDED = ["100x1x32x32", "100x1x256x256", "100x7x100x100", "20x32x128x128", "20x16x256x256"]
 
 #: The most that a share may lose.
