@@ -1,8 +1,9 @@
 /* Every table of kernels that can run here against the equations in plain C and double.
  *
- * Each array is an allocation of its own and exactly as large as it must be, so that a sanitizer sees
- * any step outside; and the whole needs no Python, so that it can be built for another machine and run
- * under an emulator. Prints a line per table; exit code 1 where an error is larger than rounding.
+ * Each array is an allocation of its own and exactly as large as it must be, so that a sanitizer
+ * sees any step outside; and the whole needs no Python, so that it can be built for another machine
+ * and run under an emulator. Prints a line per table; exit code 1 where an error is larger than
+ * rounding.
  */
 #include "crnn_kernels.h"
 
@@ -67,23 +68,38 @@ static double worst(double a, double b) { return b > a || b != b ? b : a; }
 static double check(const crnn_operations *kernels, ptrdiff_t T, ptrdiff_t m, ptrdiff_t n_x,
                     ptrdiff_t n_a, int relu, int threads) {
     array x = make(T * m * n_x, 1), Waa = make(n_a * n_a, 1 / sqrt((double)n_a)),
-          Wax = make(n_a * n_x, 1 / sqrt((double)n_x)), ba = make(n_a, 0.1), a0 = make(m * n_a, 0.5),
-          a = make(T * m * n_a, 0), da = make(T * m * n_a, 1), dWaa = make(n_a * n_a, 0),
-          dWax = make(n_a * n_x, 0), dba = make(n_a, 0), dx = make(T * m * n_x, 0),
-          da0 = make(m * n_a, 0);
+          Wax = make(n_a * n_x, 1 / sqrt((double)n_x)), ba = make(n_a, 0.1),
+          a0 = make(m * n_a, 0.5), a = make(T * m * n_a, 0), da = make(T * m * n_a, 1),
+          dWaa = make(n_a * n_a, 0), dWax = make(n_a * n_x, 0), dba = make(n_a, 0),
+          dx = make(T * m * n_x, 0), da0 = make(m * n_a, 0);
     const ptrdiff_t forward = kernels->rnn_workspace(T, m, n_x, n_a, 0);
     const ptrdiff_t backward = kernels->rnn_workspace(T, m, n_x, n_a, 1);
     const size_t size = (size_t)(forward > backward ? forward : backward) * (is_float ? 4 : 8);
-    crnn_rnn call = {.T = T, .m = m, .n_x = n_x, .n_a = n_a, .x = x.real, .Waa = Waa.real,
-                     .Wax = Wax.real, .ba = ba.real, .a0 = a0.real, .relu = relu, .a = a.real,
-                     .da = da.real, .dWaa = dWaa.real, .dWax = dWax.real, .dba = dba.real,
-                     .dx = dx.real, .da0 = da0.real, .threads = threads};
+    crnn_rnn call = {.T = T,
+                     .m = m,
+                     .n_x = n_x,
+                     .n_a = n_a,
+                     .x = x.real,
+                     .Waa = Waa.real,
+                     .Wax = Wax.real,
+                     .ba = ba.real,
+                     .a0 = a0.real,
+                     .relu = relu,
+                     .a = a.real,
+                     .da = da.real,
+                     .dWaa = dWaa.real,
+                     .dWax = dWax.real,
+                     .dba = dba.real,
+                     .dx = dx.real,
+                     .da0 = da0.real,
+                     .threads = threads};
     call.workspace = aligned_alloc(64, (size + 63) / 64 * 64);
 
     for (ptrdiff_t t = 0; t < T; t++)
         for (ptrdiff_t i = 0; i < m; i++)
             for (ptrdiff_t j = 0; j < n_a; j++) {
-                const double *before = t > 0 ? a.exact + ((t - 1) * m + i) * n_a : a0.exact + i * n_a;
+                const double *before =
+                    t > 0 ? a.exact + ((t - 1) * m + i) * n_a : a0.exact + i * n_a;
                 double z = ba.exact[j];
                 for (ptrdiff_t k = 0; k < n_a; k++)
                     z += Waa.exact[j * n_a + k] * before[k];
