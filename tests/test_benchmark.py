@@ -555,6 +555,6 @@ class TestRegression:
         assert "has no entry for abacus, beads kernels" in capsys.readouterr().out
 
     def test_what_is_measured(self, near, monkeypatch):
-        monkeypatch.setattr(regression, "QUICK", ["3x2x4x5"])
+        monkeypatch.setattr(regression, "GUARDED", ["3x2x4x5"])
         report = regression.measure()
         assert regression.shares(report).keys() == {"3x2x4x5 forward", "3x2x4x5 training"}
