@@ -186,9 +186,8 @@ def backward_into(
 ) -> None:
     """rnn_backward below the door: the gradients are filled; dx and da0 only where given."""
     x = s.x
-    if (
-        x is not None and s.lengths is not None
-    ):  # dWax sums over all rows, and 0 * NaN in the padding is NaN
+    if x is not None and s.lengths is not None:
+        # dWax sums over all rows, and 0 * NaN in the padding is NaN.
         x = np.where(_validate.steps_counted(len(x), s.lengths)[..., None], x, x.dtype.type(0))
     _BACKWARD[a.dtype](
         s.Waa, s.Wax, da, a, x, s.symbols, s.a0, s.lengths, s.reverse, s.relu,

@@ -52,13 +52,13 @@ def forward(
     state: State | None = None,
 ) -> Trace:
     """Run every cell and the output layer on x (T, m, n_x) or (T, m), from `state` or zeros."""
-    T, m = x.shape[:2]
+    (T, m), n = x.shape[:2], config.num_directions
     calls: list[_validate.Sequence] = []
     states: list[Array] = []
     below = x
     for k, cell in enumerate(config.cells()):
-        if cell.layer > 0 and k % config.num_directions == 0:
-            below = _side_by_side(states[-config.num_directions :])
+        if cell.layer > 0 and k % n == 0:
+            below = _side_by_side(states[-n:])
         a0 = None if state is None else state[k]
         call = _call(config, cell, parameters, below, lengths, a0)
         a = np.empty((T, m, config.n_a), config.np_dtype)
@@ -67,12 +67,10 @@ def forward(
         states.append(a)
     counted = None
     if config.steps == "last":
-        last = [final_state(a, call) for a, call in zip(states, calls, strict=True)][
-            -config.num_directions :
-        ]
+        last = [final_state(a, call) for a, call in zip(states[-n:], calls[-n:], strict=True)]
         features = _side_by_side(last)  # (m, width)
     else:
-        features = _side_by_side(states[-config.num_directions :]).reshape(T * m, config.width)
+        features = _side_by_side(states[-n:]).reshape(T * m, config.width)
         if lengths is not None:
             counted = np.flatnonzero(_validate.steps_counted(T, lengths))
             features = features[counted]

@@ -151,7 +151,8 @@ static void V(forward_part)(const void *call, int part, int parts) {
             V(fill_padding)(p, t, share.i0, share.i1, p->n_a, NULL, p->a + t * p->m * p->n_a);
 }
 
-/* Run the steps of a pass: rows shared, or columns where a step alone is work enough for that. */
+/* Run the steps of a pass: rows shared, or, where they are few, columns of weights too large for
+ * one cache. */
 static void V(run_steps)(V(pass) * pass, crnn_task task, double work) {
     const V(rnn) *p = pass->p;
     const int parts = crnn_row_parts(p->threads, p->m, work);
@@ -218,7 +219,7 @@ static void V(backward_part)(const void *call, int part, int parts) {
     }
     for (ptrdiff_t i = i0; i < i1; i++) { /* the first step read: right to left, the last */
         const ptrdiff_t t = !p->reverse ? 0 : p->lengths == NULL ? p->T - 1 : p->lengths[i] - 1;
-        if (t0 <= t && t < t1 && part < (pass->by_columns ? 1 : parts))
+        if (t0 <= t && t < t1 && (part == 0 || !share.meets))
             memcpy(pass->first + i * n_a, pass->dz + ((t - t0) * m + i) * n_a,
                    (size_t)n_a * sizeof(V_REAL));
     }
