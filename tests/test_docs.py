@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pages
 import pytest
 
 from crnn import cli
@@ -15,7 +16,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def blocks(language):
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.M | re.S)
+    return pages.blocks(README, language)
 
 
 def test_the_readme_has_no_block_that_is_not_executed():
@@ -24,9 +25,7 @@ def test_the_readme_has_no_block_that_is_not_executed():
 
 def test_python_blocks_run_one_after_the_other(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    names = {}
-    for k, block in enumerate(blocks("python")):
-        exec(compile(block, f"README.md, block {k}", "exec"), names)
+    pages.run_python(ROOT / "README.md")
 
 
 def test_set_up_is_two_commands_of_one_line_each():
