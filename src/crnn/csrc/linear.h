@@ -3,12 +3,13 @@
 /* Panels of a matrix of N columns: those of one part. */
 typedef struct {
     ptrdiff_t N, from, to; /* columns; from and to lie between panels, or at the end */
+    int backwards;         /* whether the last panel comes first */
 } V(columns);
 
 static V(columns) V(columns_of)(ptrdiff_t N, int part, int parts) {
     const ptrdiff_t panels = (N + PANEL - 1) / PANEL;
     const V(columns) columns = {N, panels * part / parts * PANEL,
-                                part + 1 == parts ? N : panels * (part + 1) / parts * PANEL};
+                                part + 1 == parts ? N : panels * (part + 1) / parts * PANEL, 0};
     return columns;
 }
 
@@ -21,8 +22,9 @@ static void V(product)(ptrdiff_t rows, ptrdiff_t K, V(columns) columns, const V_
                        crnn_epilogue epilogue, const V_REAL *a) {
     const ptrdiff_t most = chains == 0 ? TILE_ROWS : chains == 1 ? 3 : 1;
     const ptrdiff_t blocks = (rows + most - 1) / most;
-    const ptrdiff_t N = columns.N;
-    for (ptrdiff_t column = columns.from; column < columns.to; column += PANEL) {
+    const ptrdiff_t N = columns.N, panels = (columns.to - columns.from + PANEL - 1) / PANEL;
+    for (ptrdiff_t k = 0; k < panels; k++) {
+        const ptrdiff_t column = columns.from + (columns.backwards ? panels - 1 - k : k) * PANEL;
         const V(panel) p = V(panel_at)(column, N);
         for (ptrdiff_t block = 0; block < blocks; block++) {
             const ptrdiff_t i = rows * block / blocks, n = rows * (block + 1) / blocks - i;
@@ -35,27 +37,81 @@ static void V(product)(ptrdiff_t rows, ptrdiff_t K, V(columns) columns, const V_
     }
 }
 
-/* dW[u0:u1] (n_out, n_in) = dy' x (+ dW with `add`), for dy (rows, n_out) and x (rows, n_in). */
-static void V(product_of_columns)(ptrdiff_t rows, ptrdiff_t n_in, ptrdiff_t n_out, ptrdiff_t u0,
-                                  ptrdiff_t u1, const V_REAL *dy, const V_REAL *x, int add,
-                                  V_REAL *dW) {
+/* Strips of at most TILE_ROWS units, alike in size: strip s begins at unit strip_at(n, s). */
+static ptrdiff_t V(strips)(ptrdiff_t n) { return (n + TILE_ROWS - 1) / TILE_ROWS; }
+static ptrdiff_t V(strip_at)(ptrdiff_t n, ptrdiff_t s) { return n * s / V(strips)(n); }
+
+/* Numbers of a packed strip, with room for the last vector to reach over its end. */
+enum { V(STRIP) = TILE_ROWS * K_BLOCK + V_LEN };
+
+/* Numbers that sum_products needs as scratch. */
+static ptrdiff_t V(strips_size)(ptrdiff_t n) { return V(strips)(n) * V(STRIP); }
+
+/* Strips s0..s1 of dy (K, n), each (K, TILE_ROWS) of its own: a tile then reads a few cache lines
+ * in a row, not one for each k, which for n of powers of two would all fall on the same place of
+ * the cache. For the same reason some rows are packed for all strips before the next. */
+static void V(pack_strips)(ptrdiff_t K, ptrdiff_t n, ptrdiff_t s0, ptrdiff_t s1, const V_REAL *dy,
+                           V_REAL *A) {
+    enum { VECTORS = (TILE_ROWS + V_LEN - 1) / V_LEN, ROWS = 16 };
+    for (ptrdiff_t k0 = 0; k0 < K; k0 += ROWS)
+        for (ptrdiff_t s = s0; s < s1; s++) {
+            const ptrdiff_t u = V(strip_at)(n, s), k1 = k0 + ROWS < K ? k0 + ROWS : K;
+            const int units = (int)(V(strip_at)(n, s + 1) - u), whole = u + VECTORS * V_LEN <= n;
+            V_REAL *strip = A + (s - s0) * V(STRIP) + k0 * TILE_ROWS;
+            for (const V_REAL *row = dy + k0 * n + u, *end = dy + k1 * n + u; row != end;
+                 row += n, strip += TILE_ROWS)
+                if (whole) /* what reaches over is written again by the next row */
+                    EACH (v, VECTORS)
+                        V(store)(strip + v * V_LEN, V(load)(row + v * V_LEN));
+                else
+                    for (int i = 0; i < units; i++)
+                        strip[i] = row[i];
+        }
+}
+
+/* A sum over rows: dW (n_out, n_in) = dy' x, or + dW with `add`. */
+typedef struct {
+    const V_REAL *x; /* (rows, n_in) */
+    ptrdiff_t n_in;
+    int add;
+    V_REAL *dW;
+} V(sum);
+
+/* Add strips s0..s1 of a block of K rows, packed in A, to a sum. */
+static void V(add_block)(ptrdiff_t K, ptrdiff_t k, ptrdiff_t n_out, ptrdiff_t s0, ptrdiff_t s1,
+                         const V_REAL *A, const V(sum) * sum) {
     SIMD_ALIGNED V_REAL B[K_BLOCK * PANEL];
-    const ptrdiff_t blocks = (u1 - u0 + TILE_ROWS - 1) / TILE_ROWS;
-    if (rows == 0 && !add && u1 > u0)
-        memset(dW + u0 * n_in, 0, (size_t)((u1 - u0) * n_in) * sizeof(V_REAL));
-    for (ptrdiff_t k = 0; k < rows; k += K_BLOCK, add = 1) {
-        const ptrdiff_t end = k + K_BLOCK < rows ? k + K_BLOCK : rows;
-        for (ptrdiff_t column = 0; column < n_in; column += PANEL) {
-            const V(panel) p = V(panel_at)(column, n_in);
-            V(pack_panel)(p, k, end, x, n_in, B);
-            for (ptrdiff_t block = 0; block < blocks; block++) {
-                const ptrdiff_t u = u0 + (u1 - u0) * block / blocks;
-                const ptrdiff_t n = u0 + (u1 - u0) * (block + 1) / blocks - u;
-                V_REAL *c = dW + u * n_in + column;
-                const V(start) start = {add ? c : NULL, n_in};
-                V(column_tiles)
-                [n - 1][p.regs - 1](end - k, dy + k *n_out + u, n_out, B, start, c, n_in, p.tail);
-            }
+    const ptrdiff_t n_in = sum->n_in;
+    for (ptrdiff_t column = 0; column < n_in; column += PANEL) {
+        const V(panel) p = V(panel_at)(column, n_in);
+        V(pack_panel)(p, k, k + K, sum->x, n_in, B);
+        for (ptrdiff_t s = s0; s < s1; s++) {
+            const ptrdiff_t u = V(strip_at)(n_out, s), units = V(strip_at)(n_out, s + 1) - u;
+            V_REAL *c = sum->dW + u * n_in + column;
+            const V(start) start = {sum->add || k > 0 ? c : NULL, n_in};
+            V(strip_tiles)
+            [units - 1][p.regs - 1](K, A + (s - s0) *V(STRIP), 0, B, start, c, n_in, p.tail);
+        }
+    }
+}
+
+/* Strips s0..s1 of one or two sums over the same dy (rows, n_out). A block of rows of dy is packed
+ * for both, and in shares that stay in the second cache. */
+static void V(sum_products)(ptrdiff_t rows, ptrdiff_t n_out, ptrdiff_t s0, ptrdiff_t s1,
+                            const V_REAL *dy, int sums, const V(sum) * sum, V_REAL *scratch) {
+    const ptrdiff_t u0 = V(strip_at)(n_out, s0), u1 = V(strip_at)(n_out, s1);
+    for (int i = 0; i < sums && rows == 0; i++)
+        if (!sum[i].add)
+            memset(sum[i].dW + u0 * sum[i].n_in, 0,
+                   (size_t)((u1 - u0) * sum[i].n_in) * sizeof(V_REAL));
+    for (ptrdiff_t k = 0; k < rows; k += K_BLOCK) {
+        const ptrdiff_t K = k + K_BLOCK < rows ? K_BLOCK : rows - k;
+        for (ptrdiff_t share = s0; share < s1; share += STRIPS_AT_ONCE) {
+            const ptrdiff_t end = share + STRIPS_AT_ONCE < s1 ? share + STRIPS_AT_ONCE : s1;
+            V_REAL *A = scratch + share * V(STRIP);
+            V(pack_strips)(K, n_out, share, end, dy + k * n_out, A);
+            for (int i = 0; i < sums; i++)
+                V(add_block)(K, k, n_out, share, end, A, &sum[i]);
         }
     }
 }
@@ -73,6 +129,10 @@ static V(linear) V(typed_linear)(const crnn_linear *call) {
 static ptrdiff_t V(packed_size)(ptrdiff_t n_in, ptrdiff_t n_out) {
     const ptrdiff_t forward = V(padded)(n_in, n_out), backward = V(padded)(n_out, n_in);
     return forward > backward ? forward : backward;
+}
+
+static ptrdiff_t V(linear_workspace)(ptrdiff_t n_in, ptrdiff_t n_out) {
+    return V(packed_size)(n_in, n_out) + V(strips_size)(n_out);
 }
 
 static void V(linear_forward_part)(const void *call, int part, int parts) {
@@ -100,9 +160,11 @@ static void V(linear_backward_rows)(const void *call, int part, int parts) {
 
 static void V(linear_backward_units)(const void *call, int part, int parts) {
     const V(linear) *l = call;
-    const ptrdiff_t u0 = l->n_out * part / parts, u1 = l->n_out * (part + 1) / parts;
-    V(product_of_columns)(l->rows, l->n_in, l->n_out, u0, u1, l->dy, l->x, 0, l->dW);
-    V(sum_rows)(l->rows, l->n_out, u0, u1, l->dy, 0, l->db);
+    const ptrdiff_t n = l->n_out, strips = V(strips)(n);
+    const ptrdiff_t s0 = strips * part / parts, s1 = strips * (part + 1) / parts;
+    const V(sum) dW = {l->x, l->n_in, 0, l->dW};
+    V(sum_products)(l->rows, n, s0, s1, l->dy, 1, &dW, l->workspace + V(packed_size)(l->n_in, n));
+    V(sum_rows)(l->rows, n, V(strip_at)(n, s0), V(strip_at)(n, s1), l->dy, 0, l->db);
 }
 
 static void V(linear_backward)(const crnn_linear *call) {
@@ -110,5 +172,5 @@ static void V(linear_backward)(const crnn_linear *call) {
     const double work = 2.0 * l->rows * l->n_in * l->n_out;
     V(pack)(l->n_out, l->n_in, l->W, l->workspace);
     crnn_run(crnn_row_parts(l->threads, l->rows, work), V(linear_backward_rows), l);
-    crnn_run(crnn_parts(l->threads, l->n_out, work), V(linear_backward_units), l);
+    crnn_run(crnn_parts(l->threads, V(strips)(l->n_out), work), V(linear_backward_units), l);
 }

@@ -26,6 +26,7 @@ typedef struct {
     const V_REAL *carry; /* the same, or NULL before there is one */
     V_REAL *first;       /* (m, n_a): dz of each example's first step read */
     V_REAL *dz;          /* (t1 - t0, m, n_a) */
+    V_REAL *strips;      /* scratch of sum_products */
     ptrdiff_t t0, t1;
     int add;        /* whether sums have begun */
     int by_columns; /* whether parts share columns, not rows */
@@ -35,7 +36,8 @@ static V(pass) V(begin)(const V(rnn) * p) {
     V(pass) pass = {.p = p, .chains = V(chains_for)(p->m), .over = p->T};
     pass.Waa = p->workspace;
     pass.Wax = pass.Waa + V(packed_size)(p->n_a, p->n_a);
-    pass.next = pass.Wax + V(packed_size)(p->n_x, p->n_a);
+    pass.strips = pass.Wax + V(packed_size)(p->n_x, p->n_a);
+    pass.next = pass.strips + V(strips_size)(p->n_a);
     pass.first = pass.next + p->m * p->n_a;
     pass.dz = pass.first + p->m * p->n_a;
     for (ptrdiff_t i = 0; p->lengths != NULL && i < p->m; i++)
@@ -113,6 +115,14 @@ static void V(inputs)(const V(pass) * pass, ptrdiff_t t0, ptrdiff_t t1, V(share)
                        (size_t)n * sizeof(V_REAL));
 }
 
+/* Every other step reads the weights from their end: what the step before read last is still in the
+ * nearest cache. Of weights twice its size that is half of them, where one order would find none.
+ */
+static V(columns) V(there_and_back)(V(columns) columns, ptrdiff_t t) {
+    columns.backwards = (int)(t % 2);
+    return columns;
+}
+
 /* a<t> = tanh(z<t> + Waa a<t-1>), where a<t> holds z<t>. */
 static void V(step)(const V(pass) * pass, ptrdiff_t t, V(share) share) {
     const V(rnn) *p = pass->p;
@@ -125,8 +135,8 @@ static void V(step)(const V(pass) * pass, ptrdiff_t t, V(share) share) {
                                                           : NULL;
     const V(start) z = {a_t, n_a};
     if (previous != NULL)
-        V(product)(i1 - i0, n_a, share.columns, previous, n_a, pass->Waa, z, a_t, pass->chains,
-                   epilogue, NULL);
+        V(product)(i1 - i0, n_a, V(there_and_back)(share.columns, t), previous, n_a, pass->Waa, z,
+                   a_t, pass->chains, epilogue, NULL);
     else
         V(finish_rows)(epilogue, i1 - i0, share.columns.to - from, n_a, NULL, a_t + from);
     if (t >= pass->over) /* read right to left, an example that has not begun holds its a0 */
@@ -188,8 +198,8 @@ static void V(step_backward)(const V(pass) * pass, ptrdiff_t t, V(share) share, 
     const crnn_epilogue epilogue = p->relu ? RELU_BACKWARD : TANH_BACKWARD;
     const V(start) da = {p->da + here, n_a};
     if (after != NULL) {
-        V(product)(i1 - i0, n_a, share.columns, after + i0 * n_a, n_a, pass->Waa, da, dz + i0 * n_a,
-                   pass->chains, epilogue, p->a + here);
+        V(product)(i1 - i0, n_a, V(there_and_back)(share.columns, t), after + i0 * n_a, n_a,
+                   pass->Waa, da, dz + i0 * n_a, pass->chains, epilogue, p->a + here);
     } else {
         for (ptrdiff_t i = 0; i < i1 - i0; i++)
             memcpy(dz + (i0 + i) * n_a + from, p->da + here + i * n_a + from,
@@ -246,23 +256,29 @@ static void V(scatter_add)(const V(pass) * pass, ptrdiff_t u0, ptrdiff_t u1) {
             }
 }
 
-/* dWaa += sum dz<t> a<t-1>', dWax += sum dz<t> x<t>', dba += sum dz<t>: of a chunk, units u0..u1.
- */
+/* dWaa += sum dz<t> a<t-1>', dWax += sum dz<t> x<t>', dba += sum dz<t>: of a chunk, some units. */
 static void V(backward_units)(const void *call, int part, int parts) {
     const V(pass) *pass = call;
     const V(rnn) *p = pass->p;
     const ptrdiff_t n_a = p->n_a, n_x = p->n_x, m = p->m, t0 = pass->t0, t1 = pass->t1;
-    const ptrdiff_t u0 = n_a * part / parts, u1 = n_a * (part + 1) / parts;
+    const ptrdiff_t strips = V(strips)(n_a), add = pass->add;
+    const ptrdiff_t s0 = strips * part / parts, s1 = strips * (part + 1) / parts;
+    const ptrdiff_t u0 = V(strip_at)(n_a, s0), u1 = V(strip_at)(n_a, s1);
     /* Steps with a step before them: all but the first read, which a0 comes before. */
     const ptrdiff_t from = !p->reverse && t0 == 0 ? 1 : t0,
                     to = p->reverse && t1 == p->T ? t1 - 1 : t1;
-    V(product_of_columns)((to - from) * m, n_a, n_a, u0, u1, pass->dz + (from - t0) * m * n_a,
-                          p->a + (p->reverse ? from + 1 : from - 1) * m * n_a, pass->add, p->dWaa);
+    const ptrdiff_t first = from > t0 ? t0 : to; /* the one without, where from, to leave one out */
+    const V_REAL *before = p->a + (p->reverse ? from + 1 : from - 1) * m * n_a;
+    const V(sum) sums[] = {{before, n_a, (int)add, p->dWaa},
+                           {p->x + from * m * n_x, n_x, (int)add, p->dWax}};
+    V(sum_products)((to - from) * m, n_a, s0, s1, pass->dz + (from - t0) * m * n_a,
+                    p->x != NULL ? 2 : 1, sums, pass->strips);
+    if (p->x != NULL && to - from < t1 - t0) {
+        const V(sum) rest = {p->x + first * m * n_x, n_x, add || to > from, p->dWax};
+        V(sum_products)(m, n_a, s0, s1, pass->dz + (first - t0) * m * n_a, 1, &rest, pass->strips);
+    }
     V(sum_rows)((t1 - t0) * m, n_a, u0, u1, pass->dz, pass->add, p->dba);
-    if (p->x != NULL)
-        V(product_of_columns)((t1 - t0) * m, n_x, n_a, u0, u1, pass->dz, p->x + t0 * m * n_x,
-                              pass->add, p->dWax);
-    else
+    if (p->x == NULL)
         V(scatter_add)(pass, u0, u1);
 }
 
@@ -290,14 +306,16 @@ static void V(rnn_backward)(const crnn_rnn *call) {
         pass.t0 = p->reverse ? s0 : T - s1;
         pass.t1 = p->reverse ? s1 : T - s0;
         V(run_steps)(&pass, V(backward_part), work);
-        crnn_run(crnn_parts(p->threads, n_a, work), V(backward_units), &pass);
+        crnn_run(crnn_parts(p->threads, V(strips)(n_a), work), V(backward_units), &pass);
         memcpy(pass.next, pass.dz + (p->reverse ? s1 - s0 - 1 : 0) * m * n_a,
                (size_t)(m * n_a) * sizeof(V_REAL));
         pass.carry = pass.next;
         pass.add = 1;
     }
-    if (p->a0 != NULL)
-        V(product_of_columns)(m, n_a, n_a, 0, n_a, pass.first, p->a0, 1, p->dWaa);
+    if (p->a0 != NULL) {
+        const V(sum) dWaa = {p->a0, n_a, 1, p->dWaa};
+        V(sum_products)(m, n_a, 0, V(strips)(n_a), pass.first, 1, &dWaa, pass.strips);
+    }
     if (p->da0 != NULL)
         V(product)(m, n_a, V(all_columns)(n_a), pass.first, n_a, pass.Waa, zeros, p->da0,
                    pass.chains, NOTHING, NULL);
@@ -310,5 +328,5 @@ static void V(rnn_backward)(const crnn_rnn *call) {
 static ptrdiff_t V(rnn_workspace)(ptrdiff_t T, ptrdiff_t m, ptrdiff_t n_x, ptrdiff_t n_a,
                                   int backward) {
     const ptrdiff_t packed = V(packed_size)(n_a, n_a) + V(packed_size)(n_x, n_a);
-    return packed + (backward ? (V(backward_chunk)(T, m) + 2) * m * n_a : 0);
+    return packed + (backward ? V(strips_size)(n_a) + (V(backward_chunk)(T, m) + 2) * m * n_a : 0);
 }

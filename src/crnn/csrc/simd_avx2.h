@@ -1,7 +1,7 @@
 /*
  * Vector vocabulary for AVX2 + FMA. The including file enables the instruction set. Meaning of each
- * operation: simd_portable.h; V_HAS_LOOKUP (float only): simd_avx512.h, with one register per
- * table.
+ * operation: simd_portable.h; V_HAS_LOOKUP (float only, with one register per table) and V_LANES:
+ * simd_avx512.h.
  */
 #include "simd_names.h"
 
@@ -10,6 +10,9 @@
 #undef V_LEN
 #undef V_REGISTERS
 #define V_REGISTERS 16
+#undef V_LANES
+#define V_LANES 2
+#undef V_CHOOSE_LANES
 #undef V_SLOTS
 #undef V_HAS_LOOKUP
 #undef SIMD_OP
@@ -26,6 +29,7 @@ typedef __m256i v_index32;
 #define SIMD_IOP(name) _mm256_##name##_epi32
 #define SIMD_CASTI _mm256_castps_si256
 #define SIMD_CASTF _mm256_castsi256_ps
+#define V_CHOOSE_LANES _mm256_permute2f128_ps
 #else
 #define V_LEN 4
 typedef __m256d v_t64;
@@ -33,6 +37,7 @@ typedef __m256d v_t64;
 #define SIMD_IOP(name) _mm256_##name##_epi64
 #define SIMD_CASTI _mm256_castpd_si256
 #define SIMD_CASTF _mm256_castsi256_pd
+#define V_CHOOSE_LANES _mm256_permute2f128_pd
 #endif
 
 SIMD_INLINE V(t) V(load)(const V_REAL *p) { return SIMD_OP(loadu)(p); }

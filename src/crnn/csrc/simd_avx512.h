@@ -3,6 +3,7 @@
  * each operation: simd_portable.h.
  *
  * V_HAS_LOOKUP: tables of V_SLOTS elements held in two registers are looked up by V(lookup).
+ * V_LANES: lanes of 128 bits, which V_CHOOSE_LANES(a, b, which) takes from two registers.
  */
 #include "simd_names.h"
 
@@ -13,8 +14,8 @@
 #define V_REGISTERS 32
 #undef V_SLOTS
 #undef V_HAS_LOOKUP
-#undef V_SHUFFLE_LANES
-#define V_SHUFFLE_LANES 1
+#undef V_LANES
+#define V_LANES 4
 #define V_HAS_LOOKUP 1
 
 #if REAL_BITS == 32
@@ -36,18 +37,21 @@ typedef __mmask8 v_mask64;
 #undef SIMD_CASTI
 #undef SIMD_CASTF
 #undef SIMD_CMP
+#undef V_CHOOSE_LANES
 #if REAL_BITS == 32
 #define SIMD_OP(name) _mm512_##name##_ps
 #define SIMD_IOP(name) _mm512_##name##_epi32
 #define SIMD_CASTI _mm512_castps_si512
 #define SIMD_CASTF _mm512_castsi512_ps
 #define SIMD_CMP _mm512_cmp_ps_mask
+#define V_CHOOSE_LANES _mm512_shuffle_f32x4
 #else
 #define SIMD_OP(name) _mm512_##name##_pd
 #define SIMD_IOP(name) _mm512_##name##_epi64
 #define SIMD_CASTI _mm512_castpd_si512
 #define SIMD_CASTF _mm512_castsi512_pd
 #define SIMD_CMP _mm512_cmp_pd_mask
+#define V_CHOOSE_LANES _mm512_shuffle_f64x2
 #endif
 
 SIMD_INLINE V(t) V(load)(const V_REAL *p) { return SIMD_OP(loadu)(p); }

@@ -85,19 +85,19 @@ SIMD_INLINE void V(tile)(const int rows, const int regs, const int chains, ptrdi
 typedef void (*V(tile_function))(ptrdiff_t K, const V_REAL *A, ptrdiff_t stride, const V_REAL *B,
                                  V(start) c0, V_REAL *C, ptrdiff_t ldc, int tail);
 
-/* rows_: A is row-major, `stride` from row to row. columns_: A is the transpose of such a matrix.
- */
+/* rows_: A is row-major, `stride` from row to row. strip_: A is (K, TILE_ROWS), column-major. */
 #define TILE(rows, regs, chains)                                                                   \
     static void V(rows_##rows##_##regs##_##chains)(ptrdiff_t K, const V_REAL *A, ptrdiff_t stride, \
                                                    const V_REAL *B, V(start) c0, V_REAL *C,        \
                                                    ptrdiff_t ldc, int tail) {                      \
         V(tile)(rows, regs, chains, K, A, stride, 1, B, c0, C, ldc, tail);                         \
     }
-#define TILE_OF_COLUMNS(rows, regs)                                                                \
-    static void V(columns_##rows##_##regs)(ptrdiff_t K, const V_REAL *A, ptrdiff_t stride,         \
-                                           const V_REAL *B, V(start) c0, V_REAL *C, ptrdiff_t ldc, \
-                                           int tail) {                                             \
-        V(tile)(rows, regs, 1, K, A, 1, stride, B, c0, C, ldc, tail);                              \
+#define TILE_OF_STRIP(rows, regs)                                                                  \
+    static void V(strip_##rows##_##regs)(ptrdiff_t K, const V_REAL *A, ptrdiff_t stride,           \
+                                         const V_REAL *B, V(start) c0, V_REAL *C, ptrdiff_t ldc,   \
+                                         int tail) {                                               \
+        (void)stride;                                                                              \
+        V(tile)(rows, regs, 1, K, A, 1, TILE_ROWS, B, c0, C, ldc, tail);                           \
     }
 #if TILE_REGS == 4
 #define EACH_WIDTH(F, ...) F(__VA_ARGS__, 1) F(__VA_ARGS__, 2) F(__VA_ARGS__, 3) F(__VA_ARGS__, 4)
@@ -106,7 +106,7 @@ typedef void (*V(tile_function))(ptrdiff_t K, const V_REAL *A, ptrdiff_t stride,
 #define EACH_WIDTH(F, ...) F(__VA_ARGS__, 1) F(__VA_ARGS__, 2)
 #define WIDTHS(f, rest) {V(f##_1##rest), V(f##_2##rest)}
 #endif
-#define TILE_1(rows, regs) TILE(rows, regs, 1) TILE_OF_COLUMNS(rows, regs)
+#define TILE_1(rows, regs) TILE(rows, regs, 1) TILE_OF_STRIP(rows, regs)
 #define TILE_2(rows, regs) TILE(rows, regs, 2)
 #define TILE_4(rows, regs) TILE(rows, regs, 4)
 EACH_WIDTH(TILE_1, 1)
@@ -128,9 +128,9 @@ static const V(tile_function) V(row_tiles)[3][TILE_ROWS][TILE_REGS] = {
     {WIDTHS(rows_1, _2), WIDTHS(rows_2, _2), WIDTHS(rows_3, _2)},
     {WIDTHS(rows_1, _4)},
 };
-static const V(tile_function) V(column_tiles)[TILE_ROWS][TILE_REGS] = {
-    WIDTHS(columns_1, ), WIDTHS(columns_2, ), WIDTHS(columns_3, ),
-    WIDTHS(columns_4, ), WIDTHS(columns_5, ), WIDTHS(columns_6, ),
+static const V(tile_function) V(strip_tiles)[TILE_ROWS][TILE_REGS] = {
+    WIDTHS(strip_1, ), WIDTHS(strip_2, ), WIDTHS(strip_3, ),
+    WIDTHS(strip_4, ), WIDTHS(strip_5, ), WIDTHS(strip_6, ),
 };
 
 /* Which row of row_tiles serves a product of so many rows in all (not: in one thread's share). */
@@ -165,7 +165,7 @@ static void V(pack_panel)(V(panel) p, ptrdiff_t k0, ptrdiff_t k1, const V_REAL *
     for (ptrdiff_t k = k0; k < k1; k++, W += ld, B += p.regs * V_LEN)
         for (int v = 0; v < p.regs; v++)
             V(store)(B + v * V_LEN,
-                     v < p.regs - 1 ? V(load)(W + v * V_LEN) : V(load_n)(W + v * V_LEN, p.tail));
+                     v < p.regs - 1 ? V(load)(W + v * V_LEN) : V(load_last)(W + v * V_LEN, p.tail));
 }
 
 /* B (K, N) in panels from W (K, N). */
@@ -195,7 +195,7 @@ static void V(pack_transposed)(ptrdiff_t K, ptrdiff_t N, const V_REAL *W, V_REAL
 }
 
 #undef TILE
-#undef TILE_OF_COLUMNS
+#undef TILE_OF_STRIP
 #undef EACH_WIDTH
 #undef WIDTHS
 #undef TILE_1

@@ -1,45 +1,49 @@
 /* B = A' for a square of V_LEN rows of A (ldb and lda from row to row), in registers where the
- * instruction set's shuffles are written out. Rows in groups of four (pairs, in double) become
- * columns within each 128-bit lane; then lanes of one number come together from all groups. */
-#undef LANES_02
-#undef LANES_13
-#if defined(V_SHUFFLE_LANES) && REAL_BITS == 32
-#define LANES_02(a, b) _mm512_shuffle_f32x4(a, b, 0x88)
-#define LANES_13(a, b) _mm512_shuffle_f32x4(a, b, 0xdd)
-#elif defined(V_SHUFFLE_LANES)
-#define LANES_02(a, b) _mm512_shuffle_f64x2(a, b, 0x88)
-#define LANES_13(a, b) _mm512_shuffle_f64x2(a, b, 0xdd)
+ * instruction set's shuffles are written out (V_LANES lanes of 128 bits). Rows in groups of four
+ * (pairs, in double) become columns within each lane; then lanes of one number come together from
+ * all groups. */
+#if defined(V_LANES) && REAL_BITS == 32
+enum { IN_LANE32 = 4 };
+/* Four rows, from one to the next lda: their columns by lane, number c of each lane in out[c]. */
+SIMD_INLINE void v_columns_by_lane32(const float *A, ptrdiff_t lda, v_t32 *out) {
+    const v_t32 r0 = v_load32(A), r1 = v_load32(A + lda);
+    const v_t32 r2 = v_load32(A + 2 * lda), r3 = v_load32(A + 3 * lda);
+    const v_t32 lo01 = SIMD_OP(unpacklo)(r0, r1), hi01 = SIMD_OP(unpackhi)(r0, r1);
+    const v_t32 lo23 = SIMD_OP(unpacklo)(r2, r3), hi23 = SIMD_OP(unpackhi)(r2, r3);
+    out[0] = SIMD_OP(shuffle)(lo01, lo23, 0x44);
+    out[1] = SIMD_OP(shuffle)(lo01, lo23, 0xee);
+    out[2] = SIMD_OP(shuffle)(hi01, hi23, 0x44);
+    out[3] = SIMD_OP(shuffle)(hi01, hi23, 0xee);
+}
+#elif defined(V_LANES)
+enum { IN_LANE64 = 2 };
+SIMD_INLINE void v_columns_by_lane64(const double *A, ptrdiff_t lda, v_t64 *out) {
+    const v_t64 r0 = v_load64(A), r1 = v_load64(A + lda);
+    out[0] = SIMD_OP(unpacklo)(r0, r1);
+    out[1] = SIMD_OP(unpackhi)(r0, r1);
+}
 #endif
 
 static inline void V(transpose)(const V_REAL *A, ptrdiff_t lda, V_REAL *B, ptrdiff_t ldb) {
-#ifdef V_SHUFFLE_LANES
-    enum { IN_LANE = 128 / REAL_BITS };
-    V(t) u[IN_LANE][4]; /* by number within a lane, and group of rows */
-    EACH (g, 4) {
-#if REAL_BITS == 32
-        const V(t) r0 = V(load)(A + (4 * g) * lda), r1 = V(load)(A + (4 * g + 1) * lda);
-        const V(t) r2 = V(load)(A + (4 * g + 2) * lda), r3 = V(load)(A + (4 * g + 3) * lda);
-        const __m512d lo01 = _mm512_castps_pd(_mm512_unpacklo_ps(r0, r1));
-        const __m512d hi01 = _mm512_castps_pd(_mm512_unpackhi_ps(r0, r1));
-        const __m512d lo23 = _mm512_castps_pd(_mm512_unpacklo_ps(r2, r3));
-        const __m512d hi23 = _mm512_castps_pd(_mm512_unpackhi_ps(r2, r3));
-        u[0][g] = _mm512_castpd_ps(_mm512_unpacklo_pd(lo01, lo23));
-        u[1][g] = _mm512_castpd_ps(_mm512_unpackhi_pd(lo01, lo23));
-        u[2][g] = _mm512_castpd_ps(_mm512_unpacklo_pd(hi01, hi23));
-        u[3][g] = _mm512_castpd_ps(_mm512_unpackhi_pd(hi01, hi23));
-#else
-        const V(t) r0 = V(load)(A + (2 * g) * lda), r1 = V(load)(A + (2 * g + 1) * lda);
-        u[0][g] = _mm512_unpacklo_pd(r0, r1);
-        u[1][g] = _mm512_unpackhi_pd(r0, r1);
-#endif
-    }
+#ifdef V_LANES
+    enum { IN_LANE = CONST(IN_LANE) };
+    V(t) u[V_LANES][IN_LANE]; /* by group of rows, and number within a lane */
+    EACH (g, V_LANES)
+        V(columns_by_lane)(A + g * IN_LANE * lda, lda, u[g]);
     EACH (c, IN_LANE) {
-        const V(t) even01 = LANES_02(u[c][0], u[c][1]), even23 = LANES_02(u[c][2], u[c][3]);
-        const V(t) odd01 = LANES_13(u[c][0], u[c][1]), odd23 = LANES_13(u[c][2], u[c][3]);
-        V(store)(B + c * ldb, LANES_02(even01, even23));
-        V(store)(B + (IN_LANE + c) * ldb, LANES_02(odd01, odd23));
-        V(store)(B + (2 * IN_LANE + c) * ldb, LANES_13(even01, even23));
-        V(store)(B + (3 * IN_LANE + c) * ldb, LANES_13(odd01, odd23));
+#if V_LANES == 4
+        const V(t) even01 = V_CHOOSE_LANES(u[0][c], u[1][c], 0x88),
+                   odd01 = V_CHOOSE_LANES(u[0][c], u[1][c], 0xdd);
+        const V(t) even23 = V_CHOOSE_LANES(u[2][c], u[3][c], 0x88),
+                   odd23 = V_CHOOSE_LANES(u[2][c], u[3][c], 0xdd);
+        V(store)(B + c * ldb, V_CHOOSE_LANES(even01, even23, 0x88));
+        V(store)(B + (IN_LANE + c) * ldb, V_CHOOSE_LANES(odd01, odd23, 0x88));
+        V(store)(B + (2 * IN_LANE + c) * ldb, V_CHOOSE_LANES(even01, even23, 0xdd));
+        V(store)(B + (3 * IN_LANE + c) * ldb, V_CHOOSE_LANES(odd01, odd23, 0xdd));
+#else
+        V(store)(B + c * ldb, V_CHOOSE_LANES(u[0][c], u[1][c], 0x20));
+        V(store)(B + (IN_LANE + c) * ldb, V_CHOOSE_LANES(u[0][c], u[1][c], 0x31));
+#endif
     }
 #else
     for (int i = 0; i < V_LEN; i++)
