@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
@@ -29,12 +30,14 @@ def extension(name, *sources):
         f"crnn.{name}",
         sources=[f"src/crnn/{name}.pyx", *sources],
         depends=HEADERS,
-        include_dirs=[CSRC.as_posix()],
+        include_dirs=[CSRC.as_posix(), np.get_include()],
+        define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")],
     )
 
 
 extensions = [
     extension("_kernels", *KERNELS),
+    extension("_sequence"),
     extension("_over_blas"),
     extension("_stream"),
     extension("_probe", PROBE),

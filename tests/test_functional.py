@@ -190,3 +190,34 @@ class TestTogether:
 
 def _forward(p):
     return forward(p)
+
+
+def test_dx_is_left_out_where_it_is_not_needed(p):
+    full, without = backward(p), backward(p, need_dx=False)
+    assert without.dx is None
+    for name in ("dWaa", "dWax", "dba", "da0"):
+        np.testing.assert_array_equal(getattr(without, name), getattr(full, name))
+    with pytest.raises(TypeError, match="need_dx: expected True or False, got 1"):
+        backward(p, need_dx=1)
+
+
+class TestTheShortWay:
+    """`_sequence` runs what fits as it is; what it leaves alone must be nothing that fits."""
+
+    def test_what_fits_is_never_validated(self, p, monkeypatch):
+        monkeypatch.setattr(crnn.functional._validate, "sequence", None)
+        for options in ({}, {"lengths": np.array([4, 2, 1])}, {"reverse": True}):
+            a = forward(p, **options)
+            assert forward(p, **options, out=np.empty_like(a)).shape == a.shape
+            backward(p, **options)
+        symbols = np.array([[0, 1, 4]] * 4)
+        backward(p, x=symbols, a=forward(p, x=symbols))
+
+    def test_an_output_that_only_touches_an_input_is_refused(self, p):
+        T, m, n_a = p.da.shape
+        memory = np.zeros(2 * p.da.size - 1, np.float32)
+        x = memory[: p.da.size].reshape(T, m, n_a)
+        out = memory[p.da.size - 1 :].reshape(T, m, n_a)
+        Wax = np.zeros((n_a, n_a), np.float32)
+        with pytest.raises(ValueError, match="out: expected memory of its own, got memory shared"):
+            forward(p, x=x, Wax=Wax, out=out)

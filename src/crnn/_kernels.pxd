@@ -83,3 +83,4 @@ cdef extern from "crnn_kernels.h" nogil:
 
 
 cdef const crnn_operations *_operations(bint double_precision) noexcept nogil
+cdef int _threads() noexcept nogil

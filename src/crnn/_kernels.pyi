@@ -1,5 +1,4 @@
-from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from numpy import dtype, ndarray
 
@@ -7,21 +6,8 @@ _Array = ndarray[Any, dtype[Any]]
 
 def select(name: str | None = None) -> str: ...
 def limit_threads(address: int) -> None: ...
-def rnn_workspace(
-    T: int, m: int, n_x: int, n_a: int, backward: bool, double_precision: bool
-) -> int: ...
 def linear_workspace(n_in: int, n_out: int, double_precision: bool) -> int: ...
 def tanh(z: _Array) -> None: ...
-
-class _Fused(Protocol):
-    """A function of a fused type: by dtype, or of itself."""
-
-    def __getitem__(self, dtype: str) -> Callable[..., None]: ...
-    def __call__(self, *arguments: Any) -> None: ...
-
-rnn_forward: _Fused
-rnn_backward: _Fused
-
 def output_forward(
     Wya: _Array, by: _Array, a: _Array, logits: _Array, workspace: _Array
 ) -> None: ...

@@ -1,17 +1,14 @@
 # cython: boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""The one entry to the work below Python: fill a record, release the GIL, run.
+"""Which kernels run, and the entry to those around the recurrence: output layer, loss, update.
 
 Every function takes arrays that the caller has validated and allocated and writes its results into
-the arrays it was given. Nothing here raises.
-
-Shapes are those of the package: x (T, m, n_x) or symbols (T, m), a (T, m, n_a), Waa (n_a, n_a),
-Wax (n_a, n_x), ba (n_a,), a0 (m, n_a), lengths (m,). None stands for what is absent.
+the arrays it was given. Nothing here raises. The recurrence itself is entered by _sequence.pyx.
 """
 from libc.stdint cimport uintptr_t
 
 from crnn._blas cimport real
 from crnn._kernels cimport (TANH, crnn_find_kernels, crnn_kernels, crnn_linear,
-                            crnn_operations, crnn_rnn)
+                            crnn_operations)
 from crnn._over_blas cimport kernels_over_blas
 
 ctypedef int (*thread_count)() noexcept nogil
@@ -60,12 +57,6 @@ cdef const crnn_operations *_operations(bint double_precision) noexcept nogil:
     return kernels.f64 if double_precision else kernels.f32
 
 
-def rnn_workspace(Py_ssize_t T, Py_ssize_t m, Py_ssize_t n_x, Py_ssize_t n_a, bint backward,
-                  bint double_precision):
-    """Numbers that rnn_forward or rnn_backward needs as its workspace."""
-    return _operations(double_precision).rnn_workspace(T, m, n_x, n_a, backward)
-
-
 def linear_workspace(Py_ssize_t n_in, Py_ssize_t n_out, bint double_precision):
     """Numbers that output_forward and output_backward need as their workspace."""
     return _operations(double_precision).linear_workspace(n_in, n_out)
@@ -75,61 +66,6 @@ def tanh(real[::1] z):
     """z becomes tanh(z), as the kernels compute it."""
     with nogil:
         _operations(real is double).finish(TANH, 1, z.shape[0], NULL, &z[0])
-
-
-cdef crnn_rnn _record(const real[:, ::1] Waa, const real[:, ::1] Wax, const real[:, :, ::1] x,
-                      const Py_ssize_t[:, ::1] symbols, const real[:, ::1] a0,
-                      const Py_ssize_t[::1] lengths, bint reverse, bint relu,
-                      const real[:, :, ::1] a, real[::1] workspace):
-    """What forward and backward share."""
-    cdef crnn_rnn call
-    call.T, call.m, call.n_a, call.n_x = a.shape[0], a.shape[1], a.shape[2], Wax.shape[1]
-    call.Waa, call.Wax, call.a = &Waa[0, 0], &Wax[0, 0], <void *>&a[0, 0, 0]
-    call.x, call.symbols, call.a0, call.lengths = NULL, NULL, NULL, NULL
-    if x is not None:
-        call.x = &x[0, 0, 0]
-    if symbols is not None:
-        call.symbols = &symbols[0, 0]
-    if a0 is not None:
-        call.a0 = &a0[0, 0]
-    if lengths is not None:
-        call.lengths = &lengths[0]
-    call.reverse, call.relu = reverse, relu
-    call.workspace, call.threads = &workspace[0], _threads()
-    return call
-
-
-def rnn_forward(const real[:, ::1] Waa, const real[:, ::1] Wax, const real[::1] ba,
-                const real[:, :, ::1] x, const Py_ssize_t[:, ::1] symbols,
-                const real[:, ::1] a0, const Py_ssize_t[::1] lengths, bint reverse, bint relu,
-                real[:, :, ::1] a, real[::1] workspace):
-    """Fill a (T, m, n_a): a<t> = tanh(Waa a<t-1> + Wax x<t> + ba)."""
-    cdef crnn_rnn call = _record(Waa, Wax, x, symbols, a0, lengths, reverse, relu, a, workspace)
-    call.ba = &ba[0]
-    with nogil:
-        _operations(real is double).rnn_forward(&call)
-
-
-def rnn_backward(const real[:, ::1] Waa, const real[:, ::1] Wax, const real[:, :, ::1] da,
-                 const real[:, :, ::1] a, const real[:, :, ::1] x,
-                 const Py_ssize_t[:, ::1] symbols, const real[:, ::1] a0,
-                 const Py_ssize_t[::1] lengths, bint reverse, bint relu,
-                 real[:, ::1] dWaa, real[:, ::1] dWax, real[::1] dba, real[:, :, ::1] dx,
-                 real[:, ::1] da0, real[::1] workspace):
-    """Fill dWaa, dWax and dba, and dx and da0 unless they are None.
-
-    x past an example's length must be finite.
-    """
-    cdef crnn_rnn call = _record(Waa, Wax, x, symbols, a0, lengths, reverse, relu, a, workspace)
-    call.da = &da[0, 0, 0]
-    call.dWaa, call.dWax, call.dba = &dWaa[0, 0], &dWax[0, 0], &dba[0]
-    call.dx, call.da0 = NULL, NULL
-    if dx is not None:
-        call.dx = &dx[0, 0, 0]
-    if da0 is not None:
-        call.da0 = &da0[0, 0]
-    with nogil:
-        _operations(real is double).rnn_backward(&call)
 
 
 def output_forward(const real[:, ::1] Wya, const real[::1] by, const real[:, ::1] a,

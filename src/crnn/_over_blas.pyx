@@ -124,7 +124,8 @@ cdef void _rnn_backward(const crnn_rnn *call, const real *a) noexcept nogil:
     cdef Py_ssize_t s, t, i, over = _shortest(call)
     cdef Py_ssize_t ahead = -step if call.reverse else step  # from dz<t> to the one before it
     cdef real *first = <real *>call.workspace + n_x * n_a  # (m, n_a)
-    cdef real *dz = first + step  # (T, m, n_a)
+    cdef real *x_t = first + step  # (m, n_x)
+    cdef real *dz = x_t + m * n_x  # (T, m, n_a)
     cdef const real *da = <const real *>call.da
     cdef const real *Waa = <const real *>call.Waa
     cdef crnn_epilogue epilogue = RELU_BACKWARD if call.relu else TANH_BACKWARD
@@ -155,7 +156,12 @@ cdef void _rnn_backward(const crnn_rnn *call, const real *a) noexcept nogil:
     if call.x == NULL:
         _scatter_add[real](call, dz)
     else:
-        linear_backward_W[real](T * m, n_x, n_a, dz, <const real *>call.x, 0, <real *>call.dWax)
+        linear_backward_W[real](over * m, n_x, n_a, dz, <const real *>call.x, 0,
+                                <real *>call.dWax)
+        for t in range(over, T):  # 0 times a NaN in the padding is NaN
+            memcpy(x_t, <const real *>call.x + t * m * n_x, m * n_x * sizeof(real))
+            _fill_padding[real](call, t, n_x, NULL, x_t)
+            linear_backward_W[real](m, n_x, n_a, dz + t * step, x_t, 1, <real *>call.dWax)
     if call.dx != NULL:
         linear_backward_x[real](T * m, n_x, n_a, dz, <const real *>call.Wax, 0, <real *>call.dx)
         for t in range(over, T):
@@ -210,7 +216,7 @@ cdef void linear_backward_f64(const crnn_linear *call) noexcept nogil:
 
 cdef Py_ssize_t rnn_workspace(Py_ssize_t T, Py_ssize_t m, Py_ssize_t n_x, Py_ssize_t n_a,
                               int backward) noexcept nogil:
-    return n_x * n_a + ((T + 1) * m * n_a if backward else 0)
+    return n_x * n_a + (m * n_x + (T + 1) * m * n_a if backward else 0)
 
 
 cdef Py_ssize_t linear_workspace(Py_ssize_t n_in, Py_ssize_t n_out) noexcept nogil:

@@ -30,7 +30,7 @@ class Sequence(NamedTuple):
     a0: Array | None  # (m, n_a)
     lengths: Array | None  # (m,), intp
     reverse: bool
-    relu: bool
+    activation: str
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -252,8 +252,8 @@ def sequence(
         x = array("x", x, dtype, like="Waa", T=T, m=m, n_x=n_x)
     if a0 is not None:
         a0 = array("a0", a0, dtype, like="Waa", m=m, n_a=n_a)
-    relu = choice("activation", activation, ACTIVATIONS) == "relu"
-    return Sequence(x, symbols, Waa, Wax, a0, lengths, flag("reverse", reverse), relu)
+    activation = str(choice("activation", activation, ACTIVATIONS))  # of a subclass, plain
+    return Sequence(x, symbols, Waa, Wax, a0, lengths, flag("reverse", reverse), activation)
 
 
 def output(

@@ -21,15 +21,20 @@ class _Kept(threading.local):
 _kept = _Kept()
 
 
-def workspace(size: int, dtype: np.dtype[Any]) -> Array:
-    """Numbers (size,) from a 64-byte boundary, whatever they are; good until this thread's next.
+def scratch(nbytes: int) -> Array:
+    """At least so many bytes from a 64-byte boundary, whatever they are; until this thread's next.
 
     Fresh memory costs a page fault every 4 KiB, which for a short sequence is more than the work.
     """
-    nbytes = size * dtype.itemsize
     kept = _kept.buffer
     if kept is None or kept.nbytes < nbytes:
         kept = aligned(nbytes, np.dtype(np.uint8))
         if nbytes <= MOST_KEPT:
             _kept.buffer = kept
-    return kept[:nbytes].view(dtype)
+    return kept
+
+
+def workspace(size: int, dtype: np.dtype[Any]) -> Array:
+    """Numbers (size,) of such memory."""
+    nbytes = size * dtype.itemsize
+    return scratch(nbytes)[:nbytes].view(dtype)

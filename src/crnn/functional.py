@@ -1,21 +1,17 @@
-"""The sequence: rnn_forward beside rnn_backward, each validate -> allocate -> one call down."""
+"""The sequence: rnn_forward beside rnn_backward.
+
+A call goes down at once (`_sequence`) where its arguments fit as they are; what does not fit is
+checked and converted (`_validate`), or refused, and then goes down.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from crnn import _kernels, _validate
-from crnn._workspace import workspace
+from crnn import _sequence, _validate
 from crnn.reference import Array, Gradients
 
 __all__ = ["Gradients", "rnn_backward", "rnn_forward"]
-
-# The kernels by dtype: found once here, not by looking at every argument of every call.
-_DTYPES = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
-_FORWARD = {dtype: _kernels.rnn_forward[name] for dtype, name in _DTYPES.items()}
-_BACKWARD = {dtype: _kernels.rnn_backward[name] for dtype, name in _DTYPES.items()}
 
 
 def rnn_forward(
@@ -79,20 +75,18 @@ def rnn_forward(
     >>> crnn.rnn_forward(x, Waa, Wax)[:, 0, 0].round(4)
     array([0.4621, 0.6237, 0.6706])
     """
+    a = _sequence.rnn_forward(x, Waa, Wax, ba, a0, lengths, reverse, activation, out)
+    if a is not None:
+        return a
     s = _validate.sequence(x, Waa, Wax, a0, lengths, reverse, activation)
     n_a, dtype = len(s.Waa), s.Waa.dtype
-    if ba is None:
-        ba = np.zeros(n_a, dtype)
-    else:
+    if ba is not None:
         ba = _validate.array("ba", ba, dtype, like="Waa", n_a=n_a)
-    if out is None:
-        out = np.empty(s.shape, dtype)  # (T, m, n_a)
-    else:
+    if out is not None:
         read = {"x": s.x if s.symbols is None else s.symbols, "Waa": s.Waa, "Wax": s.Wax,
                 "ba": ba, "a0": s.a0, "lengths": s.lengths}  # fmt: skip
         out = _validate.output("out", out, s.shape, dtype, read)
-    forward_into(out, s, ba)
-    return out
+    return forward_of(s, ba, out)
 
 
 def rnn_backward(
@@ -106,6 +100,7 @@ def rnn_backward(
     lengths: Any = None,
     reverse: bool = False,
     activation: str = "tanh",
+    need_dx: bool = True,
 ) -> Gradients:
     """Gradients of a loss through time, for what `rnn_forward` was called with.
 
@@ -122,13 +117,15 @@ def rnn_backward(
         What `rnn_forward` returned, zeros past an example's length included.
     x, Waa, Wax, a0, lengths, reverse, activation
         As given to `rnn_forward`.
+    need_dx : bool, optional
+        Whether dx is wanted: where x is data and no layer lies below, it is a quarter of the work.
 
     Returns
     -------
     Gradients
         The named tuple ``(dWaa, dWax, dba, dx, da0)``, each shaped as what it is the gradient
-        of and in the dtype of Waa. ``dx`` is None for integer x, and exactly 0 past an
-        example's length. Only valid steps count.
+        of and in the dtype of Waa. ``dx`` is None for integer x or where it is not wanted, and
+        exactly 0 past an example's length. Only valid steps count.
 
     Raises
     ------
@@ -151,52 +148,39 @@ def rnn_backward(
     >>> g.dWaa.round(4), g.dba.round(4)
     (array([[0.4209]]), array([0.7845]))
     """
+    g = _sequence.rnn_backward(
+        da, a, x, Waa, Wax, a0, lengths, reverse, activation, need_dx, None
+    )  # fmt: skip
+    if g is not None:
+        return Gradients(*g)
     s = _validate.sequence(x, Waa, Wax, a0, lengths, reverse, activation)
     dtype, (T, m, n_a) = s.Waa.dtype, s.shape
     da = _validate.array("da", da, dtype, like="Waa", T=T, m=m, n_a=n_a)
     a = _validate.array("a", a, dtype, like="Waa", T=T, m=m, n_a=n_a)
-    gradients = Gradients(
-        dWaa=np.empty_like(s.Waa),
-        dWax=np.empty_like(s.Wax),
-        dba=np.empty(n_a, dtype),
-        dx=None if s.x is None else np.empty_like(s.x),
-        da0=np.empty((m, n_a), dtype),
-    )
-    backward_into(*gradients, da, a, s)
-    return gradients
+    return backward_of(s, da, a, need_dx=_validate.flag("need_dx", need_dx))
 
 
-def forward_into(a: Array, s: _validate.Sequence, ba: Array) -> None:
-    """rnn_forward below the door: everything is checked, and a (T, m, n_a) is filled."""
-    _FORWARD[a.dtype](
-        s.Waa, s.Wax, ba, s.x, s.symbols, s.a0, s.lengths, s.reverse, s.relu, a,
-        _workspace(s, backward=False),
+def forward_of(s: _validate.Sequence, ba: Array | None, out: Array | None = None) -> Array:
+    """rnn_forward below the door: everything is checked and fits."""
+    a = _sequence.rnn_forward(
+        s.symbols if s.x is None else s.x, s.Waa, s.Wax, ba, s.a0, s.lengths, s.reverse,
+        s.activation, out,
     )  # fmt: skip
+    assert a is not None
+    return a
 
 
-def backward_into(
-    dWaa: Array,
-    dWax: Array,
-    dba: Array,
-    dx: Array | None,
-    da0: Array | None,
+def backward_of(
+    s: _validate.Sequence,
     da: Array,
     a: Array,
-    s: _validate.Sequence,
-) -> None:
-    """rnn_backward below the door: the gradients are filled; dx and da0 only where given."""
-    x = s.x
-    if x is not None and s.lengths is not None:
-        # dWax sums over all rows, and 0 * NaN in the padding is NaN.
-        x = np.where(_validate.steps_counted(len(x), s.lengths)[..., None], x, x.dtype.type(0))
-    _BACKWARD[a.dtype](
-        s.Waa, s.Wax, da, a, x, s.symbols, s.a0, s.lengths, s.reverse, s.relu,
-        dWaa, dWax, dba, dx, da0, _workspace(s, backward=True),
+    need_dx: bool = True,
+    into: tuple[Array, Array, Array, Array | None, Array | None] | None = None,
+) -> Gradients:
+    """rnn_backward below the door; `into` are arrays for the gradients, dx and da0 or None."""
+    g = _sequence.rnn_backward(
+        da, a, s.symbols if s.x is None else s.x, s.Waa, s.Wax, s.a0, s.lengths, s.reverse,
+        s.activation, need_dx, into,
     )  # fmt: skip
-
-
-def _workspace(s: _validate.Sequence, backward: bool) -> Array:
-    T, m, n_a = s.shape
-    dtype = s.Waa.dtype
-    size = _kernels.rnn_workspace(T, m, s.Wax.shape[1], n_a, backward, dtype == np.float64)
-    return workspace(size, dtype)
+    assert g is not None
+    return Gradients(*g)

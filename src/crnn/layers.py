@@ -14,7 +14,7 @@ import numpy as np
 from crnn import _kernels, _validate
 from crnn._workspace import workspace
 from crnn.config import Cell, Config
-from crnn.functional import backward_into, forward_into
+from crnn.functional import backward_of, forward_of
 from crnn.reference import Array
 
 State = list[Array]  # one (m, n_a) per cell
@@ -61,10 +61,8 @@ def forward(
             below = _side_by_side(states[-n:])
         a0 = None if state is None else state[k]
         call = _call(config, cell, parameters, below, lengths, a0)
-        a = np.empty((T, m, config.n_a), config.np_dtype)
-        forward_into(a, call, parameters["ba" + cell.suffix])
         calls.append(call)
-        states.append(a)
+        states.append(forward_of(call, parameters["ba" + cell.suffix]))
     counted = None
     if config.steps == "last":
         last = [final_state(a, call) for a, call in zip(states[-n:], calls[-n:], strict=True)]
@@ -102,16 +100,8 @@ def backward(
         for k in range(first, first + n):
             suffix, call, a = cells[k].suffix, trace.calls[k], trace.a[k]
             dx_k = np.empty_like(call.x) if first > 0 else None
-            backward_into(
-                gradients["Waa" + suffix],
-                gradients["Wax" + suffix],
-                gradients["ba" + suffix],
-                dx_k,
-                None,
-                da[k - first],
-                a,
-                call,
-            )
+            dWaa, dWax, dba = (gradients[name + suffix] for name in ("Waa", "Wax", "ba"))
+            backward_of(call, da[k - first], a, into=(dWaa, dWax, dba, dx_k, None))
             if dx_k is not None:
                 dx.append(dx_k)
         if first > 0:
@@ -143,7 +133,7 @@ def _call(
         a0,
         lengths,
         cell.reverse,
-        config.relu,
+        config.activation,
     )
 
 

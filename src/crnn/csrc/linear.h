@@ -75,7 +75,19 @@ typedef struct {
     ptrdiff_t n_in;
     int add;
     V_REAL *dW;
+    /* Where lengths is not NULL, rows are steps (from t0) of m examples, and those past an
+     * example's length are taken for zeros: 0 times a NaN in the padding is NaN. */
+    const ptrdiff_t *lengths;
+    ptrdiff_t m, t0;
 } V(sum);
+
+/* Rows k0.. of a packed panel (K, width) that are padding become zeros. */
+static void V(clear_padding)(const V(sum) * sum, ptrdiff_t k0, ptrdiff_t K, ptrdiff_t width,
+                             V_REAL *B) {
+    for (ptrdiff_t k = 0; k < K; k++)
+        if (sum->t0 + (k0 + k) / sum->m >= sum->lengths[(k0 + k) % sum->m])
+            memset(B + k * width, 0, (size_t)width * sizeof(V_REAL));
+}
 
 /* Add strips s0..s1 of a block of K rows, packed in A, to a sum. */
 static void V(add_block)(ptrdiff_t K, ptrdiff_t k, ptrdiff_t n_out, ptrdiff_t s0, ptrdiff_t s1,
@@ -85,6 +97,8 @@ static void V(add_block)(ptrdiff_t K, ptrdiff_t k, ptrdiff_t n_out, ptrdiff_t s0
     for (ptrdiff_t column = 0; column < n_in; column += PANEL) {
         const V(panel) p = V(panel_at)(column, n_in);
         V(pack_panel)(p, k, k + K, sum->x, n_in, B);
+        if (sum->lengths != NULL)
+            V(clear_padding)(sum, k, K, p.regs * V_LEN, B);
         for (ptrdiff_t s = s0; s < s1; s++) {
             const ptrdiff_t u = V(strip_at)(n_out, s), units = V(strip_at)(n_out, s + 1) - u;
             V_REAL *c = sum->dW + u * n_in + column;
@@ -162,7 +176,7 @@ static void V(linear_backward_units)(const void *call, int part, int parts) {
     const V(linear) *l = call;
     const ptrdiff_t n = l->n_out, strips = V(strips)(n);
     const ptrdiff_t s0 = strips * part / parts, s1 = strips * (part + 1) / parts;
-    const V(sum) dW = {l->x, l->n_in, 0, l->dW};
+    const V(sum) dW = {l->x, l->n_in, 0, l->dW, NULL, 0, 0};
     V(sum_products)(l->rows, n, s0, s1, l->dy, 1, &dW, l->workspace + V(packed_size)(l->n_in, n));
     V(sum_rows)(l->rows, n, V(strip_at)(n, s0), V(strip_at)(n, s1), l->dy, 0, l->db);
 }

@@ -261,7 +261,8 @@ static void V(backward_units)(const void *call, int part, int parts) {
     const V(pass) *pass = call;
     const V(rnn) *p = pass->p;
     const ptrdiff_t n_a = p->n_a, n_x = p->n_x, m = p->m, t0 = pass->t0, t1 = pass->t1;
-    const ptrdiff_t strips = V(strips)(n_a), add = pass->add;
+    const ptrdiff_t strips = V(strips)(n_a);
+    const int add = pass->add;
     const ptrdiff_t s0 = strips * part / parts, s1 = strips * (part + 1) / parts;
     const ptrdiff_t u0 = V(strip_at)(n_a, s0), u1 = V(strip_at)(n_a, s1);
     /* Steps with a step before them: all but the first read, which a0 comes before. */
@@ -269,12 +270,14 @@ static void V(backward_units)(const void *call, int part, int parts) {
                     to = p->reverse && t1 == p->T ? t1 - 1 : t1;
     const ptrdiff_t first = from > t0 ? t0 : to; /* the one without, where from, to leave one out */
     const V_REAL *before = p->a + (p->reverse ? from + 1 : from - 1) * m * n_a;
-    const V(sum) sums[] = {{before, n_a, (int)add, p->dWaa},
-                           {p->x + from * m * n_x, n_x, (int)add, p->dWax}};
+    const ptrdiff_t *lengths = t1 > pass->over ? p->lengths : NULL;
+    const V(sum) sums[] = {{before, n_a, add, p->dWaa, NULL, 0, 0},
+                           {p->x + from * m * n_x, n_x, add, p->dWax, lengths, m, from}};
     V(sum_products)((to - from) * m, n_a, s0, s1, pass->dz + (from - t0) * m * n_a,
                     p->x != NULL ? 2 : 1, sums, pass->strips);
     if (p->x != NULL && to - from < t1 - t0) {
-        const V(sum) rest = {p->x + first * m * n_x, n_x, add || to > from, p->dWax};
+        const V(sum)
+            rest = {p->x + first * m * n_x, n_x, add || to > from, p->dWax, lengths, m, first};
         V(sum_products)(m, n_a, s0, s1, pass->dz + (first - t0) * m * n_a, 1, &rest, pass->strips);
     }
     V(sum_rows)((t1 - t0) * m, n_a, u0, u1, pass->dz, pass->add, p->dba);
@@ -313,7 +316,7 @@ static void V(rnn_backward)(const crnn_rnn *call) {
         pass.add = 1;
     }
     if (p->a0 != NULL) {
-        const V(sum) dWaa = {p->a0, n_a, 1, p->dWaa};
+        const V(sum) dWaa = {p->a0, n_a, 1, p->dWaa, NULL, 0, 0};
         V(sum_products)(m, n_a, 0, V(strips)(n_a), pass.first, 1, &dWaa, pass.strips);
     }
     if (p->da0 != NULL)

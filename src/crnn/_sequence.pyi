@@ -1,0 +1,31 @@
+from typing import Any
+
+from numpy import dtype, ndarray
+
+_Array = ndarray[Any, dtype[Any]]
+_Gradients = tuple[_Array, _Array, _Array, _Array | None, _Array | None]
+
+def rnn_forward(
+    x: Any,
+    Waa: Any,
+    Wax: Any,
+    ba: Any,
+    a0: Any,
+    lengths: Any,
+    reverse: Any,
+    activation: Any,
+    out: Any,
+) -> _Array | None: ...
+def rnn_backward(
+    da: Any,
+    a: Any,
+    x: Any,
+    Waa: Any,
+    Wax: Any,
+    a0: Any,
+    lengths: Any,
+    reverse: Any,
+    activation: Any,
+    need_dx: Any,
+    into: _Gradients | None,
+) -> Any: ...

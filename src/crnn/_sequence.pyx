@@ -1,0 +1,203 @@
+# cython: boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
+"""The recurrence from Python: arguments that fit as they are run at once.
+
+Through NumPy's C interface an array is looked at in nanoseconds; a typed memoryview of it takes a
+microsecond, and a check in Python several: for a short sequence more than the work. So this door
+only says yes, or does nothing and gives None: what must be converted, explained or refused is for
+`_validate`, and comes back here once it fits.
+
+Shapes are those of the package: x (T, m, n_x) or integers (T, m), a (T, m, n_a), Waa (n_a, n_a),
+Wax (n_a, n_x), ba (n_a,), a0 (m, n_a), lengths (m,). An array fits that is a plain ndarray,
+C-contiguous, aligned, of native byte order, of the dtype of Waa or, for integers, of intp.
+"""
+from libc.limits cimport INT_MAX
+from libc.string cimport memset
+
+cimport numpy as cnp
+
+from crnn._workspace import scratch
+
+from crnn._kernels cimport _operations, _threads, crnn_operations, crnn_rnn
+
+cnp.import_array()
+
+
+cdef bint _fits(value, int dtype, int ndim, Py_ssize_t n0, Py_ssize_t n1, Py_ssize_t n2):
+    """Whether value is such an array of that type number and shape, of ndim sizes."""
+    cdef cnp.npy_intp *shape
+    if (not cnp.PyArray_CheckExact(value) or cnp.PyArray_TYPE(value) != dtype
+            or cnp.PyArray_NDIM(value) != ndim or not cnp.PyArray_ISCARRAY_RO(value)):
+        return False
+    shape = cnp.PyArray_DIMS(value)
+    return shape[0] == n0 and (ndim < 2 or shape[1] == n1) and (ndim < 3 or shape[2] == n2)
+
+
+cdef bint _fits_to_write(value, int dtype, int ndim, Py_ssize_t n0, Py_ssize_t n1, Py_ssize_t n2):
+    return _fits(value, dtype, ndim, n0, n1, n2) and cnp.PyArray_ISWRITEABLE(value)
+
+
+cdef bint _apart(out, value):
+    """Whether two contiguous arrays share no memory; value may be None."""
+    cdef char *a = <char *>cnp.PyArray_DATA(out)
+    cdef char *b
+    if value is None:
+        return True
+    b = <char *>cnp.PyArray_DATA(value)
+    return a + cnp.PyArray_NBYTES(out) <= b or b + cnp.PyArray_NBYTES(value) <= a
+
+
+cdef bint _within(const Py_ssize_t *numbers, Py_ssize_t n, Py_ssize_t least,
+                  Py_ssize_t most) noexcept nogil:
+    cdef Py_ssize_t k
+    cdef bint wrong = False
+    for k in range(n):
+        wrong |= (numbers[k] < least) | (numbers[k] > most)
+    return not wrong
+
+
+cdef bint _symbols_fit(const crnn_rnn *call) noexcept nogil:
+    """Whether every symbol is in 0..n_x - 1; past an example's length anything may stand."""
+    cdef Py_ssize_t t, i
+    if call.lengths == NULL:
+        return _within(call.symbols, call.T * call.m, 0, call.n_x - 1)
+    for t in range(call.T):
+        for i in range(call.m):
+            if (t < call.lengths[i]
+                    and not 0 <= call.symbols[t * call.m + i] < call.n_x):
+                return False
+    return True
+
+
+cdef int _read(crnn_rnn *call, x, Waa, Wax, a0, lengths, reverse, activation):
+    """Fill the record with what forward and backward share.
+
+    Gives the type number of its floats, or 0 where an argument does not fit.
+    """
+    cdef int real
+    cdef cnp.npy_intp *shape
+    memset(call, 0, sizeof(crnn_rnn))
+    if not (cnp.PyArray_CheckExact(x) and cnp.PyArray_CheckExact(Waa)
+            and cnp.PyArray_CheckExact(Wax)):
+        return 0
+    real = cnp.PyArray_TYPE(Waa)
+    if (real != cnp.NPY_FLOAT and real != cnp.NPY_DOUBLE) or cnp.PyArray_NDIM(Wax) != 2:
+        return 0
+    shape = cnp.PyArray_DIMS(Wax)
+    call.n_a, call.n_x = shape[0], shape[1]
+    if not (_fits(Waa, real, 2, call.n_a, call.n_a, 0)
+            and _fits(Wax, real, 2, call.n_a, call.n_x, 0)):
+        return 0
+    if cnp.PyArray_NDIM(x) < 2:
+        return 0
+    shape = cnp.PyArray_DIMS(x)
+    call.T, call.m = shape[0], shape[1]
+    if not (call.T >= 1 and 1 <= call.m <= INT_MAX and 1 <= call.n_x <= INT_MAX
+            and 1 <= call.n_a <= INT_MAX):
+        return 0
+    if lengths is not None:
+        if not _fits(lengths, cnp.NPY_INTP, 1, call.m, 0, 0):
+            return 0
+        call.lengths = <const Py_ssize_t *>cnp.PyArray_DATA(lengths)
+        if not _within(call.lengths, call.m, 1, call.T):
+            return 0
+        if _within(call.lengths, call.m, call.T, call.T):
+            call.lengths = NULL
+    if _fits(x, real, 3, call.T, call.m, call.n_x):
+        call.x = cnp.PyArray_DATA(x)
+    elif _fits(x, cnp.NPY_INTP, 2, call.T, call.m, 0):
+        call.symbols = <const Py_ssize_t *>cnp.PyArray_DATA(x)
+        if not _symbols_fit(call):
+            return 0
+    else:
+        return 0
+    if a0 is not None:
+        if not _fits(a0, real, 2, call.m, call.n_a, 0):
+            return 0
+        call.a0 = cnp.PyArray_DATA(a0)
+    if reverse is not False and reverse is not True:
+        return 0
+    if type(activation) is not str or activation not in ("tanh", "relu"):
+        return 0
+    call.Waa, call.Wax = cnp.PyArray_DATA(Waa), cnp.PyArray_DATA(Wax)
+    call.reverse, call.relu = reverse, activation == "relu"
+    return real
+
+
+cdef object _new(int dtype, int ndim, Py_ssize_t n0, Py_ssize_t n1, Py_ssize_t n2):
+    cdef cnp.npy_intp[3] shape
+    shape[0], shape[1], shape[2] = n0, n1, n2
+    return cnp.PyArray_EMPTY(ndim, shape, dtype, 0)
+
+
+cdef int _run(crnn_rnn *call, int real, bint backward) except -1:
+    """Find the call a workspace and threads, release the GIL, work."""
+    cdef const crnn_operations *operations = _operations(real == cnp.NPY_DOUBLE)
+    cdef Py_ssize_t size = operations.rnn_workspace(call.T, call.m, call.n_x, call.n_a, backward)
+    kept = scratch(size * (8 if real == cnp.NPY_DOUBLE else 4))
+    call.workspace = cnp.PyArray_DATA(kept)
+    call.threads = _threads()
+    with nogil:
+        if backward:
+            operations.rnn_backward(call)
+        else:
+            operations.rnn_forward(call)
+    return 0
+
+
+def rnn_forward(x, Waa, Wax, ba, a0, lengths, reverse, activation, out):
+    """The states a (T, m, n_a), in `out` where that is given, or None: see above."""
+    cdef crnn_rnn call
+    cdef int real = _read(&call, x, Waa, Wax, a0, lengths, reverse, activation)
+    if real == 0:
+        return None
+    if ba is None:
+        ba = cnp.PyArray_ZEROS(1, <cnp.npy_intp *>&call.n_a, real, 0)
+    elif not _fits(ba, real, 1, call.n_a, 0, 0):
+        return None
+    if out is None:
+        out = _new(real, 3, call.T, call.m, call.n_a)
+    elif not (_fits_to_write(out, real, 3, call.T, call.m, call.n_a) and _apart(out, x)
+              and _apart(out, Waa) and _apart(out, Wax) and _apart(out, ba) and _apart(out, a0)
+              and _apart(out, lengths)):
+        return None
+    call.ba, call.a = cnp.PyArray_DATA(ba), cnp.PyArray_DATA(out)
+    _run(&call, real, False)
+    return out
+
+
+def rnn_backward(da, a, x, Waa, Wax, a0, lengths, reverse, activation, need_dx, into):
+    """The gradients (dWaa, dWax, dba, dx, da0), or None: see above.
+
+    dx is None for integer x or where it is not needed. With `into`, such a tuple, they are written
+    there, and its dx and da0 only where they are not None.
+    """
+    cdef crnn_rnn call
+    cdef int real = _read(&call, x, Waa, Wax, a0, lengths, reverse, activation)
+    if (real == 0 or not _fits(da, real, 3, call.T, call.m, call.n_a)
+            or not _fits(a, real, 3, call.T, call.m, call.n_a)
+            or (need_dx is not True and need_dx is not False)):
+        return None
+    if into is None:
+        dWaa, dWax = _new(real, 2, call.n_a, call.n_a, 0), _new(real, 2, call.n_a, call.n_x, 0)
+        dba, da0 = _new(real, 1, call.n_a, 0, 0), _new(real, 2, call.m, call.n_a, 0)
+        dx = None
+        if need_dx and call.x != NULL:
+            dx = _new(real, 3, call.T, call.m, call.n_x)
+        into = (dWaa, dWax, dba, dx, da0)
+    else:
+        dWaa, dWax, dba, dx, da0 = into
+        if not (_fits_to_write(dWaa, real, 2, call.n_a, call.n_a, 0)
+                and _fits_to_write(dWax, real, 2, call.n_a, call.n_x, 0)
+                and _fits_to_write(dba, real, 1, call.n_a, 0, 0)
+                and (dx is None or _fits_to_write(dx, real, 3, call.T, call.m, call.n_x))
+                and (da0 is None or _fits_to_write(da0, real, 2, call.m, call.n_a, 0))):
+            return None
+    call.da, call.a = cnp.PyArray_DATA(da), cnp.PyArray_DATA(a)
+    call.dWaa, call.dWax = cnp.PyArray_DATA(dWaa), cnp.PyArray_DATA(dWax)
+    call.dba = cnp.PyArray_DATA(dba)
+    if dx is not None:
+        call.dx = cnp.PyArray_DATA(dx)
+    if da0 is not None:
+        call.da0 = cnp.PyArray_DATA(da0)
+    _run(&call, real, True)
+    return into
