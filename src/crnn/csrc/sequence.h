@@ -66,13 +66,13 @@ static void V(fill_padding)(const V(rnn) * p, ptrdiff_t t, ptrdiff_t i0, ptrdiff
 typedef struct {
     ptrdiff_t i0, i1;
     V(columns) columns;
-    int meets; /* how many parts, or 0 */
+    int part, meets; /* which of how many parts; 0 where they never meet */
 } V(share);
 
 static V(share) V(share_of)(const V(rnn) * p, int by_columns, int part, int parts) {
     const int rows = by_columns ? 1 : parts, columns = by_columns ? parts : 1;
     const V(share) share = {p->m * (part % rows) / rows, p->m * (part % rows + 1) / rows,
-                            V(columns_of)(p->n_a, part % columns, columns),
+                            V(columns_of)(p->n_a, part % columns, columns), part,
                             by_columns && parts > 1 ? parts : 0};
     return share;
 }
@@ -142,7 +142,7 @@ static void V(step)(const V(pass) * pass, ptrdiff_t t, V(share) share) {
     if (t >= pass->over) /* read right to left, an example that has not begun holds its a0 */
         V(fill_padding)(p, t, i0, i1, n_a, p->reverse ? p->a0 : NULL, p->a + t * m * n_a);
     if (share.meets)
-        crnn_meet(share.meets);
+        crnn_meet(share.part, share.meets);
 }
 
 static void V(forward_part)(const void *call, int part, int parts) {
@@ -161,13 +161,13 @@ static void V(forward_part)(const void *call, int part, int parts) {
             V(fill_padding)(p, t, share.i0, share.i1, p->n_a, NULL, p->a + t * p->m * p->n_a);
 }
 
-/* Run the steps of a pass: rows shared, or, where they are few, columns of weights too large for
- * one cache. */
-static void V(run_steps)(V(pass) * pass, crnn_task task, double work) {
+/* Run `steps` steps of a pass: rows are shared, or, where they are few, columns. */
+static void V(run_steps)(V(pass) * pass, crnn_task task, ptrdiff_t steps, double work) {
     const V(rnn) *p = pass->p;
     const int parts = crnn_row_parts(p->threads, p->m, work);
-    const int together = crnn_column_parts(p->threads, (p->n_a + PANEL - 1) / PANEL,
-                                           (double)p->n_a * p->n_a * sizeof(V_REAL));
+    /* In operations: a number of the weights takes 2 for each row, and reading it as long as 3. */
+    const double step = (2.0 * p->m + 3.0) * p->n_a * p->n_a * sizeof(V_REAL) / sizeof(float);
+    const int together = crnn_column_parts(p->threads, (p->n_a + PANEL - 1) / PANEL, step, steps);
     pass->by_columns = parts == 1 && together > 1 && pass->over == p->T;
     if (pass->by_columns)
         crnn_run_together(together, task, pass);
@@ -186,7 +186,7 @@ static void V(rnn_forward)(const crnn_rnn *call) {
         for (ptrdiff_t k = 0; k < n_x; k++)
             for (ptrdiff_t j = 0; j < n_a; j++)
                 pass.Wax[k * n_a + j] = p->Wax[j * n_x + k] + p->ba[j];
-    V(run_steps)(&pass, V(forward_part), 2.0 * p->T * p->m * n_a * (n_a + (p->x ? n_x : 0)));
+    V(run_steps)(&pass, V(forward_part), p->T, 2.0 * p->T * p->m * n_a * (n_a + (p->x ? n_x : 0)));
 }
 
 /* dz<t> = (da<t> + Waa' dz<t+1>) (1 - a<t>^2); `after` is dz<t+1> or NULL. */
@@ -209,7 +209,7 @@ static void V(step_backward)(const V(pass) * pass, ptrdiff_t t, V(share) share, 
     if (t >= pass->over)
         V(fill_padding)(p, t, i0, i1, n_a, NULL, dz);
     if (share.meets)
-        crnn_meet(share.meets);
+        crnn_meet(share.part, share.meets);
 }
 
 /* dz<t>, dx<t> and, where it is the first step read, `first`: for the steps of a chunk. */
@@ -308,7 +308,7 @@ static void V(rnn_backward)(const crnn_rnn *call) {
         const double work = 2.0 * (s1 - s0) * m * n_a * (n_a + (p->x ? n_x : 0));
         pass.t0 = p->reverse ? s0 : T - s1;
         pass.t1 = p->reverse ? s1 : T - s0;
-        V(run_steps)(&pass, V(backward_part), work);
+        V(run_steps)(&pass, V(backward_part), s1 - s0, work);
         crnn_run(crnn_parts(p->threads, V(strips)(n_a), work), V(backward_units), &pass);
         memcpy(pass.next, pass.dz + (p->reverse ? s1 - s0 - 1 : 0) * m * n_a,
                (size_t)(m * n_a) * sizeof(V_REAL));

@@ -2,17 +2,17 @@
  *
  * One call at a time owns it; another that comes meanwhile runs alone. After a fork the child has
  * none of the workers and starts its own. */
+#if defined(__linux__) && !defined(_GNU_SOURCE)
+#define _GNU_SOURCE /* sched_getcpu */
+#endif
 #include "threads.h"
 #include "denormals.h"
 
 /* Below so many operations (some 20 microseconds) a part costs more to hand over than to do. */
 #define LEAST_WORK 4.0e6
 
-/* Bytes of weights that a part is worth, of parts that meet after each step: a second cache's
- * share. Weights that one such cache holds are read 1.35 times as fast by two (n_a = 512, m = 1),
- * but at 0.4 times the speed while something else wants a processor; those that only two hold, 3
- * times. */
-#define LEAST_BYTES (1 << 20)
+/* The same for each step of parts that meet after it, which takes half a microsecond. */
+#define LEAST_STEP 1.0e5
 
 /* Rows of a part: two thirds of a tile. */
 enum { LEAST_ROWS = 4 };
@@ -30,8 +30,9 @@ int crnn_row_parts(int threads, ptrdiff_t rows, double work) {
     return crnn_parts(threads, rows / LEAST_ROWS, work);
 }
 
-int crnn_column_parts(int threads, ptrdiff_t panels, double bytes) {
-    return crnn_parts(threads, panels, bytes / LEAST_BYTES * LEAST_WORK);
+int crnn_column_parts(int threads, ptrdiff_t panels, double step, ptrdiff_t steps) {
+    const int worth = crnn_parts(threads, panels, step / LEAST_STEP * LEAST_WORK);
+    return crnn_parts(worth, panels, step * (double)steps);
 }
 
 static void run_part(int part, int parts, crnn_task task, const void *call) {
@@ -46,7 +47,14 @@ static void run_part(int part, int parts, crnn_task task, const void *call) {
 #include <sched.h>
 #include <stdatomic.h>
 
-enum { MOST_WORKERS = 63, SPINS = 4000 };
+enum { MOST_WORKERS = 63, SPINS = 8000 };
+
+/* Parts that meet wait for the slowest, and before they begin, for each to have a thread. Where one
+ * is this late (some 100 microseconds, and 400: another program has its processor) the next calls
+ * run alone, twice as many each time, until one is in time: with a processor lost to others,
+ * meetings at n_a = 256 made a call take 5 times as long. */
+enum { LATE = 4000, LATE_TO_BEGIN = 16000, MOST_ALONE = 1024 };
+enum { NOT_YET, GO, NO_GO };
 
 static pthread_mutex_t owner = PTHREAD_MUTEX_INITIALIZER; /* held by the call that uses the pool */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;  /* of all below that is not atomic */
@@ -55,13 +63,19 @@ static struct {
     crnn_task task;
     const void *call;
     int parts, together;
+    int processor; /* where the caller runs, or -1 */
 } job;
 static atomic_uint generation; /* of jobs */
 static atomic_int next_part;   /* of the job that no thread has taken */
 static atomic_int unfinished;  /* parts of the job */
 static atomic_int readers;     /* workers that may still look at the job */
-static atomic_int here;        /* parts that wait in crnn_meet, and */
-static atomic_uint meeting;    /* the number of their meeting */
+static atomic_int decision;    /* of parts that meet, once each has a thread or one has none */
+static atomic_int late;        /* whether a part of the job came late to a meeting */
+static atomic_int alone;       /* calls that shall not run together, of */
+static atomic_int penalty;     /* so many */
+static struct {
+    _Alignas(64) atomic_uint number; /* of the meeting that a part has come to; a line of its own */
+} met[MOST_WORKERS + 1];
 static int workers;
 static unsigned hired_at[MOST_WORKERS + 1]; /* the generation that a new worker has missed */
 
@@ -75,15 +89,51 @@ static void relax(int spin) {
         sched_yield();
 }
 
-/* Take parts of the job until none is left; in a job of parts that meet, one. */
-static void take_parts(crnn_task task, const void *call, int parts, int together) {
+/* Linux may wake a worker on the caller's own processor, and leave it there for milliseconds while
+ * another is idle: such a worker moves away. */
+static int processor(void) {
+#if defined(__linux__)
+    return sched_getcpu();
+#else
+    return -1;
+#endif
+}
+
+static void step_aside(int callers) {
+#if defined(__linux__)
+    cpu_set_t allowed, others;
+    if (callers < 0 || sched_getcpu() != callers ||
+        sched_getaffinity(0, sizeof allowed, &allowed) != 0)
+        return;
+    others = allowed;
+    CPU_CLR(callers, &others);
+    if (CPU_COUNT(&others) > 0 && sched_setaffinity(0, sizeof others, &others) == 0)
+        sched_setaffinity(0, sizeof allowed, &allowed);
+#else
+    (void)callers;
+#endif
+}
+
+/* Take parts of the job until none is left. */
+static void take_parts(crnn_task task, const void *call, int parts) {
     int part;
     while ((part = atomic_fetch_add(&next_part, 1)) < parts) {
         run_part(part, parts, task, call);
         atomic_fetch_sub(&unfinished, 1);
-        if (together)
-            break;
     }
+}
+
+/* Take one part of a job of parts that meet, if one is left, and wait for the others to be taken.
+ */
+static void take_part_together(crnn_task task, const void *call, int parts) {
+    const int part = atomic_fetch_add(&next_part, 1);
+    if (part >= parts)
+        return;
+    for (int spin = 0; atomic_load(&decision) == NOT_YET; spin++)
+        relax(spin);
+    if (atomic_load(&decision) == GO)
+        run_part(part, parts, task, call);
+    atomic_fetch_sub(&unfinished, 1);
 }
 
 static void *work(void *number) {
@@ -98,12 +148,13 @@ static void *work(void *number) {
         seen = atomic_load(&generation);
         const crnn_task task = job.task;
         const void *call = job.call;
-        const int parts = job.parts, together = job.together;
+        const int parts = job.parts, together = job.together, callers = job.processor;
         if (task != NULL) /* not over already */
             atomic_fetch_add(&readers, 1);
         pthread_mutex_unlock(&lock);
         if (task != NULL) {
-            take_parts(task, call, parts, together);
+            step_aside(callers);
+            (together ? take_part_together : take_parts)(task, call, parts);
             atomic_fetch_sub(&readers, 1);
         }
     }
@@ -165,8 +216,12 @@ static void post(crnn_task task, const void *call, int parts, int together) {
     job.call = call;
     job.parts = parts;
     job.together = together;
-    atomic_store(&next_part, 0);
+    job.processor = processor();
+    atomic_store(&next_part, together); /* the caller has the first */
+    atomic_store(&decision, NOT_YET);
     atomic_store(&unfinished, parts);
+    for (int part = 0; together && part < parts; part++)
+        atomic_store(&met[part].number, 0);
     atomic_fetch_add(&generation, 1);
     pthread_cond_broadcast(&wake);
     pthread_mutex_unlock(&lock);
@@ -184,36 +239,62 @@ static void finish(void) {
     pthread_mutex_unlock(&owner);
 }
 
-static void run(int parts, crnn_task task, const void *call, int together) {
-    post(task, call, parts, together);
-    take_parts(task, call, parts, together);
+void crnn_run(int parts, crnn_task task, const void *call) {
+    if (own(parts)) {
+        post(task, call, parts, 0);
+        take_parts(task, call, parts);
+        finish();
+    } else {
+        for (int part = 0; part < parts; part++)
+            run_part(part, parts, task, call);
+    }
+}
+
+/* A job of parts that meet: all of them, or, where one has no thread in time, the task as one. */
+static void run_together(int parts, crnn_task task, const void *call) {
+    post(task, call, parts, 1);
+    for (int spin = 0; spin < LATE_TO_BEGIN && atomic_load(&next_part) < parts; spin++)
+        relax(spin);
+    const int taken = atomic_exchange(&next_part, parts);
+    if (taken >= parts) {
+        atomic_store(&decision, GO);
+        run_part(0, parts, task, call);
+    } else {
+        atomic_store(&late, 1);
+        atomic_store(&decision, NO_GO);
+        atomic_fetch_sub(&unfinished, parts - taken);
+        run_part(0, 1, task, call);
+    }
+    atomic_fetch_sub(&unfinished, 1);
     finish();
 }
 
-void crnn_run(int parts, crnn_task task, const void *call) {
-    if (own(parts))
-        run(parts, task, call, 0);
-    else
-        for (int part = 0; part < parts; part++)
-            run_part(part, parts, task, call);
-}
-
 void crnn_run_together(int parts, crnn_task task, const void *call) {
-    if (own(parts))
-        run(parts, task, call, 1);
-    else
+    if (atomic_load(&alone) > 0) {
+        atomic_fetch_sub(&alone, 1);
         run_part(0, 1, task, call);
+    } else if (!own(parts)) {
+        run_part(0, 1, task, call);
+    } else {
+        const int before = atomic_load(&penalty), twice = before < MOST_ALONE ? 2 * before : before;
+        atomic_store(&late, 0);
+        run_together(parts, task, call);
+        atomic_store(&penalty, !atomic_load(&late) ? 0 : before ? twice : 1);
+        atomic_store(&alone, atomic_load(&penalty));
+    }
 }
 
-void crnn_meet(int parts) {
-    const unsigned this_meeting = atomic_load(&meeting);
-    if (atomic_fetch_add(&here, 1) + 1 == parts) {
-        atomic_store(&here, 0);
-        atomic_fetch_add(&meeting, 1);
-    } else {
-        for (int spin = 0; atomic_load(&meeting) == this_meeting; spin++)
+void crnn_meet(int part, int parts) {
+    const unsigned number = atomic_load_explicit(&met[part].number, memory_order_relaxed) + 1;
+    atomic_store_explicit(&met[part].number, number, memory_order_release);
+    for (int other = 0; other < parts; other++)
+        for (int spin = 0;
+             (int)(atomic_load_explicit(&met[other].number, memory_order_acquire) - number) < 0;
+             spin++) {
             relax(spin);
-    }
+            if (spin == LATE)
+                atomic_store(&late, 1);
+        }
 }
 
 #else /* elsewhere one thread does it all, with the same result */
@@ -228,6 +309,9 @@ void crnn_run_together(int parts, crnn_task task, const void *call) {
     run_part(0, 1, task, call);
 }
 
-void crnn_meet(int parts) { (void)parts; }
+void crnn_meet(int part, int parts) {
+    (void)part;
+    (void)parts;
+}
 
 #endif
