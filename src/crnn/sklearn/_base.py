@@ -34,6 +34,10 @@ class BaseRNN(BaseEstimator):  # type: ignore[misc]
     _loss = "cross_entropy"
     _steps = "last"
 
+    model_: crnn.RNN
+    loss_curve_: list[float]
+    _optimizer: crnn.Adam | crnn.SGD
+
     def __init__(
         self,
         hidden_size: int = 64,
@@ -126,14 +130,14 @@ class BaseRNN(BaseEstimator):  # type: ignore[misc]
         if self.early_stopping:
             examples, held_out = self._split(examples, targets.strata, random)
         if cold:
-            vars(self).pop("model_", None)  # whoever fails to fit is not fitted
-            self.loss_curve_: list[float] = []
+            self.__dict__.pop("model_", None)  # whoever fails to fit is not fitted
+            self.loss_curve_ = []
         self._optimizer = optimizer
         self._train(model, examples, held_out, incremental)
         self.model_ = model
         return self
 
-    def _checked_optimizer(self) -> Any:
+    def _checked_optimizer(self) -> crnn.Adam | crnn.SGD:
         """The parameters that crnn knows by another name, checked; the others it checks itself."""
         check_scalar(self.hidden_size, "hidden_size", Integral, min_val=1)
         check_scalar(self.max_iter, "max_iter", Integral, min_val=1)

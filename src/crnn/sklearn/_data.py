@@ -30,7 +30,7 @@ class Inputs(NamedTuple):
     def flat(self, name: str, value: Any, dtype: Any = None) -> Array:
         """What X has one of at each step, example after example: (sum of T_i,)."""
         if isinstance(self.x, list):
-            if not isinstance(value, (list, tuple)) or len(value) != self.n:
+            if not isinstance(value, (list, tuple, np.ndarray)) or len(value) != self.n:
                 raise ValueError(
                     f"{name}: expected a list of {self.n} arrays, as X is, got {_described(value)}"
                 )
@@ -104,7 +104,7 @@ def check_X(estimator: Any, X: Any, *, reset: bool) -> Inputs:
     if reset:
         estimator._by_columns = False
         estimator.n_features_in_ = inputs.n_x
-        vars(estimator).pop("feature_names_in_", None)
+        estimator.__dict__.pop("feature_names_in_", None)
     elif inputs.n_x != estimator.model_.config.n_x:
         raise ValueError(
             f"X has {inputs.n_x} features, but {type(estimator).__name__} is expecting "

@@ -83,6 +83,8 @@ class Labelling(BaseRNN):
 
     def _class_numbers(self, labels: Array, classes: Array | None, cold: bool) -> Array:
         """Each label's place in classes_, which a cold start takes from the labels."""
+        if labels.dtype.kind == "f" and not np.isfinite(labels).all():
+            raise ValueError("y: expected labels, got NaN or infinity")
         check_classification_targets(labels)
         if cold:
             self.classes_ = np.unique(labels) if classes is None else classes

@@ -127,7 +127,8 @@ class RNNClassifier(ClassifierMixin, Labelling):  # type: ignore[misc]
         >>> import numpy as np
         >>> from crnn.sklearn import RNNClassifier
         >>> X = np.repeat([[0.0], [1.0]], 9, axis=1)
-        >>> RNNClassifier(4, max_iter=400, random_state=0).fit(X, ["low", "high"]).classes_
+        >>> rnn = RNNClassifier(4, learning_rate_init=0.1, random_state=0)
+        >>> rnn.fit(X, ["low", "high"]).classes_
         array(['high', 'low'], dtype='<U4')
         """
         fitted: RNNClassifier = self._fit(X, y, sample_weight)
@@ -193,8 +194,8 @@ class RNNClassifier(ClassifierMixin, Labelling):  # type: ignore[misc]
         --------
         >>> import numpy as np
         >>> from crnn.sklearn import RNNClassifier
-        >>> rnn = RNNClassifier(4, max_iter=400, random_state=0).fit(np.eye(4), [0, 0, 1, 1])
-        >>> rnn.predict_proba(np.eye(4)).sum(axis=1).round(5)
+        >>> rnn = RNNClassifier(4, learning_rate_init=0.1, random_state=0)
+        >>> rnn.fit(np.eye(4), [0, 0, 1, 1]).predict_proba(np.eye(4)).sum(axis=1).round(5)
         array([1., 1., 1., 1.], dtype=float32)
         """
         y_hat: Array = self._answers(X)[1]
@@ -222,11 +223,12 @@ class RNNClassifier(ClassifierMixin, Labelling):  # type: ignore[misc]
         --------
         >>> import numpy as np
         >>> from crnn.sklearn import RNNClassifier
-        >>> rnn = RNNClassifier(4, max_iter=400, random_state=0).fit(np.eye(4), [0, 0, 1, 1])
-        >>> rnn.predict(np.eye(4))
+        >>> rnn = RNNClassifier(4, learning_rate_init=0.1, random_state=0)
+        >>> rnn.fit(np.eye(4), [0, 0, 1, 1]).predict(np.eye(4))
         array([0, 0, 1, 1])
         """
-        labels: Array = self.classes_[self.predict_proba(X).argmax(axis=1)]
+        y_hat = self.predict_proba(X)
+        labels: Array = self.classes_[y_hat.argmax(axis=1)]
         return labels
 
     def _check_targets(

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.metrics import accuracy_score
 
 from crnn.sklearn._base import Targets
-from crnn.sklearn._data import Array, Inputs, check_weights, check_X, checked
+from crnn.sklearn._data import Array, Inputs, check_weights, checked
 from crnn.sklearn._labels import Labelling
 
 
@@ -81,7 +81,7 @@ validation_scores_, best_validation_score_
         --------
         >>> import numpy as np
         >>> from crnn.sklearn import RNNSequenceTagger
-        >>> rnn = RNNSequenceTagger(4, max_iter=400, random_state=0)
+        >>> rnn = RNNSequenceTagger(4, learning_rate_init=0.1, random_state=0)
         >>> rnn.fit(np.eye(3), np.eye(3, dtype=int)).classes_
         array([0, 1])
         """
@@ -143,7 +143,7 @@ validation_scores_, best_validation_score_
         --------
         >>> import numpy as np
         >>> from crnn.sklearn import RNNSequenceTagger
-        >>> rnn = RNNSequenceTagger(4, max_iter=400, random_state=0)
+        >>> rnn = RNNSequenceTagger(4, learning_rate_init=0.1, random_state=0)
         >>> rnn.fit(np.eye(3), np.eye(3, dtype=int)).predict_proba(np.eye(3)).shape
         (3, 3, 2)
         """
@@ -175,7 +175,7 @@ validation_scores_, best_validation_score_
         --------
         >>> import numpy as np
         >>> from crnn.sklearn import RNNSequenceTagger
-        >>> rnn = RNNSequenceTagger(4, max_iter=400, random_state=0)
+        >>> rnn = RNNSequenceTagger(4, learning_rate_init=0.1, random_state=0)
         >>> rnn.fit(np.eye(3), np.eye(3, dtype=int)).predict([np.zeros(2)])[0].shape
         (2,)
         """
@@ -206,14 +206,18 @@ validation_scores_, best_validation_score_
         --------
         >>> import numpy as np
         >>> from crnn.sklearn import RNNSequenceTagger
-        >>> rnn = RNNSequenceTagger(4, max_iter=400, random_state=0)
+        >>> rnn = RNNSequenceTagger(4, learning_rate_init=0.1, random_state=0)
         >>> rnn.fit(np.eye(3), np.ones((3, 3), int)).score(np.eye(3), np.ones((3, 3), int))
         1.0
         """
-        y_hat = self.predict(X)
-        inputs = check_X(self, X, reset=False)
+        inputs, y_hat = self._answers(X)
         labels, weights = inputs.flat("y", y), self._step_weights(inputs, sample_weight)
-        return float(accuracy_score(labels, inputs.flat("y", y_hat), sample_weight=weights))
+        most_probable = [self.classes_[item.argmax(axis=-1)] for item in y_hat]
+        if isinstance(y_hat, list):
+            given = np.concatenate(most_probable)
+        else:
+            given = np.stack(most_probable, axis=1).reshape(-1)  # (T, n) to example after example
+        return float(accuracy_score(labels, given, sample_weight=weights))
 
     def _check_targets(
         self, inputs: Inputs, y: Any, sample_weight: Any, classes: Any, cold: bool
@@ -234,7 +238,7 @@ validation_scores_, best_validation_score_
         if listed and isinstance(sample_weight, (list, tuple)):
             every_step = any(np.ndim(item) for item in sample_weight)
         else:
-            every_step = not listed and np.ndim(sample_weight) == 2
+            every_step = not listed and np.asarray(sample_weight).ndim == 2
         if every_step:
             flat = inputs.flat("sample_weight", sample_weight, np.float64)
             return checked(flat, flat.shape)
