@@ -188,11 +188,8 @@ class Sequences:
         kept = np.flatnonzero(sums)
         if len(kept) < self.m:
             axis = 0 if self._config.steps == "last" else 1
-            self.x, self.y, w = (
-                _kept(self.x, kept, 1),
-                _kept(self.y, kept, axis),
-                _kept(w, kept, axis),
-            )
+            self.x, self.y = _kept(self.x, kept, 1), _kept(self.y, kept, axis)
+            w = _kept(w, kept, axis)
             self.lengths = None if self.lengths is None else self.lengths[kept]
             self.m = len(kept)
         if self._config.steps == "last":

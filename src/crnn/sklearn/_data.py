@@ -86,25 +86,24 @@ def check_X(estimator: Any, X: Any, *, reset: bool) -> Inputs:
     `fit`. A 3-D array and a list have n_x features, and any number of steps.
     """
     if _is_list_of_sequences(X):
-        inputs = _check_list(estimator, X)
+        inputs, columns = _check_list(estimator, X), False
     else:
-        options = {"dtype": estimator.dtype, "estimator": estimator, "input_name": "X"}
-        a = check_array(X, allow_nd=True, **options)
+        a = check_array(
+            X, allow_nd=True, dtype=estimator.dtype, estimator=estimator, input_name="X"
+        )
         if a.ndim > 3 or 0 in a.shape:
             raise ValueError(
                 "X: expected an array (n, T, n_x) or (n, T) with no empty axis, or a list of "
                 f"arrays (T_i, n_x) or (T_i,), got {_described(a)}"
             )
-        if a.ndim == 2 and (reset or estimator._by_columns):
-            validate_data(estimator, X, reset=reset, skip_check_array=True)
-            if reset:
-                estimator._by_columns = True
-                return _time_first(a)
-        inputs = _time_first(a)
+        inputs, columns = _time_first(a), a.ndim == 2
+    if columns and (reset or estimator._by_columns):
+        validate_data(estimator, X, reset=reset, skip_check_array=True)
     if reset:
-        estimator._by_columns = False
-        estimator.n_features_in_ = inputs.n_x
-        estimator.__dict__.pop("feature_names_in_", None)
+        estimator._by_columns = columns
+        if not columns:
+            estimator.n_features_in_ = inputs.n_x
+            estimator.__dict__.pop("feature_names_in_", None)
     elif inputs.n_x != estimator.model_.config.n_x:
         raise ValueError(
             f"X has {inputs.n_x} features, but {type(estimator).__name__} is expecting "
