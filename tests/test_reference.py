@@ -130,3 +130,13 @@ def test_softmax_and_cross_entropy_do_not_overflow():
     logits = np.array([[1000.0, 0.0], [-1000.0, 0.0]])
     np.testing.assert_array_equal(reference.softmax(logits), [[1, 0], [0, 1]])
     assert reference.cross_entropy(logits, np.array([1, 1])) == 1000
+
+
+def test_weighted_cross_entropy_and_its_gradient():
+    rng = np.random.default_rng(0)
+    logits, y, w = rng.standard_normal((4, 3)), rng.integers(0, 3, 4), np.array([2.0, 0, 1, 0.5])
+    each = [reference.cross_entropy(logits[i : i + 1], y[i : i + 1]) for i in range(4)]
+    assert reference.cross_entropy(logits, y, w) == pytest.approx(np.dot(w, each), rel=1e-15)
+    gradient = reference.cross_entropy_backward(logits, y, w)
+    numeric = check.finite_difference(lambda: reference.cross_entropy(logits, y, w), logits)
+    assert check.relative_error(gradient, numeric) < check.FINITE_DIFFERENCE_TOLERANCE

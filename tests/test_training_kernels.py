@@ -45,6 +45,21 @@ def test_cross_entropy(n, dtype, large):
     assert np.max(np.abs(difference)) * 7 <= check.tolerance(dtype, n)
 
 
+def test_weighted_cross_entropy(n, dtype):
+    logits = 5 * draw(n, dtype, 7)
+    rng = np.random.default_rng(n)
+    y, w = rng.integers(0, n, 7), rng.exponential(size=7).astype(dtype)
+    w[3] = 0
+    exact, exact_w = logits.astype("float64"), w.astype("float64")
+    loss, accuracy = _kernels.cross_entropy(logits, y, w)
+    truth = reference.cross_entropy(exact, y, exact_w) / 7
+    assert abs(loss - truth) <= w.max() * check.tolerance(dtype, n) + 4e-16 * abs(truth)
+    assert accuracy == pytest.approx(np.mean(exact_w * (exact.argmax(axis=1) == y)), rel=1e-15)
+    difference = logits - reference.cross_entropy_backward(exact, y, exact_w) / 7
+    assert np.max(np.abs(difference)) * 7 <= w.max() * check.tolerance(dtype, n)
+    assert np.all(logits[3] == 0)
+
+
 def test_sum_of_squares(n, dtype):
     g = draw(n, dtype)
     truth = np.sum(np.square(g, dtype="float64"))

@@ -64,8 +64,8 @@ cdef extern from "crnn_kernels.h" nogil:
         void (*sum_rows)(Py_ssize_t rows, Py_ssize_t n, const void *dy, void *db) noexcept nogil
 
         void (*softmax)(Py_ssize_t rows, Py_ssize_t n, void *logits) noexcept nogil
-        double (*cross_entropy)(Py_ssize_t rows, Py_ssize_t n, const Py_ssize_t *y, void *logits,
-                                Py_ssize_t *right) noexcept nogil
+        double (*cross_entropy)(Py_ssize_t rows, Py_ssize_t n, const Py_ssize_t *y,
+                                const void *weights, void *logits, double *right) noexcept nogil
         double (*sum_squares)(Py_ssize_t n, const void *numbers) noexcept nogil
         int (*all_finite)(Py_ssize_t n, const void *numbers) noexcept nogil
         void (*sgd)(Py_ssize_t n, void *parameters, const void *gradients, void *velocity,

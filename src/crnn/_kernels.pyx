@@ -99,14 +99,15 @@ def softmax(real[:, ::1] logits):
         _operations(real is double).softmax(logits.shape[0], logits.shape[1], &logits[0, 0])
 
 
-def cross_entropy(real[:, ::1] logits, const Py_ssize_t[::1] y):
-    """The mean of -log y_hat_y and the share of rows that are right; logits become the gradient."""
-    cdef Py_ssize_t rows = logits.shape[0], right
-    cdef double loss
+def cross_entropy(real[:, ::1] logits, const Py_ssize_t[::1] y, const real[::1] weights=None):
+    """The mean of -w log y_hat_y and of w where a row is right; logits become the gradient."""
+    cdef Py_ssize_t rows = logits.shape[0]
+    cdef const real *w = NULL if weights is None else &weights[0]
+    cdef double loss, right
     with nogil:
-        loss = _operations(real is double).cross_entropy(rows, logits.shape[1], &y[0],
+        loss = _operations(real is double).cross_entropy(rows, logits.shape[1], &y[0], w,
                                                          &logits[0, 0], &right)
-    return loss / rows, right / <double>rows
+    return loss / rows, right / rows
 
 
 def sum_squares(const real[::1] numbers):

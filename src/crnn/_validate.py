@@ -144,6 +144,23 @@ def class_numbers(name: str, value: Any, n: int, lengths: Array | None, *shape: 
     return np.ascontiguousarray(a, np.intp)
 
 
+def weights(name: str, value: Any, lengths: Array | None, *shape: int) -> Array:
+    """Numbers of at least 0, float64, of the given shape; 0 past an example's length."""
+    a = plain(name, value)
+    if a.dtype.kind not in "fiub":
+        raise TypeError(f"{name}: expected numbers, got {described(a)}")
+    if a.shape != shape:
+        raise ValueError(f"{name}: expected shape {shape}, got {described(a)}")
+    a = a.astype(np.float64)
+    if lengths is not None:
+        a[~steps_counted(shape[0], lengths)] = 0
+    wrong = ~((a >= 0) & (a < np.inf))
+    if wrong.any():
+        where = tuple(int(i) for i in np.argwhere(wrong)[0])
+        raise ValueError(f"{name}: expected finite numbers >= 0, got {a[where]:g} at {where}")
+    return a
+
+
 def steps_counted(T: int, lengths: Array) -> Array:
     """True where step t of an example is within its length: (T, m)."""
     return np.arange(T)[:, None] < lengths

@@ -231,13 +231,16 @@ def reference_error(p: Problem, h: float = 1e-3) -> float:
     )
 
 
-def model_error(model: RNN, x: Any, y: Any, lengths: Any = None) -> float:
+def model_error(
+    model: RNN, x: Any, y: Any, lengths: Any = None, sample_weight: Any = None
+) -> float:
     """The largest relative error of a float64 model's gradients against finite differences."""
-    gradients = model.gradients(x, y, lengths)[1]
+    given = (x, y, lengths, sample_weight)
+    gradients = model.gradients(*given)[1]
     return max(
         relative_error(
             gradients[name],
-            finite_difference(lambda: model.evaluate(x, y, lengths)[0], parameter),
+            finite_difference(lambda: model.evaluate(*given)[0], parameter),
         )
         for name, parameter in model.parameters.items()
     )

@@ -23,19 +23,31 @@ class Batch(NamedTuple):
     x: Array  # (T, m, n_x) or (T, m)
     y: Array | None  # (m,), (m, n_y), (T, m) or (T, m, n_y)
     lengths: Array | None  # (m,), where not all are T
+    weights: Array | None = None  # (m,) or (T, m): of the examples, or of their steps
 
 
 class Sequences:
-    """All examples of a call, checked: x as one array or as a list, with y where given."""
+    """All examples of a call, checked: x as one array or as a list, with y where given.
+
+    Examples that weigh nothing are left out, and the mean of the weights is 1: see `losses`.
+    """
 
     def __init__(
-        self, config: Config, x: Any, y: Any = None, lengths: Any = None, *, of: str = ""
+        self,
+        config: Config,
+        x: Any,
+        y: Any = None,
+        lengths: Any = None,
+        sample_weight: Any = None,
+        *,
+        of: str = "",
     ) -> None:
         self._config = config
         self._of = of  # begins an argument's name: "validation "
         self.listed = isinstance(x, (list, tuple))
         self.x: Array | list[Array]
         self.y: Array | list[Array] | None = None
+        self.weights: Array | list[Array] | None = None  # shaped as class numbers are
         self.lengths: Array | None
         if self.listed:
             if lengths is not None:
@@ -50,6 +62,8 @@ class Sequences:
             self.m = self.x.shape[1]
         if y is not None:
             self.y = self._list_of_y(y) if self._lists_y else self._array_of_y(y)
+        if sample_weight is not None:
+            self._weigh(sample_weight)
 
     @property
     def _lists_y(self) -> bool:
@@ -63,14 +77,8 @@ class Sequences:
         T = len(self.x) if lengths is None else int(lengths.max())
         if lengths is not None and (lengths == T).all():
             lengths = None
-        y = self.y
-        if y is not None:
-            if self._config.steps == "last":
-                assert isinstance(y, np.ndarray)
-                y = y[chosen]
-            else:
-                y = _pick(y, chosen, T)
-        return Batch(_pick(self.x, chosen, T), y, lengths)
+        y, weights = (self._targets(values, chosen, T) for values in (self.y, self.weights))
+        return Batch(_pick(self.x, chosen, T), y, lengths, weights)
 
     def shuffled(self, size: int, rng: np.random.Generator) -> Iterator[Batch]:
         """One epoch in batches of `size` (the last may be smaller), like lengths together."""
@@ -155,6 +163,64 @@ class Sequences:
             self._target(f"{self._of}y[{i}]", item, None, (len(x),))
             for i, (item, x) in enumerate(zip(y, self.x, strict=True))
         ]
+
+    def _targets(self, values: Array | list[Array] | None, chosen: Array, T: int) -> Array | None:
+        """What is shaped as targets are, of the chosen examples."""
+        if values is None or self._config.steps == "all":
+            return None if values is None else _pick(values, chosen, T)
+        assert isinstance(values, np.ndarray)
+        picked: Array = values[chosen]
+        return picked
+
+    def _weigh(self, sample_weight: Any) -> None:
+        """Take the weights in; those of whole examples hold at each of their steps."""
+        name = self._of + "sample_weight"
+        w = self._checked_weights(name, sample_weight)
+        if isinstance(w, list):
+            sums = np.array([item.sum() for item in w])
+        else:
+            sums = w.sum(axis=0) if w.ndim == 2 else w
+        total = sums.sum()
+        if not 0 < total < np.inf:
+            raise ValueError(
+                f"{name}: expected weights whose sum is finite and above zero, got {total:g}"
+            )
+        kept = np.flatnonzero(sums)
+        if len(kept) < self.m:
+            axis = 0 if self._config.steps == "last" else 1
+            self.x, self.y = _kept(self.x, kept, 1), _kept(self.y, kept, axis)
+            w = _kept(w, kept, axis)
+            self.lengths = None if self.lengths is None else self.lengths[kept]
+            self.m = len(kept)
+        if self._config.steps == "last":
+            rows = self.m
+        else:
+            rows = self.m * len(self.x) if self.lengths is None else int(self.lengths.sum())
+        mean, dtype = total / rows, self._config.np_dtype
+        if isinstance(w, list):
+            self.weights = [(item / mean).astype(dtype) for item in w]
+        else:
+            self.weights = (w / mean).astype(dtype)
+
+    def _checked_weights(self, name: str, value: Any) -> Array | list[Array]:
+        """Weights shaped as class numbers are, from those or from one number an example."""
+        m, lengths = self.m, self.lengths
+        if self._config.steps == "last":
+            return _validate.weights(name, value, None, m)
+        if self.listed:
+            if isinstance(value, (list, tuple)) and any(np.ndim(item) for item in value):
+                if len(value) != m:
+                    raise ValueError(f"{name}: expected {m} arrays, as x has, got {len(value)}")
+                return [
+                    _validate.weights(f"{name}[{i}]", item, None, len(x))
+                    for i, (item, x) in enumerate(zip(value, self.x, strict=True))
+                ]
+            w = _validate.weights(name, value, None, m)
+            return [np.full(len(x), w_i) for w_i, x in zip(w, self.x, strict=True)]
+        a, T = _validate.plain(name, value), len(self.x)
+        if a.ndim == 1:
+            a = np.broadcast_to(_validate.weights(name, a, None, m), (T, m))
+        return _validate.weights(name, a, lengths, T, m)
 
     def _target(self, name: str, y: Any, lengths: Array | None, shape: tuple[int, ...]) -> Array:
         n_y = self._config.n_y
@@ -259,6 +325,15 @@ def windows(symbols: Array, m: int, T: int) -> Iterator[Batch]:
     y = symbols[1 : length * m + 1].reshape(m, length).T
     for t in range(0, length, T):
         yield Batch(np.ascontiguousarray(x[t : t + T]), np.ascontiguousarray(y[t : t + T]), None)
+
+
+def _kept(values: Any, kept: Array, axis: int) -> Any:
+    """The kept examples of a list, or of an array along an axis; None stays None."""
+    if values is None:
+        return None
+    if isinstance(values, list):
+        return [values[i] for i in kept]
+    return values.take(kept, axis)
 
 
 def _pick(items: Array | list[Array], chosen: Array, T: int) -> Array:

@@ -32,7 +32,7 @@ class Trace:
     logits: Array  # (rows, n_y)
 
     def rows_of(self, y: Array | None) -> Array:
-        """Targets as rows of logits: (m, ...) as they are, (T, m, ...) those that count."""
+        """Targets or weights as rows of logits: (m, ...) as they are, (T, m, ...) that count."""
         assert y is not None
         if not self.every_step:
             return y

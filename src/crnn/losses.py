@@ -1,6 +1,8 @@
 """The losses: from the output layer's numbers to y_hat, a value and a gradient.
 
-Rows are the counted steps and examples; a loss is the mean over them.
+Rows are the counted steps and examples; a loss is the mean over them. Each row may have a weight,
+and the mean of the weights over all rows of a call is 1: then the mean of ``w loss`` is
+``sum w loss / sum w``, and the gradient of a batch is right on average, whatever falls into it.
 """
 
 from __future__ import annotations
@@ -24,8 +26,8 @@ class Loss(Protocol):
     def decide(self, y_hat: Array) -> Array:
         """What `predict` gives."""
 
-    def descend(self, logits: Array, y: Array) -> tuple[float, float]:
-        """The mean loss and metric; the logits become the loss's gradient."""
+    def descend(self, logits: Array, y: Array, weights: Array | None = None) -> tuple[float, float]:
+        """The mean loss and metric, of weights (rows,); the logits become the loss's gradient."""
 
 
 class CrossEntropy:
@@ -47,9 +49,9 @@ class CrossEntropy:
         classes: Array = y_hat.argmax(axis=-1)
         return classes
 
-    def descend(self, logits: Array, y: Array) -> tuple[float, float]:
-        """Mean cross entropy and accuracy; logits become (y_hat - y) / rows."""
-        return _kernels.cross_entropy(logits, y)
+    def descend(self, logits: Array, y: Array, weights: Array | None = None) -> tuple[float, float]:
+        """Mean cross entropy and accuracy; logits become w (y_hat - y) / rows."""
+        return _kernels.cross_entropy(logits, y, weights)
 
 
 class MeanSquaredError:
@@ -65,11 +67,15 @@ class MeanSquaredError:
         """The values themselves."""
         return y_hat
 
-    def descend(self, logits: Array, y: Array) -> tuple[float, float]:
-        """Mean squared error and mean |y_hat - y|; logits become 2 (y_hat - y) / (rows n_y)."""
+    def descend(self, logits: Array, y: Array, weights: Array | None = None) -> tuple[float, float]:
+        """Mean squared error and mean |y_hat - y|; logits become 2 w (y_hat - y) / (rows n_y)."""
         logits -= y
-        loss = float(np.mean(np.square(logits, dtype=np.float64)))
-        metric = float(np.mean(np.abs(logits), dtype=np.float64))
+        squares, sizes = np.square(logits, dtype=np.float64), np.abs(logits)
+        if weights is not None:
+            squares *= weights[:, None]
+            sizes *= weights[:, None]
+            logits *= weights[:, None]
+        loss, metric = float(np.mean(squares)), float(np.mean(sizes, dtype=np.float64))
         logits *= 2 / logits.size
         return loss, metric
 

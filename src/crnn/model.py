@@ -200,7 +200,9 @@ class RNN:
             return [self._network.loss.decide(item) for item in y_hat]
         return self._network.loss.decide(y_hat)
 
-    def gradients(self, x: Any, y: Any, lengths: Any = None) -> tuple[float, dict[str, Array]]:
+    def gradients(
+        self, x: Any, y: Any, lengths: Any = None, sample_weight: Any = None
+    ) -> tuple[float, dict[str, Array]]:
         """The loss and its gradient with respect to every parameter.
 
         Parameters
@@ -210,11 +212,15 @@ class RNN:
         y : integers (m,) or (T, m); values (m, n_y) or (T, m, n_y); lists with a list x
             Class numbers for cross entropy, values for mse. Past an example's length anything
             may stand.
+        sample_weight : numbers (m,), optional
+            Of at least 0, one an example; with steps="all" it holds at each of its steps, and
+            weights shaped as class numbers are, one a step, are taken too.
 
         Returns
         -------
         loss : float
-            The mean over the counted steps and examples (and, for mse, over n_y).
+            The mean over the counted steps and examples (and, for mse, over n_y); with weights
+            ``sum w loss / sum w``, so that examples of weight 0 are as good as left out.
         gradients : dict of str to array
             Of that mean, with the parameters' names and shapes.
 
@@ -231,23 +237,26 @@ class RNN:
         >>> gradients["Waa"].shape
         (8, 8)
         """
-        batch = Sequences(self.config, x, _given("y", y), lengths).batch()
+        batch = Sequences(self.config, x, _given("y", y), lengths, sample_weight).batch()
         arena = self._network.new_arena()
         step = self._network.gradients(batch, None, arena.views)
         return step.loss, dict(arena.views)
 
-    def evaluate(self, x: Any, y: Any, lengths: Any = None) -> tuple[float, float]:
+    def evaluate(
+        self, x: Any, y: Any, lengths: Any = None, sample_weight: Any = None
+    ) -> tuple[float, float]:
         """The mean loss and the metric.
 
         Parameters
         ----------
-        x, y, lengths
+        x, y, lengths, sample_weight
             As for `gradients`.
 
         Returns
         -------
         loss : float
-            The mean over the counted steps and examples (and, for mse, over n_y).
+            The mean over the counted steps and examples (and, for mse, over n_y), weighted as for
+            `gradients`; so is the metric.
         metric : float
             Accuracy for cross entropy, the mean absolute error for mse.
 
@@ -263,7 +272,7 @@ class RNN:
         >>> accuracy
         0.5
         """
-        sequences = Sequences(self.config, x, _given("y", y), lengths)
+        sequences = Sequences(self.config, x, _given("y", y), lengths, sample_weight)
         return self._network.evaluate(sequences.in_order(1024))
 
     def fit(
@@ -272,6 +281,7 @@ class RNN:
         y: Any,
         *,
         lengths: Any = None,
+        sample_weight: Any = None,
         epochs: int = 10,
         batch_size: int = 32,
         optimizer: Optimizer = SGD(0.1),  # noqa: B008 - frozen
@@ -280,7 +290,7 @@ class RNN:
         patience: int | None = None,
         progress: bool = True,
         rng: Any = None,
-        callback: Callable[[History], None] | None = None,
+        callback: Callable[[History], object] | None = None,
     ) -> History:
         """Train by gradient descent on shuffled mini-batches, like lengths together.
 
@@ -289,13 +299,15 @@ class RNN:
 
         Parameters
         ----------
-        x, y, lengths
-            As for `gradients`.
+        x, y, lengths, sample_weight
+            As for `gradients`. Over all examples the weights are scaled to a mean of 1; a batch's
+            loss is then its mean of ``w loss``, so its gradient is right on average. Examples that
+            weigh nothing are left out before anything is drawn.
         epochs, batch_size : int, optional
         optimizer : SGD or Adam, optional
         clip_norm : float, optional
             Scale the gradient down to this global norm where it is larger.
-        validation : (x, y) or (x, y, lengths), optional
+        validation : (x, y), (x, y, lengths) or (x, y, lengths, sample_weight), optional
             Evaluated after each epoch.
         patience : int, optional
             Stop after this many epochs without a lower validation loss; the parameters of the
@@ -305,7 +317,7 @@ class RNN:
         rng : int or numpy.random.Generator, optional
             Draws the order of the examples.
         callback : callable, optional
-            Called with the History after each epoch.
+            Called with the History after each epoch; training ends where it returns True.
 
         Returns
         -------
@@ -334,14 +346,16 @@ class RNN:
         plan = Plan(epochs, optimizer, clip_norm, patience, progress, callback)
         batch_size = _validate.count("batch_size", batch_size)
         generator = _validate.generator(rng)
-        sequences = Sequences(self.config, x, _given("y", y), lengths)
+        sequences = Sequences(self.config, x, _given("y", y), lengths, sample_weight)
         held_out = None
         if validation is not None:
-            if not isinstance(validation, (tuple, list)) or len(validation) not in (2, 3):
-                raise ValueError("validation: expected (x, y) or (x, y, lengths)")
-            val_x, val_y, *val_lengths = validation
+            if not isinstance(validation, (tuple, list)) or len(validation) not in (2, 3, 4):
+                raise ValueError(
+                    "validation: expected (x, y), (x, y, lengths) or (x, y, lengths, sample_weight)"
+                )
+            val_x, val_y, *val_options = validation
             _given("validation y", val_y)
-            held_out = Sequences(self.config, val_x, val_y, *val_lengths, of="validation ")
+            held_out = Sequences(self.config, val_x, val_y, *val_options, of="validation ")
         return self._train(Examples(sequences, batch_size, generator, held_out), plan)
 
     def fit_stream(
@@ -356,7 +370,7 @@ class RNN:
         validation: Any = None,
         patience: int | None = None,
         progress: bool = True,
-        callback: Callable[[History], None] | None = None,
+        callback: Callable[[History], object] | None = None,
     ) -> History:
         """Train to predict the next symbol of one long sequence, by truncated BPTT.
 

@@ -48,10 +48,9 @@ class Network:
     def gradients(self, batch: Batch, state: State | None, gradients: dict[str, Array]) -> Step:
         """Run the batch forward and backward; fill `gradients`."""
         trace = self.forward(batch, state)
-        y = trace.rows_of(batch.y)
-        loss, metric = self.loss.descend(trace.logits, y)
+        loss, metric = self._descend(trace, batch)
         layers.backward(self.config, self.parameters, trace, trace.logits, gradients)
-        return Step(loss, metric, len(y), trace.final_states())
+        return Step(loss, metric, len(trace.logits), trace.final_states())
 
     def evaluate(
         self, batches: Iterable[Batch], carry: bool = False, state: State | None = None
@@ -60,10 +59,14 @@ class Network:
         rows, loss, metric = 0, 0.0, 0.0
         for batch in batches:
             trace = self.forward(batch, state)
-            y = trace.rows_of(batch.y)
-            mean_loss, mean_metric = self.loss.descend(trace.logits, y)
-            loss += mean_loss * len(y)
-            metric += mean_metric * len(y)
-            rows += len(y)
+            mean_loss, mean_metric = self._descend(trace, batch)
+            loss += mean_loss * len(trace.logits)
+            metric += mean_metric * len(trace.logits)
+            rows += len(trace.logits)
             state = trace.final_states() if carry else None
         return loss / rows, metric / rows
+
+    def _descend(self, trace: layers.Trace, batch: Batch) -> tuple[float, float]:
+        """Mean loss and metric of a batch; the trace's logits become the loss's gradient."""
+        weights = None if batch.weights is None else trace.rows_of(batch.weights)
+        return self.loss.descend(trace.logits, trace.rows_of(batch.y), weights)

@@ -412,13 +412,15 @@ def softmax(logits: Array) -> Array:
     return y_hat
 
 
-def cross_entropy(logits: Array, y: Array) -> Any:
-    """``-sum_k y_k log y_hat_k``, summed over all rows; from the logits.
+def cross_entropy(logits: Array, y: Array, weights: Array | None = None) -> Any:
+    """``-w sum_k y_k log y_hat_k``, summed over all rows; from the logits.
 
     Parameters
     ----------
     logits : array (..., n_y)
     y : integers (...), class numbers
+    weights : array (...), optional
+        Each row's w; ones by default.
 
     Returns
     -------
@@ -431,16 +433,19 @@ def cross_entropy(logits: Array, y: Array) -> Any:
     """
     shifted = logits - logits.max(axis=-1, keepdims=True)
     log_y_hat = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-    return -np.take_along_axis(log_y_hat, y[..., None], axis=-1).sum()
+    losses = -np.take_along_axis(log_y_hat, y[..., None], axis=-1)[..., 0]
+    return losses.sum() if weights is None else (weights * losses).sum()
 
 
-def cross_entropy_backward(logits: Array, y: Array) -> Array:
-    """``dy<t> = y_hat<t> - y<t>``, the gradient with respect to the logits.
+def cross_entropy_backward(logits: Array, y: Array, weights: Array | None = None) -> Array:
+    """``dy<t> = w (y_hat<t> - y<t>)``, the gradient with respect to the logits.
 
     Parameters
     ----------
     logits : array (..., n_y)
     y : integers (...), class numbers
+    weights : array (...), optional
+        Each row's w; ones by default.
 
     Returns
     -------
@@ -451,4 +456,5 @@ def cross_entropy_backward(logits: Array, y: Array) -> Array:
     >>> cross_entropy_backward(np.zeros((1, 2)), np.array([0]))
     array([[-0.5,  0.5]])
     """
-    return softmax(logits) - one_hot(y, logits.shape[-1], logits.dtype)
+    dy: Array = softmax(logits) - one_hot(y, logits.shape[-1], logits.dtype)
+    return dy if weights is None else weights[..., None] * dy

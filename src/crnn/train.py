@@ -73,8 +73,8 @@ class History:
     best_epoch : int or None
         The epoch (from 0) with the lowest validation loss.
     stopped_early, interrupted : bool
-        Whether patience ran out; whether Ctrl-C ended training. An interrupted model is that of
-        the last finished step, with patience too.
+        Whether patience ran out or the callback returned True; whether Ctrl-C ended training. An
+        interrupted model is that of the last finished step, with patience too.
 
     Examples
     --------
@@ -106,7 +106,7 @@ class Plan:
     clip_norm: float | None
     patience: int | None
     progress: bool
-    callback: Callable[[History], None] | None
+    callback: Callable[[History], object] | None
 
     def __post_init__(self) -> None:
         _validate.count("epochs", self.epochs)
@@ -246,12 +246,13 @@ def train(descent: Descent, course: Course, plan: Plan) -> History:
                     best[...] = descent.parameters
                 history.val_loss.append(loss)
                 history.val_metric.append(metric)
-            if plan.callback is not None:
-                plan.callback(history)
+            enough = plan.callback is not None and plan.callback(history) is True
             if interrupt.came:
                 history.interrupted = True
                 break
             if plan.patience is not None and epoch - (history.best_epoch or 0) >= plan.patience:
+                enough = True
+            if enough:
                 history.stopped_early = True
                 break
         if course.held_out is None or history.interrupted:

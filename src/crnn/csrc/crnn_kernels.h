@@ -84,8 +84,8 @@ typedef struct {
     void (*sum_rows)(ptrdiff_t rows, ptrdiff_t n, const void *dy, void *db);
     /* learning (training.h): logits (rows, n), and flat arenas (n) */
     void (*softmax)(ptrdiff_t rows, ptrdiff_t n, void *logits);
-    double (*cross_entropy)(ptrdiff_t rows, ptrdiff_t n, const ptrdiff_t *y, void *logits,
-                            ptrdiff_t *right);
+    double (*cross_entropy)(ptrdiff_t rows, ptrdiff_t n, const ptrdiff_t *y, const void *weights,
+                            void *logits, double *right);
     double (*sum_squares)(ptrdiff_t n, const void *numbers);
     int (*all_finite)(ptrdiff_t n, const void *numbers);
     void (*sgd)(ptrdiff_t n, void *parameters, const void *gradients, void *velocity, double lr,

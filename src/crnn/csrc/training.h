@@ -69,22 +69,24 @@ static void V(softmax)(ptrdiff_t rows, ptrdiff_t n, void *logits) {
         V(scale_row)(n, 1 / V(exp_row)(n, z, &max), z);
 }
 
-/* The sum over rows of -log y_hat_y, from the logits (rows, n), which become (y_hat - y) / rows;
- * `right` is the number of rows whose first largest logit is that of y. */
-static double V(cross_entropy)(ptrdiff_t rows, ptrdiff_t n, const ptrdiff_t *y, void *logits,
-                               ptrdiff_t *right) {
-    const V_REAL share = 1 / (V_REAL)rows;
+/* The sum over rows of -w log y_hat_y, from the logits (rows, n), which become
+ * w (y_hat - y) / rows; `right` is the sum of w where the first largest logit is that of y. With no
+ * weights (rows) each w is 1, and a product with 1 changes no bit. */
+static double V(cross_entropy)(ptrdiff_t rows, ptrdiff_t n, const ptrdiff_t *y, const void *weights,
+                               void *logits, double *right) {
+    const V_REAL one_share = 1 / (V_REAL)rows, *w = weights;
     double loss = 0;
     V_REAL *z = logits, max;
     *right = 0;
     for (ptrdiff_t i = 0; i < rows; i++, z += n) {
+        const V_REAL w_i = w == NULL ? 1 : w[i], share = w_i * one_share;
         const V_REAL z_y = z[y[i]];
         ptrdiff_t before = 0;
         while (before < y[i] && z[before] < z_y)
             before++;
         const V_REAL total = V(exp_row)(n, z, &max);
-        loss += log((double)total) - ((double)z_y - (double)max);
-        *right += before == y[i] && z_y == max;
+        loss += (double)w_i * (log((double)total) - ((double)z_y - (double)max));
+        *right += before == y[i] && z_y == max ? (double)w_i : 0;
         V(scale_row)(n, share / total, z);
         z[y[i]] -= share;
     }

@@ -1,0 +1,229 @@
+"""What the three estimators share: parameters, and the way from X and y to a trained model."""
+
+from __future__ import annotations
+
+import warnings
+from functools import partial
+from numbers import Integral, Real
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state, check_scalar
+from sklearn.utils.validation import check_is_fitted
+
+import crnn
+from crnn.sklearn._data import Array, Examples, Inputs, check_X
+from crnn.sklearn._training import Watch, answers, threads
+
+
+class Targets(NamedTuple):
+    """y and the weights, checked, as `crnn.RNN` takes them."""
+
+    y: Any  # integers (n,) or (T, n) or a list of (T_i,), or values (n, n_y)
+    weights: Any  # (n,) or (T, n) or a list of (T_i,), or None
+    n_y: int
+    strata: Array | None = None  # (n,): classes to hold out in proportion
+
+
+class BaseRNN(BaseEstimator):  # type: ignore[misc]
+    """An estimator over one `crnn.RNN`."""
+
+    _loss = "cross_entropy"
+    _steps = "last"
+
+    model_: crnn.RNN
+    loss_curve_: list[float]
+    _optimizer: crnn.Adam | crnn.SGD
+
+    def __init__(
+        self,
+        hidden_size: int = 64,
+        *,
+        num_layers: int = 1,
+        direction: str = "forward",
+        activation: str = "tanh",
+        solver: str = "adam",
+        learning_rate_init: float = 0.001,
+        momentum: float = 0.9,
+        clip_norm: float | None = 1.0,
+        batch_size: int = 32,
+        max_iter: int = 200,
+        tol: float = 1e-4,
+        n_iter_no_change: int = 10,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        warm_start: bool = False,
+        random_state: Any = None,
+        n_jobs: int | None = None,
+        dtype: Any = "float32",
+        verbose: bool = False,
+    ) -> None:
+        self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.direction = direction
+        self.activation = activation
+        self.solver = solver
+        self.learning_rate_init = learning_rate_init
+        self.momentum = momentum
+        self.clip_norm = clip_norm
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.dtype = dtype
+        self.verbose = verbose
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.target_tags.required = True
+        return tags
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "model_")
+
+    def _check_targets(
+        self, inputs: Inputs, y: Any, sample_weight: Any, classes: Any, cold: bool
+    ) -> Targets:
+        """Y and weights for these inputs; with `cold` the estimator learns what y is like."""
+        raise NotImplementedError
+
+    def _held_out_score(self, model: crnn.RNN, held_out: Examples) -> float:
+        """What `early_stopping` watches."""
+        return model.evaluate(held_out.x, held_out.y, sample_weight=held_out.weights)[1]
+
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        classes: Any = None,
+        incremental: bool = False,
+    ) -> Any:
+        """Train: to the end, or one epoch further where it is incremental."""
+        optimizer = self._checked_optimizer()
+        if incremental and self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        if y is None:
+            raise ValueError(
+                f"This {type(self).__name__} estimator requires y to be passed, but the target y "
+                "is None."
+            )
+        cold = not hasattr(self, "model_") or not (incremental or self.warm_start)
+        inputs = check_X(self, X, reset=cold)
+        targets = self._check_targets(inputs, y, sample_weight, classes, cold)
+        random = check_random_state(self.random_state)
+        seed = random.randint(np.iinfo(np.int32).max)
+        model = self._new_model(inputs.n_x, targets.n_y, seed) if cold else self.model_
+        if incremental and not cold and optimizer == self._optimizer:
+            optimizer = self._optimizer  # the same object: its moments go on
+        examples = Examples(inputs.x, targets.y, targets.weights, self._steps == "all")
+        held_out = None
+        if self.early_stopping:
+            examples, held_out = self._split(examples, targets.strata, random)
+        if cold:
+            self.__dict__.pop("model_", None)  # whoever fails to fit is not fitted
+            self.loss_curve_ = []
+        self._optimizer = optimizer
+        self._train(model, examples, held_out, incremental)
+        self.model_ = model
+        return self
+
+    def _checked_optimizer(self) -> crnn.Adam | crnn.SGD:
+        """The parameters that crnn knows by another name, checked; the others it checks itself."""
+        check_scalar(self.hidden_size, "hidden_size", Integral, min_val=1)
+        check_scalar(self.max_iter, "max_iter", Integral, min_val=1)
+        check_scalar(self.n_iter_no_change, "n_iter_no_change", Integral, min_val=1)
+        check_scalar(self.tol, "tol", Real, min_val=0)
+        check_scalar(self.validation_fraction, "validation_fraction", Real, min_val=0, max_val=1,
+                     include_boundaries="neither")  # fmt: skip
+        check_scalar(self.learning_rate_init, "learning_rate_init", Real, min_val=0,
+                     include_boundaries="neither")  # fmt: skip
+        check_scalar(self.momentum, "momentum", Real, min_val=0, max_val=1,
+                     include_boundaries="left")  # fmt: skip
+        if self.solver not in ("adam", "sgd"):
+            raise ValueError(f"solver: expected 'adam' or 'sgd', got {self.solver!r}")
+        if self.solver == "adam":
+            return crnn.Adam(self.learning_rate_init)
+        return crnn.SGD(self.learning_rate_init, self.momentum)
+
+    def _new_model(self, n_x: int, n_y: int, seed: int) -> crnn.RNN:
+        self._rng = np.random.default_rng(seed)  # of the parameters, and of every epoch's order
+        return crnn.RNN(
+            n_x, self.hidden_size, n_y, num_layers=self.num_layers, direction=self.direction,
+            activation=self.activation, steps=self._steps, loss=self._loss, dtype=self.dtype,
+            rng=self._rng,
+        )  # fmt: skip
+
+    def _split(
+        self, examples: Examples, strata: Array | None, random: Any
+    ) -> tuple[Examples, Examples]:
+        """Hold out a fraction of the examples that weigh anything."""
+        kept = examples.that_weigh()
+        learned, held_out = train_test_split(
+            kept,
+            test_size=self.validation_fraction,
+            random_state=random,
+            stratify=None if strata is None else strata[kept],
+        )
+        if len(held_out) < 2:
+            raise ValueError(
+                "validation_fraction: expected a fraction that holds out at least 2 examples, got "
+                f"{self.validation_fraction} of {len(kept)}"
+            )
+        return examples.take(learned), examples.take(held_out)
+
+    def _train(
+        self, model: crnn.RNN, examples: Examples, held_out: Examples | None, incremental: bool
+    ) -> None:
+        score = None if held_out is None else partial(self._held_out_score, model, held_out)
+        watch = Watch(model, self.tol, self.n_iter_no_change, score)
+        with threads.limited(self.n_jobs):
+            history = model.fit(
+                examples.x,
+                examples.y,
+                sample_weight=examples.weights,
+                epochs=1 if incremental else self.max_iter,
+                batch_size=self.batch_size,
+                optimizer=self._optimizer,
+                clip_norm=self.clip_norm,
+                progress=bool(self.verbose),
+                rng=self._rng,
+                callback=None if incremental else watch,
+            )
+        if held_out is not None:
+            watch.restore_best()
+        self._tell(history, watch, held_out is not None)
+        if history.interrupted:
+            warnings.warn("Training interrupted by user.", stacklevel=4)
+        elif not (incremental or history.stopped_early):
+            warnings.warn(
+                f"Maximum iterations ({self.max_iter}) reached and the optimization hasn't "
+                "converged yet.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+
+    def _tell(self, history: crnn.History, watch: Watch, scored: bool) -> None:
+        """The fitted attributes that say how training went."""
+        self.loss_curve_ += history.loss
+        self.loss_ = self.loss_curve_[-1]
+        self.n_iter_ = len(self.loss_curve_)
+        self.best_loss_ = None if scored else min(self.loss_curve_)
+        self.validation_scores_ = watch.scores if scored else None
+        self.best_validation_score_ = max(watch.scores) if scored else None
+
+    def _answers(self, X: Any) -> tuple[Inputs, Any]:
+        """X checked, and y_hat in crnn's order: (n, n_y), (T, n, n_y) or n arrays (T_i, n_y)."""
+        check_is_fitted(self)
+        inputs = check_X(self, X, reset=False)
+        with threads.limited(self.n_jobs):
+            return inputs, answers(self.model_, inputs.x)

@@ -1,0 +1,167 @@
+"""From scikit-learn's X, y and weights to what `crnn.RNN` takes: time first, or lists."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.utils import check_array
+from sklearn.utils.validation import validate_data
+
+Array = np.ndarray[Any, Any]
+
+
+class Inputs(NamedTuple):
+    """X, checked, as `crnn.RNN` takes it."""
+
+    x: Array | list[Array]  # (T, n, n_x), or n arrays (T_i, n_x)
+    lengths: Array  # (n,)
+
+    @property
+    def n(self) -> int:
+        """Examples."""
+        return len(self.lengths)
+
+    @property
+    def n_x(self) -> int:
+        """Numbers a step."""
+        return int(self.x[0].shape[-1])
+
+    def flat(self, name: str, value: Any, dtype: Any = None) -> Array:
+        """What X has one of at each step, example after example: (sum of T_i,)."""
+        if isinstance(self.x, list):
+            if not isinstance(value, (list, tuple, np.ndarray)) or len(value) != self.n:
+                raise ValueError(
+                    f"{name}: expected a list of {self.n} arrays, as X is, got {_described(value)}"
+                )
+            items = [np.asarray(item, dtype) for item in value]
+            for i, (item, T) in enumerate(zip(items, self.lengths, strict=True)):
+                if item.shape != (T,):
+                    raise ValueError(
+                        f"{name}[{i}]: expected shape ({T},), a number or label for each step of "
+                        f"X[{i}], got {_described(item)}"
+                    )
+            return np.concatenate(items)
+        a, shape = np.asarray(value, dtype), (self.n, len(self.x))
+        if a.shape != shape:
+            raise ValueError(f"{name}: expected shape (n, T) = {shape}, got {_described(a)}")
+        return a.reshape(-1)
+
+    def steps(self, flat: Array) -> Array | list[Array]:
+        """The way back: (T, n, ...), or n arrays (T_i, ...)."""
+        if isinstance(self.x, list):
+            return np.split(flat, np.cumsum(self.lengths)[:-1])
+        return flat.reshape(self.n, -1, *flat.shape[1:]).swapaxes(0, 1)
+
+
+class Examples(NamedTuple):
+    """What `crnn.RNN.fit` is given."""
+
+    x: Array | list[Array]
+    y: Array | list[Array]
+    weights: Array | list[Array] | None  # shaped as y is, without its last axis for values
+    every_step: bool  # whether y is (T, n) rather than (n, ...)
+
+    def take(self, chosen: Array) -> Examples:
+        """The chosen ones."""
+        axis = 1 if self.every_step else 0
+        weights = None if self.weights is None else _take(self.weights, chosen, axis)
+        return Examples(
+            _take(self.x, chosen, 1), _take(self.y, chosen, axis), weights, self.every_step
+        )
+
+    def that_weigh(self) -> Array:
+        """Indices of those whose weight is not 0."""
+        if isinstance(self.weights, list):
+            return np.flatnonzero([w.any() for w in self.weights])
+        if self.weights is None:
+            return np.arange(len(self.x) if isinstance(self.x, list) else self.x.shape[1])
+        return np.flatnonzero(self.weights.any(axis=0) if self.every_step else self.weights)
+
+
+def check_X(estimator: Any, X: Any, *, reset: bool) -> Inputs:
+    """X, checked; with `reset` the estimator takes its features' number and names from it.
+
+    A 2-D array has columns, as scikit-learn has it: its names and their number are those of
+    `fit`. A 3-D array and a list have n_x features, and any number of steps.
+    """
+    if _is_list_of_sequences(X):
+        inputs, columns = _check_list(estimator, X), False
+    else:
+        a = check_array(
+            X, allow_nd=True, dtype=estimator.dtype, estimator=estimator, input_name="X"
+        )
+        if a.ndim > 3 or 0 in a.shape:
+            raise ValueError(
+                "X: expected an array (n, T, n_x) or (n, T) with no empty axis, or a list of "
+                f"arrays (T_i, n_x) or (T_i,), got {_described(a)}"
+            )
+        inputs, columns = _time_first(a), a.ndim == 2
+    if columns and (reset or estimator._by_columns):
+        validate_data(estimator, X, reset=reset, skip_check_array=True)
+    if reset:
+        estimator._by_columns = columns
+        if not columns:
+            estimator.n_features_in_ = inputs.n_x
+            estimator.__dict__.pop("feature_names_in_", None)
+    elif inputs.n_x != estimator.model_.config.n_x:
+        raise ValueError(
+            f"X has {inputs.n_x} features, but {type(estimator).__name__} is expecting "
+            f"{estimator.model_.config.n_x} features as input, at each step"
+        )
+    return inputs
+
+
+def check_weights(sample_weight: Any, n: int) -> Array:
+    """One number of at least 0 an example: (n,)."""
+    return checked(np.asarray(sample_weight, np.float64), (n,))
+
+
+def checked(w: Array, shape: tuple[int, ...]) -> Array:
+    """Weights of a shape, finite and at least 0."""
+    if w.shape != shape:
+        raise ValueError(f"sample_weight: expected shape {shape}, got {_described(w)}")
+    if not (np.isfinite(w) & (w >= 0)).all():
+        raise ValueError("sample_weight: expected finite numbers of at least 0")
+    return w
+
+
+def _described(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype} of shape {value.shape}"
+    return type(value).__name__ + (f" of {len(value)}" if hasattr(value, "__len__") else "")
+
+
+def _is_list_of_sequences(X: Any) -> bool:
+    """A nested list of numbers is an array; a list of arrays is sequences."""
+    return isinstance(X, (list, tuple)) and len(X) > 0 and len(getattr(X[0], "shape", ())) > 0
+
+
+def _check_list(estimator: Any, X: Any) -> Inputs:
+    items = [np.asarray(item) for item in X]
+    n_x = items[0].shape[1] if items[0].ndim == 2 else 1
+    for i, a in enumerate(items):
+        if a.ndim != items[0].ndim or a.ndim not in (1, 2) or a.size == 0:
+            raise ValueError(
+                f"X[{i}]: expected an array (T_i, n_x) or (T_i,) of at least one step, of as many "
+                f"dimensions as X[0], got {_described(a)}"
+            )
+        if a.ndim == 2 and a.shape[1] != n_x:
+            raise ValueError(f"X[{i}]: expected n_x = {n_x} as in X[0], got {_described(a)}")
+    lengths = np.array([len(a) for a in items])
+    rows = np.concatenate([a.reshape(-1, n_x) for a in items])  # (sum of T_i, n_x)
+    rows = check_array(rows, dtype=estimator.dtype, estimator=estimator, input_name="X", order="C")
+    return Inputs(np.split(rows, np.cumsum(lengths)[:-1]), lengths)
+
+
+def _time_first(a: Array) -> Inputs:
+    """(n, T, n_x) or (n, T) as (T, n, n_x)."""
+    n, T = a.shape[:2]
+    x = np.ascontiguousarray(a.reshape(n, T, -1).transpose(1, 0, 2))
+    return Inputs(x, np.full(n, T))
+
+
+def _take(values: Any, chosen: Array, axis: int) -> Any:
+    if isinstance(values, list):
+        return [values[i] for i in chosen]
+    return values.take(chosen, axis)

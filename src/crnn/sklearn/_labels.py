@@ -1,0 +1,114 @@
+"""Labels of any kind to class numbers, and what classes weigh."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets
+
+from crnn.sklearn._base import BaseRNN
+from crnn.sklearn._data import Array
+
+
+class Labelling(BaseRNN):
+    """An estimator whose y are labels."""
+
+    def __init__(
+        self,
+        hidden_size: int = 64,
+        *,
+        num_layers: int = 1,
+        direction: str = "forward",
+        activation: str = "tanh",
+        solver: str = "adam",
+        learning_rate_init: float = 0.001,
+        momentum: float = 0.9,
+        clip_norm: float | None = 1.0,
+        batch_size: int = 32,
+        max_iter: int = 200,
+        tol: float = 1e-4,
+        n_iter_no_change: int = 10,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        class_weight: Any = None,
+        warm_start: bool = False,
+        random_state: Any = None,
+        n_jobs: int | None = None,
+        dtype: Any = "float32",
+        verbose: bool = False,
+    ) -> None:
+        super().__init__(
+            hidden_size,
+            num_layers=num_layers,
+            direction=direction,
+            activation=activation,
+            solver=solver,
+            learning_rate_init=learning_rate_init,
+            momentum=momentum,
+            clip_norm=clip_norm,
+            batch_size=batch_size,
+            max_iter=max_iter,
+            tol=tol,
+            n_iter_no_change=n_iter_no_change,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            warm_start=warm_start,
+            random_state=random_state,
+            n_jobs=n_jobs,
+            dtype=dtype,
+            verbose=verbose,
+        )
+        self.class_weight = class_weight
+
+    def _fit_first_or_further(self, X: Any, y: Any, sample_weight: Any, classes: Any) -> Any:
+        """partial_fit: the first call must say which classes there are."""
+        first = not hasattr(self, "model_")
+        if classes is None and first:
+            raise ValueError("classes must be passed on the first call to partial_fit.")
+        if classes is not None:
+            classes = np.unique(classes)
+            if not first and not np.array_equal(classes, self.classes_):
+                raise ValueError(
+                    f"classes: expected those of the first call, {self.classes_}, got {classes}"
+                )
+        if isinstance(self.class_weight, str):
+            raise ValueError(
+                f"class_weight={self.class_weight!r} is not supported by partial_fit, which does "
+                "not see all labels: compute the weights and pass them as a dict"
+            )
+        return self._fit(X, y, sample_weight, classes, incremental=True)
+
+    def _class_numbers(self, labels: Array, classes: Array | None, cold: bool) -> Array:
+        """Each label's place in classes_, which a cold start takes from the labels."""
+        if labels.dtype.kind == "f" and not np.isfinite(labels).all():
+            raise ValueError("y: expected labels, got NaN or infinity")
+        check_classification_targets(labels)
+        if cold:
+            self.classes_ = np.unique(labels) if classes is None else classes
+        unknown = np.setdiff1d(labels, self.classes_)
+        if len(unknown):
+            raise ValueError(f"y: expected the labels {self.classes_}, got {unknown} too")
+        return np.searchsorted(self.classes_, labels)
+
+    def _with_class_weight(self, numbers: Array, w: Array | None) -> Array | None:
+        """Weights (n,) or None, times what the class of each weighs."""
+        if self.class_weight is None:
+            return w
+        if isinstance(self.class_weight, Mapping):
+            classes = self.classes_
+            of_class = compute_class_weight(dict(self.class_weight), classes=classes, y=classes)
+        elif isinstance(self.class_weight, str) and self.class_weight == "balanced":
+            # With weights, and of the classes that weigh anything: a weight of 0 leaves out.
+            totals = np.bincount(numbers, w, len(self.classes_))
+            present = totals > 0
+            mean = totals.sum() / max(present.sum(), 1)
+            of_class = np.where(present, mean / np.where(present, totals, 1), 0)
+        else:
+            raise ValueError(
+                f"class_weight: expected 'balanced', a dict or None, got {self.class_weight!r}"
+            )
+        weights: Array = of_class[numbers] if w is None else of_class[numbers] * w
+        return weights

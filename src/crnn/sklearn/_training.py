@@ -1,0 +1,103 @@
+"""When to stop, how many threads to use, and answers in batches."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from copy import copy
+from typing import Any
+
+import numpy as np
+from joblib import effective_n_jobs
+
+import crnn
+from crnn.sklearn._data import Array
+
+#: Examples answered at a time: enough to fill the kernels, few enough for their states to fit.
+BATCH = 256
+
+
+class Watch:
+    """Ends training where nothing became better by `tol` for so many epochs in a row.
+
+    What is watched is the training loss or, where `score` is given, a score on examples held out;
+    of that the parameters of the best epoch are kept.
+    """
+
+    def __init__(
+        self,
+        model: crnn.RNN,
+        tol: float,
+        n_iter_no_change: int,
+        score: Callable[[], float] | None,
+    ) -> None:
+        self.model, self.tol, self.epochs, self.score = model, tol, n_iter_no_change, score
+        self.scores: list[float] = []
+        self.best = np.inf  # loss, or minus the score
+        self.unchanged = 0
+        self._parameters = copy(model.parameters)
+
+    def __call__(self, history: crnn.History) -> bool:
+        """Look at an epoch; True where it was the last."""
+        if self.score is None:
+            figure = history.loss[-1]
+        else:
+            self.scores.append(self.score())
+            figure = -self.scores[-1]
+        self.unchanged = self.unchanged + 1 if figure > self.best - self.tol else 0
+        if figure < self.best:
+            self.best = figure
+            if self.score is not None:
+                self._parameters = copy(self.model.parameters)  # a snapshot
+        return self.unchanged >= self.epochs
+
+    def restore_best(self) -> None:
+        """Give the model the parameters of its best score."""
+        for name, value in self._parameters.items():
+            self.model.parameters[name] = value
+
+
+class _Threads:
+    """The number of crnn's threads while anybody asks for one of their own.
+
+    It is one number for the whole process: the first to come notes what it was and the last to go
+    puts it back, so estimators that are fitted side by side leave it as it was.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._inside, self._before = threading.Lock(), 0, 1
+
+    @contextmanager
+    def limited(self, n_jobs: int | None) -> Iterator[None]:
+        """At most n_jobs threads, -1 for one per core; None leaves the number as it is."""
+        if n_jobs is None:
+            yield
+            return
+        n = effective_n_jobs(n_jobs)
+        with self._lock:
+            if self._inside == 0:
+                self._before = crnn.get_num_threads()
+            crnn.set_num_threads(n)
+            self._inside += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._inside -= 1
+                if self._inside == 0:
+                    crnn.set_num_threads(self._before)
+
+
+threads = _Threads()
+
+
+def answers(model: crnn.RNN, x: Array | list[Array]) -> Any:
+    """y_hat of all examples: (n, n_y), or (T, n, n_y), or n arrays (T_i, n_y)."""
+    if isinstance(x, list):
+        parts = [model.predict_proba(x[k : k + BATCH]) for k in range(0, len(x), BATCH)]
+        if isinstance(parts[0], list):
+            return [y_hat for part in parts for y_hat in part]
+    else:
+        parts = [model.predict_proba(x[:, k : k + BATCH]) for k in range(0, x.shape[1], BATCH)]
+    return np.concatenate(parts, axis=-2)

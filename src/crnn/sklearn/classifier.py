@@ -1,0 +1,242 @@
+"""One label for each sequence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sklearn.base import ClassifierMixin
+from sklearn.utils import check_consistent_length, column_or_1d
+
+from crnn.sklearn._base import Targets
+from crnn.sklearn._data import Array, Inputs, check_weights
+from crnn.sklearn._labels import Labelling
+
+
+class RNNClassifier(ClassifierMixin, Labelling):  # type: ignore[misc]
+    """A label for each sequence, from the last state of a vanilla recurrent network.
+
+    Trained on cross entropy with `crnn.RNN.fit`. Parameters and attributes that
+    `sklearn.neural_network.MLPClassifier` has too are named as there.
+
+    Parameters
+    ----------
+    hidden_size : int, default=64
+        Hidden units of each layer (and direction).
+    num_layers : int, default=1
+        Recurrent layers, each reading the states of the one below.
+    direction : {"forward", "reverse", "bidirectional"}, default="forward"
+        How each layer reads time.
+    activation : {"tanh", "relu"}, default="tanh"
+        Of the hidden units.
+    solver : {"adam", "sgd"}, default="adam"
+        `crnn.Adam`, or `crnn.SGD` with momentum.
+    learning_rate_init : float, default=0.001
+        The learning rate, from the first step to the last.
+    momentum : float, default=0.9
+        In [0, 1); for solver="sgd".
+    clip_norm : float or None, default=1.0
+        Gradients are scaled down to this norm where theirs is larger.
+    batch_size : int, default=32
+        Sequences a step; batches are drawn anew each epoch.
+    max_iter : int, default=200
+        Epochs, at most. A fit that needs them all ends with a ConvergenceWarning.
+    tol : float, default=1e-4
+        What an epoch must better the training loss by (with early_stopping: the score on held-out
+        examples) to count as progress.
+    n_iter_no_change : int, default=10
+        Training ends after so many epochs in a row without progress.
+    early_stopping : bool, default=False
+        Hold out a stratified part of the training data, watch the score on it, and keep the
+        parameters of the epoch where it was best.
+    validation_fraction : float, default=0.1
+        The part held out.
+    class_weight : dict, "balanced" or None, default=None
+        What each class weighs, by label (1 where there is none), times sample_weight; "balanced"
+        makes all classes weigh the same.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the parameters it finds.
+    random_state : int, RandomState instance or None, default=None
+        Draws the initial parameters, each epoch's order and the held-out part.
+    n_jobs : int or None, default=None
+        Threads of crnn during fit and predict: -1 for one per core; None for as many as are set,
+        `crnn.get_num_threads`. Results are the same at any number.
+    dtype : {"float32", "float64"}, default="float32"
+        Of parameters and results; X is converted to it.
+    verbose : bool, default=False
+        Whether to show a bar of progress on stderr.
+
+    Attributes
+    ----------
+    model_ : crnn.RNN
+        The network: `model_.save` writes it as safetensors.
+    classes_ : array (n_classes,)
+        Labels, in order.
+    n_features_in_ : int
+        n_x; the columns T of a 2-D X.
+    feature_names_in_ : array (T,)
+        Where X was a DataFrame whose columns have names.
+    n_iter_ : int
+        Epochs since the model was new.
+    loss_, loss_curve_ : float, list of float
+        The training loss of the last epoch, and of each.
+    best_loss_ : float or None
+        The lowest of them; None with early_stopping.
+    validation_scores_, best_validation_score_ : list of float and float, or None
+        The held-out score of each epoch of the last fit, with early_stopping.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from crnn.sklearn import RNNClassifier
+    >>> X = np.random.default_rng(0).standard_normal((200, 12))    # n = 200, T = 12
+    >>> y = np.where(X.sum(axis=1) > 0, "up", "down")
+    >>> rnn = RNNClassifier(16, learning_rate_init=0.01, max_iter=100, tol=1e-3, random_state=0)
+    >>> rnn.fit(X, y).score(X, y) > 0.95
+    True
+    >>> rnn.predict([np.full(5, 0.5), np.full(9, -0.5)])           # sequences of other lengths
+    array(['up', 'down'], dtype='<U4')
+    """
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> RNNClassifier:
+        """Train on sequences and their labels.
+
+        Parameters
+        ----------
+        X : array (n, T, n_x) or (n, T), or list of n arrays (T_i, n_x) or (T_i,)
+            Finite numbers. A list of lists is an array; a list of arrays is sequences.
+        y : array (n,)
+            Labels: integers, strings or booleans.
+        sample_weight : array (n,), optional
+            At least 0. A weight of 0 is as good as leaving the example out.
+
+        Returns
+        -------
+        RNNClassifier
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Where an argument does not fit; the message names it.
+        crnn.DivergenceError
+            Where a loss, gradient or update is not finite. The estimator is then not fitted; with
+            warm_start it has the parameters of the last good step.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from crnn.sklearn import RNNClassifier
+        >>> X = np.repeat([[0.0], [1.0]], 9, axis=1)
+        >>> rnn = RNNClassifier(4, learning_rate_init=0.1, random_state=0)
+        >>> rnn.fit(X, ["low", "high"]).classes_
+        array(['high', 'low'], dtype='<U4')
+        """
+        fitted: RNNClassifier = self._fit(X, y, sample_weight)
+        return fitted
+
+    def partial_fit(
+        self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None
+    ) -> RNNClassifier:
+        """Train one epoch further; the solver's momentum or moments go on from call to call.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As for `fit`.
+        classes : array (n_classes,), optional
+            All labels that will ever come; the first call must name them.
+
+        Returns
+        -------
+        RNNClassifier
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError, TypeError, crnn.DivergenceError
+            As for `fit`, and with early_stopping or class_weight="balanced". An estimator that
+            diverged has the parameters of the last good step.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from crnn.sklearn import RNNClassifier
+        >>> rnn = RNNClassifier(4, random_state=0)
+        >>> for _ in range(3):
+        ...     rnn = rnn.partial_fit(np.eye(5), [0, 1, 0, 1, 0], classes=[0, 1, 2])
+        >>> rnn.n_iter_, rnn.predict_proba(np.eye(5)).shape
+        (3, (5, 3))
+        """
+        fitted: RNNClassifier = self._fit_first_or_further(X, y, sample_weight, classes)
+        return fitted
+
+    def predict_proba(self, X: Any) -> Array:
+        """How probable each label is.
+
+        Parameters
+        ----------
+        X
+            As for `fit`.
+
+        Returns
+        -------
+        y_hat : array (n, n_classes)
+            In the order of classes_.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Where X does not fit what the estimator was fitted with.
+        sklearn.exceptions.NotFittedError
+            Before `fit`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from crnn.sklearn import RNNClassifier
+        >>> rnn = RNNClassifier(4, learning_rate_init=0.1, random_state=0)
+        >>> rnn.fit(np.eye(4), [0, 0, 1, 1]).predict_proba(np.eye(4)).sum(axis=1).round(5)
+        array([1., 1., 1., 1.], dtype=float32)
+        """
+        y_hat: Array = self._answers(X)[1]
+        return y_hat
+
+    def predict(self, X: Any) -> Array:
+        """The most probable labels.
+
+        Parameters
+        ----------
+        X
+            As for `fit`.
+
+        Returns
+        -------
+        y : array (n,)
+            Labels of classes_.
+
+        Raises
+        ------
+        ValueError, TypeError, sklearn.exceptions.NotFittedError
+            As for `predict_proba`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from crnn.sklearn import RNNClassifier
+        >>> rnn = RNNClassifier(4, learning_rate_init=0.1, random_state=0)
+        >>> rnn.fit(np.eye(4), [0, 0, 1, 1]).predict(np.eye(4))
+        array([0, 0, 1, 1])
+        """
+        y_hat = self.predict_proba(X)
+        labels: Array = self.classes_[y_hat.argmax(axis=1)]
+        return labels
+
+    def _check_targets(
+        self, inputs: Inputs, y: Any, sample_weight: Any, classes: Any, cold: bool
+    ) -> Targets:
+        labels = column_or_1d(y, warn=True)
+        check_consistent_length(labels, inputs.lengths)
+        numbers = self._class_numbers(labels, classes, cold)
+        w = None if sample_weight is None else check_weights(sample_weight, inputs.n)
+        weights = self._with_class_weight(numbers, w)
+        return Targets(numbers, weights, len(self.classes_), strata=numbers)

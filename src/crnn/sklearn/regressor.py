@@ -1,0 +1,173 @@
+"""Values for each sequence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import RegressorMixin
+from sklearn.metrics import r2_score
+from sklearn.utils import check_array, check_consistent_length
+
+import crnn
+from crnn.sklearn._base import BaseRNN, Targets
+from crnn.sklearn._data import Array, Examples, Inputs, check_weights
+from crnn.sklearn._training import answers
+
+
+class RNNRegressor(RegressorMixin, BaseRNN):  # type: ignore[misc]
+    """Values for each sequence, from the last state of a vanilla recurrent network.
+
+    Trained on the mean squared error with `crnn.RNN.fit`. The output is linear: scale y to about
+    1, as `sklearn.compose.TransformedTargetRegressor` does.
+
+    Parameters
+    ----------
+    hidden_size, num_layers, direction, activation, solver, learning_rate_init, momentum, \
+clip_norm, batch_size, max_iter, tol, n_iter_no_change, early_stopping, validation_fraction, \
+warm_start, random_state, n_jobs, dtype, verbose
+        As for `RNNClassifier`. The score that early_stopping watches is R^2.
+
+    Attributes
+    ----------
+    model_, n_features_in_, feature_names_in_, n_iter_, loss_, loss_curve_, best_loss_, \
+validation_scores_, best_validation_score_
+        As for `RNNClassifier`.
+    n_outputs_ : int
+        Values for each sequence.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from crnn.sklearn import RNNRegressor
+    >>> X = np.random.default_rng(0).standard_normal((300, 10, 2))     # n, T, n_x
+    >>> y = X.sum(axis=1) / np.sqrt(10)                                # n_y = 2
+    >>> rnn = RNNRegressor(16, learning_rate_init=0.01, early_stopping=True, random_state=0)
+    >>> rnn.fit(X, y).score(X, y) > 0.95
+    True
+    """
+
+    _loss = "mse"
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> RNNRegressor:
+        """Train on sequences and their values.
+
+        Parameters
+        ----------
+        X : array (n, T, n_x) or (n, T), or list of n arrays (T_i, n_x) or (T_i,)
+            As for `RNNClassifier.fit`.
+        y : array (n,) or (n, n_y)
+            Finite numbers.
+        sample_weight : array (n,), optional
+            At least 0. A weight of 0 is as good as leaving the example out.
+
+        Returns
+        -------
+        RNNRegressor
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError, TypeError, crnn.DivergenceError
+            As for `RNNClassifier.fit`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from crnn.sklearn import RNNRegressor
+        >>> X = np.repeat([[0.0], [1.0]], 9, axis=1)
+        >>> rnn = RNNRegressor(8, learning_rate_init=0.02, random_state=0).fit(X, [1.0, 2.0])
+        >>> rnn.predict(X).round()
+        array([1., 2.], dtype=float32)
+        """
+        fitted: RNNRegressor = self._fit(X, y, sample_weight)
+        return fitted
+
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> RNNRegressor:
+        """Train one epoch further; the solver's momentum or moments go on from call to call.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As for `fit`.
+
+        Returns
+        -------
+        RNNRegressor
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError, TypeError, crnn.DivergenceError
+            As for `fit`, and with early_stopping. An estimator that diverged has the parameters of
+            the last good step.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from crnn.sklearn import RNNRegressor
+        >>> rnn = RNNRegressor(4, random_state=0)
+        >>> for _ in range(3):
+        ...     rnn = rnn.partial_fit(np.eye(5), np.ones((5, 2)))
+        >>> rnn.n_iter_, rnn.n_outputs_
+        (3, 2)
+        """
+        fitted: RNNRegressor = self._fit(X, y, sample_weight, incremental=True)
+        return fitted
+
+    def predict(self, X: Any) -> Array:
+        """The values of each sequence.
+
+        Parameters
+        ----------
+        X
+            As for `fit`.
+
+        Returns
+        -------
+        y : array (n,) or (n, n_y)
+            Shaped as the y of `fit`.
+
+        Raises
+        ------
+        ValueError, TypeError, sklearn.exceptions.NotFittedError
+            As for `RNNClassifier.predict`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from crnn.sklearn import RNNRegressor
+        >>> rnn = RNNRegressor(4, learning_rate_init=0.1, random_state=0)
+        >>> rnn.fit(np.eye(4), np.ones((4, 2))).predict(np.eye(4)).shape
+        (4, 2)
+        """
+        y_hat: Array = self._answers(X)[1]
+        return y_hat[:, 0] if self._one_value else y_hat
+
+    def _check_targets(
+        self, inputs: Inputs, y: Any, sample_weight: Any, classes: Any, cold: bool
+    ) -> Targets:
+        values = check_array(y, ensure_2d=False, dtype=self.dtype, estimator=self, input_name="y")
+        check_consistent_length(values, inputs.lengths)
+        one_value = values.ndim == 1
+        values = values.reshape(inputs.n, -1)  # (n, n_y)
+        if cold:
+            self._one_value, self.n_outputs_ = one_value, values.shape[1]
+        elif values.shape[1] != self.n_outputs_:
+            raise ValueError(
+                f"y: expected {self.n_outputs_} values for each sequence, as before, got "
+                f"{values.shape[1]}"
+            )
+        weights = None if sample_weight is None else check_weights(sample_weight, inputs.n)
+        return Targets(values, weights, values.shape[1])
+
+    def _held_out_score(self, model: crnn.RNN, held_out: Examples) -> float:
+        y_hat = answers(model, held_out.x)
+        if not np.isfinite(y_hat).all():
+            return -np.inf  # no better than anything
+        return float(r2_score(held_out.y, y_hat, sample_weight=held_out.weights))

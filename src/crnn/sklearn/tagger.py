@@ -1,0 +1,245 @@
+"""A label for each step of each sequence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import accuracy_score
+
+from crnn.sklearn._base import Targets
+from crnn.sklearn._data import Array, Inputs, check_weights, checked
+from crnn.sklearn._labels import Labelling
+
+
+class RNNSequenceTagger(Labelling):
+    """A label for each step of each sequence, from the states of a vanilla recurrent network.
+
+    Trained on the mean cross entropy over all steps with `crnn.RNN.fit`. It is no classifier in
+    scikit-learn's sense, which has one label for each row of X: its score is the accuracy over
+    steps, and cross-validation splits sequences, never inside one.
+
+    Parameters
+    ----------
+    hidden_size, num_layers, direction, activation, solver, learning_rate_init, momentum, \
+clip_norm, batch_size, max_iter, tol, n_iter_no_change, early_stopping, validation_fraction, \
+class_weight, warm_start, random_state, n_jobs, dtype, verbose
+        As for `RNNClassifier`. Classes weigh at each step; the part that early_stopping holds out
+        is not stratified.
+
+    Attributes
+    ----------
+    model_, classes_, n_features_in_, feature_names_in_, n_iter_, loss_, loss_curve_, best_loss_, \
+validation_scores_, best_validation_score_
+        As for `RNNClassifier`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from crnn.sklearn import RNNSequenceTagger
+    >>> rng = np.random.default_rng(0)
+    >>> X = [rng.standard_normal(T) for T in rng.integers(3, 12, 200)]
+    >>> y = [np.where(np.cumsum(x) > 0, "above", "below") for x in X]
+    >>> rnn = RNNSequenceTagger(16, learning_rate_init=0.01, tol=1e-3, random_state=0).fit(X, y)
+    >>> rnn.score(X, y) > 0.95
+    True
+    >>> rnn.predict([np.array([1.0, 1.0, -9.0])])
+    [array(['above', 'above', 'below'], dtype='<U5')]
+    """
+
+    _steps = "all"
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.two_d_labels = True
+        return tags
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> RNNSequenceTagger:
+        """Train on sequences and the labels of their steps.
+
+        Parameters
+        ----------
+        X : array (n, T, n_x) or (n, T), or list of n arrays (T_i, n_x) or (T_i,)
+            As for `RNNClassifier.fit`.
+        y : array (n, T), or list of n arrays (T_i,) where X is a list
+            Labels: integers, strings or booleans.
+        sample_weight : array (n,), or shaped as y, optional
+            At least 0, one for each sequence or each step. Steps of weight 0 are read, and have no
+            loss.
+
+        Returns
+        -------
+        RNNSequenceTagger
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError, TypeError, crnn.DivergenceError
+            As for `RNNClassifier.fit`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from crnn.sklearn import RNNSequenceTagger
+        >>> rnn = RNNSequenceTagger(4, learning_rate_init=0.1, random_state=0)
+        >>> rnn.fit(np.eye(3), np.eye(3, dtype=int)).classes_
+        array([0, 1])
+        """
+        fitted: RNNSequenceTagger = self._fit(X, y, sample_weight)
+        return fitted
+
+    def partial_fit(
+        self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None
+    ) -> RNNSequenceTagger:
+        """Train one epoch further; the solver's momentum or moments go on from call to call.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As for `fit`.
+        classes : array (n_classes,), optional
+            All labels that will ever come; the first call must name them.
+
+        Returns
+        -------
+        RNNSequenceTagger
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError, TypeError, crnn.DivergenceError
+            As for `RNNClassifier.partial_fit`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from crnn.sklearn import RNNSequenceTagger
+        >>> rnn = RNNSequenceTagger(4, random_state=0)
+        >>> rnn.partial_fit(np.eye(3), np.eye(3, dtype=int), classes=[0, 1]).n_iter_
+        1
+        """
+        fitted: RNNSequenceTagger = self._fit_first_or_further(X, y, sample_weight, classes)
+        return fitted
+
+    def predict_proba(self, X: Any) -> Array | list[Array]:
+        """How probable each label is, at each step.
+
+        Parameters
+        ----------
+        X
+            As for `fit`.
+
+        Returns
+        -------
+        y_hat : array (n, T, n_classes), or list of n arrays (T_i, n_classes) for a list
+            In the order of classes_.
+
+        Raises
+        ------
+        ValueError, TypeError, sklearn.exceptions.NotFittedError
+            As for `RNNClassifier.predict_proba`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from crnn.sklearn import RNNSequenceTagger
+        >>> rnn = RNNSequenceTagger(4, learning_rate_init=0.1, random_state=0)
+        >>> rnn.fit(np.eye(3), np.eye(3, dtype=int)).predict_proba(np.eye(3)).shape
+        (3, 3, 2)
+        """
+        y_hat: Any = self._answers(X)[1]
+        if isinstance(y_hat, list):
+            return y_hat
+        by_example: Array = y_hat.swapaxes(0, 1)
+        return by_example
+
+    def predict(self, X: Any) -> Array | list[Array]:
+        """The most probable label of each step.
+
+        Parameters
+        ----------
+        X
+            As for `fit`.
+
+        Returns
+        -------
+        y : array (n, T), or list of n arrays (T_i,) for a list
+            Labels of classes_.
+
+        Raises
+        ------
+        ValueError, TypeError, sklearn.exceptions.NotFittedError
+            As for `RNNClassifier.predict_proba`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from crnn.sklearn import RNNSequenceTagger
+        >>> rnn = RNNSequenceTagger(4, learning_rate_init=0.1, random_state=0)
+        >>> rnn.fit(np.eye(3), np.eye(3, dtype=int)).predict([np.zeros(2)])[0].shape
+        (2,)
+        """
+        y_hat = self.predict_proba(X)
+        if isinstance(y_hat, list):
+            return [self.classes_[item.argmax(axis=-1)] for item in y_hat]
+        labels: Array = self.classes_[y_hat.argmax(axis=-1)]
+        return labels
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """The accuracy over all steps.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As for `fit`.
+
+        Returns
+        -------
+        accuracy : float
+
+        Raises
+        ------
+        ValueError, TypeError, sklearn.exceptions.NotFittedError
+            As for `fit` and `predict`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from crnn.sklearn import RNNSequenceTagger
+        >>> rnn = RNNSequenceTagger(4, learning_rate_init=0.1, random_state=0)
+        >>> rnn.fit(np.eye(3), np.ones((3, 3), int)).score(np.eye(3), np.ones((3, 3), int))
+        1.0
+        """
+        inputs, y_hat = self._answers(X)
+        labels, weights = inputs.flat("y", y), self._step_weights(inputs, sample_weight)
+        most_probable = [self.classes_[item.argmax(axis=-1)] for item in y_hat]
+        if isinstance(y_hat, list):
+            given = np.concatenate(most_probable)
+        else:
+            given = np.stack(most_probable, axis=1).reshape(-1)  # (T, n) to example after example
+        return float(accuracy_score(labels, given, sample_weight=weights))
+
+    def _check_targets(
+        self, inputs: Inputs, y: Any, sample_weight: Any, classes: Any, cold: bool
+    ) -> Targets:
+        numbers = self._class_numbers(inputs.flat("y", y), classes, cold)
+        weights = self._with_class_weight(numbers, self._step_weights(inputs, sample_weight))
+        return Targets(
+            inputs.steps(numbers),
+            None if weights is None else inputs.steps(weights),
+            len(self.classes_),
+        )
+
+    def _step_weights(self, inputs: Inputs, sample_weight: Any) -> Array | None:
+        """Weights of all steps, example after example, from those or from one an example."""
+        if sample_weight is None:
+            return None
+        listed = isinstance(inputs.x, list)
+        if listed and isinstance(sample_weight, (list, tuple)):
+            every_step = any(np.ndim(item) for item in sample_weight)
+        else:
+            every_step = not listed and np.asarray(sample_weight).ndim == 2
+        if every_step:
+            flat = inputs.flat("sample_weight", sample_weight, np.float64)
+            return checked(flat, flat.shape)
+        return np.repeat(check_weights(sample_weight, inputs.n), inputs.lengths)
