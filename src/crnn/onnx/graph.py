@@ -113,6 +113,12 @@ class Graph:
             return np.zeros(self.m, int)
         return np.full(self.m, self.T - 1) if self.lengths is None else self.lengths - 1
 
+    @property
+    def valid(self) -> Array:
+        """Which steps are within an example's length: (T, m)."""
+        lengths = np.full(self.m, self.T) if self.lengths is None else self.lengths
+        return np.arange(self.T)[:, None] < lengths
+
     def _run(self, node: NodeProto) -> None:
         try:
             if node.domain not in ("", "ai.onnx"):
@@ -278,8 +284,8 @@ class Graph:
         ):
             return "all", which[0]
         raise ValueError(
-            "expected the states of every step, or each direction's after its last valid step: of a "
-            "reverse direction that is step 0, with lengths it is Y_h"
+            "expected the states of every step, or each direction's after its last valid step "
+            "(with lengths that is Y_h; of a reverse direction it is step 0)"
         )
 
     def _add(self, node: NodeProto, a: Any, b: Any, beta: float = 1.0) -> Array:

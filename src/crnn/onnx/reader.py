@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,9 +12,10 @@ from google.protobuf.message import DecodeError
 from onnx import ModelProto, checker, helper
 
 import crnn
+from crnn.config import Config
 from crnn.onnx.graph import Cell, Followed, Graph, Linear
 from crnn.onnx.numbers import Rows
-from crnn.onnx.writer import CONFIG
+from crnn.onnx.writer import CONFIG, config_text
 from crnn.reference import Array
 
 #: Sizes that stand for symbolic axes: the graph is read twice, and must say the same.
@@ -75,16 +75,23 @@ def from_onnx(
     if len(proto.graph.output) != 1:
         names = [output.name for output in proto.graph.output]
         raise ValueError(f"outputs: expected one, y_hat, got {names}")
-    if not any(node.op_type == "RNN" for node in proto.graph.node):
+    operators = {node.op_type for node in proto.graph.node}
+    for gated in operators & {"GRU", "LSTM"}:
+        raise ValueError(f"{gated}: crnn.RNN has no gated recurrence")
+    if "RNN" not in operators:
         raise ValueError(
             "no RNN node in the graph (torch.onnx.export writes one with dynamo=False; without it "
             "the steps are unrolled)"
         )
     first, second = (_read(proto, inputs, probe) for probe in _PROBES)
     if not first.same(second):
-        raise ValueError("the graph depends on the sizes of its input beyond what an RNN does")
-    read = first.model(loss)
-    _take_metadata(read, proto)
+        raise ValueError("the graph is another one for another number of steps or examples")
+    config = first.config(loss)
+    metadata = _metadata(config, proto)
+    read = crnn.RNN(**asdict(config), rng=0)
+    for name, value in first.parameters().items():
+        read.parameters[name] = value
+    read.metadata.update(metadata)
     return read
 
 
@@ -155,45 +162,45 @@ class _Read:
 
     layers: list[list[Cell]]
     linear: Linear
-    table: Array | None
+    table: Array | None  # that the input is looked up in
 
-    def same(self, other: _Read) -> bool:
-        """Whether the other reading found the same."""
-        mine, theirs = self.model(None), other.model(None)
-        return mine.config == theirs.config and all(
-            np.array_equal(value, theirs.parameters[name], equal_nan=True)
-            for name, value in mine.parameters.items()
-        )
-
-    def model(self, loss: str | None) -> crnn.RNN:
-        """Build the model."""
+    def config(self, loss: str | None) -> Config:
+        """The configuration; the loss is the graph's own by default."""
         cells, linear = self.layers[0], self.linear
         if loss == "mse" and linear.softmax:
-            raise ValueError("loss: expected 'cross_entropy' of a graph that ends with a softmax")
-        direction = (
-            "bidirectional" if len(cells) == 2 else "reverse" if cells[0].reverse else "forward"
-        )
-        first_Wax = [cell.Wax if self.table is None else cell.Wax @ self.table.T for cell in cells]
-        model = crnn.RNN(
-            first_Wax[0].shape[1],
-            len(cells[0].Waa),
-            len(linear.by),
+            raise ValueError("loss: expected 'cross_entropy', the graph ends with a softmax")
+        one = "reverse" if cells[0].reverse else "forward"
+        return Config(
+            n_x=cells[0].Wax.shape[1] if self.table is None else len(self.table),
+            n_a=len(cells[0].Waa),
+            n_y=len(linear.by),
             num_layers=len(self.layers),
-            direction=direction,
+            direction="bidirectional" if len(cells) == 2 else one,
             activation=cells[0].activation,
             steps=linear.steps,
             loss=loss or ("cross_entropy" if linear.softmax else "mse"),
-            dtype=cells[0].Waa.dtype,
-            rng=0,
+            dtype=cells[0].Waa.dtype.name,
         )
-        flat = [cell for layer in self.layers for cell in layer]
-        for k, (cell, place) in enumerate(zip(flat, model.config.cells(), strict=True)):
-            model.parameters["Waa" + place.suffix] = cell.Waa
-            model.parameters["Wax" + place.suffix] = first_Wax[k] if k < len(cells) else cell.Wax
-            model.parameters["ba" + place.suffix] = cell.ba
-        model.parameters["Wya"] = linear.Wya
-        model.parameters["by"] = linear.by
-        return model
+
+    def parameters(self) -> dict[str, Array]:
+        """The parameters by crnn's names."""
+        found = {"Wya": self.linear.Wya, "by": self.linear.by}
+        cells = [cell for layer in self.layers for cell in layer]
+        for cell, place in zip(cells, self.config(None).cells(), strict=True):
+            found["Waa" + place.suffix] = cell.Waa
+            found["Wax" + place.suffix] = cell.Wax
+            if self.table is not None and place.layer == 0:
+                found["Wax" + place.suffix] = cell.Wax @ self.table.T
+            found["ba" + place.suffix] = cell.ba
+        return found
+
+    def same(self, other: _Read) -> bool:
+        """Whether the other reading found the same."""
+        theirs = other.parameters()
+        return self.config(None) == other.config(None) and all(
+            np.array_equal(value, theirs[name], equal_nan=True)
+            for name, value in self.parameters().items()
+        )
 
 
 def _read(model: ModelProto, inputs: _Inputs, probe: tuple[int, int]) -> _Read:
@@ -205,7 +212,7 @@ def _read(model: ModelProto, inputs: _Inputs, probe: tuple[int, int]) -> _Read:
     known = {}
     if inputs.lengths is not None:
         T, m = shape[1 - inputs.m_axis], shape[inputs.m_axis]
-        lengths = T - np.arange(m) % T  # from T down, and once more
+        lengths = T - 1 - np.arange(m) % (T - 1) if T > 1 else np.ones(m, int)
         known[inputs.lengths] = lengths
     graph = Graph(model, inputs.x, inputs.symbols, shape, known, lengths)
     linear = _output_layer(graph, graph.values[model.graph.output[0].name])
@@ -215,21 +222,19 @@ def _read(model: ModelProto, inputs: _Inputs, probe: tuple[int, int]) -> _Read:
 
 def _output_layer(graph: Graph, output: Any) -> Linear:
     """The output layer whose answers, each at its place, are the graph's output."""
-    if isinstance(output, Followed) and output.numbers.size:
+    if isinstance(output, Followed):
         numbers = output.numbers
-        rows = graph.ledger.owner(int(numbers.max()))
+        rows = graph.ledger.owner(int(numbers.max()))  # 0 stands past an example's length
         if rows is not None and isinstance(rows.of, Linear):
-            if rows.of.steps == "last" and np.array_equal(numbers, rows.numbers):
-                return rows.of
-            n = graph.lengths
-            every_step = rows.of.steps == "all" and numbers.ndim == 3
-            expected = rows.numbers.reshape(graph.T, graph.m, -1) if every_step else np.zeros(0)
-            for found in (numbers, numbers.swapaxes(0, 1)) if every_step else ():
-                if found.shape == expected.shape:
-                    valid = np.arange(graph.T)[:, None] < (graph.T if n is None else n)
-                    valid = np.broadcast_to(valid, expected.shape[:2])
-                    if np.array_equal(found[valid], expected[valid]):
-                        return rows.of
+            if rows.of.steps == "last":
+                orders, expected, valid = [numbers], rows.numbers, np.ones((graph.m, 1), bool)
+            else:
+                orders = [numbers, numbers.swapaxes(0, 1)] if numbers.ndim == 3 else []
+                expected = rows.numbers.reshape(graph.T, graph.m, rows.width)
+                valid = graph.valid[..., None]
+            for found in orders:
+                if found.shape == expected.shape and not ((found != expected) & valid).any():
+                    return rows.of
     raise ValueError(
         "output: expected the output layer's answers, one per example or per step and example"
     )
@@ -250,28 +255,23 @@ def _layers(linear: Linear) -> tuple[list[list[Cell]], Array | None]:
             raise ValueError("RNN: expected both directions to read the same layer")
         below = cells[0].below
     kinds = {
-        (tuple(c.reverse for c in cells), cells[0].Waa.shape, c.activation, c.Waa.dtype)
+        (len(cells), cells[0].reverse, len(cell.Waa), cell.activation)
         for cells in layers
-        for c in cells
+        for cell in cells
     }
-    if len(kinds) != 1 or len({c.Waa.shape for cells in layers for c in cells}) != 1:
+    if len(kinds) != 1:
         raise ValueError(
-            "RNN: expected one direction, hidden size and activation for all layers, "
-            f"got {len(kinds)} kinds"
+            "RNN: expected one direction, hidden_size and activation for all layers and directions"
         )
     return layers, below[0].of.table
 
 
-def _take_metadata(read: crnn.RNN, model: ModelProto) -> None:
-    """Copy metadata_props; the configuration among them must be the graph's."""
+def _metadata(config: Config, model: ModelProto) -> dict[str, str]:
+    """The metadata_props, without the configuration among them, which must be the graph's."""
     properties = {entry.key: entry.value for entry in model.metadata_props}
-    config = properties.pop(CONFIG, None)
-    if config is not None:
-        try:
-            said = json.loads(config)
-        except ValueError:
-            said = config
-        found = asdict(read.config)
-        if said != found:
-            raise ValueError(f"metadata_props: {CONFIG!r} says {said}, the graph is {found}")
-    read.metadata.update(properties)
+    said = properties.pop(CONFIG, None)
+    if said is not None and said != config_text(config):
+        raise ValueError(
+            f"metadata_props: {CONFIG} is {said}, and the graph's is {config_text(config)}"
+        )
+    return properties

@@ -16,9 +16,9 @@ from onnx import NodeProto, helper
 from crnn import rnn_forward
 from crnn.reference import Array
 
-ACTIVATIONS = {"tanh": "tanh", "relu": "relu"}
+ACTIVATIONS = ("tanh", "relu")
 DIRECTIONS = {"forward": [False], "reverse": [True], "bidirectional": [False, True]}
-_DEFAULTS = {
+_DEFAULTS: dict[str, Any] = {
     "activations": [b"Tanh", b"Tanh"],
     "clip": None,
     "direction": b"forward",
@@ -52,16 +52,15 @@ class Attributes:
         names = [name.decode() for name in given["activations"]]
         if len(names) < len(reverse):
             raise ValueError(f"RNN: activations: expected one per direction, got {names}")
-        names = names[: len(reverse)]  # the default names two
-        for name in names:
-            if name.lower() not in ACTIVATIONS:
+        activations = [name.lower() for name in names[: len(reverse)]]  # the default names two
+        for name, activation in zip(names, activations, strict=False):
+            if activation not in ACTIVATIONS:
                 raise NotImplementedError(f"RNN: activations: crnn has Tanh and Relu, got {name}")
         clip = given["clip"]
         if clip is not None and not clip >= 0:
             raise ValueError(f"RNN: clip: expected a number >= 0, got {clip}")
         if given["layout"] not in (0, 1):
             raise ValueError(f"RNN: layout: expected 0 or 1, got {given['layout']}")
-        activations = [ACTIVATIONS[name.lower()] for name in names]
         return cls(reverse, activations, clip, given["hidden_size"], given["layout"] == 1)
 
 

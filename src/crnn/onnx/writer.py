@@ -13,6 +13,7 @@ from onnx import ModelProto, NodeProto, TensorProto, checker, helper, numpy_help
 
 import crnn
 from crnn import files
+from crnn.config import Config
 from crnn.reference import Array
 
 OPSET = 22
@@ -95,7 +96,12 @@ def _metadata_props(model: crnn.RNN) -> dict[str, str]:
             raise TypeError(f"metadata: expected strings by strings, got {key!r}: {value!r}")
     if CONFIG in model.metadata:
         raise ValueError(f"metadata: {CONFIG!r} is the name of the configuration in ONNX")
-    return {**model.metadata, CONFIG: json.dumps(asdict(model.config))}
+    return {**model.metadata, CONFIG: config_text(model.config)}
+
+
+def config_text(config: Config) -> str:
+    """A configuration as the entry says it: JSON, in the order of crnn.RNN's arguments."""
+    return json.dumps(asdict(config))
 
 
 class _Writer:
@@ -198,11 +204,11 @@ class _Writer:
         logits = "logits" if config.classifies else answers
         Wya, by = self.parameters["Wya"], self.constant("by", self.parameters["by"])
         if config.steps == "last":
-            Wya = self.constant("Wya", Wya)  # (n_y, width)
-            self.add("Gemm", [features, Wya, by], logits, transB=1)
+            weights = self.constant("Wya", Wya)  # (n_y, width)
+            self.add("Gemm", [features, weights, by], logits, transB=1)
         else:  # Gemm has two axes only
-            Wya = self.constant("Wya_transposed", Wya.T)  # (width, n_y)
-            products = self.add("MatMul", [features, Wya], "products")
+            weights = self.constant("Wya_transposed", Wya.T)  # (width, n_y)
+            products = self.add("MatMul", [features, weights], "products")
             self.add("Add", [products, by], logits)
         if config.classifies:
             self.add("Softmax", [logits], answers, axis=-1)
