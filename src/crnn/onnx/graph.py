@@ -175,6 +175,8 @@ class Graph:
         if not isinstance(X, Followed):
             raise ValueError("X: expected the input or the states of the layer below")
         x = X.numbers.swapaxes(0, 1) if attributes.batch_first else X.numbers
+        if x.shape[2] != W.shape[2]:
+            raise ValueError(f"X: {x.shape[2]} inputs, and W has columns for {W.shape[2]}")
         below = self._below(x)
         self._check_lengths(sequence_lens)
         states, final = [], []
@@ -197,11 +199,12 @@ class Graph:
         T, m = x.shape[:2]
         if T == 1:
             raise ValueError("X: the graph is of a single step; export it with several, or any")
-        found = self.ledger.whole_rows(x)
-        if found is None or not all(isinstance(rows.of, (Input, Cell)) for rows, _ in found):
+        found = self.ledger.whole_rows(x) or []
+        kinds = [type(rows.of) for rows, _ in found]
+        if kinds != [Input] and set(kinds) != {Cell}:
             raise ValueError("X: expected the input or the states of the layer below, in order")
         in_order = np.arange(T * m).reshape(T, m)
-        if isinstance(found[0][0].of, Input):
+        if kinds == [Input]:
             if (T, m) != self.sizes or not np.array_equal(found[0][1], in_order):
                 in_order = np.arange(T * m).reshape(m, T).T  # x has its examples first
             self.T, self.m = T, m
@@ -263,6 +266,8 @@ class Graph:
     def _matmul(self, node: NodeProto, A: Any, B: Any, alpha: float = 1.0) -> Array:
         if not isinstance(A, Followed) or isinstance(B, Followed) or B.ndim != 2:
             raise ValueError("expected states times a constant matrix")
+        if len(B) != A.numbers.shape[-1]:
+            raise ValueError(f"{A.numbers.shape[-1]} states, and the matrix is for {len(B)}")
         found = self.ledger.whole_rows(A.numbers)
         if found is None or not all(isinstance(rows.of, Cell) for rows, _ in found):
             raise ValueError("expected the states of the top layer, the directions side by side")
@@ -291,7 +296,12 @@ class Graph:
     def _add(self, node: NodeProto, a: Any, b: Any, beta: float = 1.0) -> Array:
         value, constant = (a, b) if isinstance(a, Followed) else (b, a)
         rows, which = self._answers(value, "Wya a<t>")
-        if isinstance(constant, Followed) or constant.size != constant.shape[-1:][0]:
+        if (
+            isinstance(constant, Followed)
+            or constant.size not in (1, rows.width)
+            or constant.shape[:-1] != (1,) * (constant.ndim - 1)
+            or constant.ndim > which.ndim + 1
+        ):
             raise ValueError("expected a constant of one number per output")
         by = rows.of.by + constant.dtype.type(beta) * constant.reshape(-1)
         return self.ledger.rows(rows.count, rows.width, replace(rows.of, by=by)).numbers[which]
