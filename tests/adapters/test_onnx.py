@@ -1,4 +1,4 @@
-"""ONNX: models written, read and run, against ONNX Runtime, torch's exporter and onnx's own tests."""
+"""ONNX: models written, read and run, against ONNX Runtime, torch and onnx's own tests."""
 
 import doctest
 import errno
@@ -31,9 +31,7 @@ LENGTHS = np.array([7, 1, 4, 6, 2], "int32")
 
 
 def session(proto):
-    return runtime.InferenceSession(
-        proto.SerializeToString(), providers=["CPUExecutionProvider"]
-    )
+    return runtime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
 
 
 def runs_as(y, expected, limit=1e-6):
@@ -295,11 +293,11 @@ def test_logits_are_told_from_values_by_the_softmax_or_by_the_caller():
 def test_torch_graphs_that_answer_from_other_states_are_refused():
     torch = pytest.importorskip("torch")
     x = torch.randn(T, m, n_x)
-    with pytest.raises(ValueError, match="Gemm.*each direction's after its last valid step"):
+    with pytest.raises(ValueError, match=r"Gemm.*each direction's after its last valid step"):
         from_onnx(exported(torch_model(last_of_output, bidirectional=True), x))
-    with pytest.raises(ValueError, match="Gemm.*each direction's after its last valid step"):
+    with pytest.raises(ValueError, match=r"Gemm.*each direction's after its last valid step"):
         from_onnx(exported(torch_model(lambda y, h: y[-2]), x))
-    with pytest.raises(ValueError, match="ReduceMean.*no such operator"):
+    with pytest.raises(ValueError, match=r"ReduceMean.*no such operator"):
         from_onnx(exported(torch_model(lambda y, h: y.mean(0)), x))
     with pytest.raises(ValueError, match="X: the graph is of a single step"):
         from_onnx(exported(torch_model(last_states), x[:1]))
@@ -504,7 +502,7 @@ def test_a_graph_of_one_length_only_is_refused():
         node("Gather", "b four", "a", axis=0),
         node("MatMul", "a V", "y"),
     ]
-    with pytest.raises(ValueError, match="MatMul.*after its last valid step"):
+    with pytest.raises(ValueError, match=r"MatMul.*after its last valid step"):
         from_onnx(graph_of(nodes, {**constants(), "four": np.array(4)}))
 
 
@@ -674,7 +672,7 @@ def test_a_recurrence_in_a_branch_is_crnns_too():
 
 
 def test_what_the_operator_does_not_do_is_refused_by_name():
-    made, arrays = operator("forward", None)
+    _, arrays = operator("forward", None)
 
     def refused(error, message, change=None, **attributes):
         altered, _ = operator("forward", None, **attributes)
@@ -702,7 +700,7 @@ def test_what_the_operator_does_not_do_is_refused_by_name():
         altered, with_lengths = operator("forward", lengths)
         with pytest.raises(ValueError, match=message):
             backend.run_node(altered, with_lengths)
-    with pytest.raises(ValueError, match="direction: expected one of .*'up'"):
+    with pytest.raises(ValueError, match=r"direction: expected one of .*'up'"):
         backend.run_node(*operator("up", None))
     with pytest.raises(ValueError, match="activations: expected one per direction"):
         backend.run_node(*operator("bidirectional", None, activations=["Relu"]))
@@ -756,7 +754,9 @@ def test_onnxs_own_tests_of_the_operator_pass(monkeypatch):
     assert result.testsRun - len(result.skipped) == len(cases) >= 6
 
 
-@pytest.mark.parametrize("name", ["", ".backend", ".graph", ".numbers", ".reader", ".rnn", ".writer"])
+@pytest.mark.parametrize(
+    "name", ["", ".backend", ".graph", ".numbers", ".reader", ".rnn", ".writer"]
+)
 def test_the_examples_in_docstrings_run(name):
     assert doctest.testmod(importlib.import_module("crnn.onnx" + name)).failed == 0
 
