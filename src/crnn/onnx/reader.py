@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -15,7 +16,7 @@ import crnn
 from crnn.config import Config
 from crnn.onnx.graph import Cell, Followed, Graph, Linear
 from crnn.onnx.numbers import Rows
-from crnn.onnx.writer import CONFIG, config_text
+from crnn.onnx.writer import CONFIG
 from crnn.reference import Array
 
 #: Sizes that stand for symbolic axes: the graph is read twice, and must say the same.
@@ -76,7 +77,7 @@ def from_onnx(
         names = [output.name for output in proto.graph.output]
         raise ValueError(f"outputs: expected one, y_hat, got {names}")
     operators = {node.op_type for node in proto.graph.node}
-    for gated in operators & {"GRU", "LSTM"}:
+    for gated in sorted(operators & {"GRU", "LSTM"}):
         raise ValueError(f"{gated}: crnn.RNN has no gated recurrence")
     if "RNN" not in operators:
         raise ValueError(
@@ -86,9 +87,8 @@ def from_onnx(
     first, second = (_read(proto, inputs, probe) for probe in _PROBES)
     if not first.same(second):
         raise ValueError("the graph is another one for another number of steps or examples")
-    config = first.config(loss)
-    metadata = _metadata(config, proto)
-    read = crnn.RNN(**asdict(config), rng=0)
+    metadata = _metadata(first.config(None), proto)
+    read = crnn.RNN(**asdict(first.config(loss)), rng=0)
     for name, value in first.parameters().items():
         read.parameters[name] = value
     read.metadata.update(metadata)
@@ -132,6 +132,8 @@ class _Inputs:
             if value.name in constants:
                 continue
             tensor = value.type.tensor_type
+            if not value.type.HasField("tensor_type"):
+                raise ValueError(f"{value.name}: expected a tensor")
             integers = helper.tensor_dtype_to_np_dtype(tensor.elem_type).kind in "iu"
             rank = len(tensor.shape.dim)
             if x is None and rank == (2 if integers else 3):
@@ -267,11 +269,13 @@ def _layers(linear: Linear) -> tuple[list[list[Cell]], Array | None]:
 
 
 def _metadata(config: Config, model: ModelProto) -> dict[str, str]:
-    """The metadata_props, without the configuration among them, which must be the graph's."""
+    """The metadata_props without the configuration among them, which must be true of the graph."""
     properties = {entry.key: entry.value for entry in model.metadata_props}
-    said = properties.pop(CONFIG, None)
-    if said is not None and said != config_text(config):
-        raise ValueError(
-            f"metadata_props: {CONFIG} is {said}, and the graph's is {config_text(config)}"
-        )
+    text, found = properties.pop(CONFIG, "{}"), asdict(config)
+    try:
+        said = json.loads(text)
+    except ValueError:
+        said = None
+    if not isinstance(said, dict) or {**found, **said} != found:
+        raise ValueError(f"metadata_props: {CONFIG} is {text}, the graph's is {json.dumps(found)}")
     return properties

@@ -13,7 +13,6 @@ from onnx import ModelProto, NodeProto, TensorProto, checker, helper, numpy_help
 
 import crnn
 from crnn import files
-from crnn.config import Config
 from crnn.reference import Array
 
 OPSET = 22
@@ -96,12 +95,7 @@ def _metadata_props(model: crnn.RNN) -> dict[str, str]:
             raise TypeError(f"metadata: expected strings by strings, got {key!r}: {value!r}")
     if CONFIG in model.metadata:
         raise ValueError(f"metadata: {CONFIG!r} is the name of the configuration in ONNX")
-    return {**model.metadata, CONFIG: config_text(model.config)}
-
-
-def config_text(config: Config) -> str:
-    """A configuration as the entry says it: JSON, in the order of crnn.RNN's arguments."""
-    return json.dumps(asdict(config))
+    return {**model.metadata, CONFIG: json.dumps(asdict(model.config))}
 
 
 class _Writer:
