@@ -30,15 +30,22 @@ def save(
     parameters: Mapping[str, Array],
     metadata: Mapping[str, str],
 ) -> None:
-    """Write the whole file under a temporary name beside `path`, then rename it.
+    """Write a model's file, whole or not at all: see `write`.
 
-    An existing file's permissions are kept. Raises TypeError where metadata are not strings and
-    OSError where `path` cannot be written; it is as it was then.
+    Raises TypeError where metadata are not strings.
     """
     from safetensors.numpy import save as to_bytes
 
     header = {"format": FORMAT, "config": asdict(config), "metadata": _strings(metadata)}
-    content = to_bytes(dict(parameters), {"crnn": json.dumps(header)})
+    write(path, to_bytes(dict(parameters), {"crnn": json.dumps(header)}))
+
+
+def write(path: str | os.PathLike[str], content: bytes) -> None:
+    """Write a whole file under a temporary name beside `path`, then rename it.
+
+    An existing file's permissions are kept. Raises OSError where `path` cannot be written; it is
+    as it was then.
+    """
     target, mode = _target(path)
     with _renamed_to(target, mode) as file:
         file.write(content)

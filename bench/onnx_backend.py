@@ -1,0 +1,56 @@
+"""Models that to_onnx writes: ONNX Runtime, crnn.onnx.backend and crnn.RNN itself.
+
+    python bench/onnx_backend.py
+
+The answer of a classifier of 10 classes after the last step, one thread, milliseconds a call. They
+take turns; medians over the turns. Then the same with a clip that never bites, and with one that
+bites from the first step on.
+"""
+
+import numpy as np
+import onnxruntime
+from onnx import helper
+
+import crnn
+from crnn.benchmark.clock import time_calls
+from crnn.onnx import backend, to_onnx
+
+SHAPES = [(100, 1, 32, 32), (100, 1, 128, 128), (100, 32, 128, 128)]  # T, m, n_x, n_a
+CLIPS = {"": None, "clip 50": 50.0, "clip 0.1": 0.1}
+TURNS, SECONDS = 9, 0.05
+
+
+def session(proto):
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(
+        proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+
+
+def main():
+    crnn.set_num_threads(1)
+    for T, m, n_x, n_a in SHAPES:
+        model = crnn.RNN(n_x, n_a, 10, rng=0)
+        x = np.random.default_rng(0).standard_normal((T, m, n_x)).astype("float32")
+        for name, clip in CLIPS.items():
+            proto = to_onnx(model)
+            if clip is not None:
+                proto.graph.node[0].attribute.append(helper.make_attribute("clip", clip))
+            theirs, ours = session(proto), backend.prepare(proto)
+            (expected,) = theirs.run(None, {"x": x})
+            assert np.allclose(ours.run(x)[0], expected, atol=1e-5), "not the same numbers"
+            ways = {
+                "onnxruntime": lambda theirs=theirs, x=x: theirs.run(None, {"x": x}),
+                "backend": lambda ours=ours, x=x: ours.run(x),
+            }
+            if clip is None:
+                ways["crnn.RNN"] = lambda model=model, x=x: model.predict_proba(x)
+            times = [[time_calls(call, SECONDS) for call in ways.values()] for _ in range(TURNS)]
+            figures = zip(ways, 1e3 * np.median(times, axis=0), strict=True)
+            print(f"{T} x {m} x {n_x} x {n_a} {name:8}",
+                  *(f"{way} {figure:8.3f}" for way, figure in figures), sep="   ")  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,321 @@
+"""crnn as an ONNX backend: the operator RNN is crnn's, all others are onnx's own in NumPy.
+
+The functions follow `onnx.backend.base`. A model runs in `onnx.reference.ReferenceEvaluator`,
+which computes every operator as the standard words it; the operator RNN is replaced by
+`crnn.rnn_forward`, with all that the evaluator's own lacks: relu, clip, sequence_lens. GRU and
+LSTM are refused: the evaluator reads them without their sequence_lens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import ModelProto, NodeProto, checker, helper
+from onnx.backend.base import Backend, BackendRep, namedtupledict
+from onnx.reference import ReferenceEvaluator
+from onnx.reference.op_run import OpRun
+
+from crnn.onnx import rnn
+from crnn.reference import Array
+
+__all__ = [
+    "CrnnBackend",
+    "Prepared",
+    "is_compatible",
+    "prepare",
+    "run_model",
+    "run_node",
+    "supports_device",
+]
+
+
+class RNN(OpRun):  # type: ignore[misc]
+    """The operator RNN; its attributes are read, and refused, before anything runs."""
+
+    op_domain = ""
+
+    def __init__(self, onnx_node: NodeProto, run_params: dict[str, Any], schema: Any = None):
+        super().__init__(onnx_node, run_params, schema)
+        self._attributes = rnn.Attributes.of(onnx_node)
+
+    @property
+    def output(self) -> list[str]:
+        """The outputs that have names: the evaluator would store an omitted one under ""."""
+        return [name for name in self.onnx_node.output if name]
+
+    def _run(self, *inputs: Array | None, **attributes: Any) -> tuple[Array, ...]:
+        both = rnn.forward(self._attributes, *inputs)  # type: ignore[arg-type]
+        named = zip(both, self.onnx_node.output, strict=False)
+        return tuple(array for array, name in named if name)
+
+
+class _Refused(OpRun):  # type: ignore[misc]
+    op_domain = ""
+
+    def __init__(self, onnx_node: NodeProto, run_params: dict[str, Any], schema: Any = None):
+        raise NotImplementedError(f"{onnx_node.op_type}: crnn runs RNN, no gated recurrence")
+
+    def _run(self, *inputs: Any, **attributes: Any) -> Any:
+        raise AssertionError("never built")
+
+
+_OPERATORS = [RNN, type("GRU", (_Refused,), {}), type("LSTM", (_Refused,), {})]
+
+
+class Prepared(BackendRep):  # type: ignore[misc]
+    """A model that is ready to run, from `prepare`."""
+
+    def __init__(self, model: ModelProto):
+        self._evaluator = ReferenceEvaluator(model, new_ops=_OPERATORS)
+        constants = {tensor.name for tensor in model.graph.initializer}
+        self._inputs = [name for name in self._evaluator.input_names if name not in constants]
+        self._outputs = namedtupledict("Outputs", list(self._evaluator.output_names))
+
+    def run(self, inputs: Any, **kwargs: Any) -> tuple[Array, ...]:
+        """Run the model once.
+
+        Parameters
+        ----------
+        inputs : sequence of arrays, dict of str to array, or one array
+            The graph's inputs: in its order, by name, or the only one.
+        **kwargs
+            None is known.
+
+        Returns
+        -------
+        outputs : named tuple of arrays
+            The graph's outputs, by place and by name.
+
+        Raises
+        ------
+        ValueError
+            Where inputs are missing or too many, or do not fit the model's operators.
+        TypeError
+            Where a keyword is given.
+        """
+        if kwargs:
+            raise TypeError(f"run: expected no keywords, got {sorted(kwargs)}")
+        return self._outputs(*self._evaluator.run(None, _by_name(self._inputs, inputs)))  # type: ignore[no-any-return]
+
+
+class CrnnBackend(Backend):  # type: ignore[misc]
+    """The class that `onnx.backend.base` describes; its methods are this module's functions."""
+
+    @classmethod
+    def is_compatible(cls, model: ModelProto, device: str = "CPU", **kwargs: Any) -> bool:
+        """Whether `prepare` takes the model.
+
+        Parameters
+        ----------
+        model : onnx.ModelProto
+        device : str, optional
+        **kwargs
+            As for `prepare`.
+
+        Returns
+        -------
+        bool
+
+        Examples
+        --------
+        >>> import crnn
+        >>> from crnn.onnx import backend, to_onnx
+        >>> backend.is_compatible(to_onnx(crnn.RNN(3, 8, 2, rng=0)))
+        True
+        """
+        try:
+            cls.prepare(model, device, **kwargs)
+        except (NotImplementedError, ValueError):
+            return False
+        return True
+
+    @classmethod
+    def prepare(cls, model: ModelProto, device: str = "CPU", **kwargs: Any) -> Prepared:
+        """Make a model ready to run many times.
+
+        Parameters
+        ----------
+        model : onnx.ModelProto
+        device : str, optional
+            "CPU".
+        **kwargs
+            None is known.
+
+        Returns
+        -------
+        Prepared
+            Its `run` takes inputs and gives a named tuple of outputs.
+
+        Raises
+        ------
+        ValueError
+            Where the model is not valid ONNX, or the device is not the CPU.
+        NotImplementedError
+            Where it has an operator, or an activation, that is not run here; the message names it.
+        TypeError
+            Where a keyword is given.
+
+        Examples
+        --------
+        >>> import numpy as np, crnn
+        >>> from crnn.onnx import backend, to_onnx
+        >>> ready = backend.prepare(to_onnx(crnn.RNN(3, 8, 2, rng=0)))
+        >>> ready.run(np.zeros((5, 4, 3), "float32"))["y_hat"].shape
+        (4, 2)
+        """
+        _check_device(device)
+        if kwargs:
+            raise TypeError(f"prepare: expected no keywords, got {sorted(kwargs)}")
+        _check("model", super().prepare, model, device)
+        return Prepared(model)
+
+    @classmethod
+    def run_model(
+        cls, model: ModelProto, inputs: Any, device: str = "CPU", **kwargs: Any
+    ) -> tuple[Array, ...]:
+        """Run a model once.
+
+        Parameters
+        ----------
+        model : onnx.ModelProto
+        inputs : sequence of arrays, dict of str to array, or one array
+            As for `Prepared.run`.
+        device : str, optional
+        **kwargs
+            As for `prepare`.
+
+        Returns
+        -------
+        outputs : named tuple of arrays
+
+        Raises
+        ------
+        ValueError, TypeError, NotImplementedError
+            As for `prepare` and `Prepared.run`.
+
+        Examples
+        --------
+        >>> import numpy as np, crnn
+        >>> from crnn.onnx import backend, to_onnx
+        >>> model = crnn.RNN(3, 8, 2, rng=0)
+        >>> x = np.ones((5, 4, 3), "float32")
+        >>> (y_hat,) = backend.run_model(to_onnx(model), [x])
+        >>> bool(np.allclose(y_hat, model.predict_proba(x)))
+        True
+        """
+        return cls.prepare(model, device, **kwargs).run(inputs)
+
+    @classmethod
+    def run_node(
+        cls,
+        node: NodeProto,
+        inputs: Any,
+        device: str = "CPU",
+        outputs_info: Any = None,
+        **kwargs: Any,
+    ) -> tuple[Array, ...]:
+        """Run one operator.
+
+        Parameters
+        ----------
+        node : onnx.NodeProto
+        inputs : sequence of arrays, dict of str to array, or one array
+            The node's inputs that have names: in its order, by name, or the only one.
+        device : str, optional
+        outputs_info : object, optional
+            Part of the convention; it is not needed and not read.
+        **kwargs
+            `opset_version`, an int: the version of the operators, by default the newest that
+            onnx knows.
+
+        Returns
+        -------
+        outputs : named tuple of arrays
+            The node's outputs that have names.
+
+        Raises
+        ------
+        ValueError, TypeError, NotImplementedError
+            As for `prepare` and `Prepared.run`.
+
+        Examples
+        --------
+        >>> import numpy as np, onnx
+        >>> from crnn.onnx import backend
+        >>> node = onnx.helper.make_node("RNN", ["X", "W", "R"], ["", "Y_h"], hidden_size=1)
+        >>> X = np.ones((3, 1, 2), "float32")             # T = 3, m = 1, n_x = 2
+        >>> W, R = np.full((1, 1, 2), 0.25, "float32"), np.full((1, 1, 1), 0.5, "float32")
+        >>> backend.run_node(node, [X, W, R])["Y_h"].round(4)
+        array([[[0.6706]]], dtype=float32)
+        """
+        _check_device(device)
+        version = kwargs.pop("opset_version", onnx.defs.onnx_opset_version())
+        if kwargs:
+            raise TypeError(f"run_node: expected opset_version alone, got {sorted(kwargs)}")
+        _check("node", super().run_node, node, inputs, opset_version=version)
+        names = list(dict.fromkeys(name for name in node.input if name))
+        outputs = [name for name in node.output if name]
+        # A function, not a graph: it needs no types.
+        function = helper.make_function(
+            "crnn", "node", names, outputs, [node], [helper.make_opsetid("", version)]
+        )
+        evaluator = ReferenceEvaluator(function, new_ops=_OPERATORS)
+        found = evaluator.run(None, _by_name(names, inputs), attributes={})
+        return namedtupledict("Outputs", outputs)(*found)  # type: ignore[no-any-return]
+
+    @classmethod
+    def supports_device(cls, device: str) -> bool:
+        """Whether the device is the CPU.
+
+        Parameters
+        ----------
+        device : str
+
+        Returns
+        -------
+        bool
+
+        Examples
+        --------
+        >>> from crnn.onnx import backend
+        >>> backend.supports_device("CPU"), backend.supports_device("CUDA:0")
+        (True, False)
+        """
+        return device.split(":")[0] == "CPU"
+
+
+def _check(what: str, check: Any, *arguments: Any, **options: Any) -> None:
+    """Let onnx's own method check what it is given, which is all that it does."""
+    try:
+        check(*arguments, **options)
+    except checker.ValidationError as error:
+        raise ValueError(f"{what}: not valid ONNX: {error}") from None
+
+
+def _check_device(device: str) -> None:
+    if not CrnnBackend.supports_device(device):
+        raise ValueError(f"device: expected 'CPU', got {device!r}")
+
+
+def _by_name(names: list[str], inputs: Any) -> dict[str, Array]:
+    """Inputs by name, from any of the three forms."""
+    if isinstance(inputs, Mapping):
+        given = dict(inputs)
+        if set(given) != set(names):
+            raise ValueError(f"inputs: expected {names}, got {[*given]}")
+    else:
+        values = [inputs] if isinstance(inputs, np.ndarray) else list(inputs)
+        if len(values) != len(names):
+            raise ValueError(f"inputs: expected {len(names)}, {names}, got {len(values)}")
+        given = dict(zip(names, values, strict=True))
+    return {name: np.asarray(value) for name, value in given.items()}
+
+
+is_compatible = CrnnBackend.is_compatible
+prepare = CrnnBackend.prepare
+run_model = CrnnBackend.run_model
+run_node = CrnnBackend.run_node
+supports_device = CrnnBackend.supports_device

@@ -1,0 +1,352 @@
+"""A graph of any exporter's, followed with numbers: which cells it has, and what they read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from onnx import ModelProto, NodeProto, helper, numpy_helper
+
+from crnn.onnx import backend, rnn
+from crnn.onnx.numbers import Ledger, Rows
+from crnn.reference import Array
+
+#: Operators that move values and change none, by which of their inputs is moved.
+_MOVES = {
+    "Concat": "all",
+    **dict.fromkeys(
+        ["Expand", "Flatten", "Gather", "GatherElements", "GatherND", "Identity", "Reshape",
+         "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze"],
+        "first",
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Input:
+    """What the first layer reads: rows of x, or of a table by the integers of x."""
+
+    table: Array | None  # (symbols, n_x); None: x itself, or one-hot rows
+
+
+@dataclass(frozen=True)
+class Symbols:
+    """Integers of x that no node has looked up yet."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One direction of a node RNN; its rows are states, numbered by step and example."""
+
+    below: list[Rows]  # of an Input, or of one cell or more
+    reverse: bool
+    activation: str
+    Waa: Array
+    Wax: Array
+    ba: Array
+
+
+@dataclass(frozen=True)
+class Linear:
+    """``Wya a + by``, perhaps with a softmax; its rows are numbered by (step and) example."""
+
+    below: list[Rows]  # of cells
+    steps: str
+    Wya: Array
+    by: Array
+    softmax: bool = False
+
+
+@dataclass
+class Followed:
+    """Numbers of values that depend on x."""
+
+    numbers: Array
+
+
+class Graph:
+    """The nodes of a model, run on numbers for an input of one size.
+
+    Parameters
+    ----------
+    model : onnx.ModelProto
+        Checked.
+    x : str
+        The graph's input that is followed.
+    symbols : bool
+        Whether x is integers.
+    shape : tuple of int
+        Of x: two sizes, T and m in either order, and n_x unless x is integers.
+    known : dict of str to array
+        The graph's other inputs.
+    lengths : array (m,) or None
+        What sequence_lens must be, where not all T steps count.
+    """
+
+    def __init__(
+        self,
+        model: ModelProto,
+        x: str,
+        symbols: bool,
+        shape: tuple[int, ...],
+        known: dict[str, Array],
+        lengths: Array | None,
+    ):
+        self.ledger, self.lengths = Ledger(), lengths
+        self.opset = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 0)
+        self.sizes = shape[:2]
+        self.T, self.m = 0, 0  # known from the first node RNN
+        width, of = (1, Symbols()) if symbols else (shape[2], Input(None))
+        rows = self.ledger.rows(shape[0] * shape[1], width, of)
+        constants = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
+        self.values: dict[str, Any] = {
+            "": None, **constants, **known, x: Followed(rows.numbers.reshape(shape))
+        }  # fmt: skip
+        for node in model.graph.node:
+            self._run(node)
+
+    def final_steps(self, reverse: bool) -> Array:
+        """The step, (m,), after which a cell's state is the final one."""
+        if reverse:
+            return np.zeros(self.m, int)
+        return np.full(self.m, self.T - 1) if self.lengths is None else self.lengths - 1
+
+    @property
+    def valid(self) -> Array:
+        """Which steps are within an example's length: (T, m)."""
+        lengths = np.full(self.m, self.T) if self.lengths is None else self.lengths
+        return np.arange(self.T)[:, None] < lengths
+
+    def _run(self, node: NodeProto) -> None:
+        try:
+            if node.domain not in ("", "ai.onnx"):
+                raise ValueError(f"{node.domain} is no domain of crnn's")
+            inputs = [self.values[name] for name in node.input]
+            outputs = self._outputs(node, inputs)
+        except Exception as error:  # NumPy and onnx say of a graph that cannot run what they like
+            called = f"{node.op_type} {node.name!r}" if node.name else node.op_type
+            raise ValueError(f"{called}: {error}") from error
+        self.values.update(zip(filter(None, node.output), outputs, strict=True))
+
+    def _outputs(self, node: NodeProto, inputs: list[Any]) -> Iterable[Any]:
+        """The values of the outputs that have names."""
+        followed = [isinstance(value, Followed) for value in inputs]
+        if node.op_type == "RNN":
+            both = zip(self._rnn(node, *inputs), node.output, strict=False)
+            return [numbers for numbers, name in both if name]
+        if node.op_type in ("Shape", "Size") or not any(followed):
+            return self._evaluated(node, inputs)
+        if node.op_type in _MOVES and followed[0]:
+            if any(followed[1:]) if _MOVES[node.op_type] == "first" else not all(followed):
+                raise ValueError("moves what the input says, or mixes it with constants")
+            return [Followed(numbers) for numbers in self._evaluated(node, inputs)]
+        if node.op_type in _READERS:
+            return [Followed(_READERS[node.op_type](self, node, *inputs))]
+        raise ValueError("crnn.RNN has no such operator after its input")
+
+    def _evaluated(self, node: NodeProto, inputs: list[Any]) -> tuple[Array, ...]:
+        """What the operator makes of constants, or of numbers."""
+        arrays = [v.numbers if isinstance(v, Followed) else v for v in inputs if v is not None]
+        named = {name: a for name, a in zip(filter(None, node.input), arrays, strict=True)}
+        return backend.run_node(node, named, opset_version=self.opset)
+
+    # The recurrence.
+
+    def _rnn(
+        self,
+        node: NodeProto,
+        X: Any,
+        W: Any,
+        R: Any,
+        B: Any = None,
+        sequence_lens: Any = None,
+        initial_h: Any = None,
+    ) -> tuple[Followed, Followed]:
+        attributes = rnn.Attributes.of(node)
+        if attributes.clip is not None:
+            raise ValueError("clip: crnn.RNN has none")
+        if any(isinstance(value, Followed) for value in (W, R, B)):
+            raise ValueError("W, R, B: expected constants")
+        weights = rnn.Weights.of(attributes, W, R, B)
+        if isinstance(initial_h, Followed) or (initial_h is not None and initial_h.any()):
+            raise ValueError("initial_h: crnn.RNN starts from zeros")
+        if not isinstance(X, Followed):
+            raise ValueError("X: expected the input or the states of the layer below")
+        x = X.numbers.swapaxes(0, 1) if attributes.batch_first else X.numbers
+        if x.shape[2] != W.shape[2]:
+            raise ValueError(f"X: {x.shape[2]} inputs, and W has columns for {W.shape[2]}")
+        below = self._below(x)
+        self._check_lengths(sequence_lens)
+        states, final = [], []
+        for d, reverse in enumerate(attributes.reverse):
+            cell = Cell(
+                below, reverse, attributes.activations[d],
+                weights.Waa[d], weights.Wax[d], weights.ba[d],
+            )  # fmt: skip
+            rows = self.ledger.rows(self.T * self.m, weights.n_a, cell)
+            a = rows.numbers.reshape(self.T, self.m, weights.n_a)
+            states.append(a)
+            final.append(a[self.final_steps(reverse), np.arange(self.m)])
+        Y, Y_h = np.stack(states, axis=1), np.stack(final)  # (T, D, m, n_a), (D, m, n_a)
+        if attributes.batch_first:
+            Y, Y_h = Y.transpose(2, 0, 1, 3), Y_h.swapaxes(0, 1)
+        return Followed(Y), Followed(Y_h)
+
+    def _below(self, x: Array) -> list[Rows]:
+        """What X (T, m, n) is made of: the input, or the states of cells, each at its place."""
+        T, m = x.shape[:2]
+        if T == 1:
+            raise ValueError("X: the graph is of a single step; export it with several, or any")
+        found = self.ledger.whole_rows(x) or []
+        kinds = [type(rows.of) for rows, _ in found]
+        if kinds != [Input] and set(kinds) != {Cell}:
+            raise ValueError("X: expected the input or the states of the layer below, in order")
+        in_order = np.arange(T * m).reshape(T, m)
+        if kinds == [Input]:
+            if (T, m) != self.sizes or not np.array_equal(found[0][1], in_order):
+                in_order = np.arange(T * m).reshape(m, T).T  # x has its examples first
+            self.T, self.m = T, m
+        if (T, m) != (self.T, self.m) or any((which != in_order).any() for _, which in found):
+            raise ValueError("X: expected every step and example at its own place")
+        return [rows for rows, _ in found]
+
+    def _check_lengths(self, sequence_lens: Any) -> None:
+        every_step = np.full(self.m, self.T)
+        expected = every_step if self.lengths is None else self.lengths
+        given = every_step if sequence_lens is None else sequence_lens
+        if isinstance(given, Followed) or not np.array_equal(given, expected):
+            raise ValueError("sequence_lens: expected the graph's input of lengths, or none")
+
+    # The input.
+
+    def _symbols(self, indices: Any) -> Array:
+        """Which of x's integers stands where."""
+        if not isinstance(indices, Followed):
+            raise ValueError("looks up constants")
+        found = self.ledger.whole_rows(indices.numbers[..., None])
+        if found is None or not isinstance(found[0][0].of, Symbols):
+            raise ValueError("looks up what are not the integers of x")
+        return found[0][1]
+
+    def _one_hot(self, node: NodeProto, indices: Any, depth: Any, values: Any) -> Array:
+        which = self._symbols(indices)
+        if _attribute(node, "axis", -1) not in (-1, which.ndim) or [*values] != [0, 1]:
+            raise ValueError("expected rows of 0 and 1 along the last axis")
+        return self._rows_of_input(which, int(np.ravel(depth)[0]), None)
+
+    def _gather(self, node: NodeProto, table: Any, indices: Any) -> Array:
+        which = self._symbols(indices)
+        if isinstance(table, Followed) or table.ndim != 2 or _attribute(node, "axis", 0) != 0:
+            raise ValueError("expected rows of a constant table")
+        return self._rows_of_input(which, table.shape[1], table)
+
+    def _rows_of_input(self, which: Array, n_x: int, table: Array | None) -> Array:
+        rows = self.ledger.rows(self.sizes[0] * self.sizes[1], n_x, Input(table))
+        return rows.numbers[which]
+
+    def _cast(self, node: NodeProto, value: Any) -> Array:
+        kind = helper.tensor_dtype_to_np_dtype(_attribute(node, "to", None)).kind
+        self._symbols(value)
+        if kind not in "iu":
+            raise ValueError("changes the dtype of x")
+        return value.numbers  # type: ignore[no-any-return]
+
+    # The output layer.
+
+    def _gemm(self, node: NodeProto, A: Any, B: Any, C: Any = None) -> Array:
+        if _attribute(node, "transA", 0):
+            raise ValueError("transA: expected 0")
+        alpha, beta = _attribute(node, "alpha", 1.0), _attribute(node, "beta", 1.0)
+        B = B if isinstance(B, Followed) or not _attribute(node, "transB", 0) else B.T
+        logits = self._matmul(node, A, B, alpha)
+        return logits if C is None else self._add(node, Followed(logits), C, beta)
+
+    def _matmul(self, node: NodeProto, A: Any, B: Any, alpha: float = 1.0) -> Array:
+        if not isinstance(A, Followed) or isinstance(B, Followed) or B.ndim != 2:
+            raise ValueError("expected states times a constant matrix")
+        if len(B) != A.numbers.shape[-1]:
+            raise ValueError(f"{A.numbers.shape[-1]} states, and the matrix is for {len(B)}")
+        found = self.ledger.whole_rows(A.numbers)
+        if found is None or not all(isinstance(rows.of, Cell) for rows, _ in found):
+            raise ValueError("expected the states of the top layer, the directions side by side")
+        steps, which = self._places(found)
+        Wya = B.T if alpha == 1.0 else B.T * B.dtype.type(alpha)
+        linear = Linear([rows for rows, _ in found], steps, Wya, np.zeros(len(Wya), Wya.dtype))
+        count = self.m if steps == "last" else self.T * self.m
+        return self.ledger.rows(count, len(Wya), linear).numbers[which]
+
+    def _places(self, found: list[tuple[Rows, Array]]) -> tuple[str, Array]:
+        """Whether the states are every cell's final ones or those of every step; and whose."""
+        which = [which for _, which in found]
+        example = which[0] % self.m
+        final = [self.final_steps(rows.of.reverse)[example] * self.m + example for rows, _ in found]
+        if _each_once(example, self.m) and all(map(np.array_equal, which, final)):
+            return "last", example
+        if _each_once(which[0], self.T * self.m) and all(
+            np.array_equal(w, which[0]) for w in which
+        ):
+            return "all", which[0]
+        raise ValueError(
+            "expected the states of every step, or each direction's after its last valid step "
+            "(with lengths that is Y_h; of a reverse direction it is step 0)"
+        )
+
+    def _add(self, node: NodeProto, a: Any, b: Any, beta: float = 1.0) -> Array:
+        value, constant = (a, b) if isinstance(a, Followed) else (b, a)
+        rows, which = self._answers(value, "Wya a<t>")
+        if (
+            isinstance(constant, Followed)
+            or constant.size not in (1, rows.width)
+            or constant.shape[:-1] != (1,) * (constant.ndim - 1)
+            or constant.ndim > which.ndim + 1
+        ):
+            raise ValueError("expected a constant of one number per output")
+        by = rows.of.by + constant.dtype.type(beta) * constant.reshape(-1)
+        return self.ledger.rows(rows.count, rows.width, replace(rows.of, by=by)).numbers[which]
+
+    def _softmax(self, node: NodeProto, value: Any) -> Array:
+        rows, which = self._answers(value, "logits")
+        axis = _attribute(node, "axis", -1 if self.opset >= 13 else 1)
+        if axis not in (-1, which.ndim):
+            raise ValueError(f"axis: expected that of the outputs, the last, got {axis}")
+        return self.ledger.rows(rows.count, rows.width, replace(rows.of, softmax=True)).numbers[
+            which
+        ]
+
+    def _answers(self, value: Any, what: str) -> tuple[Rows, Array]:
+        found = self.ledger.whole_rows(value.numbers)
+        if found is None or not isinstance(found[0][0].of, Linear) or found[0][0].of.softmax:
+            raise ValueError(f"expected {what} of an output layer")
+        return found[0]
+
+    def _where(self, node: NodeProto, condition: Any, a: Any, b: Any) -> Array:
+        """Zeros past an example's length."""
+        if isinstance(condition, Followed) or isinstance(b, Followed) or b.any():
+            raise ValueError("expected what the input says where a condition holds, elsewhere 0")
+        return np.where(condition, a.numbers, 0)
+
+
+_READERS: dict[str, Callable[..., Array]] = {
+    "Add": Graph._add,
+    "Cast": Graph._cast,
+    "Gather": Graph._gather,
+    "Gemm": Graph._gemm,
+    "MatMul": Graph._matmul,
+    "OneHot": Graph._one_hot,
+    "Softmax": Graph._softmax,
+    "Where": Graph._where,
+}
+
+
+def _attribute(node: NodeProto, name: str, default: Any) -> Any:
+    return (
+        helper.get_node_attr_value(node, name)
+        if any(attribute.name == name for attribute in node.attribute)
+        else default
+    )
+
+
+def _each_once(which: Array, n: int) -> bool:
+    return np.array_equal(np.sort(which, axis=None), np.arange(n))

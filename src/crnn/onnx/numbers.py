@@ -1,0 +1,71 @@
+"""Numbers that stand for values: how the reader follows a graph without knowing its operators.
+
+Every value that depends on the model's input gets a number of its own, and the operators that only
+move values (Transpose, Reshape, Gather, Concat, ...) are run on the numbers. Where the numbers
+arrive says what was moved where.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from crnn.reference import Array
+
+
+@dataclass(eq=False)
+class Rows:
+    """`count` rows of `width` values each, numbered from `first` on."""
+
+    first: int
+    count: int
+    width: int
+    of: Any  # what they are values of
+
+    @property
+    def numbers(self) -> Array:
+        """The numbers in order: (count, width)."""
+        return self.first + np.arange(self.count * self.width).reshape(self.count, self.width)
+
+
+class Ledger:
+    """All rows handed out so far. 0 is never one of their numbers: it stands for the value 0."""
+
+    def __init__(self) -> None:
+        self._rows: list[Rows] = []
+
+    def rows(self, count: int, width: int, of: Any) -> Rows:
+        """New rows."""
+        last = self._rows[-1] if self._rows else None
+        first = 1 if last is None else last.first + last.count * last.width
+        self._rows.append(Rows(first, count, width, of))
+        return self._rows[-1]
+
+    def owner(self, number: int) -> Rows | None:
+        """The rows that a number is from."""
+        for rows in self._rows:
+            if rows.first <= number < rows.first + rows.count * rows.width:
+                return rows
+        return None
+
+    def whole_rows(self, numbers: Array) -> list[tuple[Rows, Array]] | None:
+        """What lies along the last axis, if that is whole rows side by side, each in order.
+
+        For each: the rows, and which of them stands at each place of the other axes.
+        """
+        found, k = [], 0
+        while k < numbers.shape[-1]:
+            first = numbers[..., k]
+            rows = self.owner(int(first.flat[0]))
+            if rows is None or k + rows.width > numbers.shape[-1]:
+                return None
+            which = (first - rows.first) // rows.width
+            if which.min() < 0 or which.max() >= rows.count:
+                return None
+            if not np.array_equal(numbers[..., k : k + rows.width], rows.numbers[which]):
+                return None
+            found.append((rows, which))
+            k += rows.width
+        return found or None

@@ -1,0 +1,281 @@
+"""ONNX to crnn: models of crnn's own and of other exporters."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+from google.protobuf.message import DecodeError
+from onnx import ModelProto, checker, helper
+
+import crnn
+from crnn.config import Config
+from crnn.onnx.graph import Cell, Followed, Graph, Linear
+from crnn.onnx.numbers import Rows
+from crnn.onnx.writer import CONFIG
+from crnn.reference import Array
+
+#: Sizes that stand for symbolic axes: the graph is read twice, and must say the same.
+_PROBES = ((5, 3), (7, 4))
+
+
+def from_onnx(
+    model: ModelProto | bytes | str | os.PathLike[str], *, loss: str | None = None
+) -> crnn.RNN:
+    """Read a model: layers of ONNX's operator RNN, and an output layer.
+
+    Parameters
+    ----------
+    model : onnx.ModelProto, bytes, or path
+        From `to_onnx` or any other exporter. Its first axes may be (T, m) or (m, T), fixed or
+        symbolic; x may be integers that are one-hot rows or rows of a table (an embedding, which
+        becomes part of Wax).
+    loss : {"cross_entropy", "mse"}, optional
+        By default cross entropy where the graph ends with a softmax, else mse. "cross_entropy" says
+        that a graph without a softmax ends with logits.
+
+    Returns
+    -------
+    crnn.RNN
+        It reads (T, m, n_x) or (T, m), time first, whatever the graph's order. Its metadata are the
+        model's metadata_props.
+
+    Raises
+    ------
+    ValueError
+        Where the model is not valid ONNX, or is no crnn.RNN: the message names the node, the
+        attribute or the input that does not fit.
+    TypeError
+        Where `model` is of another type.
+    OSError
+        Where the file cannot be read.
+
+    Notes
+    -----
+    A crnn.RNN starts from zeros, answers from the last valid state of each direction or at every
+    step, and has one activation and one hidden size; graphs with an initial_h that is not zero,
+    with clip, with other activations or more outputs are refused. So are graphs without the
+    operator: torch writes it only with ``torch.onnx.export(..., dynamo=False)``.
+
+    Examples
+    --------
+    >>> import crnn
+    >>> from crnn.onnx import from_onnx, to_onnx
+    >>> model = crnn.RNN(3, 8, 2, num_layers=2, direction="bidirectional", rng=0)
+    >>> from_onnx(to_onnx(model)).config == model.config
+    True
+    """
+    if loss not in (None, "cross_entropy", "mse"):
+        raise ValueError(f"loss: expected 'cross_entropy' or 'mse', got {loss!r}")
+    proto = _loaded(model)
+    inputs = _Inputs.of(proto)
+    if len(proto.graph.output) != 1:
+        names = [output.name for output in proto.graph.output]
+        raise ValueError(f"outputs: expected one, y_hat, got {names}")
+    operators = {node.op_type for node in proto.graph.node}
+    for gated in sorted(operators & {"GRU", "LSTM"}):
+        raise ValueError(f"{gated}: crnn.RNN has no gated recurrence")
+    if "RNN" not in operators:
+        raise ValueError(
+            "no RNN node in the graph (torch.onnx.export writes one with dynamo=False; without it "
+            "the steps are unrolled)"
+        )
+    first, second = (_read(proto, inputs, probe) for probe in _PROBES)
+    if not first.same(second):
+        raise ValueError("the graph is another one for another number of steps or examples")
+    metadata = _metadata(first.config(None), proto)
+    read = crnn.RNN(**asdict(first.config(loss)), rng=0)
+    for name, value in first.parameters().items():
+        read.parameters[name] = value
+    read.metadata.update(metadata)
+    return read
+
+
+def _loaded(model: Any) -> ModelProto:
+    try:
+        if isinstance(model, (str, os.PathLike)):
+            proto = onnx.load(model)
+        elif isinstance(model, bytes):
+            proto = onnx.load_model_from_string(model)
+        elif isinstance(model, ModelProto):
+            proto = model
+        else:
+            raise TypeError(
+                f"model: expected a ModelProto, bytes or a path, got {type(model).__name__}"
+            )
+        checker.check_model(proto)
+    except (DecodeError, checker.ValidationError) as error:
+        raise ValueError(f"model: not valid ONNX: {error}") from None
+    return proto
+
+
+@dataclass
+class _Inputs:
+    """What goes into the graph."""
+
+    x: str
+    symbols: bool
+    shape: list[int | None]  # of x; None where it is symbolic
+    lengths: str | None
+    m_axis: int  # of x, where there are lengths
+
+    @classmethod
+    def of(cls, model: ModelProto) -> _Inputs:
+        """Find x by its axes, and lengths, or say which input is neither."""
+        constants = {tensor.name for tensor in model.graph.initializer}
+        x, lengths = None, None
+        for value in model.graph.input:
+            if value.name in constants:
+                continue
+            tensor = value.type.tensor_type
+            if not value.type.HasField("tensor_type"):
+                raise ValueError(f"{value.name}: expected a tensor")
+            integers = helper.tensor_dtype_to_np_dtype(tensor.elem_type).kind in "iu"
+            rank = len(tensor.shape.dim)
+            if x is None and rank == (2 if integers else 3):
+                x = value
+            elif lengths is None and integers and rank == 1:
+                lengths = value
+            else:
+                raise ValueError(
+                    f"{value.name}: expected the inputs x, floats (T, m, n_x) or integers (T, m), "
+                    f"and perhaps lengths, integers (m,); got {rank} axes"
+                )
+        if x is None:
+            raise ValueError("inputs: expected x, floats (T, m, n_x) or integers (T, m)")
+        dims = list(x.type.tensor_type.shape.dim)
+        shape = [dim.dim_value if dim.HasField("dim_value") else None for dim in dims]
+        symbols = len(shape) == 2
+        if not symbols and shape[2] is None:
+            raise ValueError(f"{x.name}: expected a known n_x, got a symbolic third axis")
+        m_axis = 1
+        if lengths is not None and lengths.type.tensor_type.shape.dim[0] == dims[0] != dims[1]:
+            m_axis = 0
+        return cls(x.name, symbols, shape, lengths.name if lengths is not None else None, m_axis)
+
+
+@dataclass
+class _Read:
+    """What one reading of the graph found, from the bottom layer to the output layer."""
+
+    layers: list[list[Cell]]
+    linear: Linear
+    table: Array | None  # that the input is looked up in
+
+    def config(self, loss: str | None) -> Config:
+        """The configuration; the loss is the graph's own by default."""
+        cells, linear = self.layers[0], self.linear
+        if loss == "mse" and linear.softmax:
+            raise ValueError("loss: expected 'cross_entropy', the graph ends with a softmax")
+        one = "reverse" if cells[0].reverse else "forward"
+        return Config(
+            n_x=cells[0].Wax.shape[1] if self.table is None else len(self.table),
+            n_a=len(cells[0].Waa),
+            n_y=len(linear.by),
+            num_layers=len(self.layers),
+            direction="bidirectional" if len(cells) == 2 else one,
+            activation=cells[0].activation,
+            steps=linear.steps,
+            loss=loss or ("cross_entropy" if linear.softmax else "mse"),
+            dtype=cells[0].Waa.dtype.name,
+        )
+
+    def parameters(self) -> dict[str, Array]:
+        """The parameters by crnn's names."""
+        found = {"Wya": self.linear.Wya, "by": self.linear.by}
+        cells = [cell for layer in self.layers for cell in layer]
+        for cell, place in zip(cells, self.config(None).cells(), strict=True):
+            found["Waa" + place.suffix] = cell.Waa
+            found["Wax" + place.suffix] = cell.Wax
+            if self.table is not None and place.layer == 0:
+                found["Wax" + place.suffix] = cell.Wax @ self.table.T
+            found["ba" + place.suffix] = cell.ba
+        return found
+
+    def same(self, other: _Read) -> bool:
+        """Whether the other reading found the same."""
+        theirs = other.parameters()
+        return self.config(None) == other.config(None) and all(
+            np.array_equal(value, theirs[name], equal_nan=True)
+            for name, value in self.parameters().items()
+        )
+
+
+def _read(model: ModelProto, inputs: _Inputs, probe: tuple[int, int]) -> _Read:
+    """Follow the graph for an input of the probe's sizes, or of its own where they are fixed."""
+    shape = tuple(
+        size if size is not None else probe[axis] for axis, size in enumerate(inputs.shape)
+    )
+    lengths = None
+    known = {}
+    if inputs.lengths is not None:
+        T, m = shape[1 - inputs.m_axis], shape[inputs.m_axis]
+        lengths = T - 1 - np.arange(m) % (T - 1) if T > 1 else np.ones(m, int)
+        known[inputs.lengths] = lengths
+    graph = Graph(model, inputs.x, inputs.symbols, shape, known, lengths)
+    linear = _output_layer(graph, graph.values[model.graph.output[0].name])
+    layers, table = _layers(linear)
+    return _Read(layers, linear, table)
+
+
+def _output_layer(graph: Graph, output: Any) -> Linear:
+    """The output layer whose answers, each at its place, are the graph's output."""
+    if isinstance(output, Followed):
+        numbers = output.numbers
+        rows = graph.ledger.owner(int(numbers.max()))  # 0 stands past an example's length
+        if rows is not None and isinstance(rows.of, Linear):
+            if rows.of.steps == "last":
+                orders, expected, valid = [numbers], rows.numbers, np.ones((graph.m, 1), bool)
+            else:
+                orders = [numbers, numbers.swapaxes(0, 1)] if numbers.ndim == 3 else []
+                expected = rows.numbers.reshape(graph.T, graph.m, rows.width)
+                valid = graph.valid[..., None]
+            for found in orders:
+                if found.shape == expected.shape and not ((found != expected) & valid).any():
+                    return rows.of
+    raise ValueError(
+        "output: expected the output layer's answers, one per example or per step and example"
+    )
+
+
+def _layers(linear: Linear) -> tuple[list[list[Cell]], Array | None]:
+    """The cells by layer, from the bottom, and the table of the input."""
+    layers: list[list[Cell]] = []
+    below: list[Rows] = linear.below
+    while isinstance(below[0].of, Cell):
+        cells = [rows.of for rows in below]
+        layers.insert(0, cells)
+        if [cell.reverse for cell in cells] not in ([False], [True], [False, True]):
+            raise ValueError(
+                "RNN: expected one direction, or forward and reverse side by side, in every layer"
+            )
+        if any(cell.below != cells[0].below for cell in cells):
+            raise ValueError("RNN: expected both directions to read the same layer")
+        below = cells[0].below
+    kinds = {
+        (len(cells), cells[0].reverse, len(cell.Waa), cell.activation)
+        for cells in layers
+        for cell in cells
+    }
+    if len(kinds) != 1:
+        raise ValueError(
+            "RNN: expected one direction, hidden_size and activation for all layers and directions"
+        )
+    return layers, below[0].of.table
+
+
+def _metadata(config: Config, model: ModelProto) -> dict[str, str]:
+    """The metadata_props without the configuration among them, which must be true of the graph."""
+    properties = {entry.key: entry.value for entry in model.metadata_props}
+    text, found = properties.pop(CONFIG, "{}"), asdict(config)
+    try:
+        said = json.loads(text)
+    except ValueError:
+        said = None
+    if not isinstance(said, dict) or {**found, **said} != found:
+        raise ValueError(f"metadata_props: {CONFIG} is {text}, the graph's is {json.dumps(found)}")
+    return properties

@@ -1,0 +1,224 @@
+"""ONNX's operator RNN, in full, over `crnn.rnn_forward`.
+
+The operator's arrays stack the directions: W ``(D, n_a, n_x)`` is Wax, R ``(D, n_a, n_a)`` is Waa,
+and B ``(D, 2 n_a)`` has two halves whose sum is ba. Past an example's length the states are 0, as
+in ONNX Runtime; an example of length 0 has zeros everywhere, whatever its initial state.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from onnx import NodeProto, helper
+
+from crnn import rnn_forward
+from crnn.reference import Array
+
+ACTIVATIONS = ("tanh", "relu")
+DIRECTIONS = {"forward": [False], "reverse": [True], "bidirectional": [False, True]}
+_DEFAULTS: dict[str, Any] = {
+    "activations": [b"Tanh", b"Tanh"],
+    "clip": None,
+    "direction": b"forward",
+    "hidden_size": None,
+    "layout": 0,
+}
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """What a node RNN says beside its arrays, checked."""
+
+    reverse: list[bool]  # one per direction
+    activations: list[str]  # one per direction, in crnn's words
+    clip: float | None
+    hidden_size: int | None
+    batch_first: bool  # layout 1: X (m, T, n_x), Y (m, T, D, n_a), initial_h and Y_h (m, D, n_a)
+
+    @classmethod
+    def of(cls, node: NodeProto) -> Attributes:
+        """Read them from a node; what crnn has no operator for is a NotImplementedError."""
+        given = dict(_DEFAULTS)
+        for attribute in node.attribute:
+            if attribute.ref_attr_name:
+                raise NotImplementedError(f"RNN: {attribute.name} refers to a function's attribute")
+            given[attribute.name] = helper.get_attribute_value(attribute)
+        direction = given["direction"].decode()
+        if direction not in DIRECTIONS:
+            raise ValueError(f"RNN: direction: expected one of {[*DIRECTIONS]}, got {direction!r}")
+        reverse = DIRECTIONS[direction]
+        names = [name.decode() for name in given["activations"]]
+        if len(names) < len(reverse):
+            raise ValueError(f"RNN: activations: expected one per direction, got {names}")
+        activations = [name.lower() for name in names[: len(reverse)]]  # the default names two
+        for name, activation in zip(names, activations, strict=False):
+            if activation not in ACTIVATIONS:
+                raise NotImplementedError(f"RNN: activations: crnn has Tanh and Relu, got {name}")
+        clip = given["clip"]
+        if clip is not None and not clip >= 0:
+            raise ValueError(f"RNN: clip: expected a number >= 0, got {clip}")
+        if given["layout"] not in (0, 1):
+            raise ValueError(f"RNN: layout: expected 0 or 1, got {given['layout']}")
+        return cls(reverse, activations, clip, given["hidden_size"], given["layout"] == 1)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The constant arrays of a node, checked and per direction."""
+
+    Waa: list[Array]  # (n_a, n_a)
+    Wax: list[Array]  # (n_a, n_x)
+    ba: list[Array]  # (n_a,)
+
+    @property
+    def n_a(self) -> int:
+        """Hidden units."""
+        return len(self.Waa[0])
+
+    @classmethod
+    def of(cls, attributes: Attributes, W: Any, R: Any, B: Any) -> Weights:
+        """Check W (D, n_a, n_x), R (D, n_a, n_a) and B (D, 2 n_a) or None against each other."""
+        D = len(attributes.reverse)
+        if W.dtype not in (np.float32, np.float64):
+            raise ValueError(f"RNN: W: expected float32 or float64, got {W.dtype}")
+        if W.ndim != 3 or 0 in W.shape or len(W) != D:
+            raise ValueError(
+                f"RNN: W: expected shape (directions, hidden, inputs) with {D} directions, "
+                f"got {W.shape}"
+            )
+        _, n_a, _ = W.shape
+        if attributes.hidden_size not in (None, n_a):
+            raise ValueError(f"RNN: hidden_size: {attributes.hidden_size}, and W has {n_a} rows")
+        if B is None:
+            B = np.zeros((D, 2 * n_a), W.dtype)
+        R = checked("R", R, W.dtype, (D, n_a, n_a))
+        halves = np.split(checked("B", B, W.dtype, (D, 2 * n_a)), 2, axis=1)
+        return cls(list(R), list(W), list(halves[0] + halves[1]))
+
+
+def checked(name: str, value: Any, dtype: Any, shape: tuple[int, ...]) -> Array:
+    """The array, if it is of the dtype of W and of the shape expected."""
+    if value.dtype != dtype or value.shape != shape:
+        raise ValueError(
+            f"RNN: {name}: expected {dtype} of shape {shape}, "
+            f"got {value.dtype} of shape {value.shape}"
+        )
+    return value  # type: ignore[no-any-return]
+
+
+def forward(
+    attributes: Attributes,
+    X: Array,
+    W: Array,
+    R: Array,
+    B: Array | None = None,
+    sequence_lens: Array | None = None,
+    initial_h: Array | None = None,
+) -> tuple[Array, Array]:
+    """Y and Y_h of the operator, in the layout of the attributes.
+
+    All arrays are float32 or all are float64, sequence_lens integers in 0..T. A ValueError names
+    what does not fit.
+    """
+    weights = Weights.of(attributes, W, R, B)
+    if attributes.batch_first:
+        X = X.swapaxes(0, 1)
+        initial_h = None if initial_h is None else initial_h.swapaxes(0, 1)
+    D, n_x = len(W), W.shape[2]
+    if X.ndim != 3:
+        raise ValueError(f"RNN: X: expected three axes, got shape {X.shape}")
+    T, m, _ = X.shape
+    checked("X", X, W.dtype, (T, m, n_x))
+    if initial_h is not None:
+        checked("initial_h", initial_h, W.dtype, (D, m, weights.n_a))
+    lengths = None if sequence_lens is None else _lengths(sequence_lens, T, m)
+    if T * m == 0:
+        Y = np.zeros((T, D, m, weights.n_a), W.dtype)
+        Y_h = np.zeros((D, m, weights.n_a), W.dtype)
+    else:
+        a = [
+            _states(attributes, weights, d, X, lengths, None if initial_h is None else initial_h[d])
+            for d in range(D)
+        ]
+        Y = a[0][:, None] if D == 1 else np.stack(a, axis=1)  # (T, D, m, n_a)
+        last = np.full(m, T - 1) if lengths is None else np.maximum(lengths - 1, 0)
+        final = [0 if reverse else last for reverse in attributes.reverse]
+        Y_h = np.stack([a[d][final[d], np.arange(m)] for d in range(D)])  # (D, m, n_a)
+    if attributes.batch_first:
+        Y, Y_h = Y.transpose(2, 0, 1, 3), Y_h.swapaxes(0, 1)
+    return Y, Y_h
+
+
+def _lengths(value: Any, T: int, m: int) -> Array:
+    if value.dtype.kind not in "iu" or value.shape != (m,):
+        raise ValueError(
+            f"RNN: sequence_lens: expected integers of shape ({m},), "
+            f"got {value.dtype} of shape {value.shape}"
+        )
+    if ((value < 0) | (value > T)).any():
+        raise ValueError(f"RNN: sequence_lens: expected integers in 0..{T}, got {value.tolist()}")
+    return value.astype(np.intp)  # type: ignore[no-any-return]
+
+
+def _states(
+    attributes: Attributes, weights: Weights, d: int, x: Array, lengths: Array | None, a0: Any
+) -> Array:
+    """The states (T, m, n_a) of direction d, 0 past an example's length."""
+    arrays = (weights.Waa[d], weights.Wax[d], weights.ba[d], a0)
+    activation, reverse = attributes.activations[d], attributes.reverse[d]
+    # rnn_forward counts from 1: the rows of length 0 run one step, which is taken back below.
+    counted = None if lengths is None else np.maximum(lengths, 1)
+    if attributes.clip is None:
+        a = rnn_forward(x, *arrays, lengths=counted, reverse=reverse, activation=activation)
+    else:
+        order = _reading_order(len(x), x.shape[1], counted) if reverse else None
+        x = x if order is None else np.take_along_axis(x, order, axis=0)
+        a = _clipped(x, *arrays, counted, activation, attributes.clip)
+        # Reading backwards twice is reading forwards.
+        a = a if order is None else np.take_along_axis(a, order, axis=0)
+    if lengths is not None:
+        a[:, lengths == 0] = 0
+    return a
+
+
+def _reading_order(T: int, m: int, lengths: Array | None) -> Array:
+    """The step that is read t-th from right to left, (T, m, 1); past the end, the step itself."""
+    t = np.arange(T)[:, None]
+    n = np.full(m, T) if lengths is None else lengths
+    return np.where(t < n, n - 1 - t, t)[..., None]
+
+
+def _clipped(
+    x: Array,
+    Waa: Array,
+    Wax: Array,
+    ba: Array,
+    a0: Array | None,
+    lengths: Array | None,
+    activation: str,
+    clip: float,
+) -> Array:
+    """States from left to right, where what goes into the activation is clipped to +-clip.
+
+    An activation f that never falls can change places with the clip: ``f(min(max(z, -c), c))`` is
+    ``min(max(f(z), f(-c)), f(c))``. So states are clipped, not what they are made of, and as long
+    as no state is beyond the limit nothing was to be clipped: the whole sequence in one call is
+    right up to the first step with such a state. From there on each step is a call of its own.
+    """
+    bound = np.tanh(clip) if activation == "tanh" else clip
+    limit = x.dtype.type(bound)
+    a = rnn_forward(x, Waa, Wax, ba, a0, lengths=lengths, activation=activation)
+    beyond = (np.abs(a) > limit).any(axis=(1, 2))  # (T,)
+    if not beyond.any():
+        return a
+    T = len(a)
+    for t in range(int(beyond.argmax()), T):
+        np.clip(a[t], -limit, limit, out=a[t])
+        if t + 1 < T:
+            step = slice(t + 1, t + 2)
+            rnn_forward(x[step], Waa, Wax, ba, a[t], activation=activation, out=a[step])
+    if lengths is not None:
+        a[np.arange(T)[:, None] >= lengths] = 0
+    return a

@@ -1,0 +1,223 @@
+"""crnn to ONNX: a graph of RNN nodes and an output layer."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from onnx import ModelProto, NodeProto, TensorProto, checker, helper, numpy_helper
+
+import crnn
+from crnn import files
+from crnn.reference import Array
+
+OPSET = 22
+IR_VERSION = 10  # what came with opset 22, so that no newer runtime is asked for than it needs
+CONFIG = "crnn.config"  # the entry of metadata_props that is not the model's own metadata
+LARGEST = 2**31 - 2**20  # bytes of parameters: protobuf counts a whole file in 31 bits
+
+
+def to_onnx(
+    model: crnn.RNN,
+    path: str | os.PathLike[str] | None = None,
+    *,
+    integers: bool = False,
+    lengths: bool = False,
+) -> ModelProto:
+    """Write a model as ONNX: what its `predict_proba` computes.
+
+    Parameters
+    ----------
+    model : crnn.RNN
+    path : path, optional
+        Also write a file: under a temporary name, then renamed, so `path` never holds half a
+        model.
+    integers : bool, optional
+        Whether x is integers (T, m) that stand for one-hot rows, or floats (T, m, n_x).
+    lengths : bool, optional
+        Whether the graph has a second input, the steps of each example.
+
+    Returns
+    -------
+    onnx.ModelProto
+        Of opset 22, checked. Its inputs are ``x``, of the model's dtype and shape (T, m, n_x) or
+        int64 (T, m), and ``lengths``, int32 (m,); T and m are symbolic. Its output is ``y_hat``,
+        (m, n_y) or (T, m, n_y), exactly 0 past an example's length. The entries of
+        `model.metadata` are its metadata_props, beside the configuration as JSON.
+
+    Raises
+    ------
+    TypeError
+        Where `model` is no crnn.RNN, a flag is not True or False, or metadata are not strings.
+    ValueError
+        Where the parameters are too large for ONNX (2 GB), or the model's metadata have the entry
+        "crnn.config".
+    OSError
+        Where the file cannot be written; what stood at `path` stands there still.
+
+    Notes
+    -----
+    ONNX Runtime runs what is float32. For float64 its CPU provider has no RNN, and refuses the
+    model; `crnn.onnx.backend` runs both.
+
+    Examples
+    --------
+    >>> import crnn
+    >>> from crnn.onnx import to_onnx
+    >>> graph = to_onnx(crnn.RNN(3, 8, 2, direction="bidirectional", rng=0)).graph
+    >>> [node.op_type for node in graph.node]
+    ['RNN', 'Transpose', 'Reshape', 'Gemm', 'Softmax']
+    """
+    if not isinstance(model, crnn.RNN):
+        raise TypeError(f"model: expected a crnn.RNN, got {type(model).__name__}")
+    for name, flag in (("integers", integers), ("lengths", lengths)):
+        if not isinstance(flag, (bool, np.bool_)):
+            raise TypeError(f"{name}: expected True or False, got {flag!r}")
+    metadata = _metadata_props(model)
+    size = sum(parameter.nbytes for parameter in model.parameters.values())
+    if size > LARGEST:
+        raise ValueError(f"model: expected at most {LARGEST} bytes of parameters, got {size}")
+    written = _Writer(model, bool(integers), bool(lengths)).model()
+    helper.set_model_props(written, metadata)
+    checker.check_model(written, full_check=True)
+    if path is not None:
+        files.write(path, written.SerializeToString())
+    return written
+
+
+def _metadata_props(model: crnn.RNN) -> dict[str, str]:
+    for key, value in model.metadata.items():
+        if not isinstance(key, str) or not isinstance(value, str):
+            raise TypeError(f"metadata: expected strings by strings, got {key!r}: {value!r}")
+    if CONFIG in model.metadata:
+        raise ValueError(f"metadata: {CONFIG!r} is the name of the configuration in ONNX")
+    return {**model.metadata, CONFIG: json.dumps(asdict(model.config))}
+
+
+class _Writer:
+    """The graph, node by node. A method adds nodes and gives the name of what they compute."""
+
+    def __init__(self, model: crnn.RNN, integers: bool, lengths: bool):
+        self.config, self.parameters = model.config, dict(model.parameters)
+        self.integers, self.lengths = integers, lengths
+        self.nodes: list[NodeProto] = []
+        self.constants: list[TensorProto] = []
+
+    def model(self) -> ModelProto:
+        x = self.one_hot() if self.integers else "x"
+        for layer in range(self.config.num_layers):
+            top = layer == self.config.num_layers - 1
+            x = self.layer(x, layer, final=top and self.config.steps == "last")
+        self.output_layer(x)
+        graph = helper.make_graph(
+            self.nodes, "crnn", self.inputs(), [self.output()], initializer=self.constants
+        )
+        return helper.make_model(
+            graph,
+            opset_imports=[helper.make_opsetid("", OPSET)],
+            ir_version=IR_VERSION,
+            producer_name="crnn",
+            producer_version=crnn.__version__,
+        )
+
+    def inputs(self) -> list[Any]:
+        if self.integers:
+            x = helper.make_tensor_value_info("x", TensorProto.INT64, ["T", "m"])
+        else:
+            x = helper.make_tensor_value_info("x", self.real, ["T", "m", self.config.n_x])
+        lengths = helper.make_tensor_value_info("lengths", TensorProto.INT32, ["m"])
+        return [x, lengths] if self.lengths else [x]
+
+    def output(self) -> Any:
+        rows = ["m"] if self.config.steps == "last" else ["T", "m"]
+        return helper.make_tensor_value_info("y_hat", self.real, [*rows, self.config.n_y])
+
+    @property
+    def real(self) -> int:
+        return int(helper.np_dtype_to_tensor_dtype(self.config.np_dtype))
+
+    def add(self, operator: str, inputs: list[str], output: str, **attributes: Any) -> str:
+        self.nodes.append(helper.make_node(operator, inputs, [output], **attributes))
+        return output
+
+    def constant(self, name: str, value: Array) -> str:
+        self.constants.append(numpy_helper.from_array(value, name))
+        return name
+
+    def integers_of(self, name: str, values: Sequence[int] | int) -> str:
+        return self.constant(name, np.array(values, np.int64))
+
+    def one_hot(self) -> str:
+        """Rows (T, m, n_x) with a single 1."""
+        depth = self.integers_of("n_x", self.config.n_x)
+        values = self.constant("off_on", np.array([0, 1], self.config.np_dtype))
+        return self.add("OneHot", ["x", depth, values], "x_rows", axis=-1)
+
+    def layer(self, x: str, layer: int, final: bool) -> str:
+        """States (T, m, width) of a layer, or its final states (m, width)."""
+        config, suffix = self.config, f"_l{layer}"
+        cells = [cell for cell in config.cells() if cell.layer == layer]
+
+        def stacked(name: str) -> Array:  # one per direction
+            return np.stack([self.parameters[name + cell.suffix] for cell in cells])
+
+        ba = stacked("ba")  # (D, n_a)
+        inputs = [
+            x,
+            self.constant("W" + suffix, stacked("Wax")),  # (D, n_a, n_in)
+            self.constant("R" + suffix, stacked("Waa")),  # (D, n_a, n_a)
+            self.constant("B" + suffix, np.concatenate([ba, np.zeros_like(ba)], axis=1)),
+        ]
+        if self.lengths:
+            inputs.append("lengths")
+        a, name = "a" + suffix, "RNN" + suffix
+        outputs = ["", f"{a}_final"] if final else [f"{a}_directions"]  # Y_h (D, m, n_a), or
+        activations = [config.activation.capitalize()] * len(cells)  # Y (T, D, m, n_a)
+        self.nodes.append(
+            helper.make_node(
+                "RNN", inputs, outputs, name=name, direction=config.direction,
+                hidden_size=config.n_a, activations=activations,
+            )
+        )  # fmt: skip
+        axis = 0 if final else 1  # of the directions
+        if len(cells) == 1:
+            return self.add("Squeeze", [outputs[-1], self.integers_of(f"{a}_axis", [axis])], a)
+        order = [1, 0, 2] if final else [0, 2, 1, 3]
+        rows = self.add("Transpose", [outputs[-1]], f"{a}_rows", perm=order)  # (..., m, D, n_a)
+        shape = self.integers_of(f"{a}_shape", [0] * (axis + 1) + [config.width])  # 0: as it was
+        return self.add("Reshape", [rows, shape], a)
+
+    def output_layer(self, features: str) -> None:
+        """y_hat of the states (m, width) or (T, m, width)."""
+        config = self.config
+        answers = "y_hat_every_step" if self.lengths and config.steps == "all" else "y_hat"
+        logits = "logits" if config.classifies else answers
+        Wya, by = self.parameters["Wya"], self.constant("by", self.parameters["by"])
+        if config.steps == "last":
+            weights = self.constant("Wya", Wya)  # (n_y, width)
+            self.add("Gemm", [features, weights, by], logits, transB=1)
+        else:  # Gemm has two axes only
+            weights = self.constant("Wya_transposed", Wya.T)  # (width, n_y)
+            products = self.add("MatMul", [features, weights], "products")
+            self.add("Add", [products, by], logits)
+        if config.classifies:
+            self.add("Softmax", [logits], answers, axis=-1)
+        if answers != "y_hat":
+            self.masked(answers)
+
+    def masked(self, answers: str) -> None:
+        """y_hat (T, m, n_y): the answers, and 0 past an example's length."""
+        zero, one = self.integers_of("zero", 0), self.integers_of("one", 1)
+        last_axis = self.integers_of("last_axis", [-1])
+        T = self.add("Squeeze", [self.add("Shape", ["x"], "T_axis", start=0, end=1)], "T")
+        steps = self.add("Range", [zero, T, one], "steps")  # (T,)
+        steps = self.add("Unsqueeze", [steps, last_axis], "steps_column")  # (T, 1)
+        lengths = self.add("Cast", ["lengths"], "lengths_64", to=TensorProto.INT64)
+        counted = self.add("Less", [steps, lengths], "counted")  # (T, m)
+        counted = self.add("Unsqueeze", [counted, last_axis], "counted_rows")  # (T, m, 1)
+        nothing = self.constant("nothing", np.zeros((), self.config.np_dtype))
+        self.add("Where", [counted, answers, nothing], "y_hat")
