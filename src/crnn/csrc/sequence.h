@@ -285,9 +285,10 @@ static void V(backward_units)(const void *call, int part, int parts) {
         V(scatter_add)(pass, u0, u1);
 }
 
-/* Steps whose dz is kept at once: rows enough to make the sums over them worth their while. */
+/* Steps whose dz is kept at once: rows enough to make the sums over them worth their while, few
+ * enough that they are still in a cache. */
 static ptrdiff_t V(backward_chunk)(ptrdiff_t T, ptrdiff_t m) {
-    const ptrdiff_t chunk = (8 * K_BLOCK + m - 1) / m;
+    const ptrdiff_t chunk = (4 * K_BLOCK + m - 1) / m;
     return chunk < T ? chunk : T;
 }
 
