@@ -40,7 +40,7 @@ class Sequences:
         if self.listed:
             if lengths is not None:
                 raise ValueError(
-                    "lengths: expected None with a list x, whose arrays have their own"
+                    f"{of}lengths: expected None with a list x, whose arrays have their own"
                 )
             self.x = self._list_of_x(x)
             self.lengths = np.array([len(item) for item in self.x], np.intp)
@@ -56,10 +56,13 @@ class Sequences:
         return self.listed and self._config.steps == "all"
 
     def batch(self, chosen: Array | None = None) -> Batch:
-        """The chosen examples (all by default), no longer than the longest of them."""
-        if chosen is None:
-            chosen = np.arange(self.m)
-        lengths = None if self.lengths is None else self.lengths[chosen]
+        """The chosen examples (all by default), no longer than the longest of them.
+
+        All examples of an array are the array itself, not a copy.
+        """
+        lengths = self.lengths
+        if lengths is not None and chosen is not None:
+            lengths = lengths[chosen]
         T = len(self.x) if lengths is None else int(lengths.max())
         if lengths is not None and (lengths == T).all():
             lengths = None
@@ -67,7 +70,7 @@ class Sequences:
         if y is not None:
             if self._config.steps == "last":
                 assert isinstance(y, np.ndarray)
-                y = y[chosen]
+                y = y if chosen is None else y[chosen]
             else:
                 y = _pick(y, chosen, T)
         return Batch(_pick(self.x, chosen, T), y, lengths)
@@ -89,6 +92,9 @@ class Sequences:
 
     def in_order(self, size: int) -> Iterator[Batch]:
         """All examples as they came, in batches of `size`."""
+        if self.m <= size:
+            yield self.batch()
+            return
         for start in range(0, self.m, size):
             yield self.batch(np.arange(start, min(start + size, self.m)))
 
@@ -168,7 +174,7 @@ class Sequences:
         return self._floats(a)
 
     def _floats(self, a: Array) -> Array:
-        return np.ascontiguousarray(a, self._config.np_dtype)
+        return _validate.in_order(a, self._config.np_dtype)
 
 
 @dataclass(frozen=True)
@@ -261,10 +267,12 @@ def windows(symbols: Array, m: int, T: int) -> Iterator[Batch]:
         yield Batch(np.ascontiguousarray(x[t : t + T]), np.ascontiguousarray(y[t : t + T]), None)
 
 
-def _pick(items: Array | list[Array], chosen: Array, T: int) -> Array:
+def _pick(items: Array | list[Array], chosen: Array | None, T: int) -> Array:
     """The first T steps of the chosen examples, time first; zeros after a short one's end."""
     if isinstance(items, np.ndarray):
-        return np.ascontiguousarray(items[:T, chosen])
+        return items[:T] if chosen is None else np.ascontiguousarray(items[:T, chosen])
+    if chosen is None:
+        chosen = np.arange(len(items))
     first = items[0]
     picked = np.zeros((T, len(chosen), *first.shape[1:]), first.dtype)  # (T, m) or (T, m, n)
     for i, k in enumerate(chosen):
