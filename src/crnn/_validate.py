@@ -57,9 +57,9 @@ def plain(name: str, value: Any) -> Array:
             f"{name}: expected a plain array, got a masked array (its mask would be lost)"
         )
     _on_the_cpu(name, value)
-    known = hasattr(value, "__array__") or hasattr(value, "__array_interface__")
-    read = np.asarray if known or not hasattr(value, "__dlpack__") else np.from_dlpack
     try:
+        known = hasattr(value, "__array__") or hasattr(value, "__array_interface__")
+        read = np.asarray if known or not hasattr(value, "__dlpack__") else np.from_dlpack
         a: Array = read(value)
     except MemoryError:
         raise
@@ -72,10 +72,10 @@ def plain(name: str, value: Any) -> Array:
 
 def _on_the_cpu(name: str, value: Any) -> None:
     """Refuse what another device holds: some libraries would copy it here without a word."""
-    device = getattr(value, "__dlpack_device__", None)
-    if device is None:
-        return
     try:
+        device = getattr(value, "__dlpack_device__", None)
+        if device is None:
+            return
         kind, number = device()
     except Exception:  # not for DLPack, or not on one device: NumPy may take it all the same
         return
@@ -142,7 +142,7 @@ def array(name: str, value: Any, dtype: Any, *, like: str, **sizes: int) -> Arra
 def recurrent_weights(name: str, value: Any) -> Array:
     """A square float32 or float64 matrix (n_a, n_a); its dtype is the call's."""
     a = plain(name, value)
-    if a.dtype in _NATIVE and _fits(a, a.dtype, (len(a), len(a)) if a.ndim == 2 else ()) and a.size:
+    if a.ndim == 2 and a.dtype in _NATIVE and _fits(a, a.dtype, (len(a), len(a))) and a.size:
         return a
     if a.dtype.newbyteorder("=") not in (np.float32, np.float64):
         raise TypeError(f"{name}: expected float32 or float64, got {described(a)}")
@@ -236,7 +236,7 @@ def count(name: str, value: Any, least: int = 1, most: int = LARGEST) -> int:
         if isinstance(value, (bool, np.bool_)):
             raise TypeError
         n = operator.index(value)
-    except TypeError:
+    except (TypeError, OverflowError):
         raise TypeError(f"{name}: expected a whole number, got {shown(value)}") from None
     if n < least:
         raise ValueError(f"{name}: expected a whole number >= {least}, got {shown(n)}")

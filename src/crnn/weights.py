@@ -102,7 +102,10 @@ def from_keras(weights: Any, direction: Any, dtype: Any, **choices: str) -> tupl
             "weights: expected two recurrences a layer for direction 'bidirectional', "
             f"got {len(cells)} in all"
         )
-    kernel, recurrent_kernel, dense = given[cells[0]][0], given[cells[0]][1], given[head][0]
+    kernel, recurrent_kernel, dense = (
+        _matrix(f"weights[{i}]", given[i])
+        for i in (cells[0].start, cells[0].start + 1, head.start)
+    )
     config = Config(
         kernel.shape[0], recurrent_kernel.shape[0], dense.shape[1],
         len(cells) // directions, direction, dtype=_dtype(given, dtype), **choices,
@@ -196,8 +199,8 @@ def _keras_layout(given: list[Array]) -> list[slice]:
 
 
 def _matrix(what: str, a: Array) -> Array:
-    if a.ndim != 2:
-        raise ValueError(f"{what}: expected a matrix, got {_validate.described(a)}")
+    if a.ndim != 2 or not a.size:
+        raise ValueError(f"{what}: expected a matrix of numbers, got {_validate.described(a)}")
     return a
 
 
