@@ -22,7 +22,7 @@ from crnn.text import Vocabulary
 pytestmark = pytest.mark.filterwarnings(
     "ignore:(overflow|invalid value) encountered in cast:RuntimeWarning",
 )
-derandomized = settings(derandomize=True, database=None, deadline=None, max_examples=150)
+derandomized = settings(derandomize=True, database=None, deadline=None, max_examples=100)
 
 DTYPES = [
     "?", "i1", "u1", "i4", ">i4", "i8", "u8", "f2", "f4", ">f4", "f8", "g", "c8",
@@ -139,7 +139,7 @@ class TestTheSequence:
         kept = out.copy() if isinstance(out, np.ndarray) else None
         a = attempt(functools.partial(crnn.rnn_forward, **arguments), arguments)
         if a is None and kept is not None:
-            np.testing.assert_array_equal(out, kept)
+            assert out.tobytes() == kept.tobytes()
         elif a is not None:
             assert a.shape == (*np.shape(arguments["x"])[:2], len(arguments["Waa"]))
 
@@ -197,6 +197,8 @@ def short(arguments):
         arguments["epochs"] = 3
     if arguments["progress"] is True:
         arguments["progress"] = False
+    if isinstance(arguments["callback"], type):  # what a callback raises is the caller's own
+        arguments["callback"] = None
     return arguments
 
 
@@ -207,7 +209,7 @@ class TestTheModel:
         attempt(functools.partial(crnn.RNN, **{**SIZES, **CHOICES, **bad}), [*SIZES, *CHOICES])
 
     @EVERY_KIND
-    @settings(derandomized, max_examples=50)
+    @settings(derandomized, max_examples=40)
     @given(data=st.data())
     def test_predicting_and_gradients(self, k, data):
         arguments = {**examples(k), **data.draw(spoiled(examples(k)))}
@@ -254,7 +256,7 @@ CHARACTERS = crnn.RNN(3, 4, 3, steps="all", rng=0)
 
 
 class TestSymbols:
-    @settings(derandomized, max_examples=100)
+    @settings(derandomized, max_examples=60)
     @given(spoiled({**FIT, "symbols": TEXT, "steps": 5, "validation": TEXT}))
     def test_fitting(self, bad):
         arguments = short({**FIT, "symbols": TEXT, "steps": 5, "validation": TEXT, **bad})
@@ -330,7 +332,7 @@ def test_paths_and_threads(k):
         attempt(lambda: crnn.set_num_threads(value), ["n"])
 
 
-@settings(derandomized, max_examples=50)
+@settings(derandomized, max_examples=40)
 @given(st.data())
 def test_weights_of_other_libraries(data):
     state, weights = CHARACTERS.to_torch_state_dict(), CHARACTERS.to_keras_weights()
@@ -375,3 +377,8 @@ def test_values_that_cannot_be_shown_are_refused_by_name_too():
             with pytest.raises((TypeError, ValueError), match=f"^({name}|lr): ") as caught:
                 call(value)
             assert len(str(caught.value)) < 200
+
+
+def test_a_seed_that_holds_itself_does_not_end_the_process():
+    with pytest.raises(TypeError, match="rng: expected None, a seed or a numpy"):
+        crnn.RNN(1, 1, 1, rng=infinite_list())

@@ -282,6 +282,8 @@ def generator(rng: Any) -> np.random.Generator:
     The one rule for randomness, as in Scientific Python's SPEC 7.
     """
     try:
+        if isinstance(rng, (list, tuple)) and any(isinstance(item, (list, tuple)) for item in rng):
+            raise TypeError  # NumPy goes down nested seeds: a list within itself ends the process
         return np.random.default_rng(rng)
     except (TypeError, ValueError) as error:
         raise type(error)(

@@ -134,7 +134,7 @@ class Vocabulary:
         """
         try:
             numbers = [operator.index(k) for k in symbols]
-        except TypeError:
+        except (TypeError, OverflowError):
             raise TypeError(
                 f"symbols: expected integers (N,), got {_validate.shown(symbols)}"
             ) from None
