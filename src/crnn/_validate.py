@@ -255,7 +255,7 @@ def number(
         x = float(value)
     except OverflowError:  # an integer beyond the largest double
         x = np.inf
-    except (TypeError, ValueError, RuntimeError):
+    except (TypeError, ValueError, RuntimeError):  # the last: a tensor of two numbers
         raise TypeError(f"{name}: expected a number, got {shown(value)}") from None
     if not ((x > least if above else x >= least) and x < below):
         limits = f"{'>' if above else '>='} {least:g}"

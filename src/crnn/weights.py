@@ -103,8 +103,7 @@ def from_keras(weights: Any, direction: Any, dtype: Any, **choices: str) -> tupl
             f"got {len(cells)} in all"
         )
     kernel, recurrent_kernel, dense = (
-        _matrix(f"weights[{i}]", given[i])
-        for i in (cells[0].start, cells[0].start + 1, head.start)
+        _matrix(f"weights[{i}]", given[i]) for i in (cells[0].start, cells[0].start + 1, head.start)
     )
     config = Config(
         kernel.shape[0], recurrent_kernel.shape[0], dense.shape[1],
