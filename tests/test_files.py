@@ -263,7 +263,8 @@ class TestHostile:
         ("changed", "message"),
         [
             ({"n_a": 10**9}, "Waa: expected"),
-            ({"num_layers": 10**9}, "tensors are not those"),
+            ({"num_layers": 10**4}, "tensors are not those"),
+            ({"num_layers": 10**9}, "num_layers: expected a whole number <= 10000"),
             ({"num_layers": -1}, "num_layers: expected"),
             ({"n_x": "3"}, "n_x: expected a whole number"),
             ({"dtype": "float64"}, "Waa: expected float64"),

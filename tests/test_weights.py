@@ -1,170 +1,273 @@
-"""Weights of examples and steps: what they mean, in the loss, in its gradient and in training."""
+"""Weights of other libraries, by arrays alone: every key and place, and what is refused."""
+
+import itertools
+from collections import OrderedDict
 
 import numpy as np
 import pytest
 
 import crnn
-from crnn import check
 
-T, M, N_X, N_Y = 5, 6, 3, 3
-W = np.array([2.0, 0.0, 1.0, 3.0, 0.0, 1.0])
-REPEATED = np.repeat(np.arange(M), W.astype(int))
-KINDS = [
-    pytest.param(steps, loss, id=f"{steps}, {loss}")
-    for steps in ("last", "all")
-    for loss in ("cross_entropy", "mse")
-]
+KINDS = list(itertools.product([1, 3], ["forward", "reverse", "bidirectional"]))
 
 
-def problem(steps, loss, dtype="float64", **options):
-    """A model, x (T, M, n_x) and y."""
-    rng = np.random.default_rng(0)
-    model = crnn.RNN(N_X, 5, N_Y, steps=steps, loss=loss, dtype=dtype, rng=1, **options)
-    shape = (M,) if steps == "last" else (T, M)
-    y = rng.integers(0, N_Y, shape) if loss == "cross_entropy" else rng.random((*shape, N_Y))
-    return model, rng.standard_normal((T, M, N_X)), y
+def model(num_layers=1, direction="forward", **options):
+    """A model none of whose parameters is zero."""
+    rnn = crnn.RNN(3, 4, 2, num_layers=num_layers, direction=direction, rng=0, **options)
+    rng = np.random.default_rng(1)
+    for value in rnn.parameters.values():
+        value[...] = rng.standard_normal(value.shape)
+    return rnn
 
 
-def examples(y, steps, chosen):
-    """Targets of the chosen examples."""
-    return y[chosen] if steps == "last" else y[:, chosen]
+def without_biases():
+    rnn = model()
+    rnn.parameters["ba"] = 0
+    rnn.parameters["by"] = 0
+    return rnn
 
 
-def flat(model):
-    return np.concatenate([p.ravel() for p in model.parameters.values()])
+def same(first, second):
+    assert first.config == second.config
+    for name, value in first.parameters.items():
+        np.testing.assert_array_equal(second.parameters[name], value)
 
 
-def fit(model, *arguments, **options):
-    return model.fit(*arguments, **{"progress": False, "rng": 0, **options})
+class TestTorch:
+    def test_every_key_has_its_parameter(self):
+        rnn = model(num_layers=2, direction="bidirectional")
+        state = rnn.to_torch_state_dict()
+        p = rnn.parameters
+        assert len(state) == 2 * 2 * 4 + 2
+        for k, torchs in enumerate(("l0", "l0_reverse", "l1", "l1_reverse")):
+            np.testing.assert_array_equal(state[f"rnn.weight_hh_{torchs}"], p[f"Waa_{torchs}"])
+            np.testing.assert_array_equal(state[f"rnn.weight_ih_{torchs}"], p[f"Wax_{torchs}"])
+            np.testing.assert_array_equal(state[f"rnn.bias_ih_{torchs}"], p[f"ba_{torchs}"])
+            assert not state[f"rnn.bias_hh_{torchs}"].any()
+            assert state[f"rnn.weight_ih_{torchs}"].shape == (4, 3 if k < 2 else 8)
+        np.testing.assert_array_equal(state["head.weight"], p["Wya"])
+        np.testing.assert_array_equal(state["head.bias"], p["by"])
 
-
-@pytest.mark.parametrize(("steps", "loss"), KINDS)
-class TestMeaning:
-    @pytest.mark.parametrize("ragged", [False, True])
-    def test_gradients_agree_with_finite_differences(self, steps, loss, ragged):
-        model, x, y = problem(steps, loss, direction="bidirectional", num_layers=2)
-        lengths = np.array([5, 1, 3, 4, 2, 5]) if ragged else None
-        w = np.random.default_rng(2).exponential(size=M if steps == "last" else (T, M))
-        assert check.model_error(model, x, y, lengths, w) < check.FINITE_DIFFERENCE_TOLERANCE
-
-    def test_a_whole_number_repeats_and_zero_leaves_out(self, steps, loss):
-        model, x, y = problem(steps, loss)
-        x[:, W == 0] = np.nan  # 0 times NaN would be NaN: what weighs nothing is not read
-        weighted, g = model.gradients(x, y, sample_weight=W)
-        repeated, h = model.gradients(x[:, REPEATED], examples(y, steps, REPEATED))
-        assert weighted == pytest.approx(repeated, rel=1e-14)
-        for name in g:
-            np.testing.assert_allclose(g[name], h[name], rtol=1e-12, atol=1e-15)
-        np.testing.assert_allclose(
-            model.evaluate(x, y, sample_weight=W),
-            model.evaluate(x[:, REPEATED], examples(y, steps, REPEATED)),
-            rtol=1e-14,
-        )
-
+    @pytest.mark.parametrize(("num_layers", "direction"), KINDS)
     @pytest.mark.parametrize("dtype", ["float32", "float64"])
-    def test_ones_and_zeros_give_the_bits_of_no_weights(self, steps, loss, dtype):
-        kept = np.flatnonzero(W)
-        runs = []
-        for data, w in (((slice(None)), np.sign(W)), (kept, None)):
-            model, x, y = problem(steps, loss, dtype)
-            x, y = x[:, data], examples(y, steps, data)
-            history = fit(model, x, y, sample_weight=w, batch_size=3, optimizer=crnn.Adam())
-            runs.append([flat(model), history.loss, history.metric])
-        for weighted, left_out in zip(*runs, strict=True):
-            np.testing.assert_array_equal(weighted, left_out)
+    def test_there_and_back(self, num_layers, direction, dtype):
+        rnn = model(num_layers, direction, dtype=dtype, activation="relu", steps="all", loss="mse")
+        if direction == "reverse":
+            with pytest.raises(ValueError, match="to_torch_state_dict: expected a model with dir"):
+                rnn.to_torch_state_dict()
+            return
+        state = rnn.to_torch_state_dict()
+        back = crnn.RNN.from_torch_state_dict(state, activation="relu", steps="all", loss="mse")
+        same(rnn, back)
 
-    def test_only_ratios_count(self, steps, loss):
-        model, x, y = problem(steps, loss)
-        once, many = (model.gradients(x, y, sample_weight=c * W)[1] for c in (1, 1e6))
-        for name in once:
-            np.testing.assert_allclose(once[name], many[name], rtol=1e-12, atol=1e-15)
+    @pytest.mark.parametrize(
+        ("rnn", "head"), [("module.rnn", "module.fc"), ("", "head"), ("0", "")]
+    )
+    def test_modules_may_have_any_name(self, rnn, head):
+        first = model(num_layers=2)
+        state = OrderedDict(first.to_torch_state_dict(rnn=rnn, head=head))
+        same(first, crnn.RNN.from_torch_state_dict(state))
+        assert (f"{rnn}.weight_hh_l1" if rnn else "weight_hh_l1") in state
+        assert (f"{head}.weight" if head else "weight") in state
 
-    def test_batches_add_up_to_the_whole(self, steps, loss):
-        """A batch's gradient is right on average, whatever it weighs: one example at a time."""
-        model, x, y = problem(steps, loss)
-        before, g = flat(model), model.gradients(x, y, sample_weight=W)[1]
-        # Steps so small that the parameters stay where they are: their sum is the gradient's.
-        lr, kept = 1e-7, np.count_nonzero(W)
-        fit(model, x, y, sample_weight=W, epochs=1, batch_size=1, optimizer=crnn.SGD(lr))
-        expected = np.concatenate([d.ravel() for d in g.values()])
-        np.testing.assert_allclose((before - flat(model)) / lr / kept, expected, atol=1e-6)
+    def test_two_biases_become_their_sum_rounded_once(self):
+        state = model().to_torch_state_dict()
+        first, second = np.float32([1, 1e-8, 3, -1]), np.float32([1e-7, 1, 2**-24, 1])
+        state["rnn.bias_ih_l0"], state["rnn.bias_hh_l0"] = first, second
+        ba = crnn.RNN.from_torch_state_dict(state).parameters["ba"]
+        np.testing.assert_array_equal(ba, first + second)
+        ba = crnn.RNN.from_torch_state_dict(state, dtype="float64").parameters["ba"]
+        np.testing.assert_array_equal(ba, first.astype(float) + second)
 
-    def test_an_epochs_figures_and_those_of_validation_are_weighted(self, steps, loss):
-        model, x, y = problem(steps, loss)
-        rule = {"epochs": 1, "batch_size": 2, "optimizer": crnn.SGD(1e-30)}
-        history = fit(model, x, y, sample_weight=W, validation=(x, y, None, W), **rule)
-        told = model.evaluate(x, y, sample_weight=W)
-        assert (history.loss[0], history.metric[0]) == pytest.approx(told, rel=1e-12)
-        assert (history.val_loss[0], history.val_metric[0]) == pytest.approx(told, rel=1e-12)
+    def test_a_missing_bias_is_zero_and_a_zero_bias_may_be_left_out(self):
+        rnn = without_biases()
+        state = rnn.to_torch_state_dict(ba=False, by=False)
+        assert list(state) == ["rnn.weight_ih_l0", "rnn.weight_hh_l0", "head.weight"]
+        same(rnn, crnn.RNN.from_torch_state_dict(state))
+        rnn = model(num_layers=2)
+        for name in ("ba", "by"):
+            with pytest.raises(ValueError, match=f"{name}: expected True, since {name}.* is not"):
+                rnn.to_torch_state_dict(**{name: False})
+
+    def test_weights_are_copies(self):
+        rnn = model()
+        state = rnn.to_torch_state_dict()
+        back = crnn.RNN.from_torch_state_dict(state)
+        for value in state.values():
+            value[...] = 7
+        same(rnn, back)
+        assert not (rnn.parameters["Waa"] == 7).any()
+
+    @pytest.mark.parametrize(
+        ("changed", "message"),
+        [
+            ({"rnn.weight_hh_l0": None}, "missing 'rnn.weight_hh_l0'$"),
+            ({"rnn.bias_hh_l1": None}, "missing 'rnn.bias_hh_l1'$"),
+            ({"head.weight": None}, "missing 'head.weight'$"),
+            (
+                {"rnn.weight_ih_l1": None, "rnn.bias_ih_l0_reverse": np.zeros(4)},
+                "missing 'rnn.weight_ih_l0_reverse', .*'rnn.weight_ih_l1'",
+            ),
+            ({"rnn.bias_ih_l7": np.zeros(4)}, "missing 'rnn.weight_ih_l2', .*; unknown .*_l7'$"),
+            ({"step": 3}, "alone, got the unknown 'step'"),
+            ({"rnn.weight_hr_l0": np.zeros((4, 4))}, "got the unknown 'rnn.weight_hr_l0'"),
+            ({5: 3}, "got the unknown 5"),
+            ({"norm.weight": np.zeros(4)}, "of one nn.Linear, got those of 'head.', 'norm.'"),
+            ({"b.bias_ih_l0": np.zeros(4)}, "of one nn.RNN, got those of 'b.', 'rnn.'"),
+            ({"head.weight": None, "head.bias": None}, "of one nn.Linear, got none"),
+            (
+                {"rnn.weight_hh_l1": np.zeros((4, 5), "f4")},
+                r"state_dict\['rnn.weight_hh_l1'\]: expected floats of shape \(4, 4\), for Waa_l1",
+            ),
+            ({"rnn.weight_ih_l0": np.zeros((12, 3), "f4")}, r"_ih_l0'\]: .*\(4, 3\), for Wax_l0"),
+            (
+                {"rnn.weight_hh_l0": np.zeros(4, "f4")},
+                r"_hh_l0'\]: expected a matrix of numbers, got float32",
+            ),
+            ({"head.bias": np.zeros(3, "f4")}, r"'head.bias'\]: expected floats of shape \(2,\)"),
+        ],
+    )
+    def test_keys_and_shapes_that_do_not_fit_are_named(self, changed, message):
+        state = {**model(num_layers=2).to_torch_state_dict(), **changed}
+        state = {key: value for key, value in state.items() if value is not None}
+        with pytest.raises(ValueError, match=message):
+            crnn.RNN.from_torch_state_dict(state)
+
+    @pytest.mark.parametrize(
+        ("state", "message"),
+        [
+            (None, "state_dict: expected a mapping of names to arrays, got NoneType"),
+            ([], "state_dict: expected a mapping of names to arrays, got list"),
+            ({"weight_hh_l0": None, "weight": None}, "missing 'weight_ih_l0'"),
+            ({}, "of one nn.RNN, got none"),
+        ],
+    )
+    def test_what_is_no_state_dict_is_refused(self, state, message):
+        with pytest.raises((TypeError, ValueError), match=message):
+            crnn.RNN.from_torch_state_dict(state)
+
+    def test_names_of_modules_are_strings(self):
+        with pytest.raises(TypeError, match="head: expected a str, got None"):
+            model().to_torch_state_dict(head=None)
+        with pytest.raises(TypeError, match="by: expected True or False, got 1"):
+            model().to_torch_state_dict(by=1)
 
 
-@pytest.mark.parametrize("loss", ["cross_entropy", "mse"])
-class TestSteps:
-    def test_an_examples_weight_holds_at_each_step(self, loss):
-        model, x, y = problem("all", loss)
-        lengths = np.array([5, 1, 3, 4, 2, 5])
-        once = model.evaluate(x, y, lengths, W)
-        assert model.evaluate(x, y, lengths, np.tile(W, (T, 1))) == once
-        padded = np.where(np.arange(T)[:, None] < lengths, W, np.nan)  # never read
-        assert model.evaluate(x, y, lengths, padded) == once
+class TestKeras:
+    def test_every_place_has_its_parameter(self):
+        rnn = model(num_layers=2, direction="bidirectional")
+        weights = rnn.to_keras_weights()
+        names = [
+            name + suffix
+            for suffix in ("_l0", "_l0_reverse", "_l1", "_l1_reverse")
+            for name in ("Wax", "Waa", "ba")
+        ]
+        assert len(weights) == len(names) + 2
+        for name, value in zip([*names, "Wya", "by"], weights, strict=True):
+            np.testing.assert_array_equal(value, rnn.parameters[name].T)
+            assert value.flags.c_contiguous
 
-    def test_a_step_of_no_weight_has_no_loss(self, loss):
-        model, x, y = problem("all", loss)
-        w = np.zeros((T, M))
-        w[-1] = 1  # many-to-one
-        last = crnn.RNN(N_X, 5, N_Y, loss=loss, dtype="float64", rng=1)
-        assert model.evaluate(x, y, None, w) == pytest.approx(last.evaluate(x, y[-1]), rel=1e-14)
+    @pytest.mark.parametrize(("num_layers", "direction"), KINDS)
+    @pytest.mark.parametrize("dtype", ["float32", "float64"])
+    def test_there_and_back(self, num_layers, direction, dtype):
+        choices = {"activation": "relu", "steps": "all", "loss": "mse", "direction": direction}
+        rnn = model(num_layers, dtype=dtype, **choices)
+        weights = rnn.to_keras_weights()
+        same(rnn, crnn.RNN.from_keras_weights(weights, **choices))
+        for value in weights:
+            value[...] = 7
+        assert not (rnn.parameters["by"] == 7).any(), "weights given away are copies"
 
-    def test_lists_go_with_lists(self, loss):
-        model, x, y = problem("all", loss)
-        lengths = np.array([5, 1, 3, 4, 2, 5])
-        w = np.random.default_rng(3).random((T, M))
-        w[:, 2] = 0
-        xs, ys, ws = ([a[:n, i] for i, n in enumerate(lengths)] for a in (x, y, w))
-        np.testing.assert_allclose(
-            model.evaluate(xs, ys, sample_weight=ws), model.evaluate(x, y, lengths, w), rtol=1e-14
-        )
-        np.testing.assert_allclose(
-            model.evaluate(xs, ys, sample_weight=list(W)),
-            model.evaluate(x, y, lengths, W),
-            rtol=1e-14,
-        )
+    def test_a_missing_bias_is_zero_and_a_zero_bias_may_be_left_out(self):
+        rnn = without_biases()
+        for ba, by in itertools.product([True, False], repeat=2):
+            weights = rnn.to_keras_weights(ba=ba, by=by)
+            assert len(weights) == 3 + ba + by
+            same(rnn, crnn.RNN.from_keras_weights(weights))
+        with pytest.raises(ValueError, match="by: expected True, since by is not zero, got False"):
+            model().to_keras_weights(by=False)
+
+    def test_each_recurrence_may_have_a_bias_or_none(self):
+        weights = model(num_layers=3).to_keras_weights()
+        del weights[5]
+        p = crnn.RNN.from_keras_weights(weights).parameters
+        assert p["ba_l0"].all()
+        assert not p["ba_l1"].any()
+        assert p["ba_l2"].all()
+
+    @pytest.mark.parametrize(
+        ("changed", "message"),
+        [
+            (lambda w: w[:-2], "weights: expected kernel, recurrent_kernel and perhaps bias"),
+            (lambda w: w[3:], "weights: expected kernel, recurrent_kernel and perhaps bias"),
+            (lambda w: [], "weights: expected kernel"),
+            (lambda w: [*w, w[-1]], r"got arrays of shapes \(3, 4\), \(4, 4\), \(4,\), \(4, 2\)"),
+            (lambda w: [w[0][:, None], *w[1:]], "weights: expected kernel"),
+            (lambda w: [w[1], *w], "weights: expected kernel"),
+            (lambda w: [np.ones((3, 12), "f4"), *w[1:]], r"weights\[0\]: expected floats of shape "
+             r"\(3, 4\), for Wax, got float32 of shape \(3, 12\)"),
+            (lambda w: [*w[:3], w[3].T, w[4]], r"weights\[3\]: expected floats of shape \(4, 4\), "
+             "for Wya"),
+            (lambda w: [*w[:2], w[4], *w[3:]], r"weights\[2\]: expected floats of shape \(4,\)"),
+            (lambda w: [*w[:3], w[3], None], r"weights\[4\]: expected an array, got NoneType"),
+            (lambda w: iter(w), "weights: expected a list of arrays, got list_iterator"),
+        ],
+    )  # fmt: skip
+    def test_lists_that_do_not_fit_are_named(self, changed, message):
+        with pytest.raises((TypeError, ValueError), match=message):
+            crnn.RNN.from_keras_weights(changed(model().to_keras_weights()))
+
+    def test_a_direction_that_the_shapes_deny_is_refused(self):
+        square = crnn.RNN(4, 4, 2, direction="bidirectional", rng=0).to_keras_weights()
+        with pytest.raises(ValueError, match=r"weights\[6\]: expected floats of shape \(4, 2\)"):
+            crnn.RNN.from_keras_weights(square)
+        deep = crnn.RNN(4, 4, 2, num_layers=2, rng=0).to_keras_weights()
+        with pytest.raises(ValueError, match=r"weights\[6\]: expected floats of shape \(8, 2\)"):
+            crnn.RNN.from_keras_weights(deep, direction="bidirectional")
+        with pytest.raises(ValueError, match=r"two recurrences a layer .* got 1 in all"):
+            crnn.RNN.from_keras_weights(model().to_keras_weights(), direction="bidirectional")
+        with pytest.raises(ValueError, match="direction: expected one of"):
+            crnn.RNN.from_keras_weights(deep, direction="both")
 
 
-@pytest.mark.parametrize(
-    ("steps", "w", "error", "message"),
-    [
-        ("last", W[:4], ValueError, r"sample_weight: expected shape \(6,\), got float64"),
-        ("last", np.ones((T, M)), ValueError, r"sample_weight: expected shape \(6,\)"),
-        ("last", -W, ValueError, r"sample_weight: expected finite numbers >= 0, got -2 at \(0,\)"),
-        ("last", W + np.nan, ValueError, "sample_weight: expected finite numbers >= 0, got nan"),
-        ("last", np.full(M, np.inf), ValueError, "sample_weight: expected finite numbers"),
-        ("last", 0 * W, ValueError, "sample_weight: expected weights whose sum is .* above zero"),
-        ("last", ["a"] * M, TypeError, "sample_weight: expected numbers"),
-        ("all", np.ones((T, 2)), ValueError, r"sample_weight: expected shape \(5, 6\)"),
-    ],
-)
-def test_what_does_not_fit_is_refused_and_nothing_is_changed(steps, w, error, message):
-    model, x, y = problem(steps, "cross_entropy")
-    before = flat(model)
-    for call in (model.evaluate, model.gradients, lambda *given, **w: fit(model, *given, **w)):
-        with pytest.raises(error, match=message):
-            call(x, y, sample_weight=w)
-    np.testing.assert_array_equal(flat(model), before)
+def both_ways():
+    return [
+        ({"state_dict": model().to_torch_state_dict()}, crnn.RNN.from_torch_state_dict),
+        ({"weights": model().to_keras_weights()}, crnn.RNN.from_keras_weights),
+    ]
 
 
-def test_a_list_of_weights_names_the_one_that_does_not_fit():
-    model, x, y = problem("all", "cross_entropy")
-    xs, ys = list(x.swapaxes(0, 1)), list(y.T)
-    with pytest.raises(ValueError, match=r"sample_weight\[1\]: expected shape \(5,\)"):
-        model.evaluate(xs, ys, sample_weight=[np.ones(T), np.ones(2), *[np.ones(T)] * 4])
-    with pytest.raises(ValueError, match="sample_weight: expected 6 arrays, as x has, got 1"):
-        model.evaluate(xs, ys, sample_weight=[np.ones(T)])
+def cast(weights, dtype):
+    if isinstance(weights, dict):
+        return {key: value.astype(dtype) for key, value in weights.items()}
+    return [value.astype(dtype) for value in weights]
 
 
-def test_the_callback_can_end_training():
-    model, x, y = problem("last", "cross_entropy")
-    history = fit(model, x, y, epochs=9, callback=lambda history: len(history.loss) == 3)
-    assert len(history.loss) == 3
-    assert history.stopped_early
-    assert not fit(model, x, y, epochs=2, callback=lambda history: 1).stopped_early, "1 is not True"
+@pytest.mark.parametrize(("given", "read"), both_ways())
+class TestDtype:
+    def test_is_that_of_the_weights_or_the_one_asked_for(self, given, read):
+        ((name, weights),) = given.items()
+        assert read(**{name: weights}).config.dtype == "float32"
+        assert read(**{name: cast(weights, "f8")}).config.dtype == "float64"
+        assert read(**{name: cast(weights, ">f8")}).config.dtype == "float64"
+        assert read(**{name: weights}, dtype="float64").config.dtype == "float64"
+        half = read(**{name: cast(weights, "f2")}, dtype=np.float32)
+        np.testing.assert_allclose(half.parameters["Waa"], model().parameters["Waa"], rtol=2**-11)
+
+    def test_has_to_be_asked_for_where_weights_do_not_tell(self, given, read):
+        ((name, weights),) = given.items()
+        with pytest.raises(TypeError, match=r"dtype: expected float32 or float64 .* 'float16'"):
+            read(**{name: cast(weights, "f2")})
+        mixed = cast(weights, "f4")
+        mixed["head.weight" if name == "state_dict" else 3] = np.zeros((2, 4), "f8")
+        with pytest.raises(TypeError, match="are 'float32', 'float64'"):
+            read(**{name: mixed})
+        with pytest.raises(TypeError, match=r"expected floats of shape .* got int64"):
+            read(**{name: cast(weights, "i8")}, dtype="float32")
+        with pytest.raises(ValueError, match="dtype: expected float32 or float64, got 'f2'"):
+            read(**given, dtype="f2")
+
+    @pytest.mark.parametrize("choice", ["activation", "steps", "loss"])
+    def test_choices_are_checked(self, given, read, choice):
+        with pytest.raises(ValueError, match=f"{choice}: expected one of"):
+            read(**given, **{choice: "other"})

@@ -2,8 +2,8 @@
 
 Each function takes an argument's name and value and returns the value in the one form that the
 code below understands: C-contiguous arrays of native byte order, of one dtype. An array that has
-that form already is passed on as it is; strided, non-native and list input is copied once.
-Errors say the argument's name, what was expected and what came.
+that form already is passed on as it is, whichever library made it; strided, non-native and list
+input is copied once. Errors say the argument's name, what was expected and what came.
 """
 
 from __future__ import annotations
@@ -18,6 +18,10 @@ from crnn.reference import Array
 ACTIVATIONS = ("tanh", "relu")
 _NATIVE = (np.dtype(np.float32), np.dtype(np.float64))
 LARGEST = 2**31 - 1  # of m and of each n: BLAS counts in 32 bits
+
+# Numbers of DLPack: devices whose memory the CPU reads, and names of some that it does not.
+_CPU, _CUDA_HOST, _ROCM_HOST, _CUDA_MANAGED = 1, 3, 11, 13
+_OTHER_DEVICES = {2: "cuda", 8: "metal", 10: "rocm", 14: "oneapi"}
 
 
 class Sequence(NamedTuple):
@@ -41,19 +45,63 @@ class Sequence(NamedTuple):
 
 
 def plain(name: str, value: Any) -> Array:
-    """The value as an ndarray, refusing what NumPy would quietly change."""
+    """The value as an ndarray over the same memory, refusing what NumPy would quietly change.
+
+    NumPy knows the buffer protocol, `__array_interface__` and `__array__`; DLPack is for what has
+    none of them. (Not before them: torch's DLPack forgets that a tensor is lazily negated.)
+    """
     if type(value) is np.ndarray:
         return value
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(
             f"{name}: expected a plain array, got a masked array (its mask would be lost)"
         )
+    _on_the_cpu(name, value)
     try:
-        return np.asarray(value)
-    except ValueError as error:  # ragged nested lists
-        raise ValueError(
-            f"{name}: expected an array, got {type(value).__name__}: {error}"
-        ) from None
+        known = hasattr(value, "__array__") or hasattr(value, "__array_interface__")
+        read = np.asarray if known or not hasattr(value, "__dlpack__") else np.from_dlpack
+        a: Array = read(value)
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever a library says of what it cannot give
+        raise _no_array(name, value, error) from None
+    if a.ndim == 0 and a.dtype == object:  # NumPy's last resort
+        raise TypeError(f"{name}: expected an array, got {_foreign(value)}")
+    return a
+
+
+def _on_the_cpu(name: str, value: Any) -> None:
+    """Refuse what another device holds: some libraries would copy it here without a word."""
+    try:
+        device = getattr(value, "__dlpack_device__", None)
+        if device is None:
+            return
+        kind, number = device()
+    except Exception:  # not for DLPack, or not on one device: NumPy may take it all the same
+        return
+    if kind not in (_CPU, _CUDA_HOST, _ROCM_HOST, _CUDA_MANAGED):
+        where = _OTHER_DEVICES.get(kind, f"device type {int(kind)}")
+        raise TypeError(
+            f"{name}: expected an array on the CPU, got {type(value).__name__} on {where}:{number}"
+        )
+
+
+def _no_array(name: str, value: Any, error: Exception) -> Exception:
+    """What to raise where a value gives no array."""
+    if getattr(value, "requires_grad", False):
+        return TypeError(
+            f"{name}: expected a tensor that requires no grad, got one that does: "
+            "pass its .detach()"
+        )
+    kind = ValueError if isinstance(error, ValueError) else TypeError  # ragged nested lists
+    return kind(f"{name}: expected an array, got {_foreign(value)}: {error}")
+
+
+def _foreign(value: Any) -> str:
+    """A value's type, and what arrays of other libraries say of themselves."""
+    has = {key: getattr(value, key, None) for key in ("dtype", "device")}
+    details = ", ".join(f"{key} {told}" for key, told in has.items() if told is not None)
+    return type(value).__name__ + (f" ({details})" if details else "")
 
 
 def described(a: Array) -> str:
@@ -71,9 +119,10 @@ def _fits(value: Any, dtype: Any, shape: tuple[int, ...]) -> bool:
     )
 
 
-def _in_order(a: Array, dtype: Any) -> Array:
-    """The array contiguous, aligned and of native byte order: itself, or a copy."""
-    return np.require(a, dtype, ["C", "A"])
+def in_order(a: Array, dtype: Any) -> Array:
+    """The array contiguous, aligned and of a native dtype: itself, or a copy."""
+    a = np.ascontiguousarray(a, dtype)
+    return a if a.flags.aligned else a.copy()
 
 
 def array(name: str, value: Any, dtype: Any, *, like: str, **sizes: int) -> Array:
@@ -87,19 +136,19 @@ def array(name: str, value: Any, dtype: Any, *, like: str, **sizes: int) -> Arra
     if a.shape != shape:
         names = ", ".join(sizes)
         raise ValueError(f"{name}: expected shape ({names}) = {shape}, got {described(a)}")
-    return _in_order(a, dtype)
+    return in_order(a, dtype)
 
 
 def recurrent_weights(name: str, value: Any) -> Array:
     """A square float32 or float64 matrix (n_a, n_a); its dtype is the call's."""
     a = plain(name, value)
-    if a.dtype in _NATIVE and _fits(a, a.dtype, (len(a), len(a)) if a.ndim == 2 else ()) and a.size:
+    if a.ndim == 2 and a.dtype in _NATIVE and _fits(a, a.dtype, (len(a), len(a))) and a.size:
         return a
     if a.dtype.newbyteorder("=") not in (np.float32, np.float64):
         raise TypeError(f"{name}: expected float32 or float64, got {described(a)}")
     if a.ndim != 2 or a.shape[0] != a.shape[1] or not 1 <= len(a) <= LARGEST:
         raise ValueError(f"{name}: expected shape (n_a, n_a) with n_a >= 1, got {described(a)}")
-    return _in_order(a, a.dtype.newbyteorder("="))
+    return in_order(a, a.dtype.newbyteorder("="))
 
 
 def input_weights(name: str, value: Any, dtype: Any, n_a: int) -> Array:
@@ -125,7 +174,7 @@ def lengths_of(value: Any, T: int, m: int, name: str = "lengths") -> Array | Non
     if wrong.any():
         i = int(wrong.argmax())
         raise ValueError(f"{name}: expected integers in 1..T = 1..{T}, got {a[i]} at {i}")
-    return None if (a == T).all() else np.ascontiguousarray(a, np.intp)
+    return None if (a == T).all() else in_order(a, np.intp)
 
 
 def class_numbers(name: str, value: Any, n: int, lengths: Array | None, *shape: int) -> Array:
@@ -141,7 +190,7 @@ def class_numbers(name: str, value: Any, n: int, lengths: Array | None, *shape: 
     if wrong.any():
         where = tuple(int(i) for i in np.argwhere(wrong)[0])
         raise ValueError(f"{name}: expected integers in 0..{n - 1}, got {a[where]} at {where}")
-    return np.ascontiguousarray(a, np.intp)
+    return in_order(a, np.intp)
 
 
 def weights(name: str, value: Any, lengths: Array | None, *shape: int) -> Array:
@@ -174,17 +223,27 @@ def time_and_examples(name: str, a: Array, what: str) -> tuple[int, int]:
     return T, m
 
 
+def shown(value: Any) -> str:
+    """A value as an error shows it: no longer than a line, and some values have no repr."""
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # an integer of 5000 digits, for one
+        return f"{type(value).__name__} that cannot be shown"
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
 def flag(name: str, value: Any) -> bool:
     """True or False, and nothing that merely counts as one."""
     if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name}: expected True or False, got {value!r}")
+        raise TypeError(f"{name}: expected True or False, got {shown(value)}")
     return bool(value)
 
 
 def choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
     """One of the given words."""
     if not isinstance(value, str) or value not in choices:
-        raise ValueError(f"{name}: expected one of {', '.join(map(repr, choices))}, got {value!r}")
+        words = ", ".join(map(repr, choices))
+        raise ValueError(f"{name}: expected one of {words}, got {shown(value)}")
     return value
 
 
@@ -194,12 +253,12 @@ def count(name: str, value: Any, least: int = 1, most: int = LARGEST) -> int:
         if isinstance(value, (bool, np.bool_)):
             raise TypeError
         n = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name}: expected a whole number, got {value!r}") from None
+    except (TypeError, OverflowError):
+        raise TypeError(f"{name}: expected a whole number, got {shown(value)}") from None
     if n < least:
-        raise ValueError(f"{name}: expected a whole number >= {least}, got {n}")
+        raise ValueError(f"{name}: expected a whole number >= {least}, got {shown(n)}")
     if n > most:
-        raise ValueError(f"{name}: expected a whole number <= {most}, got {n}")
+        raise ValueError(f"{name}: expected a whole number <= {most}, got {shown(n)}")
     return n
 
 
@@ -208,16 +267,18 @@ def number(
 ) -> float:
     """A finite real number, at least `least` (or above it) and below `below`."""
     try:
-        if isinstance(value, (bool, np.bool_, str)):
+        if isinstance(value, (bool, np.bool_, str, bytes, bytearray)):
             raise TypeError
         x = float(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name}: expected a number, got {value!r}") from None
+    except OverflowError:  # an integer beyond the largest double
+        x = np.inf
+    except (TypeError, ValueError, RuntimeError):  # the last: a tensor of two numbers
+        raise TypeError(f"{name}: expected a number, got {shown(value)}") from None
     if not ((x > least if above else x >= least) and x < below):
         limits = f"{'>' if above else '>='} {least:g}"
         if below < np.inf:
             limits += f" and < {below:g}"
-        raise ValueError(f"{name}: expected a finite number {limits}, got {value!r}")
+        raise ValueError(f"{name}: expected a finite number {limits}, got {shown(value)}")
     return x
 
 
@@ -228,7 +289,7 @@ def float_name(name: str, value: Any) -> str:
     except Exception:  # NumPy parses strings, and says of bad ones whatever its parser does
         dtype = None
     if value is None or dtype not in (np.float32, np.float64):
-        raise ValueError(f"{name}: expected float32 or float64, got {value!r}")
+        raise ValueError(f"{name}: expected float32 or float64, got {shown(value)}")
     return str(dtype.name)
 
 
@@ -238,10 +299,12 @@ def generator(rng: Any) -> np.random.Generator:
     The one rule for randomness, as in Scientific Python's SPEC 7.
     """
     try:
+        if isinstance(rng, (list, tuple)) and any(isinstance(item, (list, tuple)) for item in rng):
+            raise TypeError  # NumPy goes down nested seeds: a list within itself ends the process
         return np.random.default_rng(rng)
     except (TypeError, ValueError) as error:
         raise type(error)(
-            f"rng: expected None, a seed or a numpy.random.Generator, got {rng!r}"
+            f"rng: expected None, a seed or a numpy.random.Generator, got {shown(rng)}"
         ) from None
 
 

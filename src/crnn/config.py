@@ -10,6 +10,7 @@ import numpy as np
 from crnn import _validate
 
 DIRECTIONS = ("forward", "reverse", "bidirectional")
+MOST_LAYERS = 10_000  # each has an object of its own: a mistyped number must not fill the memory
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,10 @@ class Config:
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
-        for name in ("n_x", "n_a", "n_y", "num_layers"):
+        for name in ("n_x", "n_a", "n_y"):
             object.__setattr__(self, name, _validate.count(name, getattr(self, name)))
+        layers = _validate.count("num_layers", self.num_layers, most=MOST_LAYERS)
+        object.__setattr__(self, "num_layers", layers)
         _validate.choice("direction", self.direction, DIRECTIONS)
         _validate.choice("activation", self.activation, _validate.ACTIVATIONS)
         _validate.choice("steps", self.steps, ("last", "all"))

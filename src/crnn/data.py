@@ -52,7 +52,7 @@ class Sequences:
         if self.listed:
             if lengths is not None:
                 raise ValueError(
-                    "lengths: expected None with a list x, whose arrays have their own"
+                    f"{of}lengths: expected None with a list x, whose arrays have their own"
                 )
             self.x = self._list_of_x(x)
             self.lengths = np.array([len(item) for item in self.x], np.intp)
@@ -70,10 +70,13 @@ class Sequences:
         return self.listed and self._config.steps == "all"
 
     def batch(self, chosen: Array | None = None) -> Batch:
-        """The chosen examples (all by default), no longer than the longest of them."""
-        if chosen is None:
-            chosen = np.arange(self.m)
-        lengths = None if self.lengths is None else self.lengths[chosen]
+        """The chosen examples (all by default), no longer than the longest of them.
+
+        All examples of an array are the array itself, not a copy.
+        """
+        lengths = self.lengths
+        if lengths is not None and chosen is not None:
+            lengths = lengths[chosen]
         T = len(self.x) if lengths is None else int(lengths.max())
         if lengths is not None and (lengths == T).all():
             lengths = None
@@ -97,6 +100,9 @@ class Sequences:
 
     def in_order(self, size: int) -> Iterator[Batch]:
         """All examples as they came, in batches of `size`."""
+        if self.m <= size:
+            yield self.batch()
+            return
         for start in range(0, self.m, size):
             yield self.batch(np.arange(start, min(start + size, self.m)))
 
@@ -164,12 +170,14 @@ class Sequences:
             for i, (item, x) in enumerate(zip(y, self.x, strict=True))
         ]
 
-    def _targets(self, values: Array | list[Array] | None, chosen: Array, T: int) -> Array | None:
+    def _targets(
+        self, values: Array | list[Array] | None, chosen: Array | None, T: int
+    ) -> Array | None:
         """What is shaped as targets are, of the chosen examples."""
         if values is None or self._config.steps == "all":
             return None if values is None else _pick(values, chosen, T)
         assert isinstance(values, np.ndarray)
-        picked: Array = values[chosen]
+        picked: Array = values if chosen is None else values[chosen]
         return picked
 
     def _weigh(self, sample_weight: Any) -> None:
@@ -234,7 +242,7 @@ class Sequences:
         return self._floats(a)
 
     def _floats(self, a: Array) -> Array:
-        return np.ascontiguousarray(a, self._config.np_dtype)
+        return _validate.in_order(a, self._config.np_dtype)
 
 
 @dataclass(frozen=True)
@@ -336,10 +344,12 @@ def _kept(values: Any, kept: Array, axis: int) -> Any:
     return values.take(kept, axis)
 
 
-def _pick(items: Array | list[Array], chosen: Array, T: int) -> Array:
+def _pick(items: Array | list[Array], chosen: Array | None, T: int) -> Array:
     """The first T steps of the chosen examples, time first; zeros after a short one's end."""
     if isinstance(items, np.ndarray):
-        return np.ascontiguousarray(items[:T, chosen])
+        return items[:T] if chosen is None else np.ascontiguousarray(items[:T, chosen])
+    if chosen is None:
+        chosen = np.arange(len(items))
     first = items[0]
     picked = np.zeros((T, len(chosen), *first.shape[1:]), first.dtype)  # (T, m) or (T, m, n)
     for i, k in enumerate(chosen):

@@ -17,6 +17,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from crnn._validate import shown
 from crnn.config import Config
 from crnn.reference import Array
 
@@ -72,9 +73,20 @@ def _strings(metadata: Any) -> dict[str, str]:
     return dict(metadata)
 
 
+def _spelled(path: Any) -> str:
+    """A path as text; `open` would take an integer for a descriptor, and close it."""
+    try:
+        text = os.fsdecode(path)
+    except TypeError:
+        raise TypeError(f"path: expected a path, got {shown(path)}") from None
+    if "\0" in text:
+        raise ValueError(f"path: expected no null character, got {shown(text)}")
+    return text
+
+
 def _target(path: str | os.PathLike[str]) -> tuple[Path, int | None]:
     """The file that a path leads to, and its permissions where there is one already."""
-    target = Path(os.path.realpath(path))  # a link stays a link, to the new file
+    target = Path(os.path.realpath(_spelled(path)))  # a link stays a link, to the new file
     try:
         mode = target.stat().st_mode
     except FileNotFoundError:
@@ -122,6 +134,7 @@ def load(path: str | os.PathLike[str]) -> tuple[Config, dict[str, Array], dict[s
     """
     from safetensors import SafetensorError, safe_open
 
+    path = _spelled(path)
     with open(path, "rb"):  # a missing file or a folder is Python's own error
         pass
     try:
@@ -140,7 +153,7 @@ def load(path: str | os.PathLike[str]) -> tuple[Config, dict[str, Array], dict[s
         RecursionError,
         OverflowError,
     ) as error:
-        raise ValueError(f"{os.fspath(path)}: not a model of crnn's, or damaged: {error}") from None
+        raise ValueError(f"{path}: not a model of crnn's, or damaged: {error}") from None
     return config, parameters, header["metadata"]
 
 

@@ -95,9 +95,14 @@ class Stream:
     @state.setter
     def state(self, state: Any) -> None:
         n, m, n_a = self._stepper.a.shape
-        if not isinstance(state, (list, tuple, np.ndarray)) or len(state) != n:
-            came = f"{len(state)}" if hasattr(state, "__len__") else type(state).__name__
-            raise ValueError(f"state: expected {n} arrays, one per layer, got {came}")
+        try:
+            state = list(state)
+        except TypeError:
+            raise TypeError(
+                f"state: expected {n} arrays, one per layer, got {type(state).__name__}"
+            ) from None
+        if len(state) != n:
+            raise ValueError(f"state: expected {n} arrays, one per layer, got {len(state)}")
         checked = [
             _validate.array(f"state[{i}]", a, self._dtype, like="the model", m=m, n_a=n_a)
             for i, a in enumerate(state)
@@ -144,7 +149,8 @@ class Stream:
         if out is None:
             out = np.empty(self._shape_y, self._dtype)  # (m, n_y)
         else:
-            out = _validate.output("out", out, self._shape_y, self._dtype, {"x_t": x})
+            read = x if symbols is None else symbols
+            out = _validate.output("out", out, self._shape_y, self._dtype, {"x_t": read})
         self._stepper.step(out, x, symbols)
         return out
 
@@ -159,7 +165,7 @@ class Stream:
                 f"x_t: expected floats of shape (m, n_x) = ({m}, {config.n_x}) or integers of "
                 f"shape ({m},), got {_validate.described(x)}"
             )
-        return np.require(x, self._dtype, ["C", "A"]), None
+        return _validate.in_order(x, self._dtype), None
 
 
 def sample(

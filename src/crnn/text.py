@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
+from crnn import _validate
 from crnn.reference import Array
 
 
@@ -59,15 +62,17 @@ class Vocabulary:
 
         Raises
         ------
+        TypeError
+            Where the text is no str.
         ValueError
-            Where the text is empty.
+            Where it is empty.
 
         Examples
         --------
         >>> Vocabulary.of("banana").characters
         'abn'
         """
-        return cls("".join(sorted(set(text))))
+        return cls("".join(sorted(set(_checked(text)))))
 
     def __len__(self) -> int:
         return len(self.characters)
@@ -85,6 +90,8 @@ class Vocabulary:
 
         Raises
         ------
+        TypeError
+            Where the text is no str.
         ValueError
             Where a character is not among the vocabulary's; the message names it.
 
@@ -93,6 +100,7 @@ class Vocabulary:
         >>> Vocabulary("abn").encode("banana")
         array([1, 0, 2, 0, 2, 0])
         """
+        _checked(text)
         try:
             return np.fromiter((self._number[c] for c in text), np.intp, len(text))
         except KeyError as error:
@@ -114,6 +122,8 @@ class Vocabulary:
 
         Raises
         ------
+        TypeError
+            Where they are no integers.
         ValueError
             Where a number stands for no character.
 
@@ -122,12 +132,26 @@ class Vocabulary:
         >>> Vocabulary("abn").decode([1, 0, 2])
         'ban'
         """
-        return "".join(map(self._character, symbols))
+        try:
+            numbers = [operator.index(k) for k in symbols]
+        except (TypeError, OverflowError):
+            raise TypeError(
+                f"symbols: expected integers (N,), got {_validate.shown(symbols)}"
+            ) from None
+        return "".join(map(self._character, numbers))
 
     def _character(self, k: int) -> str:
         if not 0 <= k < len(self):
-            raise ValueError(f"symbols: expected integers in 0..{len(self) - 1}, got {k}")
+            raise ValueError(
+                f"symbols: expected integers in 0..{len(self) - 1}, got {_validate.shown(k)}"
+            )
         return self.characters[k]
+
+
+def _checked(text: Any) -> str:
+    if not isinstance(text, str):
+        raise TypeError(f"text: expected a str, got {type(text).__name__}")
+    return text
 
 
 def python_topics() -> str:

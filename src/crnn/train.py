@@ -110,7 +110,8 @@ class Plan:
 
     def __post_init__(self) -> None:
         _validate.count("epochs", self.epochs)
-        if isinstance(self.optimizer, type) or not callable(getattr(self.optimizer, "start", None)):
+        methods = (getattr(self.optimizer, name, None) for name in ("start", "step"))
+        if isinstance(self.optimizer, type) or not all(map(callable, methods)):
             raise TypeError(f"optimizer: expected crnn.SGD or crnn.Adam, got {self.optimizer!r}")
         if self.clip_norm is not None:
             most = _validate.number("clip_norm", self.clip_norm, above=True)
