@@ -21,9 +21,10 @@ class BuildExt(build_ext):
         super().build_extension(ext)
 
 
-HEADERS = sorted(path.as_posix() for path in (*CSRC.glob("*.h"), *INCLUDE.glob("*.h")))
+HEADERS = sorted(path.as_posix() for path in (*CSRC.rglob("*.h"), *INCLUDE.glob("*.h")))
 KERNELS = sorted(path.as_posix() for path in CSRC.glob("*.c") if path.stem != "probe")
 PROBE = (CSRC / "probe.c").as_posix()
+XLA = (CSRC / "xla" / "handler.c").as_posix()
 
 
 def extension(name, *sources):
@@ -42,6 +43,7 @@ extensions = [
     extension("_over_blas"),
     extension("_stream"),
     extension("_c_api"),
+    extension("_xla", XLA),
     extension("_probe", PROBE),
 ]
 
