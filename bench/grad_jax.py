@@ -90,7 +90,7 @@ def main(threads, shapes, turns, seconds):
     jax.config.update("jax_cpu_enable_async_dispatch", False)
     crnn.set_num_threads(threads)
     print(f"jax {jax.__version__}, {threads} thread(s), float32, milliseconds a call")
-    print(f"{'T x m x n_x x n_a':18} {'gradients of':13} {'crnn':>8} {'scan':>8}   ratio (quartiles)")
+    print("T x m x n_x x n_a   gradients of      crnn     scan   ratio (quartiles)")
     for shape in shapes:
         sizes = tuple(map(int, shape.split("x")))
         for what, wanted in {"all": (0, 1, 2, 3, 4), "parameters": (1, 2, 3)}.items():

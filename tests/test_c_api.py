@@ -1,4 +1,4 @@
-"""The C interface: through its capsule, and from an outside package built against what is installed.
+"""The C interface: through its capsule, and from a package outside, built on what is installed.
 
 The record is declared once more here, for ctypes, which calls it as C would: with the GIL released.
 """
@@ -315,8 +315,11 @@ def test_denormals_are_as_before_in_the_calling_thread():
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """A folder with crnn as its wheel has it: where it was installed, or, for a checkout, what the
-    wheel would hold, with the extensions that are built already."""
+    """A folder with crnn as its wheel has it.
+
+    That is where it was installed; for a checkout, what the wheel would hold, with the extensions
+    that are built already.
+    """
     package = Path(crnn.__file__).parent
     if package != ROOT / "src" / "crnn":
         return package.parent

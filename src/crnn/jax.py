@@ -20,8 +20,6 @@ from crnn import _xla
 
 __all__ = ["rnn"]
 
-Array = jax.Array
-
 _ACTIVATIONS = ("tanh", "relu")  # their places are enum crnn_activation
 
 jax.ffi.register_ffi_target("crnn_rnn_forward", _xla.forward, platform="cpu")
@@ -38,7 +36,7 @@ def rnn(
     lengths: Any = None,
     reverse: bool = False,
     activation: str = "tanh",
-) -> Array:
+) -> jax.Array:
     """Hidden states of a vanilla RNN: ``a<t> = tanh(Waa a<t-1> + Wax x<t> + ba)``.
 
     As `crnn.rnn_forward`, with `crnn.rnn_backward` as its gradient.
@@ -74,7 +72,7 @@ def rnn(
     ------
     ValueError, TypeError
         Where the type or shape of an argument does not fit; the message names it.
-    jax.errors.JaxRuntimeError
+    jax.errors.JaxRuntimeError or ValueError, as JAX has it
         When the call runs, where an integer of `x` or `lengths` is out of range.
 
     Notes
@@ -100,136 +98,145 @@ def rnn(
     """
     if activation not in _ACTIVATIONS:
         raise ValueError(f"activation: expected 'tanh' or 'relu', got {activation!r}")
-    if not isinstance(reverse, bool):
+    if not isinstance(reverse, (bool, np.bool_)):
         raise TypeError(f"reverse: expected True or False, got {reverse!r}")
-    x, Waa, Wax = jnp.asarray(x), jnp.asarray(Waa), jnp.asarray(Wax)
-    if Waa.dtype not in (jnp.float32, jnp.float64):
+    inputs = _inputs(jnp.asarray(x), jnp.asarray(Waa), jnp.asarray(Wax), ba, a0, lengths)
+    return _recurrence(bool(reverse), _ACTIVATIONS.index(activation))(*inputs)
+
+
+def _inputs(
+    x: jax.Array, Waa: jax.Array, Wax: jax.Array, ba: Any, a0: Any, lengths: Any
+) -> tuple[jax.Array, ...]:
+    """The handlers' operands x, Waa, Wax, a0, lengths, ba: checked, and there where they were not.
+
+    What is zero costs a thousandth of a call; XLA makes it once, when it compiles.
+    """
+    dtype = Waa.dtype
+    if dtype not in (jnp.float32, jnp.float64):
         raise TypeError(f"Waa: expected float32 or float64, got {_described(Waa)}")
     n_a, n_x = (Waa.shape or (0,))[0], (Wax.shape or (0,))[-1]
-    _check("Waa", Waa, Waa.dtype, n_a=n_a, **{"n_a ": n_a})
-    _check("Wax", Wax, Waa.dtype, n_a=n_a, n_x=n_x)
+    _check("Waa", Waa, dtype, "(n_a, n_a)", n_a, n_a)
+    _check("Wax", Wax, dtype, "(n_a, n_x)", n_a, n_x)
     integers = jnp.issubdtype(x.dtype, jnp.integer)
     if x.ndim != (2 if integers else 3) or 0 in x.shape:
         raise ValueError(
-            f"x: expected {Waa.dtype} of shape (T, m, n_x), n_x = {n_x}, "
+            f"x: expected {dtype} of shape (T, m, n_x), n_x = {n_x}, "
             f"or integers of shape (T, m), T >= 1 and m >= 1, got {_described(x)}"
         )
     T, m = x.shape[:2]
-    if integers:
-        x = _integers(x)
-    else:
-        _check("x", x, Waa.dtype, T=T, m=m, n_x=n_x)
-    ba = jnp.zeros(n_a, Waa.dtype) if ba is None else jnp.asarray(ba)
-    a0 = jnp.zeros((m, n_a), Waa.dtype) if a0 is None else jnp.asarray(a0)
+    if not integers:
+        _check("x", x, dtype, "(T, m, n_x)", T, m, n_x)
+    ba = jnp.zeros(n_a, dtype) if ba is None else jnp.asarray(ba)
+    a0 = jnp.zeros((m, n_a), dtype) if a0 is None else jnp.asarray(a0)
     lengths = jnp.full(m, T, jnp.int32) if lengths is None else jnp.asarray(lengths)
-    _check("ba", ba, Waa.dtype, n_a=n_a)
-    _check("a0", a0, Waa.dtype, m=m, n_a=n_a)
+    _check("ba", ba, dtype, "(n_a,)", n_a)
+    _check("a0", a0, dtype, "(m, n_a)", m, n_a)
     if not jnp.issubdtype(lengths.dtype, jnp.integer):
         raise TypeError(f"lengths: expected integers, got {_described(lengths)}")
-    _check("lengths", lengths, lengths.dtype, m=m)
-    run = _recurrence(reverse, _ACTIVATIONS.index(activation))
-    return run(x, Waa, Wax, a0, _integers(lengths), ba)
+    _check("lengths", lengths, lengths.dtype, "(m,)", m)
+    return _integers(x) if integers else x, Waa, Wax, a0, _integers(lengths), ba
 
 
-def _described(a: Array) -> str:
+def _described(a: jax.Array) -> str:
     return f"{a.dtype} of shape {a.shape}"
 
 
-def _check(name: str, a: Array, dtype: Any, **sizes: int) -> None:
+def _check(name: str, a: jax.Array, dtype: Any, names: str, *shape: int) -> None:
     if a.dtype != dtype:
         raise TypeError(f"{name}: expected {dtype}, the dtype of Waa, got {_described(a)}")
-    shape = tuple(sizes.values())
     if a.shape != shape or 0 in shape:
-        names = ", ".join(sizes).replace(" ,", ",").strip()
-        raise ValueError(f"{name}: expected shape ({names}) = {shape}, got {_described(a)}")
+        raise ValueError(f"{name}: expected shape {names} = {shape}, got {_described(a)}")
 
 
-def _integers(a: Array) -> Array:
+def _integers(a: jax.Array) -> jax.Array:
     """As the handlers take them. What does not fit becomes negative, and is refused there."""
     return a.astype(jnp.int64 if a.dtype.itemsize == 8 else jnp.int32)
 
 
 @functools.cache
-def _recurrence(reverse: bool, activation: int) -> Callable[..., Array]:
+def _recurrence(reverse: bool, activation: int) -> Callable[..., jax.Array]:
     """``f(x, Waa, Wax, a0, lengths, ba) -> a``, differentiable and mappable."""
     options = {"reverse": np.int32(reverse), "activation": np.int32(activation)}
     forward = _forward(**options)
     backward = {wants_dx: _backward(wants_dx, **options) for wants_dx in (False, True)}
 
-    @jax.custom_vjp
-    def recurrence(*inputs: Array) -> Array:
-        return forward(*inputs)
-
-    def begin(*given: Any) -> tuple[Array, Any]:
+    def begin(*given: Any) -> tuple[jax.Array, Any]:
         inputs = custom_vjp_primal_tree_values(given)
         a = forward(*inputs)
-        # Whether dx is wanted is known now and needed later; only arrays are kept, so its name is.
-        return a, {"dx" if given[0].perturbed else "no dx": (*inputs[:-1], a)}
+        # Whether dx is wanted is known here and needed in `end`. It goes there as a shape: JAX may
+        # trace this function anew for other wants, but takes the residuals' tree for always the
+        # same, and mixes up trees that tell the wants apart.
+        wants_dx = given[0].perturbed and not jnp.issubdtype(inputs[0].dtype, jnp.integer)
+        return a, (*inputs[:-1], a, jnp.zeros(int(wants_dx), bool))
 
-    def end(kept: Any, da: Any) -> tuple[Any, ...]:
-        ((wanted, inputs),) = kept.items()
+    def end(kept: tuple[jax.Array, ...], da: Any) -> tuple[Any, ...]:
+        *inputs, wanted = kept
+        wants_dx = len(wanted) == 1
         if isinstance(da, SymbolicZero):
-            return (None,) * 6
-        integers = jnp.issubdtype(inputs[0].dtype, jnp.integer)
-        wants_dx = wanted == "dx" and not integers
+            return (None,) * 6  # which JAX takes for zeros
         dWaa, dWax, dba, da0, *dx = backward[wants_dx](*inputs, da)
-        return dx[0] if dx else None, dWaa, dWax, da0, None, dba
+        return dx[0] if wants_dx else None, dWaa, dWax, da0, None, dba
 
+    recurrence = jax.custom_vjp(forward)
     recurrence.defvjp(begin, end, symbolic_zeros=True)
     # Outside of a jit the rules above would be traced anew at each call.
-    return jax.jit(recurrence)  # type: ignore[no-any-return]
+    compiled: Callable[..., jax.Array] = jax.jit(recurrence)
+    return compiled
 
 
-def _forward(**options: Any) -> Callable[..., Array]:
-    @custom_vmap
-    def forward(*inputs: Array) -> Array:
+def _forward(**options: Any) -> Callable[..., jax.Array]:
+    """``f(x, Waa, Wax, a0, lengths, ba) -> a``, mappable."""
+
+    def call(*inputs: jax.Array) -> Any:
         x, Waa = inputs[:2]
         a = jax.ShapeDtypeStruct((*x.shape[:2], len(Waa)), Waa.dtype)
-        return jax.ffi.ffi_call("crnn_rnn_forward", a)(*inputs, **options)  # type: ignore[no-any-return]
+        return jax.ffi.ffi_call("crnn_rnn_forward", a)(*inputs, **options)
 
-    @forward.def_vmap  # type: ignore[untyped-decorator]
-    def mapped(size: int, is_mapped: Sequence[bool], *inputs: Array) -> tuple[Array, bool]:
+    def mapped(size: int, is_mapped: Sequence[bool], *inputs: jax.Array) -> tuple[jax.Array, bool]:
         x, Waa, Wax, a0, lengths, ba = inputs
-        if any(is_mapped[k] for k in (1, 2, 5)):
+        if is_mapped[1] or is_mapped[2] or is_mapped[5]:  # weights or bias
             return _one_by_one(forward, is_mapped, inputs), True
         x, a0, lengths = (
-            value if is_mapped[k] else jnp.broadcast_to(value, (size, *value.shape))
-            for k, value in ((0, x), (3, a0), (4, lengths))
+            inputs[k] if is_mapped[k] else jnp.broadcast_to(inputs[k], (size, *inputs[k].shape))
+            for k in (0, 3, 4)
         )
-        x = jnp.moveaxis(x, 0, 1)  # (T, size, m, ...)
-        T, size, m = x.shape[:3]
+        x = jnp.moveaxis(x, 0, 1)  # (T, size, m, n_x) or (T, size, m)
+        T, m = x.shape[0], size * x.shape[2]
         a = forward(
-            x.reshape(T, size * m, *x.shape[3:]),
-            Waa,
-            Wax,
-            a0.reshape(size * m, -1),
-            lengths.reshape(size * m),
-            ba,
-        )
-        return jnp.moveaxis(a.reshape(T, size, m, -1), 1, 0), True
+            x.reshape(T, m, *x.shape[3:]), Waa, Wax, a0.reshape(m, -1), lengths.reshape(m), ba
+        )  # (T, size * m, n_a)
+        return jnp.moveaxis(a.reshape(T, size, -1, a.shape[-1]), 1, 0), True
 
-    return forward  # type: ignore[no-any-return]
+    forward = custom_vmap(call)
+    forward.def_vmap(mapped)
+    typed: Callable[..., jax.Array] = forward
+    return typed
 
 
-def _backward(wants_dx: bool, **options: Any) -> Callable[..., list[Array]]:
-    @custom_vmap
-    def backward(*inputs: Array) -> list[Array]:
+def _backward(wants_dx: bool, **options: Any) -> Callable[..., list[jax.Array]]:
+    """``f(x, Waa, Wax, a0, lengths, a, da) -> [dWaa, dWax, dba, da0]``, and dx; mappable."""
+
+    def call(*inputs: jax.Array) -> Any:
         x, Waa, Wax, a0 = inputs[:4]
         like = [Waa, Wax, Waa[0], a0, *([x] if wants_dx else [])]
         gradients = [jax.ShapeDtypeStruct(a.shape, a.dtype) for a in like]
-        return jax.ffi.ffi_call("crnn_rnn_backward", gradients)(*inputs, **options)  # type: ignore[no-any-return]
+        return jax.ffi.ffi_call("crnn_rnn_backward", gradients)(*inputs, **options)
 
-    @backward.def_vmap  # type: ignore[untyped-decorator]
-    def mapped(size: int, is_mapped: Sequence[bool], *inputs: Array) -> tuple[Any, Any]:
+    def mapped(size: int, is_mapped: Sequence[bool], *inputs: jax.Array) -> tuple[Any, list[bool]]:
         return _one_by_one(backward, is_mapped, inputs), [True] * (4 + wants_dx)
 
-    return backward  # type: ignore[no-any-return]
+    backward = custom_vmap(call)
+    backward.def_vmap(mapped)
+    typed: Callable[..., list[jax.Array]] = backward
+    return typed
 
 
-def _one_by_one(f: Callable[..., Any], is_mapped: Sequence[bool], inputs: Sequence[Array]) -> Any:
-    """A call of f for each entry of the mapped inputs' first axes."""
+def _one_by_one(
+    f: Callable[..., Any], is_mapped: Sequence[bool], inputs: Sequence[jax.Array]
+) -> Any:
+    """A call of f for each entry along the first axes of the mapped inputs."""
 
-    def one(entries: Sequence[Array]) -> Any:
+    def one(entries: Sequence[jax.Array]) -> Any:
         entry = iter(entries)
         return f(*(next(entry) if is_mapped[k] else value for k, value in enumerate(inputs)))
 

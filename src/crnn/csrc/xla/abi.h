@@ -14,7 +14,7 @@
 
 enum { XLA_MAJOR = 0, XLA_LEAST_MINOR = 1, XLA_METADATA = 1, XLA_BUFFER = 1, XLA_SCALAR = 3 };
 enum { XLA_S32 = 4, XLA_S64 = 5, XLA_F32 = 11, XLA_F64 = 12 };
-enum { XLA_INVALID_ARGUMENT = 3, XLA_RESOURCE_EXHAUSTED = 8 };
+enum { XLA_INVALID_ARGUMENT = 3, XLA_RESOURCE_EXHAUSTED = 8, XLA_UNIMPLEMENTED = 12 };
 
 typedef struct xla_extension {
     size_t struct_size;

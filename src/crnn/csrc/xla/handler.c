@@ -43,6 +43,12 @@ static xla_error *failed(const xla_frame *frame, int code, const char *message) 
     return frame->api->create_error(&error);
 }
 
+/* A second lock: XLA refuses at registration what it does not support. */
+static xla_error *unknown(const xla_frame *frame) {
+    return failed(frame, XLA_UNIMPLEMENTED,
+                  "crnn: this jaxlib's FFI is none that this version of crnn knows");
+}
+
 /* A call that is under way. */
 typedef struct {
     const xla_frame *frame;
@@ -79,7 +85,7 @@ static const xla_buffer *buffer_at(const xla_list *list, int64_t k) {
 
 /* The numbers of argument or result k, which must have the call's dtype and these dims. */
 static void *reals(call *c, const xla_list *list, int64_t k, int64_t rank, const ptrdiff_t *dims) {
-    const xla_buffer *buffer = buffer_at(list, k);
+    const xla_buffer *buffer = c->error == NULL ? buffer_at(list, k) : NULL;
     const int dtype = c->rnn.dtype == CRNN_FLOAT32 ? XLA_F32 : XLA_F64;
     int fits = buffer != NULL && buffer->dtype == dtype && buffer->rank == rank;
     for (int64_t d = 0; fits && d < rank; d++)
@@ -186,6 +192,8 @@ xla_error *crnn_xla_forward(xla_frame *frame) {
     crnn_rnn_call *rnn = &c.rnn;
     if (answered_metadata(frame))
         return NULL;
+    if (!known(frame))
+        return unknown(frame);
     read_inputs(&c, 0);
     rnn->ba = reals(&c, &frame->arguments, 5, 1, (const ptrdiff_t[]){rnn->n_a});
     rnn->a = reals(&c, &frame->results, 0, 3, (const ptrdiff_t[]){rnn->T, rnn->m, rnn->n_a});
@@ -200,6 +208,8 @@ xla_error *crnn_xla_backward(xla_frame *frame) {
     const xla_list *given = &frame->arguments, *results = &frame->results;
     if (answered_metadata(frame))
         return NULL;
+    if (!known(frame))
+        return unknown(frame);
     read_inputs(&c, 1);
     {
         const ptrdiff_t T = rnn->T, m = rnn->m, n_x = rnn->n_x, n_a = rnn->n_a;
@@ -209,7 +219,7 @@ xla_error *crnn_xla_backward(xla_frame *frame) {
         rnn->dWax = reals(&c, results, 1, 2, (const ptrdiff_t[]){n_a, n_x});
         rnn->dba = reals(&c, results, 2, 1, (const ptrdiff_t[]){n_a});
         rnn->da0 = reals(&c, results, 3, 2, (const ptrdiff_t[]){m, n_a});
-        if (results->size > 4)
+        if (c.error == NULL && results->size > 4)
             rnn->dx = reals(&c, results, 4, 3, (const ptrdiff_t[]){T, m, n_x});
     }
     if (c.error == NULL)
