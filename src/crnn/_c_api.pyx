@@ -6,7 +6,7 @@ they have. No function needs the GIL.
 """
 from cpython.pycapsule cimport PyCapsule_New
 from libc.stdint cimport SIZE_MAX, uintptr_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
 from crnn._kernels cimport _operations, _threads, crnn_operations, crnn_rnn
 
@@ -17,20 +17,10 @@ cdef enum:
     ALIGNMENT = 64  # of the kernels' workspace
     LARGEST = 2147483647  # of m and of each n: BLAS counts in 32 bits
 
-# Byte offsets into the workspace, once its start has been rounded up to ALIGNMENT.
-ctypedef struct layout:
-    size_t row  # (n_a): zeros for an absent ba, or a dba that nobody wants
-    size_t x  # (T, m, n_x): x with zeros past each example's length
-    size_t bytes  # in all, with what rounding up may skip
-
 
 cdef size_t _size(int dtype) noexcept nogil:
     """Bytes of a number, or 0 for an unknown dtype."""
     return 4 if dtype == CRNN_FLOAT32 else 8 if dtype == CRNN_FLOAT64 else 0
-
-
-cdef size_t _rounded(size_t nbytes) noexcept nogil:
-    return (nbytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT
 
 
 cdef int _check_sizes(const crnn_rnn_call *call) noexcept nogil:
@@ -45,7 +35,7 @@ cdef int _check_sizes(const crnn_rnn_call *call) noexcept nogil:
     T, m, n_x, n_a = <double>call.T, <double>call.m, <double>call.n_x, <double>call.n_a
     if T < 1 or not 1 <= m <= LARGEST or not 1 <= n_x <= LARGEST or not 1 <= n_a <= LARGEST:
         return CRNN_SIZE_OUT_OF_RANGE
-    # Above any array and the workspace together; a double cannot overflow, and errs by far less
+    # More than any array, or the workspace, can have; a double cannot overflow, and errs by far less
     # than the factor of 2.
     numbers = (T * m + 3 * m + 2048) * (n_x + n_a) + (n_a + 64) * (n_x + n_a + 128)
     if 2 * numbers * _size(call.dtype) > <double>(SIZE_MAX / 2):
@@ -53,22 +43,18 @@ cdef int _check_sizes(const crnn_rnn_call *call) noexcept nogil:
     return CRNN_OK
 
 
-cdef bint _copies_x(const crnn_rnn_call *call, bint backward) noexcept nogil:
-    """Backward's sums run over all rows of x, and 0 * NaN in the padding would be NaN."""
-    return backward and call.x != NULL and call.lengths != NULL
+cdef size_t _row_at(const crnn_rnn_call *call, bint backward) noexcept nogil:
+    """Where, in bytes, the kernels' workspace ends and that of this file begins.
+
+    It is a row (n_a): zeros for an absent ba, or a dba that nobody wants.
+    """
+    return _size(call.dtype) * <size_t>_operations(call.dtype == CRNN_FLOAT64).rnn_workspace(
+        call.T, call.m, call.n_x, call.n_a, backward)
 
 
-cdef layout _lay_out(const crnn_rnn_call *call, bint backward) noexcept nogil:
-    cdef const crnn_operations *kernels = _operations(call.dtype == CRNN_FLOAT64)
-    cdef size_t size = _size(call.dtype), x = 0
-    cdef layout at
-    if _copies_x(call, backward):
-        x = <size_t>(call.T * call.m * call.n_x) * size
-    at.row = _rounded(<size_t>kernels.rnn_workspace(call.T, call.m, call.n_x, call.n_a,
-                                                    backward) * size)
-    at.x = at.row + _rounded(<size_t>call.n_a * size)
-    at.bytes = at.x + x + ALIGNMENT - 1
-    return at
+cdef size_t _workspace_bytes(const crnn_rnn_call *call, bint backward) noexcept nogil:
+    """With what rounding its start up to ALIGNMENT may skip."""
+    return _row_at(call, backward) + <size_t>call.n_a * _size(call.dtype) + ALIGNMENT - 1
 
 
 cdef int _check_arrays(const crnn_rnn_call *call, bint backward) noexcept nogil:
@@ -120,7 +106,7 @@ cdef int _check(const crnn_rnn_call *call, bint backward) noexcept nogil:
         status = CRNN_UNSUPPORTED_OPTION
     if status == CRNN_OK:
         status = _check_arrays(call, backward)
-    if status == CRNN_OK and call.workspace_bytes < _lay_out(call, backward).bytes:
+    if status == CRNN_OK and call.workspace_bytes < _workspace_bytes(call, backward):
         status = CRNN_WORKSPACE_TOO_SMALL
     if status == CRNN_OK:
         status = _check_integers(call)
@@ -146,37 +132,13 @@ cdef crnn_rnn _record(const crnn_rnn_call *call) noexcept nogil:
     return record
 
 
-cdef void _copy_x(const crnn_rnn_call *call, char *copy) noexcept nogil:
-    """copy (T, m, n_x) = x, with zeros past each example's length."""
-    cdef Py_ssize_t t, i
-    cdef size_t row = <size_t>call.n_x * _size(call.dtype)
-    cdef const char *x = <const char *>call.x
-    for t in range(call.T):
-        for i in range(call.m):
-            if t < call.lengths[i]:
-                memcpy(copy, x, row)
-            else:
-                memset(copy, 0, row)
-            copy += row
-            x += row
-
-
-cdef bint _any_over(const crnn_rnn_call *call) noexcept nogil:
-    """Whether an example is over before T."""
-    cdef Py_ssize_t i
-    for i in range(call.m):
-        if call.lengths[i] < call.T:
-            return True
-    return False
-
-
 cdef int crnn_rnn_workspace(const crnn_rnn_call *call, int backward,
                             size_t *bytes) noexcept nogil:
     cdef int status = _check_sizes(call)
     if status == CRNN_OK and bytes == NULL:
         status = CRNN_NULL_POINTER
     if status == CRNN_OK:
-        bytes[0] = _lay_out(call, backward).bytes
+        bytes[0] = _workspace_bytes(call, backward)
     return status
 
 
@@ -188,7 +150,7 @@ cdef int crnn_rnn_forward(const crnn_rnn_call *call) noexcept nogil:
         return status
     record = _record(call)
     if record.ba == NULL:
-        row = <char *>record.workspace + _lay_out(call, False).row
+        row = <char *>record.workspace + _row_at(call, False)
         memset(row, 0, <size_t>call.n_a * _size(call.dtype))
         record.ba = row
     _operations(call.dtype == CRNN_FLOAT64).rnn_forward(&record)
@@ -198,19 +160,13 @@ cdef int crnn_rnn_forward(const crnn_rnn_call *call) noexcept nogil:
 cdef int crnn_rnn_backward(const crnn_rnn_call *call) noexcept nogil:
     cdef int status = _check(call, True)
     cdef crnn_rnn record
-    cdef layout at
-    cdef char *copy
     if status != CRNN_OK:
         return status
-    record, at = _record(call), _lay_out(call, True)
+    record = _record(call)
     record.da, record.dWaa, record.dWax = call.da, call.dWaa, call.dWax
     record.dba, record.dx, record.da0 = call.dba, call.dx, call.da0
     if record.dba == NULL:
-        record.dba = <char *>record.workspace + at.row
-    if _copies_x(call, True) and _any_over(call):
-        copy = <char *>record.workspace + at.x
-        _copy_x(call, copy)
-        record.x = copy
+        record.dba = <char *>record.workspace + _row_at(call, True)
     _operations(call.dtype == CRNN_FLOAT64).rnn_backward(&record)
     return CRNN_OK
 

@@ -171,11 +171,14 @@ def _recurrence(reverse: bool, activation: int) -> Callable[..., jax.Array]:
 
     def end(kept: tuple[jax.Array, ...], da: Any) -> tuple[Any, ...]:
         *inputs, wanted = kept
-        wants_dx = len(wanted) == 1
+        x, Waa, Wax, a0 = inputs[:4]
         if isinstance(da, SymbolicZero):
-            return (None,) * 6  # which JAX takes for zeros
-        dWaa, dWax, dba, da0, *dx = backward[wants_dx](*inputs, da)
-        return dx[0] if wants_dx else None, dWaa, dWax, da0, None, dba
+            dWaa, dWax, dba, da0, *dx = map(jnp.zeros_like, (Waa, Wax, Waa[0], a0))
+        else:
+            dWaa, dWax, dba, da0, *dx = backward[len(wanted) == 1](*inputs, da)
+        # Zeros, not None, for a dx that nobody reads: this tree too is to be always the same.
+        nothing = None if jnp.issubdtype(x.dtype, jnp.integer) else jnp.zeros_like(x)
+        return dx[0] if dx else nothing, dWaa, dWax, da0, None, dba
 
     recurrence = jax.custom_vjp(forward)
     recurrence.defvjp(begin, end, symbolic_zeros=True)

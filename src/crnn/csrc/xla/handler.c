@@ -131,7 +131,6 @@ static void take_memory(call *c, const xla_buffer *symbols, const xla_buffer *le
     crnn_rnn_call *rnn = &c->rnn;
     const ptrdiff_t count = symbols == NULL ? 0 : rnn->T * rnn->m;
     ptrdiff_t *integers;
-    rnn->lengths = lengths->data; /* for the query: that there are some */
     check(c, crnn_xla_api->rnn_workspace(rnn, backward, &rnn->workspace_bytes));
     if (c->error != NULL)
         return;
