@@ -10,6 +10,7 @@ import subprocess
 import sys
 import sysconfig
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -340,10 +341,10 @@ def compiler():
 
 
 @pytest.mark.skipif(compiler() is None, reason="no C compiler")
+@pytest.mark.skipif(find_spec("Cython") is None, reason="no Cython")
+@pytest.mark.skipif(find_spec("setuptools") is None, reason="no setuptools")
 def test_an_outside_package_is_built_against_what_is_installed(site, tmp_path):
     """The page's files, built and run with nothing but the installed package in sight."""
-    pytest.importorskip("Cython")
-    pytest.importorskip("setuptools")
     text = PAGE.read_text(encoding="utf-8")
     (states,), (plain,) = pages.blocks(text, "cython"), pages.blocks(text, "c")
     setup, use = pages.blocks(text, "python")

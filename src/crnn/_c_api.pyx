@@ -8,7 +8,7 @@ from cpython.pycapsule cimport PyCapsule_New
 from libc.stdint cimport SIZE_MAX, uintptr_t
 from libc.string cimport memset
 
-from crnn._kernels cimport _operations, _threads, crnn_operations, crnn_rnn
+from crnn._kernels cimport _operations, _threads, crnn_rnn
 
 cdef extern from "crnn.h":
     const char *CRNN_C_API_CAPSULE
@@ -35,8 +35,8 @@ cdef int _check_sizes(const crnn_rnn_call *call) noexcept nogil:
     T, m, n_x, n_a = <double>call.T, <double>call.m, <double>call.n_x, <double>call.n_a
     if T < 1 or not 1 <= m <= LARGEST or not 1 <= n_x <= LARGEST or not 1 <= n_a <= LARGEST:
         return CRNN_SIZE_OUT_OF_RANGE
-    # More than any array, or the workspace, can have; a double cannot overflow, and errs by far less
-    # than the factor of 2.
+    # More than any array, or the workspace, can have; a double does not overflow, and errs by far
+    # less than the factor of 2.
     numbers = (T * m + 3 * m + 2048) * (n_x + n_a) + (n_a + 64) * (n_x + n_a + 128)
     if 2 * numbers * _size(call.dtype) > <double>(SIZE_MAX / 2):
         return CRNN_SIZE_OUT_OF_RANGE

@@ -4,7 +4,6 @@ Nothing of JAX or XLA is needed to build or to import this.
 """
 from cpython.pycapsule cimport PyCapsule_Import, PyCapsule_New
 
-from crnn import _c_api as _  # PyCapsule_Import looks for crnn._c_api
 from crnn._c_api cimport crnn_c_api
 
 cdef extern from "xla/handler.h":

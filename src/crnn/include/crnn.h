@@ -107,8 +107,8 @@ static inline crnn_rnn_call crnn_rnn_new(void) {
  * as before when a call returns.
  *
  * rnn_workspace: *bytes = the workspace that rnn_forward (backward 0) or rnn_backward (backward 1)
- * needs for a call of that dtype and these sizes; nothing else of the record is read. It is the same
- * for the life of the process.
+ * needs for a call of that dtype and these sizes; nothing else of the record is read. It is the
+ * same for the life of the process.
  *
  * rnn_forward: fills a.
  *
