@@ -10,6 +10,7 @@ from setuptools.command.build_ext import build_ext
 # -fno-math-errno only spares the store to errno: no result changes by it.
 FLAGS = {"unix": ["-O3", "-std=c11", "-fno-math-errno"], "msvc": ["/O2", "/std:c11"]}
 CSRC = Path("src/crnn/csrc")
+INCLUDE = Path("src/crnn/include")
 
 
 class BuildExt(build_ext):
@@ -20,9 +21,10 @@ class BuildExt(build_ext):
         super().build_extension(ext)
 
 
-HEADERS = sorted(path.as_posix() for path in CSRC.glob("*.h"))
+HEADERS = sorted(path.as_posix() for path in (*CSRC.rglob("*.h"), *INCLUDE.glob("*.h")))
 KERNELS = sorted(path.as_posix() for path in CSRC.glob("*.c") if path.stem != "probe")
 PROBE = (CSRC / "probe.c").as_posix()
+XLA = (CSRC / "xla" / "handler.c").as_posix()
 
 
 def extension(name, *sources):
@@ -30,7 +32,7 @@ def extension(name, *sources):
         f"crnn.{name}",
         sources=[f"src/crnn/{name}.pyx", *sources],
         depends=HEADERS,
-        include_dirs=[CSRC.as_posix(), np.get_include()],
+        include_dirs=[CSRC.as_posix(), INCLUDE.as_posix(), np.get_include()],
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")],
     )
 
@@ -40,6 +42,8 @@ extensions = [
     extension("_sequence"),
     extension("_over_blas"),
     extension("_stream"),
+    extension("_c_api"),
+    extension("_xla", XLA),
     extension("_probe", PROBE),
 ]
 

@@ -6,6 +6,7 @@ import ctypes
 import os
 import platform
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -105,6 +106,23 @@ def get_num_threads() -> int:
     """
     controls = _blas_threads()
     return 1 if controls is None else controls[1]()
+
+
+def get_include() -> str:
+    """The folder of ``crnn.h``, the C interface, for a compiler's include path.
+
+    Returns
+    -------
+    path : str
+        An absolute path. ``cimport crnn`` needs it too, when the generated C is compiled.
+
+    Examples
+    --------
+    >>> import crnn, os
+    >>> os.listdir(crnn.get_include())
+    ['crnn.h']
+    """
+    return str(Path(__file__).resolve().parent / "include")
 
 
 def show_config() -> None:

@@ -1,0 +1,60 @@
+"""The C interface (include/crnn.h), for Cython. `cimport crnn` has all of it."""
+
+cdef extern from "crnn.h" nogil:
+    enum: CRNN_C_API_VERSION
+
+    enum crnn_dtype:
+        CRNN_FLOAT32, CRNN_FLOAT64
+
+    enum crnn_activation:
+        CRNN_TANH, CRNN_RELU
+
+    enum crnn_status:
+        CRNN_OK
+        CRNN_NULL_POINTER
+        CRNN_VERSION_MISMATCH
+        CRNN_UNSUPPORTED_DTYPE
+        CRNN_UNSUPPORTED_OPTION
+        CRNN_SIZE_OUT_OF_RANGE
+        CRNN_LENGTH_OUT_OF_RANGE
+        CRNN_SYMBOL_OUT_OF_RANGE
+        CRNN_MISALIGNED
+        CRNN_WORKSPACE_TOO_SMALL
+
+    ctypedef struct crnn_rnn_call:
+        size_t struct_size
+        int dtype, activation, reverse, threads
+        Py_ssize_t T, m, n_x, n_a
+        const void *x
+        const Py_ssize_t *symbols
+        const void *Waa
+        const void *Wax
+        const void *ba
+        const void *a0
+        const Py_ssize_t *lengths
+        void *a
+        const void *da
+        void *dWaa
+        void *dWax
+        void *dba
+        void *dx
+        void *da0
+        void *workspace
+        size_t workspace_bytes
+
+    crnn_rnn_call crnn_rnn_new()
+
+    ctypedef struct crnn_c_api:
+        size_t struct_size
+        int version
+        int (*rnn_workspace)(const crnn_rnn_call *call, int backward,
+                             size_t *bytes) noexcept nogil
+        int (*rnn_forward)(const crnn_rnn_call *call) noexcept nogil
+        int (*rnn_backward)(const crnn_rnn_call *call) noexcept nogil
+        const char *(*status_message)(int status) noexcept nogil
+
+
+cdef int crnn_rnn_workspace(const crnn_rnn_call *call, int backward, size_t *bytes) noexcept nogil
+cdef int crnn_rnn_forward(const crnn_rnn_call *call) noexcept nogil
+cdef int crnn_rnn_backward(const crnn_rnn_call *call) noexcept nogil
+cdef const char *crnn_status_message(int status) noexcept nogil

@@ -1,0 +1,210 @@
+# cython: boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
+"""The door of the C interface (include/crnn.h): check a record, lay out its workspace, run.
+
+What _validate.py is to Python: nothing below these functions checks, and nothing is written before
+they have. No function needs the GIL.
+"""
+from cpython.pycapsule cimport PyCapsule_New
+from libc.stdint cimport SIZE_MAX, uintptr_t
+from libc.string cimport memset
+
+from crnn._kernels cimport _operations, _threads, crnn_rnn
+
+cdef extern from "crnn.h":
+    const char *CRNN_C_API_CAPSULE
+
+cdef enum:
+    ALIGNMENT = 64  # of the kernels' workspace
+    LARGEST = 2147483647  # of m and of each n: BLAS counts in 32 bits
+
+
+cdef size_t _size(int dtype) noexcept nogil:
+    """Bytes of a number, or 0 for an unknown dtype."""
+    return 4 if dtype == CRNN_FLOAT32 else 8 if dtype == CRNN_FLOAT64 else 0
+
+
+cdef int _check_sizes(const crnn_rnn_call *call) noexcept nogil:
+    """The record itself, its dtype and its sizes: all that its workspace depends on."""
+    cdef double T, m, n_x, n_a, numbers
+    if call == NULL:
+        return CRNN_NULL_POINTER
+    if call.struct_size != sizeof(crnn_rnn_call):
+        return CRNN_VERSION_MISMATCH
+    if _size(call.dtype) == 0:
+        return CRNN_UNSUPPORTED_DTYPE
+    T, m, n_x, n_a = <double>call.T, <double>call.m, <double>call.n_x, <double>call.n_a
+    if T < 1 or not 1 <= m <= LARGEST or not 1 <= n_x <= LARGEST or not 1 <= n_a <= LARGEST:
+        return CRNN_SIZE_OUT_OF_RANGE
+    # More than any array, or the workspace, can have; a double does not overflow, and errs by far
+    # less than the factor of 2.
+    numbers = (T * m + 3 * m + 2048) * (n_x + n_a) + (n_a + 64) * (n_x + n_a + 128)
+    if 2 * numbers * _size(call.dtype) > <double>(SIZE_MAX / 2):
+        return CRNN_SIZE_OUT_OF_RANGE
+    return CRNN_OK
+
+
+cdef size_t _row_at(const crnn_rnn_call *call, bint backward) noexcept nogil:
+    """Where, in bytes, the kernels' workspace ends and that of this file begins.
+
+    It is a row (n_a): zeros for an absent ba, or a dba that nobody wants.
+    """
+    return _size(call.dtype) * <size_t>_operations(call.dtype == CRNN_FLOAT64).rnn_workspace(
+        call.T, call.m, call.n_x, call.n_a, backward)
+
+
+cdef size_t _workspace_bytes(const crnn_rnn_call *call, bint backward) noexcept nogil:
+    """With what rounding its start up to ALIGNMENT may skip."""
+    return _row_at(call, backward) + <size_t>call.n_a * _size(call.dtype) + ALIGNMENT - 1
+
+
+cdef int _check_arrays(const crnn_rnn_call *call, bint backward) noexcept nogil:
+    cdef uintptr_t addresses = (
+        <uintptr_t>call.x | <uintptr_t>call.Waa | <uintptr_t>call.Wax | <uintptr_t>call.a0
+        | <uintptr_t>call.a)
+    cdef uintptr_t integers = <uintptr_t>call.symbols | <uintptr_t>call.lengths
+    if (call.x == NULL and call.symbols == NULL or call.Waa == NULL or call.Wax == NULL
+            or call.a == NULL or call.workspace == NULL):
+        return CRNN_NULL_POINTER
+    if call.x != NULL and call.symbols != NULL:
+        return CRNN_UNSUPPORTED_OPTION
+    if backward:
+        if call.da == NULL or call.dWaa == NULL or call.dWax == NULL:
+            return CRNN_NULL_POINTER
+        if call.symbols != NULL and call.dx != NULL:
+            return CRNN_UNSUPPORTED_OPTION
+        addresses |= (<uintptr_t>call.da | <uintptr_t>call.dWaa | <uintptr_t>call.dWax
+                      | <uintptr_t>call.dba | <uintptr_t>call.dx | <uintptr_t>call.da0)
+    else:
+        addresses |= <uintptr_t>call.ba
+    if addresses % _size(call.dtype) or integers % sizeof(Py_ssize_t):
+        return CRNN_MISALIGNED
+    return CRNN_OK
+
+
+cdef int _check_integers(const crnn_rnn_call *call) noexcept nogil:
+    """Every length, and every symbol within its example's length."""
+    cdef Py_ssize_t t, i
+    cdef const Py_ssize_t *symbols = call.symbols
+    if call.lengths != NULL:
+        for i in range(call.m):
+            if not 1 <= call.lengths[i] <= call.T:
+                return CRNN_LENGTH_OUT_OF_RANGE
+    if symbols != NULL:
+        for t in range(call.T):
+            for i in range(call.m):
+                if call.lengths == NULL or t < call.lengths[i]:
+                    if not 0 <= symbols[t * call.m + i] < call.n_x:
+                        return CRNN_SYMBOL_OUT_OF_RANGE
+    return CRNN_OK
+
+
+cdef int _check(const crnn_rnn_call *call, bint backward) noexcept nogil:
+    cdef int status = _check_sizes(call)
+    if status == CRNN_OK and (
+            call.activation != CRNN_TANH and call.activation != CRNN_RELU
+            or call.reverse != 0 and call.reverse != 1 or call.threads < 0):
+        status = CRNN_UNSUPPORTED_OPTION
+    if status == CRNN_OK:
+        status = _check_arrays(call, backward)
+    if status == CRNN_OK and call.workspace_bytes < _workspace_bytes(call, backward):
+        status = CRNN_WORKSPACE_TOO_SMALL
+    if status == CRNN_OK:
+        status = _check_integers(call)
+    return status
+
+
+cdef char *_workspace(const crnn_rnn_call *call) noexcept nogil:
+    """The workspace from its first multiple of ALIGNMENT."""
+    return <char *>call.workspace + (ALIGNMENT - <uintptr_t>call.workspace % ALIGNMENT) % ALIGNMENT
+
+
+cdef crnn_rnn _record(const crnn_rnn_call *call) noexcept nogil:
+    """What forward and backward share, as the kernels have it."""
+    cdef crnn_rnn record
+    cdef int allowed = _threads()
+    memset(&record, 0, sizeof(record))
+    record.T, record.m, record.n_x, record.n_a = call.T, call.m, call.n_x, call.n_a
+    record.x, record.symbols, record.lengths = call.x, call.symbols, call.lengths
+    record.Waa, record.Wax, record.ba, record.a0 = call.Waa, call.Wax, call.ba, call.a0
+    record.reverse, record.relu = call.reverse, call.activation == CRNN_RELU
+    record.a, record.workspace = call.a, _workspace(call)
+    record.threads = min(call.threads, allowed) if call.threads > 0 else allowed
+    return record
+
+
+cdef int crnn_rnn_workspace(const crnn_rnn_call *call, int backward,
+                            size_t *bytes) noexcept nogil:
+    cdef int status = _check_sizes(call)
+    if status == CRNN_OK and bytes == NULL:
+        status = CRNN_NULL_POINTER
+    if status == CRNN_OK:
+        bytes[0] = _workspace_bytes(call, backward)
+    return status
+
+
+cdef int crnn_rnn_forward(const crnn_rnn_call *call) noexcept nogil:
+    cdef int status = _check(call, False)
+    cdef crnn_rnn record
+    cdef char *row
+    if status != CRNN_OK:
+        return status
+    record = _record(call)
+    if record.ba == NULL:
+        row = <char *>record.workspace + _row_at(call, False)
+        memset(row, 0, <size_t>call.n_a * _size(call.dtype))
+        record.ba = row
+    _operations(call.dtype == CRNN_FLOAT64).rnn_forward(&record)
+    return CRNN_OK
+
+
+cdef int crnn_rnn_backward(const crnn_rnn_call *call) noexcept nogil:
+    cdef int status = _check(call, True)
+    cdef crnn_rnn record
+    if status != CRNN_OK:
+        return status
+    record = _record(call)
+    record.da, record.dWaa, record.dWax = call.da, call.dWaa, call.dWax
+    record.dba, record.dx, record.da0 = call.dba, call.dx, call.da0
+    if record.dba == NULL:
+        record.dba = <char *>record.workspace + _row_at(call, True)
+    _operations(call.dtype == CRNN_FLOAT64).rnn_backward(&record)
+    return CRNN_OK
+
+
+cdef const char *crnn_status_message(int status) noexcept nogil:
+    if status == CRNN_OK:
+        return b"no error"
+    if status == CRNN_NULL_POINTER:
+        return b"an array or record that the call needs is NULL"
+    if status == CRNN_VERSION_MISMATCH:
+        return b"struct_size: expected that of a crnn_rnn_call of this version"
+    if status == CRNN_UNSUPPORTED_DTYPE:
+        return b"dtype: expected CRNN_FLOAT32 or CRNN_FLOAT64"
+    if status == CRNN_UNSUPPORTED_OPTION:
+        return (b"expected activation CRNN_TANH or CRNN_RELU, reverse 0 or 1, threads >= 0, "
+                b"either x or symbols, and no dx with symbols")
+    if status == CRNN_SIZE_OUT_OF_RANGE:
+        return (b"expected T >= 1, m, n_x and n_a in 1..2147483647, and arrays that can be "
+                b"addressed")
+    if status == CRNN_LENGTH_OUT_OF_RANGE:
+        return b"lengths: expected integers in 1..T"
+    if status == CRNN_SYMBOL_OUT_OF_RANGE:
+        return b"x: expected integers in 0..n_x-1"
+    if status == CRNN_MISALIGNED:
+        return b"an array does not begin at a multiple of the size of its numbers"
+    if status == CRNN_WORKSPACE_TOO_SMALL:
+        return b"workspace_bytes: expected at least what crnn_rnn_workspace says"
+    return b"no status of crnn"
+
+
+cdef crnn_c_api table
+
+table.struct_size = sizeof(table)
+table.version = CRNN_C_API_VERSION
+table.rnn_workspace = crnn_rnn_workspace
+table.rnn_forward = crnn_rnn_forward
+table.rnn_backward = crnn_rnn_backward
+table.status_message = crnn_status_message
+
+#: The table in a capsule, for C: crnn_import() of include/crnn.h.
+v1 = PyCapsule_New(&table, CRNN_C_API_CAPSULE, NULL)

@@ -1,0 +1,2 @@
+forward: object
+backward: object

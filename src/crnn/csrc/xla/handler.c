@@ -1,0 +1,227 @@
+/* XLA calls these on a thread of its own, without the GIL, when a compiled function comes to a call
+ * of crnn. A handler checks what it was handed, fills a record of the C interface and runs it.
+ *
+ * Scratch memory is malloc'ed for each call. (A result of the right size would serve as well, but
+ * its size would be fixed when the function is traced, and a function that was exported and runs on
+ * another processor may need more. XLA's own allocator ends in malloc too.)
+ */
+#include "handler.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+const crnn_c_api *crnn_xla_api = NULL;
+
+/* Whether the interface is one that crnn knows: records as long as what is read of them. */
+static int known(const xla_frame *frame) {
+    const xla_api *api = frame->api;
+    return frame->struct_size >= sizeof *frame &&
+           frame->arguments.struct_size >= sizeof(xla_list) &&
+           frame->results.struct_size >= sizeof(xla_list) &&
+           frame->attributes.struct_size >= sizeof(xla_attributes) && api != NULL &&
+           api->struct_size >= sizeof *api && api->version.major == XLA_MAJOR;
+}
+
+/* Answer XLA's question when a handler is registered: 1 if that is what the call was.
+ *
+ * XLA asks which version a handler was made for, and refuses those that it does not support: in
+ * some versions all but its own. What crnn reads is the same in all of major version 0, so the
+ * answer is the version of who asks; the least, where XLA does not say or is another. */
+static int answered_metadata(const xla_frame *frame) {
+    xla_metadata *metadata;
+    if (frame->extensions == NULL || frame->extensions->type != XLA_METADATA)
+        return 0;
+    metadata = ((xla_metadata_extension *)frame->extensions)->metadata;
+    metadata->traits = 0;
+    metadata->version.major = XLA_MAJOR;
+    metadata->version.minor = known(frame) ? frame->api->version.minor : XLA_LEAST_MINOR;
+    return 1;
+}
+
+static xla_error *failed(const xla_frame *frame, int code, const char *message) {
+    xla_new_error error = {sizeof error, NULL, message, code};
+    return frame->api->create_error(&error);
+}
+
+/* A second lock: XLA refuses at registration what it does not support. */
+static xla_error *unknown(const xla_frame *frame) {
+    return failed(frame, XLA_UNIMPLEMENTED,
+                  "crnn: this jaxlib's FFI is none that this version of crnn knows");
+}
+
+/* A call that is under way. */
+typedef struct {
+    const xla_frame *frame;
+    crnn_rnn_call rnn;
+    void *memory;
+    xla_error *error; /* the first; nothing is done after it */
+} call;
+
+static void fail(call *c, const char *what, int64_t k) {
+    char message[120];
+    if (c->error != NULL)
+        return;
+    snprintf(message, sizeof message, "crnn: %s %d is absent or does not fit in type or shape",
+             what, (int)k);
+    c->error = failed(c->frame, XLA_INVALID_ARGUMENT, message);
+}
+
+/* Fail where the C interface says so. */
+static void check(call *c, int status) {
+    char message[200];
+    if (c->error != NULL || status == CRNN_OK)
+        return;
+    snprintf(message, sizeof message, "crnn: %s", crnn_xla_api->status_message(status));
+    c->error = failed(c->frame, XLA_INVALID_ARGUMENT, message);
+}
+
+static const xla_buffer *buffer_at(const xla_list *list, int64_t k) {
+    const xla_buffer *buffer;
+    if (k >= list->size || list->types[k] != XLA_BUFFER)
+        return NULL;
+    buffer = list->values[k];
+    return buffer->struct_size >= sizeof *buffer ? buffer : NULL;
+}
+
+/* The numbers of argument or result k, which must have the call's dtype and these dims. */
+static void *reals(call *c, const xla_list *list, int64_t k, int64_t rank, const ptrdiff_t *dims) {
+    const xla_buffer *buffer = c->error == NULL ? buffer_at(list, k) : NULL;
+    const int dtype = c->rnn.dtype == CRNN_FLOAT32 ? XLA_F32 : XLA_F64;
+    int fits = buffer != NULL && buffer->dtype == dtype && buffer->rank == rank;
+    for (int64_t d = 0; fits && d < rank; d++)
+        fits = buffer->dims[d] == dims[d];
+    if (fits)
+        return buffer->data;
+    fail(c, list == &c->frame->arguments ? "operand" : "result", k);
+    return NULL;
+}
+
+/* 32-bit or 64-bit integers as C's; `to` has room for n. */
+static void widen(const xla_buffer *from, ptrdiff_t n, ptrdiff_t *to) {
+    const int32_t *narrow = from->data;
+    const int64_t *wide = from->data;
+    for (ptrdiff_t i = 0; i < n; i++)
+        to[i] = from->dtype == XLA_S32 ? (ptrdiff_t)narrow[i] : (ptrdiff_t)wide[i];
+}
+
+static int is_integers(const xla_buffer *buffer, int64_t rank) {
+    return buffer != NULL && buffer->rank == rank &&
+           (buffer->dtype == XLA_S32 || buffer->dtype == XLA_S64);
+}
+
+/* The attribute of that name, 32 bits wide. */
+static int option(call *c, const char *name) {
+    const xla_attributes *given = &c->frame->attributes;
+    for (int64_t k = 0; k < given->size; k++) {
+        const xla_text *key = given->names[k];
+        if (key->length == strlen(name) && memcmp(key->text, name, key->length) == 0 &&
+            given->types[k] == XLA_SCALAR) {
+            const xla_scalar *scalar = given->values[k];
+            if (scalar->dtype == XLA_S32)
+                return *(const int32_t *)scalar->value;
+        }
+    }
+    fail(c, "attribute", strcmp(name, "activation") == 0 ? 0 : 1);
+    return 0;
+}
+
+/* What malloc gives: lengths (m), symbols (T, m) or nothing, the workspace. */
+static void take_memory(call *c, const xla_buffer *symbols, const xla_buffer *lengths,
+                        int backward) {
+    crnn_rnn_call *rnn = &c->rnn;
+    const ptrdiff_t count = symbols == NULL ? 0 : rnn->T * rnn->m;
+    ptrdiff_t *integers;
+    check(c, crnn_xla_api->rnn_workspace(rnn, backward, &rnn->workspace_bytes));
+    if (c->error != NULL)
+        return;
+    c->memory = integers =
+        malloc((size_t)(rnn->m + count) * sizeof *integers + rnn->workspace_bytes);
+    if (integers == NULL) {
+        c->error = failed(c->frame, XLA_RESOURCE_EXHAUSTED, "crnn: no memory for the workspace");
+        return;
+    }
+    widen(lengths, rnn->m, integers);
+    rnn->lengths = integers;
+    if (symbols != NULL) {
+        widen(symbols, count, integers + rnn->m);
+        rnn->symbols = integers + rnn->m;
+    }
+    rnn->workspace = integers + rnn->m + count;
+}
+
+/* Operands 0 to 4, which both directions have: x or symbols, Waa, Wax, a0, lengths. Sizes are told
+ * by the first three; then the memory that the call needs is taken. */
+static void read_inputs(call *c, int backward) {
+    crnn_rnn_call *rnn = &c->rnn;
+    const xla_list *given = &c->frame->arguments;
+    const xla_buffer *x = buffer_at(given, 0), *Waa = buffer_at(given, 1),
+                     *Wax = buffer_at(given, 2), *lengths = buffer_at(given, 4);
+    const int symbols = is_integers(x, 2);
+
+    if (!symbols && (x == NULL || x->rank != 3))
+        fail(c, "operand", 0);
+    else if (Waa == NULL || Waa->rank != 2 || (Waa->dtype != XLA_F32 && Waa->dtype != XLA_F64))
+        fail(c, "operand", 1);
+    else if (Wax == NULL || Wax->rank != 2)
+        fail(c, "operand", 2);
+    else if (!is_integers(lengths, 1) || lengths->dims[0] != x->dims[1])
+        fail(c, "operand", 4);
+    if (c->error != NULL)
+        return;
+
+    rnn->dtype = Waa->dtype == XLA_F32 ? CRNN_FLOAT32 : CRNN_FLOAT64;
+    rnn->T = (ptrdiff_t)x->dims[0], rnn->m = (ptrdiff_t)x->dims[1];
+    rnn->n_a = (ptrdiff_t)Waa->dims[0], rnn->n_x = (ptrdiff_t)Wax->dims[1];
+    rnn->activation = option(c, "activation"), rnn->reverse = option(c, "reverse");
+    if (!symbols)
+        rnn->x = reals(c, given, 0, 3, (const ptrdiff_t[]){rnn->T, rnn->m, rnn->n_x});
+    rnn->Waa = reals(c, given, 1, 2, (const ptrdiff_t[]){rnn->n_a, rnn->n_a});
+    rnn->Wax = reals(c, given, 2, 2, (const ptrdiff_t[]){rnn->n_a, rnn->n_x});
+    rnn->a0 = reals(c, given, 3, 2, (const ptrdiff_t[]){rnn->m, rnn->n_a});
+    take_memory(c, symbols ? x : NULL, lengths, backward);
+}
+
+static xla_error *finished(call *c) {
+    free(c->memory);
+    return c->error;
+}
+
+xla_error *crnn_xla_forward(xla_frame *frame) {
+    call c = {frame, crnn_rnn_new(), NULL, NULL};
+    crnn_rnn_call *rnn = &c.rnn;
+    if (answered_metadata(frame))
+        return NULL;
+    if (!known(frame))
+        return unknown(frame);
+    read_inputs(&c, 0);
+    rnn->ba = reals(&c, &frame->arguments, 5, 1, (const ptrdiff_t[]){rnn->n_a});
+    rnn->a = reals(&c, &frame->results, 0, 3, (const ptrdiff_t[]){rnn->T, rnn->m, rnn->n_a});
+    if (c.error == NULL)
+        check(&c, crnn_xla_api->rnn_forward(rnn));
+    return finished(&c);
+}
+
+xla_error *crnn_xla_backward(xla_frame *frame) {
+    call c = {frame, crnn_rnn_new(), NULL, NULL};
+    crnn_rnn_call *rnn = &c.rnn;
+    const xla_list *given = &frame->arguments, *results = &frame->results;
+    if (answered_metadata(frame))
+        return NULL;
+    if (!known(frame))
+        return unknown(frame);
+    read_inputs(&c, 1);
+    {
+        const ptrdiff_t T = rnn->T, m = rnn->m, n_x = rnn->n_x, n_a = rnn->n_a;
+        rnn->a = reals(&c, given, 5, 3, (const ptrdiff_t[]){T, m, n_a});
+        rnn->da = reals(&c, given, 6, 3, (const ptrdiff_t[]){T, m, n_a});
+        rnn->dWaa = reals(&c, results, 0, 2, (const ptrdiff_t[]){n_a, n_a});
+        rnn->dWax = reals(&c, results, 1, 2, (const ptrdiff_t[]){n_a, n_x});
+        rnn->dba = reals(&c, results, 2, 1, (const ptrdiff_t[]){n_a});
+        rnn->da0 = reals(&c, results, 3, 2, (const ptrdiff_t[]){m, n_a});
+        if (c.error == NULL && results->size > 4)
+            rnn->dx = reals(&c, results, 4, 3, (const ptrdiff_t[]){T, m, n_x});
+    }
+    if (c.error == NULL)
+        check(&c, crnn_xla_api->rnn_backward(rnn));
+    return finished(&c);
+}

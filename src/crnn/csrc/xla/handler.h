@@ -1,0 +1,20 @@
+/* rnn_forward and rnn_backward as XLA calls them. */
+#ifndef CRNN_XLA_HANDLER_H
+#define CRNN_XLA_HANDLER_H
+
+#include "abi.h"
+#include "crnn.h"
+
+/* The functions that the handlers call; set before they are registered. */
+extern const crnn_c_api *crnn_xla_api;
+
+/* Operands: x (T, m, n_x) or symbols (T, m), Waa, Wax, a0, lengths (m), ba. Result: a.
+ * Attributes of both: activation (enum crnn_activation) and reverse. Integers are of 32 or 64 bits,
+ * attributes of 32. */
+xla_error *crnn_xla_forward(xla_frame *frame);
+
+/* Operands: x or symbols, Waa, Wax, a0, lengths, a, da. Results: dWaa, dWax, dba, da0 and, as a
+ * fifth that may be absent, dx. */
+xla_error *crnn_xla_backward(xla_frame *frame);
+
+#endif

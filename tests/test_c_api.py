@@ -1,0 +1,381 @@
+"""The C interface: through its capsule, and from a package outside, built on what is installed.
+
+The record is declared once more here, for ctypes, which calls it as C would: with the GIL released.
+"""
+
+import ctypes
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pages
+import pytest
+
+import crnn
+from crnn import _c_api, check
+
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "c_api.md"
+
+OK, NULL, VERSION, DTYPE, OPTION, SIZE, LENGTH, SYMBOL, ALIGNMENT, WORKSPACE = range(10)
+INPUTS = ("x", "symbols", "Waa", "Wax", "ba", "a0", "lengths")
+POINTERS = (*INPUTS, "a", "da", "dWaa", "dWax", "dba", "dx", "da0", "workspace")
+
+
+class Call(ctypes.Structure):
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        *[(name, ctypes.c_int) for name in ("dtype", "activation", "reverse", "threads")],
+        *[(name, ctypes.c_ssize_t) for name in ("T", "m", "n_x", "n_a")],
+        *[(name, ctypes.c_void_p) for name in POINTERS],
+        ("workspace_bytes", ctypes.c_size_t),
+    ]
+
+
+class Table(ctypes.Structure):
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("version", ctypes.c_int),
+        (
+            "rnn_workspace",
+            ctypes.CFUNCTYPE(
+                ctypes.c_int,
+                ctypes.POINTER(Call),
+                ctypes.c_int,
+                ctypes.POINTER(ctypes.c_size_t),
+            ),
+        ),
+        ("rnn_forward", ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(Call))),
+        ("rnn_backward", ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(Call))),
+        ("status_message", ctypes.CFUNCTYPE(ctypes.c_char_p, ctypes.c_int)),
+    ]
+
+
+def _table():
+    pointer = ctypes.pythonapi.PyCapsule_GetPointer
+    pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    return Table.from_address(pointer(_c_api.v1, b"crnn._c_api.v1"))
+
+
+API = _table()
+
+
+class Problem:
+    """A call and its arrays; outputs and workspace begin as NaN, with a guard behind each."""
+
+    def __init__(self, T=7, m=3, n_x=5, n_a=6, *, ba=True, a0=True, offset=0, **kind):
+        p = check.problem(T, m, n_x, n_a, **kind)
+        self.problem, dtype = p, p.arguments["Waa"].dtype
+        x, lengths = p.arguments["x"], p.options["lengths"]
+        integers = x.dtype.kind == "i"
+        self.arrays = {
+            "x" if not integers else "symbols": x.astype(np.intp) if integers else x,
+            "Waa": p.arguments["Waa"],
+            "Wax": p.arguments["Wax"],
+            "da": p.da,
+        }
+        for name in ("ba", "a0"):
+            if {"ba": ba, "a0": a0}[name]:
+                self.arrays[name] = p.arguments[name]
+            else:
+                p.arguments[name] = np.zeros_like(p.arguments[name])
+        if lengths is not None:
+            self.arrays["lengths"] = lengths.astype(np.intp)
+        self.inputs = dict(self.arrays)
+        shapes = {"a": (T, m, n_a), "dWaa": (n_a, n_a), "dWax": (n_a, n_x), "dba": (n_a,),
+                  "da0": (m, n_a)}  # fmt: skip
+        if not integers:
+            shapes["dx"] = (T, m, n_x)
+        self.outputs = {}
+        for name, shape in shapes.items():
+            guarded = np.full(int(np.prod(shape)) + 8, np.nan, dtype)
+            self.outputs[name] = self.arrays[name] = guarded[:-8].reshape(shape)
+        self.call = Call(ctypes.sizeof(Call), 1 if dtype == np.float32 else 2,
+                         p.options["activation"] == "relu", p.options["reverse"], 0,
+                         T, m, n_x, n_a)  # fmt: skip
+        for name, array in self.arrays.items():
+            setattr(self.call, name, array.ctypes.data)
+        bytes_ = ctypes.c_size_t()
+        for backward in (0, 1):
+            assert API.rnn_workspace(self.call, backward, bytes_) == OK
+            self.call.workspace_bytes = max(bytes_.value, self.call.workspace_bytes)
+        self.memory = np.full(self.call.workspace_bytes + 128, 0xFF, np.uint8)  # NaN of any dtype
+        self.call.workspace = self.memory[-self.memory.ctypes.data % 64 + offset :].ctypes.data
+
+    def run(self, backward):
+        """Exactly the workspace that is asked for, nothing behind any array written."""
+        bytes_ = ctypes.c_size_t()
+        assert API.rnn_workspace(self.call, backward, bytes_) == OK
+        self.call.workspace_bytes = bytes_.value
+        end = self.call.workspace + bytes_.value - self.memory.ctypes.data
+        self.memory[:] = 0xFF
+        assert (API.rnn_backward if backward else API.rnn_forward)(self.call) == OK
+        assert (self.memory[end:] == 0xFF).all()
+        for output in self.outputs.values():
+            assert np.isnan(output.base[-8:]).all()
+
+    def assert_as_in_python(self):
+        """Both directions give the bits of rnn_forward and rnn_backward."""
+        p = self.problem
+        self.run(backward=0)
+        a = crnn.rnn_forward(**p.arguments, **p.options)
+        np.testing.assert_array_equal(self.outputs["a"], a)
+        self.run(backward=1)
+        g = check.backward_of(crnn.rnn_backward, p, a)
+        for name, output in self.outputs.items():
+            if name != "a":
+                np.testing.assert_array_equal(output, getattr(g, name), err_msg=name)
+
+    def refused(self, backward=0):
+        """The status of a call that is refused, with every output as it was."""
+        status = (API.rnn_backward if backward else API.rnn_forward)(self.call)
+        assert all(np.isnan(output).all() for output in self.outputs.values())
+        assert (self.memory == 0xFF).all()
+        return status
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_the_numbers_are_those_of_the_package(dtype, activation, table):
+    for kind in check.KINDS:
+        Problem(dtype=dtype, activation=activation, **kind).assert_as_in_python()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_what_may_be_absent_may_be_absent(dtype, table):
+    Problem(dtype=dtype, ba=False, a0=False).assert_as_in_python()
+    p = Problem(dtype=dtype)
+    p.assert_as_in_python()
+    wanted = {name: p.outputs[name].copy() for name in ("dWaa", "dWax")}
+    for name in ("dba", "dx", "da0"):
+        p.outputs[name][...] = np.nan
+        setattr(p.call, name, None)
+    p.run(backward=1)
+    for name, value in wanted.items():
+        np.testing.assert_array_equal(p.outputs[name], value)
+    assert all(np.isnan(p.outputs[name]).all() for name in ("dba", "dx", "da0"))
+
+
+@pytest.mark.parametrize("offset", [1, 4, 63])
+def test_a_workspace_may_begin_anywhere(offset, table):
+    Problem(dtype="float32", lengths=True, offset=offset).assert_as_in_python()
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_padding_is_never_read(reverse, table):
+    for integers in (False, True):
+        p = Problem(lengths=True, reverse=reverse, integers=integers)
+        padding = np.arange(7)[:, None] >= p.arrays["lengths"]
+        assert padding.any()
+        (p.arrays["symbols"] if integers else p.arrays["x"])[padding] = -1 if integers else np.nan
+        p.arrays["da"][padding] = np.nan
+        p.problem.arguments["x"][padding] = 0
+        if not integers:  # the problem's x is the call's: put NaN where the call alone sees it
+            x = p.arrays["x"].copy()
+            x[padding] = np.nan
+            p.call.x = x.ctypes.data
+        p.assert_as_in_python()
+
+
+def test_inputs_are_only_read():
+    p = Problem(lengths=True)
+    before = {name: array.copy() for name, array in p.inputs.items()}
+    p.run(backward=0)
+    p.run(backward=1)
+    for name, array in p.inputs.items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+class TestRefused:
+    @pytest.mark.parametrize(
+        ("field", "value", "status"),
+        [
+            ("struct_size", ctypes.sizeof(Call) - 8, VERSION),
+            ("struct_size", ctypes.sizeof(Call) + 8, VERSION),
+            ("dtype", 0, DTYPE),
+            ("dtype", 3, DTYPE),
+            ("activation", 2, OPTION),
+            ("reverse", 2, OPTION),
+            ("threads", -1, OPTION),
+            *[(size, value, SIZE) for size in ("T", "m", "n_x", "n_a") for value in (0, -1)],
+            *[(size, 2**31, SIZE) for size in ("m", "n_x", "n_a")],
+            ("T", 2**62, SIZE),
+            ("n_a", 2**31 - 1, SIZE),
+        ],
+    )
+    def test_by_both_and_by_the_query(self, field, value, status):
+        p = Problem()
+        setattr(p.call, field, value)
+        assert p.refused() == p.refused(backward=1) == status
+        if status != OPTION:  # the workspace depends on no option
+            bytes_ = ctypes.c_size_t(17)
+            assert API.rnn_workspace(p.call, 0, bytes_) == status
+            assert bytes_.value == 17
+
+    @pytest.mark.parametrize("name", ["x", "Waa", "Wax", "a", "workspace"])
+    def test_absent(self, name):
+        p = Problem()
+        setattr(p.call, name, None)
+        assert p.refused() == p.refused(backward=1) == NULL
+
+    @pytest.mark.parametrize("name", ["da", "dWaa", "dWax"])
+    def test_absent_from_backward(self, name):
+        p = Problem()
+        setattr(p.call, name, None)
+        assert p.refused(backward=1) == NULL
+
+    def test_no_record_and_no_place_for_the_answer(self):
+        assert API.rnn_forward(None) == API.rnn_backward(None) == NULL
+        assert API.rnn_workspace(None, 0, ctypes.c_size_t()) == NULL
+        assert API.rnn_workspace(Problem().call, 0, None) == NULL
+
+    def test_both_kinds_of_input(self):
+        p, symbols = Problem(), np.zeros((7, 3), np.intp)
+        p.call.symbols = symbols.ctypes.data
+        assert p.refused() == p.refused(backward=1) == OPTION
+
+    def test_gradients_of_symbols(self):
+        p, dx = Problem(integers=True), np.zeros((7, 3, 5))
+        p.call.dx = dx.ctypes.data
+        assert p.refused(backward=1) == OPTION
+
+    @pytest.mark.parametrize("wrong", [0, -1, 8])
+    def test_lengths(self, wrong):
+        p = Problem(lengths=True)
+        p.arrays["lengths"][1] = wrong
+        assert p.refused() == p.refused(backward=1) == LENGTH
+
+    @pytest.mark.parametrize("wrong", [-1, 5])
+    def test_symbols(self, wrong):
+        p = Problem(integers=True)
+        p.arrays["symbols"][6, 2] = wrong
+        assert p.refused() == p.refused(backward=1) == SYMBOL
+
+    @pytest.mark.parametrize("name", ["x", "Waa", "Wax", "a0", "a"])
+    def test_misaligned(self, name):
+        p = Problem()
+        setattr(p.call, name, p.arrays[name].ctypes.data + 4)
+        assert p.refused() == p.refused(backward=1) == ALIGNMENT
+
+    @pytest.mark.parametrize("name", ["da", "dWaa", "dWax", "dba", "dx", "da0"])
+    def test_misaligned_in_backward(self, name):
+        p = Problem()
+        setattr(p.call, name, p.arrays[name].ctypes.data + 4)
+        assert p.refused(backward=1) == ALIGNMENT
+
+    def test_misaligned_ba_and_integers(self):
+        p = Problem(lengths=True, integers=True)
+        for name in ("ba", "symbols", "lengths"):
+            setattr(p.call, name, p.arrays[name].ctypes.data + 4)
+            assert p.refused() == ALIGNMENT
+            setattr(p.call, name, p.arrays[name].ctypes.data)
+
+    @pytest.mark.parametrize("kind", [{}, {"lengths": True}, {"integers": True}])
+    def test_a_workspace_one_byte_too_small(self, kind):
+        p, bytes_ = Problem(**kind), ctypes.c_size_t()
+        for backward in (0, 1):
+            assert API.rnn_workspace(p.call, backward, bytes_) == OK
+            p.call.workspace_bytes = bytes_.value - 1
+            assert p.refused(backward) == WORKSPACE
+
+
+def test_every_status_has_words_of_its_own():
+    words = [API.status_message(status) for status in range(10)]
+    assert len(set(words)) == 10
+    assert API.status_message(10) == API.status_message(-1) == b"no status of crnn"
+
+
+def test_several_threads_call_at_a_time():
+    """More than there are processors, some with the pool and some without it."""
+    problems = [Problem(50, 8, 16, 64, dtype="float32", seed=k) for k in range(6)]
+
+    def both(p):
+        for threads in (1, 2, 0):
+            p.call.threads = threads
+            p.run(backward=0)
+            p.run(backward=1)
+
+    with ThreadPoolExecutor(len(problems)) as pool:
+        list(pool.map(both, problems))
+    for p in problems:
+        p.assert_as_in_python()
+
+
+def test_denormals_are_as_before_in_the_calling_thread():
+    p, tiny = Problem(50, 8, 16, 64, dtype="float32"), np.float32(1e-40)
+    p.run(backward=0)
+    p.run(backward=1)
+    assert tiny * np.float32(0.5) > 0
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """A folder with crnn as its wheel has it.
+
+    That is where it was installed; for a checkout, what the wheel would hold, with the extensions
+    that are built already.
+    """
+    package = Path(crnn.__file__).parent
+    if package != ROOT / "src" / "crnn":
+        return package.parent
+    folder = tmp_path_factory.mktemp("site")
+    subprocess.run(
+        [sys.executable, "-c", "import setuptools; setuptools.setup()", "-q", "build",
+         "--build-base", folder / "build", "build_py", "--build-lib", folder],
+        cwd=ROOT, check=True, capture_output=True,
+    )  # fmt: skip
+    for extension in package.glob(f"*{sysconfig.get_config_var('EXT_SUFFIX')}"):
+        shutil.copy(extension, folder / "crnn")
+    return folder
+
+
+def compiler():
+    command = (os.environ.get("CC") or sysconfig.get_config_var("CC") or "cl").split()[0]
+    return shutil.which(command)
+
+
+@pytest.mark.skipif(compiler() is None, reason="no C compiler")
+@pytest.mark.skipif(find_spec("Cython") is None, reason="no Cython")
+@pytest.mark.skipif(find_spec("setuptools") is None, reason="no setuptools")
+def test_an_outside_package_is_built_against_what_is_installed(site, tmp_path):
+    """The page's files, built and run with nothing but the installed package in sight."""
+    text = PAGE.read_text(encoding="utf-8")
+    (states,), (plain,) = pages.blocks(text, "cython"), pages.blocks(text, "c")
+    setup, use = pages.blocks(text, "python")
+    files = {"states.pyx": states, "plain.c": plain, "setup.py": setup, "use.py": use}
+    for name, content in files.items():
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": str(site)}
+    if sys.platform != "win32":
+        environment["CFLAGS"] = "-O0"  # what is built is called twice
+    for command in (["setup.py", "-q", "build_ext", "--inplace"], ["use.py"]):
+        done = subprocess.run(
+            [sys.executable, *command],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("language", ["c", "c++"])
+def test_the_header_compiles_alone_without_a_warning(language):
+    compiler = shutil.which("gcc") or shutil.which("clang")
+    if compiler is None or sys.platform == "win32":
+        pytest.skip("no gcc or clang")
+    flags = ["-std=c++11" if language == "c++" else "-std=c99", "-pedantic", "-Wall", "-Wextra",
+             "-Werror", "-fsyntax-only", "-I", crnn.get_include()]  # fmt: skip
+    done = subprocess.run(
+        [compiler, "-x", language, *flags, "-"],
+        input="#include <crnn.h>\nint f(void);\nint f(void) { return crnn_rnn_new().T == 0; }\n",
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
