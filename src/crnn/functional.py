@@ -106,6 +106,7 @@ def rnn_backward(
     lengths: Any = None,
     reverse: bool = False,
     activation: str = "tanh",
+    need_dx: bool = True,
 ) -> Gradients:
     """Gradients of a loss through time, for what `rnn_forward` was called with.
 
@@ -122,13 +123,15 @@ def rnn_backward(
         What `rnn_forward` returned, zeros past an example's length included.
     x, Waa, Wax, a0, lengths, reverse, activation
         As given to `rnn_forward`.
+    need_dx : bool, optional
+        Whether dx is wanted: where x is data and no layer lies below, it is a quarter of the work.
 
     Returns
     -------
     Gradients
         The named tuple ``(dWaa, dWax, dba, dx, da0)``, each shaped as what it is the gradient
-        of and in the dtype of Waa. ``dx`` is None for integer x, and exactly 0 past an
-        example's length. Only valid steps count.
+        of and in the dtype of Waa. ``dx`` is None for integer x or where it is not
+        wanted, and exactly 0 past an example's length. Only valid steps count.
 
     Raises
     ------
@@ -152,6 +155,7 @@ def rnn_backward(
     (array([[0.4209]]), array([0.7845]))
     """
     s = _validate.sequence(x, Waa, Wax, a0, lengths, reverse, activation)
+    need_dx = _validate.flag("need_dx", need_dx)
     dtype, (T, m, n_a) = s.Waa.dtype, s.shape
     da = _validate.array("da", da, dtype, like="Waa", T=T, m=m, n_a=n_a)
     a = _validate.array("a", a, dtype, like="Waa", T=T, m=m, n_a=n_a)
@@ -159,7 +163,7 @@ def rnn_backward(
         dWaa=np.empty_like(s.Waa),
         dWax=np.empty_like(s.Wax),
         dba=np.empty(n_a, dtype),
-        dx=None if s.x is None else np.empty_like(s.x),
+        dx=np.empty_like(s.x) if need_dx and s.x is not None else None,
         da0=np.empty((m, n_a), dtype),
     )
     backward_into(*gradients, da, a, s)

@@ -31,7 +31,7 @@ class Gradients(NamedTuple):
     ----------
     dWaa, dWax, dba, da0 : array
     dx : array or None
-        None where x holds integers.
+        None where x holds integers, or where it is not wanted.
 
     Examples
     --------
@@ -182,12 +182,13 @@ def rnn_backward(
     lengths: Array | None = None,
     reverse: bool = False,
     activation: str = "tanh",
+    need_dx: bool = True,
 ) -> Gradients:
     """Backpropagation through time; `crnn.rnn_backward` in NumPy.
 
     Parameters
     ----------
-    da, a, x, Waa, Wax, a0, lengths, reverse, activation
+    da, a, x, Waa, Wax, a0, lengths, reverse, activation, need_dx
         As for `crnn.rnn_backward`; arrays only, and not checked.
 
     Returns
@@ -219,7 +220,7 @@ def rnn_backward(
         dba += dz.sum(axis=0)
         dx[t] = np.where(valid[t], dz @ Wax, 0)
         da_next = np.where(valid[t], dz @ Waa, da_next)
-    return Gradients(dWaa, dWax, dba, None if x.ndim == 2 else dx, da_next)
+    return Gradients(dWaa, dWax, dba, dx if need_dx and x.ndim == 3 else None, da_next)
 
 
 def stack(Waa: Array, Wax: Array) -> Array:

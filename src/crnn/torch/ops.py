@@ -1,0 +1,168 @@
+"""One layer in one direction, as an operator of PyTorch: rnn_forward beside rnn_backward.
+
+Names and shapes are crnn's: x (T, m, n_x), Waa (n_a, n_a), Wax (n_a, n_x), ba (n_a,), a0 (m, n_a),
+lengths (m,) of int64, a (T, m, n_a). NumPy sees the tensors' own memory, and PyTorch that of the
+results: nothing is copied but what is not contiguous.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import crnn
+
+__all__ = ["equations", "rnn_backward", "rnn_forward"]
+
+
+def _array(tensor: Tensor | None) -> Any:
+    """The tensor's memory as an ndarray."""
+    return None if tensor is None else tensor.numpy()
+
+
+def _reading(lengths: Tensor | None, reverse: bool, relu: bool) -> dict[str, Any]:
+    """The keywords that crnn's forward and backward share."""
+    activation = "relu" if relu else "tanh"
+    return {"lengths": _array(lengths), "reverse": reverse, "activation": activation}
+
+
+@torch.library.custom_op(
+    "crnn::rnn_forward",
+    mutates_args=(),
+    device_types="cpu",
+    schema="(Tensor x, Tensor Waa, Tensor Wax, Tensor? ba, Tensor? a0, Tensor? lengths, "
+    "bool reverse, bool relu) -> Tensor",
+)  # type: ignore[untyped-decorator]
+def rnn_forward(
+    x: Tensor,
+    Waa: Tensor,
+    Wax: Tensor,
+    ba: Tensor | None,
+    a0: Tensor | None,
+    lengths: Tensor | None,
+    reverse: bool,
+    relu: bool,
+) -> Tensor:
+    """`crnn.rnn_forward` on tensors: every state, (T, m, n_a)."""
+    a = crnn.rnn_forward(
+        *map(_array, (x, Waa, Wax, ba, a0)), **_reading(lengths, reverse, relu)
+    )
+    return torch.from_numpy(a)
+
+
+@rnn_forward.register_fake  # type: ignore[untyped-decorator]
+def _(
+    x: Tensor, Waa: Tensor, Wax: Tensor, ba: Any, a0: Any, lengths: Any, reverse: bool, relu: bool
+) -> Tensor:
+    return x.new_empty(x.shape[0], x.shape[1], Waa.shape[0])
+
+
+@torch.library.custom_op(
+    "crnn::rnn_backward",
+    mutates_args=(),
+    device_types="cpu",
+    schema="(Tensor da, Tensor a, Tensor x, Tensor Waa, Tensor Wax, Tensor? a0, Tensor? lengths, "
+    "bool reverse, bool relu, bool need_dx) -> (Tensor, Tensor, Tensor, Tensor, Tensor)",
+)  # type: ignore[untyped-decorator]
+def rnn_backward(
+    da: Tensor,
+    a: Tensor,
+    x: Tensor,
+    Waa: Tensor,
+    Wax: Tensor,
+    a0: Tensor | None,
+    lengths: Tensor | None,
+    reverse: bool,
+    relu: bool,
+    need_dx: bool,
+) -> tuple[Tensor, ...]:
+    """`crnn.rnn_backward` on tensors: dWaa, dWax, dba, dx, da0; dx is empty unless needed."""
+    g = crnn.rnn_backward(
+        *map(_array, (da, a, x, Waa, Wax, a0)),
+        **_reading(lengths, reverse, relu),
+        need_dx=need_dx,
+    )
+    return tuple(x.new_empty(0) if d is None else torch.from_numpy(d) for d in g)
+
+
+@rnn_backward.register_fake  # type: ignore[untyped-decorator]
+def _(
+    da: Tensor,
+    a: Tensor,
+    x: Tensor,
+    Waa: Tensor,
+    Wax: Tensor,
+    a0: Any,
+    lengths: Any,
+    reverse: bool,
+    relu: bool,
+    need_dx: bool,
+) -> tuple[Tensor, ...]:
+    T, m, n_a = a.shape
+    dx = x.new_empty(x.shape if need_dx else 0)
+    return (
+        Waa.new_empty(n_a, n_a),
+        Wax.new_empty(Wax.shape),
+        Waa.new_empty(n_a),
+        dx,
+        Waa.new_empty(m, n_a),
+    )
+
+
+def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    *tensors, ctx.reverse, ctx.relu = inputs
+    ctx.save_for_backward(*tensors, output)
+
+
+def _backward(ctx: Any, da: Tensor) -> tuple[Tensor | None, ...]:
+    x, Waa, Wax, ba, a0, lengths, a = ctx.saved_tensors
+    needed = ctx.needs_input_grad
+    if torch.is_grad_enabled():  # create_graph=True: these gradients will be differentiated
+        return _differentiable_gradients(ctx, da)
+    dWaa, dWax, dba, dx, da0 = rnn_backward(
+        da, a, x, Waa, Wax, a0, lengths, ctx.reverse, ctx.relu, needed[0]
+    )
+    gradients = (dx, dWaa, dWax, dba, da0)
+    kept = (d if wanted else None for d, wanted in zip(gradients, needed, strict=False))
+    return *kept, None, None, None
+
+
+def _differentiable_gradients(ctx: Any, da: Tensor) -> tuple[Tensor | None, ...]:
+    """The same gradients through torch's own operations, which it differentiates again."""
+    *tensors, lengths, _ = ctx.saved_tensors
+    needed = ctx.needs_input_grad[: len(tensors)]
+    a = equations(*tensors, lengths, ctx.reverse, ctx.relu)
+    wanted = [tensor for tensor, need in zip(tensors, needed, strict=True) if need]
+    gradients = iter(torch.autograd.grad(a, wanted, da, create_graph=True))
+    return *(next(gradients) if need else None for need in needed), None, None, None
+
+
+def equations(
+    x: Tensor,
+    Waa: Tensor,
+    Wax: Tensor,
+    ba: Tensor | None,
+    a0: Tensor | None,
+    lengths: Tensor | None,
+    reverse: bool,
+    relu: bool,
+) -> Tensor:
+    """`rnn_forward` in torch's own operations: slow, and differentiable as often as one likes."""
+    T, m = x.shape[:2]
+    a = x.new_zeros(m, len(Waa)) if a0 is None else a0
+    valid = None if lengths is None else (torch.arange(T)[:, None] < lengths)[..., None]
+    if valid is not None:
+        x = torch.where(valid, x, 0)  # whatever stood there: 0 * NaN is NaN
+    z = torch.nn.functional.linear(x, Wax, ba)
+    states: list[Any] = [None] * T
+    for t in reversed(range(T)) if reverse else range(T):
+        after = z[t] + a @ Waa.T
+        after = after.relu() if relu else after.tanh()
+        a = after if valid is None else torch.where(valid[t], after, a)
+        states[t] = a if valid is None else torch.where(valid[t], a, 0)
+    return torch.stack(states)
+
+
+rnn_forward.register_autograd(_backward, setup_context=_setup_context)
