@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.forward_ad import unpack_dual
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from crnn.torch.ops import rnn_forward
+from crnn.torch.ops import equations, forward_op
 
 __all__ = ["RNN", "RNNCell", "accelerate"]
+
+Layer = Callable[..., Tensor]
 
 _MODES = {"tanh": "RNN_TANH", "relu": "RNN_RELU"}
 _DTYPES = (torch.float32, torch.float64)
 _warned: set[str] = set()
+
+
+RNNCell = torch.nn.RNNCell
 
 
 class RNN(torch.nn.RNNBase):  # type: ignore[misc]
@@ -107,19 +114,21 @@ class RNN(torch.nn.RNNBase):  # type: ignore[misc]
         h_n : Tensor (num_layers * directions, m, hidden_size), or as hx is
             The final state of each layer and direction.
         """
-        weights = self.all_weights
         packed = isinstance(input, PackedSequence)
         data = input.data if packed else input
-        if not (self._has_the_shapes(input, hx) and _is_ours(data, hx, *sum(weights, []))):
-            return _left_to_torch(torch.nn.RNN, self, data, input, hx)
+        weights = self.all_weights
+        tensors = [data, hx, *chain.from_iterable(weights)]
+        if not (self._has_the_shapes(input, hx) and _are_ours(tensors)):
+            return _left_to_torch(self, data, input, hx)
+        layer = _layer_for(tensors)
         if packed:
-            return self._run_packed(input, hx, weights)
+            return self._run_packed(layer, weights, input, hx)
         one = data.dim() == 2
         if one:
             x, hx = data[:, None], None if hx is None else hx[:, None]
         else:
             x = data.transpose(0, 1) if self.batch_first else data
-        output, h_n = self._run(x.contiguous(), hx, weights)
+        output, h_n = self._run(layer, weights, x.contiguous(), hx)
         if one:
             return output[:, 0], h_n[:, 0]
         return output.transpose(0, 1) if self.batch_first else output, h_n
@@ -142,14 +151,14 @@ class RNN(torch.nn.RNNBase):  # type: ignore[misc]
         )
 
     def _run_packed(
-        self, packed: PackedSequence, hx: Tensor | None, weights: list[list[Tensor]]
+        self, layer: Layer, weights: list[list[Tensor]], packed: PackedSequence, hx: Tensor | None
     ) -> tuple[PackedSequence, Tensor]:
         """Pad, run, pack; the examples stay in the order in which they are packed."""
         data, batch_sizes, order, order_back = packed
         x, lengths = pad_packed_sequence(PackedSequence(data, batch_sizes))
         if hx is not None and order is not None:
             hx = hx[:, order]
-        output, h_n = self._run(x, hx, weights, lengths)
+        output, h_n = self._run(layer, weights, x, hx, lengths)
         data = pack_padded_sequence(output, lengths).data
         if order_back is not None:
             h_n = h_n[:, order_back]
@@ -157,9 +166,10 @@ class RNN(torch.nn.RNNBase):  # type: ignore[misc]
 
     def _run(
         self,
+        layer: Layer,
+        weights: list[list[Tensor]],
         x: Tensor,
         hx: Tensor | None,
-        weights: list[list[Tensor]],
         lengths: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Every layer in every direction: x (T, m, n_x), hx (cells, m, n_a)."""
@@ -171,7 +181,7 @@ class RNN(torch.nn.RNNBase):  # type: ignore[misc]
             states = []
             for k in range(first, first + n):
                 w_ih, w_hh, *biases = weights[k]
-                a = rnn_forward(
+                a = layer(
                     x,
                     w_hh,
                     w_ih,
@@ -185,60 +195,6 @@ class RNN(torch.nn.RNNBase):  # type: ignore[misc]
                 finals.append(_final_state(a, lengths, reverse=k > first))
             x = states[0] if n == 1 else torch.cat(states, 2)  # (T, m, n * n_a)
         return x, torch.stack(finals)
-
-
-class RNNCell(torch.nn.RNNCell):  # type: ignore[misc]
-    """Drop-in for `torch.nn.RNNCell`: one step, ``h' = tanh(W_ih x + b_ih + W_hh h + b_hh)``.
-
-    Parameters
-    ----------
-    input_size, hidden_size : int
-    bias : bool, optional
-    nonlinearity : {"tanh", "relu"}, optional
-    device, dtype : optional
-        As everywhere in torch.
-
-    Examples
-    --------
-    >>> import torch, crnn.torch
-    >>> cell = crnn.torch.RNNCell(3, 8)
-    >>> cell(torch.zeros(4, 3), torch.zeros(4, 8)).shape
-    torch.Size([4, 8])
-    """
-
-    def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
-        """Take one step, as `torch.nn.RNNCell` does.
-
-        Parameters
-        ----------
-        input : Tensor (m, input_size), or (input_size,)
-        hx : Tensor (m, hidden_size), or (hidden_size,), optional
-            The state before, zeros by default.
-
-        Returns
-        -------
-        h : Tensor (m, hidden_size), or (hidden_size,)
-            The state after.
-        """
-        weights = self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh
-        if not (self._has_the_shapes(input, hx) and _is_ours(input, hx, *weights)):
-            return _left_to_torch(torch.nn.RNNCell, self, input, input, hx)
-        one = input.dim() == 1
-        x = input[None, None] if one else input[None]  # (1, m, n_x)
-        a0 = hx[None] if one and hx is not None else hx
-        w_ih, w_hh, b_ih, b_hh = weights
-        ba = b_ih + b_hh if self.bias else None
-        a = rnn_forward(x, w_hh, w_ih, ba, a0, None, False, self.nonlinearity == "relu")
-        return a[0, 0] if one else a[0]
-
-    def _has_the_shapes(self, input: Tensor, hx: Tensor | None) -> bool:
-        return (
-            input.dim() in (1, 2)
-            and input.shape[-1] == self.input_size
-            and input.numel() > 0
-            and self.nonlinearity in _MODES
-            and (hx is None or hx.shape == (*input.shape[:-1], self.hidden_size))
-        )
 
 
 def accelerate(module: torch.nn.Module) -> int:
@@ -272,29 +228,49 @@ def accelerate(module: torch.nn.Module) -> int:
     return len(found)
 
 
-def _is_ours(x: Tensor, *others: Tensor | None) -> bool:
+def _are_ours(tensors: list[Tensor | None]) -> bool:
     """Whether crnn can do the work: floats of one kind in the memory of the CPU."""
-    return (
-        x.dtype in _DTYPES
-        and x.is_cpu
-        and not torch.is_autocast_enabled("cpu")
-        and all(o is None or (o.dtype == x.dtype and o.is_cpu) for o in others)
-    )
+    x = tensors[0]
+    assert x is not None
+    dtype = x.dtype
+    if dtype not in _DTYPES or torch.is_autocast_enabled("cpu"):
+        return False
+    for tensor in tensors:
+        if tensor is not None and not (tensor.is_cpu and tensor.dtype == dtype):
+            return False
+    return True
 
 
-def _left_to_torch(cls: Any, module: Any, x: Tensor, *arguments: Any) -> Any:
-    """What torch's own class computes, or raises; a warning the first time, and why."""
-    result = cls.forward(module, *arguments)
-    why = f"{x.dtype} on {x.device.type}"
-    if torch.is_autocast_enabled(x.device.type):
-        why = f"autocast on {x.device.type}"
-    if x.numel() > 0 and why not in _warned:
+def _layer_for(tensors: list[Tensor | None]) -> Layer:
+    """crnn's operator, or its equations in torch where it could not be differentiated."""
+    # An operator made in Python knows neither: it would give a tangent of zeros, or an error.
+    if torch._C._are_functorch_transforms_active():
+        _warn_once("torch.func")
+        return equations
+    for tensor in tensors:
+        if tensor is not None and unpack_dual(tensor).tangent is not None:
+            _warn_once("forward-mode differentiation")
+            return equations
+    return forward_op
+
+
+def _left_to_torch(module: RNN, x: Tensor, *arguments: Any) -> Any:
+    """What torch's own class computes, or raises."""
+    result = torch.nn.RNN.forward(module, *arguments)
+    if not (x.is_cpu and x.dtype in _DTYPES):
+        _warn_once(f"{x.dtype} on {x.device.type}")
+    elif x.numel() > 0:
+        _warn_once("autocast")
+    return result
+
+
+def _warn_once(why: str) -> None:
+    if why not in _warned:
         _warned.add(why)
         warnings.warn(
             f"crnn.torch computes float32 and float64 on the CPU; {why} is left to torch",
-            stacklevel=4,
+            stacklevel=6,  # past forward, and what torch.nn.Module calls it from
         )
-    return result
 
 
 def _dropout(x: Tensor, p: float, lengths: Tensor | None) -> Tensor:

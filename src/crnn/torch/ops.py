@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 import crnn
+from crnn.torch.threads import make_way
 
 __all__ = ["equations", "rnn_backward", "rnn_forward"]
 
@@ -20,12 +21,6 @@ __all__ = ["equations", "rnn_backward", "rnn_forward"]
 def _array(tensor: Tensor | None) -> Any:
     """The tensor's memory as an ndarray."""
     return None if tensor is None else tensor.numpy()
-
-
-def _reading(lengths: Tensor | None, reverse: bool, relu: bool) -> dict[str, Any]:
-    """The keywords that crnn's forward and backward share."""
-    activation = "relu" if relu else "tanh"
-    return {"lengths": _array(lengths), "reverse": reverse, "activation": activation}
 
 
 @torch.library.custom_op(
@@ -46,8 +41,16 @@ def rnn_forward(
     relu: bool,
 ) -> Tensor:
     """`crnn.rnn_forward` on tensors: every state, (T, m, n_a)."""
+    make_way(*x.shape, len(Waa))
     a = crnn.rnn_forward(
-        *map(_array, (x, Waa, Wax, ba, a0)), **_reading(lengths, reverse, relu)
+        x.numpy(),
+        Waa.numpy(),
+        Wax.numpy(),
+        _array(ba),
+        _array(a0),
+        lengths=_array(lengths),
+        reverse=reverse,
+        activation="relu" if relu else "tanh",
     )
     return torch.from_numpy(a)
 
@@ -79,9 +82,17 @@ def rnn_backward(
     need_dx: bool,
 ) -> tuple[Tensor, ...]:
     """`crnn.rnn_backward` on tensors: dWaa, dWax, dba, dx, da0; dx is empty unless needed."""
+    make_way(*x.shape, len(Waa))
     g = crnn.rnn_backward(
-        *map(_array, (da, a, x, Waa, Wax, a0)),
-        **_reading(lengths, reverse, relu),
+        da.numpy(),
+        a.numpy(),
+        x.numpy(),
+        Waa.numpy(),
+        Wax.numpy(),
+        _array(a0),
+        lengths=_array(lengths),
+        reverse=reverse,
+        activation="relu" if relu else "tanh",
         need_dx=need_dx,
     )
     return tuple(x.new_empty(0) if d is None else torch.from_numpy(d) for d in g)
@@ -111,28 +122,40 @@ def _(
     )
 
 
+# As they are called: past one layer of Python.
+forward_op = torch.ops.crnn.rnn_forward.default
+backward_op = torch.ops.crnn.rnn_backward.default
+
+
 def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    *tensors, ctx.reverse, ctx.relu = inputs
-    ctx.save_for_backward(*tensors, output)
+    ctx.save_for_backward(*inputs[:6], output)
+    ctx.reverse, ctx.relu = inputs[6:]
 
 
 def _backward(ctx: Any, da: Tensor) -> tuple[Tensor | None, ...]:
-    x, Waa, Wax, ba, a0, lengths, a = ctx.saved_tensors
-    needed = ctx.needs_input_grad
     if torch.is_grad_enabled():  # create_graph=True: these gradients will be differentiated
         return _differentiable_gradients(ctx, da)
-    dWaa, dWax, dba, dx, da0 = rnn_backward(
-        da, a, x, Waa, Wax, a0, lengths, ctx.reverse, ctx.relu, needed[0]
+    x, Waa, Wax, ba, a0, lengths, a = ctx.saved_tensors
+    need_dx, _, _, need_dba, need_da0 = ctx.needs_input_grad[:5]
+    dWaa, dWax, dba, dx, da0 = backward_op(
+        da, a, x, Waa, Wax, a0, lengths, ctx.reverse, ctx.relu, need_dx
     )
-    gradients = (dx, dWaa, dWax, dba, da0)
-    kept = (d if wanted else None for d, wanted in zip(gradients, needed, strict=False))
-    return *kept, None, None, None
+    return (
+        dx if need_dx else None,
+        dWaa,
+        dWax,
+        dba if need_dba else None,
+        da0 if need_da0 else None,
+        None,
+        None,
+        None,
+    )
 
 
 def _differentiable_gradients(ctx: Any, da: Tensor) -> tuple[Tensor | None, ...]:
     """The same gradients through torch's own operations, which it differentiates again."""
     *tensors, lengths, _ = ctx.saved_tensors
-    needed = ctx.needs_input_grad[: len(tensors)]
+    needed = ctx.needs_input_grad[:5]
     a = equations(*tensors, lengths, ctx.reverse, ctx.relu)
     wanted = [tensor for tensor, need in zip(tensors, needed, strict=True) if need]
     gradients = iter(torch.autograd.grad(a, wanted, da, create_graph=True))
