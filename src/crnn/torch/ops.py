@@ -41,7 +41,7 @@ def rnn_forward(
     relu: bool,
 ) -> Tensor:
     """`crnn.rnn_forward` on tensors: every state, (T, m, n_a)."""
-    make_way(*x.shape, len(Waa))
+    make_way(x, Waa)
     a = crnn.rnn_forward(
         x.numpy(),
         Waa.numpy(),
@@ -82,7 +82,7 @@ def rnn_backward(
     need_dx: bool,
 ) -> tuple[Tensor, ...]:
     """`crnn.rnn_backward` on tensors: dWaa, dWax, dba, dx, da0; dx is empty unless needed."""
-    make_way(*x.shape, len(Waa))
+    make_way(x, Waa)
     g = crnn.rnn_backward(
         da.numpy(),
         a.numpy(),
@@ -111,13 +111,12 @@ def _(
     relu: bool,
     need_dx: bool,
 ) -> tuple[Tensor, ...]:
-    T, m, n_a = a.shape
-    dx = x.new_empty(x.shape if need_dx else 0)
+    m, n_a = a.shape[1:]
     return (
-        Waa.new_empty(n_a, n_a),
+        Waa.new_empty(Waa.shape),
         Wax.new_empty(Wax.shape),
         Waa.new_empty(n_a),
-        dx,
+        x.new_empty(x.shape if need_dx else 0),
         Waa.new_empty(m, n_a),
     )
 
@@ -135,7 +134,7 @@ def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 def _backward(ctx: Any, da: Tensor) -> tuple[Tensor | None, ...]:
     if torch.is_grad_enabled():  # create_graph=True: these gradients will be differentiated
         return _differentiable_gradients(ctx, da)
-    x, Waa, Wax, ba, a0, lengths, a = ctx.saved_tensors
+    x, Waa, Wax, _, a0, lengths, a = ctx.saved_tensors
     need_dx, _, _, need_dba, need_da0 = ctx.needs_input_grad[:5]
     dWaa, dWax, dba, dx, da0 = backward_op(
         da, a, x, Waa, Wax, a0, lengths, ctx.reverse, ctx.relu, need_dx
@@ -154,10 +153,10 @@ def _backward(ctx: Any, da: Tensor) -> tuple[Tensor | None, ...]:
 
 def _differentiable_gradients(ctx: Any, da: Tensor) -> tuple[Tensor | None, ...]:
     """The same gradients through torch's own operations, which it differentiates again."""
-    *tensors, lengths, _ = ctx.saved_tensors
+    x, Waa, Wax, ba, a0, lengths, _ = ctx.saved_tensors
     needed = ctx.needs_input_grad[:5]
-    a = equations(*tensors, lengths, ctx.reverse, ctx.relu)
-    wanted = [tensor for tensor, need in zip(tensors, needed, strict=True) if need]
+    a = equations(x, Waa, Wax, ba, a0, lengths, ctx.reverse, ctx.relu)
+    wanted = [t for t, need in zip((x, Waa, Wax, ba, a0), needed, strict=True) if need]
     gradients = iter(torch.autograd.grad(a, wanted, da, create_graph=True))
     return *(next(gradients) if need else None for need in needed), None, None, None
 

@@ -13,17 +13,18 @@ import os
 from collections.abc import Callable
 
 import torch
+from torch import Tensor
 
 __all__ = ["make_way"]
 
-#: Operations of a product below which crnn's kernels use one thread.
-_LEAST_WORK = 8e6
+#: Multiplications and additions below which crnn's kernels use one thread.
+LEAST_WORK = 8e6
 
 _SOFT = 1  # omp_pause_soft of OpenMP 5.0
 
 
 def _pause_of_openmp() -> Callable[[int], int] | None:
-    """omp_pause_resource_all of the OpenMP that torch is linked to, if it is linked to one.
+    """omp_pause_resource_all of the OpenMP that torch is linked to, if there is one.
 
     A symbol is looked up in the module's own handle, which reaches the libraries it depends on.
     """
@@ -43,9 +44,11 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)
 
 
-def make_way(T: int, m: int, n_x: int, n_a: int) -> None:
-    """Send torch's idle threads away, where crnn may use more than one."""
-    if T * m * n_a * (n_a + n_x) >= _LEAST_WORK and torch.get_num_threads() > 1:
+def make_way(x: Tensor, Waa: Tensor) -> None:
+    """Send torch's idle threads away, where crnn's work on x (T, m, n_x) may take more than one."""
+    T, m, n_x = x.shape
+    n_a = len(Waa)
+    if T * m * n_a * (n_a + n_x) >= LEAST_WORK and torch.get_num_threads() > 1:
         pause = _pause
         if pause is not None:
             pause(_SOFT)
