@@ -139,11 +139,11 @@ class RNN(torch.nn.RNNBase):  # type: ignore[misc]
 
     def _has_the_shapes(self, input: Any, hx: Tensor | None) -> bool:
         """Whether input and hx fit, and hold anything; where not, torch says what is wrong."""
-        m: tuple[int, ...] = ()
+        dims, m = (2, 3), ()  # type: tuple[int, ...], tuple[int, ...]
         if isinstance(input, PackedSequence):
-            x, m, dims = input.data, (int(input.batch_sizes[0]),), (2,)
+            x, dims, m = input.data, (2,), (int(input.batch_sizes[0]),)
         else:
-            x, dims = input, (2, 3)
+            x = input
             if x.dim() == 3:
                 m = (x.shape[0 if self.batch_first else 1],)
         cells = self.num_layers * (2 if self.bidirectional else 1)
