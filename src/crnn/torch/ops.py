@@ -153,10 +153,12 @@ def _backward(ctx: Any, da: Tensor) -> tuple[Tensor | None, ...]:
 
 def _differentiable_gradients(ctx: Any, da: Tensor) -> tuple[Tensor | None, ...]:
     """The same gradients through torch's own operations, which it differentiates again."""
-    x, Waa, Wax, ba, a0, lengths, _ = ctx.saved_tensors
+    *tensors, lengths, _ = ctx.saved_tensors
     needed = ctx.needs_input_grad[:5]
+    # Views, since one may be made from another (a0 from x): only what lies between counts here.
+    x, Waa, Wax, ba, a0 = views = [None if t is None else t.view_as(t) for t in tensors]
     a = equations(x, Waa, Wax, ba, a0, lengths, ctx.reverse, ctx.relu)
-    wanted = [t for t, need in zip((x, Waa, Wax, ba, a0), needed, strict=True) if need]
+    wanted = [view for view, need in zip(views, needed, strict=True) if need]
     gradients = iter(torch.autograd.grad(a, wanted, da, create_graph=True))
     return *(next(gradients) if need else None for need in needed), None, None, None
 
