@@ -167,6 +167,19 @@ def test_what_does_not_fit_backward_is_refused_by_name(p, name):
         backward(p, **{name: np.zeros((4, 3, 6))})
 
 
+@pytest.mark.parametrize("lengths", [None, [4, 1, 3]])
+def test_dx_is_left_out_where_it_is_not_needed_and_nothing_else_changes(p, lengths, table):
+    g, without = (backward(p, lengths=lengths, need_dx=need) for need in (True, False))
+    assert without.dx is None
+    for mine, with_dx in zip(without._replace(dx=0), g._replace(dx=0), strict=True):
+        np.testing.assert_array_equal(mine, with_dx)
+    a = forward(p)
+    given = {name: value for name, value in p.arguments.items() if name != "ba"}
+    assert reference.rnn_backward(p.da, a, **given, need_dx=False).dx is None
+    with pytest.raises(TypeError, match="need_dx: expected True or False, got 1"):
+        backward(p, need_dx=1)
+
+
 class TestTogether:
     def test_python_threads_at_once_get_the_right_numbers(self):
         problems = [check.problem(20, 8, 9, 33, seed=seed) for seed in range(8)]
