@@ -264,9 +264,10 @@ def windows(symbols: Array, m: int, T: int) -> Iterator[Batch]:
 def _pick(items: Array | list[Array], chosen: Array, T: int) -> Array:
     """The first T steps of the chosen examples, time first; zeros after a short one's end."""
     if isinstance(items, np.ndarray):
-        return np.ascontiguousarray(items[:T, chosen])
+        picked: Array = items[:T].take(chosen, axis=1)
+        return picked
     first = items[0]
-    picked = np.zeros((T, len(chosen), *first.shape[1:]), first.dtype)  # (T, m) or (T, m, n)
+    padded = np.zeros((T, len(chosen), *first.shape[1:]), first.dtype)  # (T, m) or (T, m, n)
     for i, k in enumerate(chosen):
-        picked[: len(items[k]), i] = items[k]
-    return picked
+        padded[: len(items[k]), i] = items[k]
+    return padded

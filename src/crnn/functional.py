@@ -198,5 +198,5 @@ def backward_into(
 def _workspace(s: _validate.Sequence, backward: bool) -> Array:
     T, m, n_a = s.shape
     dtype = s.Waa.dtype
-    size = _kernels.rnn_workspace(T, m, s.Wax.shape[1], n_a, backward, dtype == np.float64)
+    size = _kernels.rnn_workspace(T, m, s.Wax.shape[1], n_a, backward, dtype.itemsize == 8)
     return workspace(size, dtype)
