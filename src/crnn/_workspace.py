@@ -1,7 +1,8 @@
-"""Scratch memory for one call, kept from call to call."""
+"""Memory that is kept from call to call, since fresh memory costs page faults."""
 
 from __future__ import annotations
 
+import math
 import threading
 from typing import Any
 
@@ -24,7 +25,7 @@ _kept = _Kept()
 def scratch(nbytes: int) -> Array:
     """At least so many bytes from a 64-byte boundary, whatever they are; until this thread's next.
 
-    Fresh memory costs a page fault every 4 KiB, which for a short sequence is more than the work.
+    A page fault every 4 KiB is more than the work, for a short sequence.
     """
     kept = _kept.buffer
     if kept is None or kept.nbytes < nbytes:
@@ -38,3 +39,31 @@ def workspace(size: int, dtype: np.dtype[Any]) -> Array:
     """Numbers (size,) of such memory."""
     nbytes = size * dtype.itemsize
     return scratch(nbytes)[:nbytes].view(dtype)
+
+
+class Buffers:
+    """Arrays by name, for one pass after another: of whatever shape, holding whatever was left."""
+
+    def __init__(self, dtype: np.dtype[Any]) -> None:
+        self._dtype = dtype
+        self._flat: dict[str, Array] = {}
+        self._shaped: dict[str, Array] = {}
+
+    def array(self, name: str, shape: tuple[int, ...]) -> Array:
+        """An array that is good until the next of that name."""
+        shaped = self._shaped.get(name)
+        if shaped is None or shaped.shape != shape:
+            size = math.prod(shape)
+            flat = self._flat.get(name)
+            if flat is None or len(flat) < size:
+                flat = self._flat[name] = np.empty(size, self._dtype)
+            shaped = self._shaped[name] = flat[:size].reshape(shape)
+        return shaped
+
+    def zeros(self, name: str, shape: tuple[int, ...]) -> Array:
+        """The same, all zeros but for what was written before: always to the same places."""
+        shaped = self._shaped.get(name)
+        if shaped is None or shaped.shape != shape:
+            shaped = self.array(name, shape)
+            shaped.fill(0)
+        return shaped

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,7 @@ class Config:
         _validate.choice("loss", self.loss, ("cross_entropy", "mse"))
         object.__setattr__(self, "dtype", _validate.float_name("dtype", self.dtype))
 
-    @property
+    @cached_property
     def np_dtype(self) -> np.dtype[Any]:
         """The dtype of every parameter and result."""
         return np.dtype(self.dtype)
@@ -78,21 +79,9 @@ class Config:
         """How many names `shapes` has, told without building it."""
         return 3 * self.num_layers * self.num_directions + 2
 
-    def cells(self) -> list[Cell]:
+    def cells(self) -> tuple[Cell, ...]:
         """Every recurrence, in the order of computation."""
-        both = self.direction == "bidirectional"
-        directions = (False, True) if both else (self.direction == "reverse",)
-        plain = self.num_layers == 1 and not both
-        return [
-            Cell(
-                layer,
-                reverse,
-                "" if plain else f"_l{layer}" + ("_reverse" if both and reverse else ""),
-                self.n_x if layer == 0 else self.width,
-            )
-            for layer in range(self.num_layers)
-            for reverse in directions
-        ]
+        return self._cells
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The parameters' names and shapes, in the order of the arena."""
@@ -104,3 +93,19 @@ class Config:
         shapes["Wya"] = (self.n_y, self.width)
         shapes["by"] = (self.n_y,)
         return shapes
+
+    @cached_property
+    def _cells(self) -> tuple[Cell, ...]:
+        both = self.direction == "bidirectional"
+        directions = (False, True) if both else (self.direction == "reverse",)
+        plain = self.num_layers == 1 and not both
+        return tuple(
+            Cell(
+                layer,
+                reverse,
+                "" if plain else f"_l{layer}" + ("_reverse" if both and reverse else ""),
+                self.n_x if layer == 0 else self.width,
+            )
+            for layer in range(self.num_layers)
+            for reverse in directions
+        )

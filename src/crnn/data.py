@@ -347,11 +347,14 @@ def _kept(values: Any, kept: Array, axis: int) -> Any:
 def _pick(items: Array | list[Array], chosen: Array | None, T: int) -> Array:
     """The first T steps of the chosen examples, time first; zeros after a short one's end."""
     if isinstance(items, np.ndarray):
-        return items[:T] if chosen is None else np.ascontiguousarray(items[:T, chosen])
+        if chosen is None:
+            return items[:T]
+        picked: Array = items[:T].take(chosen, axis=1)
+        return picked
     if chosen is None:
         chosen = np.arange(len(items))
     first = items[0]
-    picked = np.zeros((T, len(chosen), *first.shape[1:]), first.dtype)  # (T, m) or (T, m, n)
+    padded = np.zeros((T, len(chosen), *first.shape[1:]), first.dtype)  # (T, m) or (T, m, n)
     for i, k in enumerate(chosen):
-        picked[: len(items[k]), i] = items[k]
-    return picked
+        padded[: len(items[k]), i] = items[k]
+    return padded

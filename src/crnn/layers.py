@@ -1,18 +1,17 @@
 """Layers of recurrences and an output layer: forward beside backward, on arrays already checked.
 
 `forward` keeps what `backward` needs in a Trace: each layer's input and each cell's states, and
-nothing else.
+nothing else. Both take their arrays from Buffers: a Trace is good until the next pass over them.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from crnn import _kernels, _validate
-from crnn._workspace import workspace
+from crnn._workspace import Buffers, workspace
 from crnn.config import Cell, Config
 from crnn.functional import backward_of, forward_of
 from crnn.reference import Array
@@ -30,6 +29,7 @@ class Trace:
     every_step: bool  # whether rows are steps and examples, or examples only
     counted: Array | None  # rows of T * m that count, where not all do
     logits: Array  # (rows, n_y)
+    buffers: Buffers
 
     def rows_of(self, y: Array | None) -> Array:
         """Targets or weights as rows of logits: (m, ...) as they are, (T, m, ...) that count."""
@@ -40,8 +40,8 @@ class Trace:
         return y if self.counted is None else y[self.counted]
 
     def final_states(self) -> State:
-        """Every cell's state after its last step, to start the next window from."""
-        return [final_state(a, call) for a, call in zip(self.a, self.calls, strict=True)]
+        """Every cell's state after its last step, to start the next window from: copies."""
+        return [final_state(a, call).copy() for a, call in zip(self.a, self.calls, strict=True)]
 
 
 def forward(
@@ -50,33 +50,37 @@ def forward(
     x: Array,
     lengths: Array | None = None,
     state: State | None = None,
+    buffers: Buffers | None = None,
 ) -> Trace:
     """Run every cell and the output layer on x (T, m, n_x) or (T, m), from `state` or zeros."""
     (T, m), n = x.shape[:2], config.num_directions
+    if buffers is None:
+        buffers = Buffers(config.np_dtype)
     calls: list[_validate.Sequence] = []
     states: list[Array] = []
     below = x
     for k, cell in enumerate(config.cells()):
         if cell.layer > 0 and k % n == 0:
-            below = _side_by_side(states[-n:])
+            below = _side_by_side(states[-n:], f"below {k}", buffers)
         a0 = None if state is None else state[k]
         call = _call(config, cell, parameters, below, lengths, a0)
         calls.append(call)
-        states.append(forward_of(call, parameters["ba" + cell.suffix]))
+        a = buffers.array(f"a {k}", (T, m, config.n_a))
+        states.append(forward_of(call, parameters["ba" + cell.suffix], a))
     counted = None
     if config.steps == "last":
         last = [final_state(a, call) for a, call in zip(states[-n:], calls[-n:], strict=True)]
-        features = _side_by_side(last)  # (m, width)
+        features = _side_by_side(last, "features", buffers)  # (m, width)
     else:
-        features = _side_by_side(states[-n:]).reshape(T * m, config.width)
+        features = _side_by_side(states[-n:], "features", buffers).reshape(T * m, config.width)
         if lengths is not None:
             counted = np.flatnonzero(_validate.steps_counted(T, lengths))
             features = features[counted]
-    logits = np.empty((len(features), config.n_y), config.np_dtype)
+    logits = buffers.array("logits", (len(features), config.n_y))
     _kernels.output_forward(
         parameters["Wya"], parameters["by"], features, logits, _workspace(config)
     )
-    return Trace(calls, states, features, config.steps == "all", counted, logits)
+    return Trace(calls, states, features, config.steps == "all", counted, logits, buffers)
 
 
 def backward(
@@ -87,8 +91,8 @@ def backward(
     gradients: dict[str, Array],
 ) -> None:
     """Fill `gradients`, whose names are the parameters', from dlogits (rows, n_y)."""
-    n, n_a = config.num_directions, config.n_a
-    dfeatures = np.empty_like(trace.features)
+    n, buffers = config.num_directions, trace.buffers
+    dfeatures = buffers.array("dfeatures", trace.features.shape)
     _kernels.output_backward(
         parameters["Wya"], dlogits, trace.features, gradients["Wya"], gradients["by"], dfeatures,
         _workspace(config),
@@ -99,20 +103,22 @@ def backward(
         dx: list[Array] = []
         for k in range(first, first + n):
             suffix, call, a = cells[k].suffix, trace.calls[k], trace.a[k]
-            dx_k = np.empty_like(call.x) if first > 0 else None
+            if first > 0:
+                dx.append(buffers.array(f"dx {k}", (*a.shape[:2], config.width)))
             dWaa, dWax, dba = (gradients[name + suffix] for name in ("Waa", "Wax", "ba"))
-            backward_of(call, da[k - first], a, into=(dWaa, dWax, dba, dx_k, None))
-            if dx_k is not None:
-                dx.append(dx_k)
+            into = dWaa, dWax, dba, dx[-1] if dx else None, None
+            backward_of(call, da[k - first], a, into=into)
         if first > 0:
-            below = dx[0] if n == 1 else dx[0] + dx[1]  # (T, m, width)
-            da = [np.ascontiguousarray(below[..., i * n_a : (i + 1) * n_a]) for i in range(n)]
+            below = dx[0] if n == 1 else np.add(dx[0], dx[1], out=dx[0])  # (T, m, width)
+            da = _apart(below, n, trace)
 
 
 def final_state(a: Array, call: _validate.Sequence) -> Array:
-    """The state after the last step read, (m, n_a): right to left, that is step 0."""
-    t = 0 if call.reverse else -1 if call.lengths is None else call.lengths - 1
-    state: Array = a[t, np.arange(a.shape[1])]
+    """The state after the last step read, (m, n_a), perhaps in place: right to left, of step 0."""
+    t = 0 if call.reverse else -1
+    state: Array = a[t]
+    if call.lengths is not None and not call.reverse:
+        state = a[call.lengths - 1, np.arange(a.shape[1])]
     return state
 
 
@@ -138,30 +144,58 @@ def _call(
 
 
 def _workspace(config: Config) -> Array:
-    double = config.np_dtype == np.float64
-    size = _kernels.linear_workspace(config.width, config.n_y, double)
-    return workspace(size, config.np_dtype)
+    dtype = config.np_dtype
+    size = _kernels.linear_workspace(config.width, config.n_y, dtype.itemsize == 8)
+    return workspace(size, dtype)
 
 
-def _side_by_side(parts: list[Array]) -> Array:
-    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
+def _side_by_side(parts: list[Array], name: str, buffers: Buffers) -> Array:
+    """Both directions' numbers: the array itself where there is one direction."""
+    if len(parts) == 1:
+        return parts[0]
+    *leading, n_a = parts[0].shape
+    both = buffers.array(name, (*leading, len(parts) * n_a))
+    return np.concatenate(parts, axis=-1, out=both)
+
+
+def _apart(both: Array, n: int, trace: Trace) -> list[Array]:
+    """The other way: dL/da<t> of each direction, from that of both side by side."""
+    T, m, n_a = trace.a[0].shape
+    if n == 1:
+        return [both.reshape(T, m, n_a)]
+    das = [trace.buffers.array(f"da {i}", (T, m, n_a)) for i in range(n)]
+    for i, da in enumerate(das):
+        da.reshape(-1, n_a)[...] = both.reshape(-1, n * n_a)[:, i * n_a : (i + 1) * n_a]
+    return das
 
 
 def _spread(config: Config, trace: Trace, dfeatures: Array) -> list[Array]:
     """dL/da<t> of each direction of the top layer, from the gradient of what the output saw."""
-    T, m, n_a = trace.a[0].shape
-    n = config.num_directions
-    parts: list[Any] = np.split(dfeatures, n, axis=-1)
+    n, n_a = config.num_directions, config.n_a
     if config.steps == "all" and trace.counted is None:
-        return [np.ascontiguousarray(part).reshape(T, m, n_a) for part in parts]
-    spread = []
-    for part, call in zip(parts, trace.calls[-n:], strict=True):
-        da = np.zeros((T, m, n_a), config.np_dtype)
-        if config.steps == "all":
-            da.reshape(T * m, n_a)[trace.counted] = part
-        elif call.reverse:
-            da[0] = part
-        else:
-            da[T - 1 if call.lengths is None else call.lengths - 1, np.arange(m)] = part
-        spread.append(da)
-    return spread
+        return _apart(dfeatures, n, trace)
+    parts = [dfeatures[:, i * n_a : (i + 1) * n_a] for i in range(n)]
+    spread = _spread_steps if config.steps == "all" else _spread_last
+    return [spread(trace, i, part) for i, part in enumerate(parts)]
+
+
+def _spread_steps(trace: Trace, direction: int, part: Array) -> Array:
+    """Zeros but for the rows that count."""
+    shape = trace.a[0].shape
+    da = trace.buffers.array(f"da {direction}", shape)
+    da.fill(0)
+    da.reshape(-1, shape[2])[trace.counted] = part
+    return da
+
+
+def _spread_last(trace: Trace, direction: int, part: Array) -> Array:
+    """Zeros but for each example's last step read."""
+    call, shape = trace.calls[direction], trace.a[0].shape  # any layer's: all read alike
+    if call.reverse or call.lengths is None:
+        da = trace.buffers.zeros(f"last da {direction}", shape)
+        da[0 if call.reverse else -1] = part
+    else:
+        da = trace.buffers.array(f"da {direction}", shape)
+        da.fill(0)
+        da[call.lengths - 1, np.arange(shape[1])] = part
+    return da

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from crnn import layers
 from crnn._arena import Arena, Views
+from crnn._workspace import Buffers
 from crnn.config import Config
 from crnn.data import Batch
 from crnn.layers import State
@@ -16,12 +17,15 @@ from crnn.reference import Array
 
 @dataclass
 class Step:
-    """One forward and backward pass: means over its counted rows."""
+    """One forward and backward pass: means over its counted rows.
+
+    Its trace is good until the next pass over the same buffers.
+    """
 
     loss: float
     metric: float
     rows: int
-    state: State  # after the last step, per cell
+    trace: layers.Trace
 
 
 class Network:
@@ -41,24 +45,37 @@ class Network:
         """Make room for one number per parameter, all zero."""
         return Arena(self.config.shapes(), self.config.np_dtype)
 
-    def forward(self, batch: Batch, state: State | None = None) -> layers.Trace:
-        """Run the batch from `state`, or from zeros."""
-        return layers.forward(self.config, self.parameters, batch.x, batch.lengths, state)
+    def new_buffers(self) -> Buffers:
+        """Make room for the passes of a loop."""
+        return Buffers(self.config.np_dtype)
 
-    def gradients(self, batch: Batch, state: State | None, gradients: dict[str, Array]) -> Step:
+    def forward(
+        self, batch: Batch, state: State | None = None, buffers: Buffers | None = None
+    ) -> layers.Trace:
+        """Run the batch from `state`, or from zeros."""
+        x, lengths = batch.x, batch.lengths
+        return layers.forward(self.config, self.parameters, x, lengths, state, buffers)
+
+    def gradients(
+        self,
+        batch: Batch,
+        state: State | None,
+        gradients: dict[str, Array],
+        buffers: Buffers | None = None,
+    ) -> Step:
         """Run the batch forward and backward; fill `gradients`."""
-        trace = self.forward(batch, state)
+        trace = self.forward(batch, state, buffers)
         loss, metric = self._descend(trace, batch)
         layers.backward(self.config, self.parameters, trace, trace.logits, gradients)
-        return Step(loss, metric, len(trace.logits), trace.final_states())
+        return Step(loss, metric, len(trace.logits), trace)
 
     def evaluate(
         self, batches: Iterable[Batch], carry: bool = False, state: State | None = None
     ) -> tuple[float, float]:
         """Mean loss and metric over all rows of all batches, the first from `state`."""
-        rows, loss, metric = 0, 0.0, 0.0
+        rows, loss, metric, buffers = 0, 0.0, 0.0, self.new_buffers()
         for batch in batches:
-            trace = self.forward(batch, state)
+            trace = self.forward(batch, state, buffers)
             mean_loss, mean_metric = self._descend(trace, batch)
             loss += mean_loss * len(trace.logits)
             metric += mean_metric * len(trace.logits)

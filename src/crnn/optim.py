@@ -115,7 +115,7 @@ class Adam:
         """One update, in place."""
         memory["t"] += 1
         t = memory["t"]
-        rate, root = self.lr / (1 - self.beta1**t), 1 / np.sqrt(1 - self.beta2**t)
+        rate, root = self.lr / (1 - self.beta1**t), 1 / math.sqrt(1 - self.beta2**t)
         _kernels.adam(
             parameters, gradients, memory["m"], memory["v"],
             self.beta1, self.beta2, rate, root, self.eps,

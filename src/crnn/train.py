@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import sys
 import threading
@@ -184,6 +185,7 @@ class Descent:
         self.network, self.memory, self.plan = network, memory, plan
         self.parameters = network.arena.flat  # (size,)
         self.gradients = network.new_arena()
+        self.buffers = network.new_buffers()
         self.last_good = self.parameters.copy()
         self.last: tuple[Batch, State | None]
         self.steps = 0
@@ -192,10 +194,10 @@ class Descent:
         """One step, and the gradient's norm before clipping; raises DivergenceError."""
         self.steps += 1
         gradients = self.gradients.flat
-        step = self.network.gradients(batch, state, self.gradients.views)
+        step = self.network.gradients(batch, state, self.gradients.views, self.buffers)
         norm = global_norm(gradients)
-        self._demand(np.isfinite(step.loss), step.loss, "loss")
-        self._demand(np.isfinite(norm), step.loss, "gradient")
+        self._demand(math.isfinite(step.loss), step.loss, "loss")
+        self._demand(math.isfinite(norm), step.loss, "gradient")
         self.last_good[...] = self.parameters
         try:
             clip_by_norm(gradients, norm, self.plan.clip_norm)
@@ -217,10 +219,10 @@ class Descent:
         else:
             batch, state = self.last
             loss, metric = self.network.evaluate([batch], carry, state)
-        self._demand(np.isfinite(loss), loss, "loss" if held_out is None else "validation loss")
+        self._demand(math.isfinite(loss), loss, "loss" if held_out is None else "validation loss")
         return loss, metric
 
-    def _demand(self, finite: bool | np.bool_, loss: float, what: str) -> None:
+    def _demand(self, finite: bool, loss: float, what: str) -> None:
         if not finite:
             self.parameters[...] = self.last_good
             raise DivergenceError(self.steps, loss, what)
@@ -273,9 +275,10 @@ def _one_epoch(
         began = time.perf_counter()
         step, norm = descent.update(batch, state)
         sums.add(step, norm, time.perf_counter() - began)
-        state = step.state if course.carry else None
-        bar.set_postfix(loss=f"{sums.loss / sums.rows:.4f}", refresh=False)
-        bar.update(step.rows if course.carry else batch.x.shape[1])
+        state = step.trace.final_states() if course.carry else None
+        if not bar.disable:
+            bar.set_postfix(loss=f"{sums.loss / sums.rows:.4f}", refresh=False)
+            bar.update(step.rows if course.carry else batch.x.shape[1])
         if interrupt.came:
             break
     sums.close(history)

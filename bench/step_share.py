@@ -1,0 +1,91 @@
+"""The share of a training step of a small model that is spent in kernels.
+
+    python bench/step_share.py
+
+The calls that one step of `RNN.fit` makes into the kernels are recorded with their arguments, then
+made again and again by themselves; a step's time is that of `fit` over its number of steps, the
+making of batches included. Both are taken in turns, and the median of their ratio counts. One
+thread; what the machine does besides is in both.
+"""
+
+import statistics
+import time
+from contextlib import contextmanager
+
+import numpy as np
+
+import crnn
+from crnn import _kernels, functional
+
+#: n_x, n_a, m: small models, and batches as they are used with them. T is 50.
+CASES = [(1, 32, 16), (1, 32, 32), (32, 32, 16), (8, 64, 16), (1, 64, 32), (32, 64, 32)]
+T, STEPS, EPOCHS, ROUNDS = 50, 40, 5, 15
+
+NAMES = ("output_forward", "output_backward", "cross_entropy", "sum_squares", "all_finite", "adam")
+
+
+@contextmanager
+def recorded(calls):
+    """Note every call of a kernel, and make it."""
+
+    def noting(function):
+        def call(*arguments):
+            calls.append((function, arguments))
+            return function(*arguments)
+
+        return call
+
+    places = [(vars(_kernels), name) for name in NAMES]
+    places += [(d, k) for d in (functional._FORWARD, functional._BACKWARD) for k in d]
+    before = [(place, key, place[key]) for place, key in places]
+    for place, key, function in before:
+        place[key] = noting(function)
+    try:
+        yield
+    finally:
+        for place, key, function in before:
+            place[key] = function
+
+
+def fitted(model, x, y, epochs):
+    options = {"optimizer": crnn.Adam(1e-3), "clip_norm": 1.0, "progress": False, "rng": 0}
+    return model.fit(x, y, epochs=epochs, batch_size=x.shape[1] // STEPS, **options)
+
+
+def seconds(function, *arguments):
+    began = time.perf_counter()
+    function(*arguments)
+    return time.perf_counter() - began
+
+
+def replay(calls):
+    for function, arguments in calls:
+        function(*arguments)
+
+
+def share(n_x, n_a, m, steps):
+    """The median share of kernels in a step, and the microseconds of both."""
+    rng = np.random.default_rng(0)
+    model = crnn.RNN(n_x, n_a, 5, steps=steps, rng=0)
+    x = rng.standard_normal((T, m * STEPS, n_x)).astype("f4")
+    y = rng.integers(0, 5, (T, m * STEPS) if steps == "all" else m * STEPS)
+    calls = []
+    with recorded(calls):
+        fitted(model, x[:, : 2 * m * STEPS], y, 1)
+    calls = calls[: len(calls) // STEPS * STEPS]  # without the loss of the last batch once more
+    whole, kernels = [], []
+    for _ in range(ROUNDS):
+        whole.append(seconds(fitted, model, x, y, EPOCHS) / (EPOCHS * STEPS))
+        kernels.append(seconds(replay, EPOCHS * calls) / (EPOCHS * STEPS))
+    ratio = statistics.median(k / w for k, w in zip(kernels, whole, strict=True))
+    return ratio, 1e6 * statistics.median(kernels), 1e6 * statistics.median(whole)
+
+
+if __name__ == "__main__":
+    crnn.set_num_threads(1)
+    print("n_x n_a  m  steps  kernels    step  share")
+    for case in CASES:
+        for steps in ("last", "all"):
+            ratio, kernels, whole = share(*case, steps)
+            times = f"{kernels:7.0f} us{whole:5.0f} us{ratio:7.0%}"
+            print("{:3} {:3} {:2}".format(*case), f"{steps:>6}", times)

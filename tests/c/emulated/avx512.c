@@ -1,0 +1,17 @@
+/* src/crnn/csrc/avx512.c without its instruction set: emulated, for any processor. */
+#include "crnn_kernels.h"
+#include "shared.h"
+#include "threads.h"
+
+#define REAL_BITS 32
+#include "simd_avx512.h"
+
+#include "kernels.h"
+
+#undef REAL_BITS
+#define REAL_BITS 64
+#include "simd_avx512.h"
+
+#include "kernels.h"
+
+const crnn_kernels crnn_kernels_avx512 = CRNN_KERNELS(avx512);
