@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 import platform
 from collections.abc import Callable
@@ -26,12 +27,17 @@ _CONTROLS = {
 }
 
 
+@functools.cache
+def _blas() -> ctypes.CDLL:
+    return ctypes.CDLL(cython_blas.__file__)
+
+
 def _blas_threads() -> tuple[str, Callable[[], int], Callable[[int], Any]] | None:
     """The BLAS that scipy.linalg.cython_blas is linked to, and its thread controls.
 
     A symbol is looked up in the module's own handle, which reaches the libraries it depends on.
     """
-    library = ctypes.CDLL(cython_blas.__file__)
+    library = _blas()
     for name, pairs in _CONTROLS.items():
         for get, set_ in pairs:
             if hasattr(library, get) and hasattr(library, set_):

@@ -102,7 +102,9 @@ def softmax(real[:, ::1] logits):
 def cross_entropy(real[:, ::1] logits, const Py_ssize_t[::1] y, const real[::1] weights=None):
     """The mean of -w log y_hat_y and of w where a row is right; logits become the gradient."""
     cdef Py_ssize_t rows = logits.shape[0]
-    cdef const real *w = NULL if weights is None else &weights[0]
+    cdef const real *w = NULL
+    if weights is not None:
+        w = &weights[0]
     cdef double loss, right
     with nogil:
         loss = _operations(real is double).cross_entropy(rows, logits.shape[1], &y[0], w,

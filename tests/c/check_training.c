@@ -8,16 +8,19 @@
 
 enum { ROWS = 5 };
 
-/* Rows of logits, one of them far above the others; and what they become. */
-static double check_softmax(const crnn_operations *kernels, ptrdiff_t n) {
+/* Rows of logits, one of them far above the others, and what they become; each row's weight 1, or
+ * its own. */
+static double check_softmax(const crnn_operations *kernels, ptrdiff_t n, int weighted) {
     array z = given(ROWS * n, 5), probabilities = result(ROWS * n), gradients = result(ROWS * n);
-    ptrdiff_t y[ROWS], right, truly_right = 0;
-    double truth = 0;
+    array w = given(ROWS, 1);
+    ptrdiff_t y[ROWS];
+    double right, truth = 0, truly_right = 0;
     put(z.real, 2 * n + n / 2, z.exact[2 * n + n / 2] = 1000);
     memcpy(probabilities.real, z.real, (size_t)z.n * (is_float ? 4 : 8));
     memcpy(gradients.real, z.real, (size_t)z.n * (is_float ? 4 : 8));
     for (ptrdiff_t i = 0; i < ROWS; i++) {
-        const double *row = z.exact + i * n;
+        put(w.real, i, w.exact[i] = fabs(w.exact[i]));
+        const double *row = z.exact + i * n, w_i = weighted ? w.exact[i] : 1;
         ptrdiff_t most = 0;
         double sum = 0;
         y[i] = (ptrdiff_t)((draw() + 1) / 2 * (double)n);
@@ -28,14 +31,15 @@ static double check_softmax(const crnn_operations *kernels, ptrdiff_t n) {
         for (ptrdiff_t j = 0; j < n; j++) {
             const double y_hat = exp(row[j] - row[most]) / sum;
             add(probabilities, i * n + j, y_hat);
-            add(gradients, i * n + j, y_hat / ROWS);
+            add(gradients, i * n + j, w_i * y_hat / ROWS);
         }
-        add(gradients, i * n + y[i], -1.0 / ROWS);
-        truth += log(sum) - (row[y[i]] - row[most]);
-        truly_right += y[i] == most;
+        add(gradients, i * n + y[i], -w_i / ROWS);
+        truth += w_i * (log(sum) - (row[y[i]] - row[most]));
+        truly_right += y[i] == most ? w_i : 0;
     }
     kernels->softmax(ROWS, n, probabilities.real);
-    const double loss = kernels->cross_entropy(ROWS, n, y, gradients.real, &right);
+    const double loss =
+        kernels->cross_entropy(ROWS, n, y, weighted ? w.real : NULL, gradients.real, &right);
     /* Exponents are as exact as logits of up to 10 are: 5 more terms. */
     double largest = worse(share(probabilities, n + 5), share(gradients, n + 5));
     /* A row's sum of exponentials is rounded to the dtype, and its logarithm so far off; the rest
@@ -44,6 +48,7 @@ static double check_softmax(const crnn_operations *kernels, ptrdiff_t n) {
     largest = worse(largest, fabs(loss - truth) / rounding);
     largest = worse(largest, right == truly_right ? 0 : INFINITY);
     drop(z);
+    drop(w);
     drop(probabilities);
     drop(gradients);
     return largest;
@@ -110,7 +115,8 @@ static double check_norm(const crnn_operations *kernels, ptrdiff_t n) {
 double check_training(const crnn_operations *kernels, int *cases) {
     double largest = 0;
     for (int s = 0; s < SIZES; s++, ++*cases) {
-        largest = worse(largest, check_softmax(kernels, sizes[s]));
+        for (int weighted = 0; weighted < 2; weighted++)
+            largest = worse(largest, check_softmax(kernels, sizes[s], weighted));
         largest = worse(largest, check_updates(kernels, sizes[s]));
         largest = worse(largest, check_norm(kernels, sizes[s]));
     }
