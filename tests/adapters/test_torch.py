@@ -416,19 +416,18 @@ class TestCompiler:
             assert_close(result, truth)
 
     def test_inductor(self):
-        """The default: it writes C++ around the operator, and needs a compiler for it."""
-        from torch._inductor import exc
+        """The default: it writes C++ around the operator, and needs a compiler for it.
 
-        torch.compiler.reset()
-        theirs, mine = pair()
-        compiled = torch.compile(mine, fullgraph=True)
-        x = torch.randn(T, M, N_X, requires_grad=True)
-        try:
-            results = run(compiled, x, None)[0]
-        except exc.InductorError as error:
-            pytest.skip(f"no compiler: {error}")
-        for result, truth in zip(results, run(theirs, x, None)[0], strict=True):
-            assert_close(result, truth)
+        In a process of its own: it imports distutils, of which setuptools would warn other tests.
+        """
+        done = subprocess.run(
+            [sys.executable, str(HERE / "torch_inductor.py")],
+            capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        if done.stdout.startswith("no compiler"):
+            pytest.skip(done.stdout)
+        assert float(done.stdout) <= 1e-5
 
     def test_export_with_any_number_of_steps_and_examples(self):
         mine = pair()[1]
