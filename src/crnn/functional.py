@@ -70,8 +70,7 @@ def rnn_forward(
     C-contiguous arrays of native byte order are used as they are, those of any library that shares
     its memory (the buffer protocol, ``__array_interface__``, DLPack); strided, non-native and
     nested list input is copied once; input is never written. NaN and infinity flow through as in
-    NumPy.
-    The GIL is released during the work.
+    NumPy. The GIL is released during the work.
 
     Examples
     --------
