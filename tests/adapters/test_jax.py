@@ -335,7 +335,7 @@ def test_the_declarations_agree_with_the_header_that_jaxlib_installs(tmp_path):
     program = tmp_path / "check_xla"
     built = subprocess.run(
         ["gcc", "-std=c11", "-Wall", "-Wextra", "-Werror", "-I", CSRC, "-I", crnn.get_include(),
-         "-isystem", jax.ffi.include_dir(), ROOT / "tests" / "c" / "check_xla.c",
+         "-isystem", jax.ffi.include_dir(), ROOT / "tests" / "c" / "xla" / "check_xla.c",
          CSRC / "xla" / "handler.c", "-o", program],
         capture_output=True, text=True,
     )  # fmt: skip
