@@ -233,17 +233,43 @@ class TestThreads:
     @pytest.mark.parametrize("dtype", DTYPES)
     @pytest.mark.parametrize("integers", [False, True], ids=["floats", "symbols"])
     def test_give_the_same_bits(self, name, m, dtype, integers, select):
+        """Rows and units are shared from 8e6 operations up, and always from 32e6: threads.c."""
         select(name)
-        T, n_x, n_a = 240 // m, 35, 97  # enough work for 4 threads, in rows and in units
+        T, n_x, n_a = 1800 // m, 35, 97
         for lengths, reverse in ((False, False), (True, True)):
             kind = {"integers": integers, "lengths": lengths, "reverse": reverse}
-            p = check.problem(T, m, n_x, n_a, dtype=dtype, **kind)
+            self.assert_same_sequence(T, m, n_x, n_a, dtype=dtype, **kind)
 
-            def results(p=p):
-                a = crnn.rnn_forward(**p.arguments, **p.options)
-                return a, *check.backward_of(crnn.rnn_backward, p, a)
+    @pytest.mark.parametrize("name", [name for name in TABLES if name != "blas"])
+    @pytest.mark.parametrize("m", [1, 2, 3, 7])
+    @pytest.mark.parametrize("dtype", DTYPES)
+    def test_that_share_columns_give_the_same_bits(self, name, m, dtype, select):
+        """Few rows, and a step of more than 2e5 operations: the parts meet after each."""
+        select(name)
+        T, n_x, n_a = 24, 5, 600
+        rng = np.random.default_rng(m)
+        x, da, a0 = (
+            rng.standard_normal(shape).astype(dtype)
+            for shape in ((T, m, n_x), (T, m, n_a), (m, n_a))
+        )
+        Waa = rng.uniform(-0.03, 0.03, (n_a, n_a)).astype(dtype)
+        Wax = rng.standard_normal((n_a, n_x)).astype(dtype)
+        for reverse in (False, True):
+
+            def results(reverse=reverse):
+                a = crnn.rnn_forward(x, Waa, Wax, None, a0, reverse=reverse)
+                return a, *crnn.rnn_backward(da, a, x, Waa, Wax, a0, reverse=reverse)
 
             self.assert_same_bits(results)
+
+    def assert_same_sequence(self, *sizes, **kind):
+        p = check.problem(*sizes, **kind)
+
+        def results():
+            a = crnn.rnn_forward(**p.arguments, **p.options)
+            return a, *check.backward_of(crnn.rnn_backward, p, a)
+
+        self.assert_same_bits(results)
 
     @pytest.mark.parametrize("name", [name for name in TABLES if name != "blas"])
     @pytest.mark.parametrize("m", [1, 2, 3, 5, 7, 16, 33])
@@ -252,7 +278,7 @@ class TestThreads:
         select(name)
         model = crnn.RNN(5, 97, 130, num_layers=2, steps="all", dtype=dtype, rng=0)
         rng = np.random.default_rng(0)
-        x, y = rng.standard_normal((240 // m, m, 5)), rng.integers(0, 130, (240 // m, m))
+        x, y = rng.standard_normal((1800 // m, m, 5)), rng.integers(0, 130, (1800 // m, m))
 
         def results():
             loss, gradients = model.gradients(x, y)

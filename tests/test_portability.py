@@ -20,6 +20,8 @@ CSRC = ROOT / "src" / "crnn" / "csrc"
 KERNELS = [path for path in sorted(CSRC.glob("*.c")) if path.stem != "probe"]
 CHECKS = ROOT / "tests" / "c"
 CHECK_KERNELS = sorted(CHECKS.glob("check_*.c"))
+# The pool, over one table.
+CHECK_THREADS = [CHECKS / "threads" / "check_threads.c", CSRC / "threads.c", CSRC / "portable.c"]
 EMULATED = CHECKS / "emulated"
 
 SHIPPED = ("-O3", "-fno-math-errno")  # beside -std=c11: setup.py
@@ -100,6 +102,15 @@ def test_avx512_emulated(tmp_path):
     assert "avx512 double rnn" in out
 
 
+def test_threads_without_a_race(tmp_path):
+    """By clang's ThreadSanitizer: workers, meetings and several callers at once."""
+    need("clang")
+    if not accepts(["clang"], ["-fsanitize=thread"]):
+        without("no ThreadSanitizer for clang")
+    out = run(build(tmp_path, ["clang"], ("-O1", "-g1", "-fsanitize=thread"), CHECK_THREADS))
+    assert out == "threads: right\n"
+
+
 @pytest.mark.parametrize(
     "compiler", [["aarch64-linux-gnu-gcc"], ["clang", "--target=aarch64-linux-gnu"]], ids=" ".join
 )
@@ -114,11 +125,15 @@ def test_neon(tmp_path, compiler):
     assert "neon double rnn" in out
 
 
-def test_windows(tmp_path):
-    """By MinGW, under Wine: Windows' calling convention, its sizes and its library."""
+@pytest.mark.parametrize(
+    ("sources", "says"),
+    [(CHECK_KERNELS + KERNELS, "portable float rnn"), (CHECK_THREADS, "threads: right")],
+    ids=["kernels", "threads"],
+)
+def test_windows(tmp_path, sources, says):
+    """By MinGW, under Wine: Windows' calling convention, its sizes, its threads."""
     wine = shutil.which("wine64") or "/usr/lib/wine/wine64"  # where Debian's wine64 puts it
     need("x86_64-w64-mingw32-gcc", wine)
     flags = (*SHIPPED, *WARNINGS, "-static")
-    program = build(tmp_path, ["x86_64-w64-mingw32-gcc"], flags, CHECK_KERNELS + KERNELS)
-    out = run(wine, program, WINEPREFIX=tmp_path / "wine", WINEDEBUG="-all")
-    assert "portable float rnn" in out
+    program = build(tmp_path, ["x86_64-w64-mingw32-gcc"], flags, sources)
+    assert says in run(wine, program, WINEPREFIX=tmp_path / "wine", WINEDEBUG="-all")

@@ -2,22 +2,131 @@
  *
  * One call at a time owns it; another that comes meanwhile runs alone. After a fork the child has
  * none of the workers and starts its own. */
-#if defined(__linux__) && !defined(_GNU_SOURCE)
+#if defined(__linux__)
 #define _GNU_SOURCE /* sched_getcpu */
+#elif !defined(_WIN32)
+#define _POSIX_C_SOURCE 200809L /* clock_gettime */
 #endif
 #include "threads.h"
 #include "denormals.h"
+#include "threads_os.h"
 
-/* Below so many operations (some 20 microseconds) a part costs more to hand over than to do. */
+/* Below so many operations (some 50 microseconds) a part costs more to hand over than to do. */
 #define LEAST_WORK 4.0e6
 
-/* The same for each step of parts that meet after it, which takes half a microsecond. */
+/* Below so many, a call whose workers are all asleep is as fast alone: it takes one of them some
+ * 100 microseconds to come. Measured at 12e6, 26e6 and 105e6: 0.90, 0.99 and 1.73 times the speed.
+ */
+#define LEAST_WORK_TO_WAKE 32.0e6
+
+/* But so many calls in a row, each so soon after the last, will be followed by more. */
+enum { IN_A_ROW = 8, SOON = 100 /* microseconds */ };
+
+/* Microseconds that a worker spins for the next task, and a part for another part. A part that has
+ * waited so long waits for one that has lost its processor: asleep, it offers its own. */
+enum { PATIENCE = 150, PATIENCE_WITHIN_A_TASK = 50 };
+
+/* The least work of a step for each of the parts that meet after it, which takes half a
+ * microsecond.
+ */
 #define LEAST_STEP 1.0e5
+
+/* Parts that meet wait for the slowest, and before they begin, for each to have a thread. Where
+ * that takes longer than so many microseconds, another program has a processor, and the next calls
+ * run alone, twice as many each time, until one is in time: with a processor lost to others,
+ * meetings at n_a = 256 made a call take 5 times as long. */
+enum { PATIENCE_TO_BEGIN = 400, MOST_ALONE = 1024 };
 
 /* Rows of a part: two thirds of a tile. */
 enum { LEAST_ROWS = 4 };
 
-int crnn_parts(int threads, ptrdiff_t units, double work) {
+enum { MOST_WORKERS = 63 };
+
+static os_lock owner = OS_LOCK; /* held by the call that uses the pool */
+static os_lock lock = OS_LOCK;  /* of all below that is not atomic */
+
+/* Where threads sleep until a number changes; each change is followed by `rouse`. */
+typedef struct {
+    os_condition changed;
+    os_int sleepers;
+} bed;
+static bed idle = {OS_CONDITION, 0}; /* workers without a task */
+static bed late = {OS_CONDITION, 0}; /* parts that wait for others */
+
+static struct {
+    crnn_task task;
+    const void *call;
+    int parts, together;
+    int processor; /* where the caller runs, or -1 */
+} job;
+static os_int generation; /* of jobs */
+static os_int next_part;  /* of the job that no thread has taken */
+static os_int unfinished; /* parts of the job */
+static os_int readers;    /* workers that may still look at the job */
+static os_int workers;
+static int hired_at[MOST_WORKERS + 1]; /* the generation that a new worker has missed */
+
+/* Of parts that meet: how many meetings each has come to, in a cache line of its own. */
+static struct {
+    _Alignas(64) os_int meetings;
+} met[MOST_WORKERS + 1];
+enum { NOT_YET, GO, NO_GO };
+static os_int decision; /* once each part has a thread, or one has none */
+static os_int too_late; /* whether a part has been */
+static os_int alone;    /* calls that shall not run together, of */
+static os_int penalty;  /* so many */
+
+static os_int calls_in_a_row; /* that came soon after one another, and */
+static os_int ended;          /* microseconds, modulo 2^32: when the last one ended */
+
+/* Whether it took longer than the patience. */
+static int wait_while(os_int *number, int value, bed *bed, int patience) {
+    const int64_t began = os_microseconds();
+    int slept = 0;
+    for (int spin = 1; os_get(number) == value; spin++) {
+        os_pause();
+        if (spin % 64 != 0 || os_microseconds() - began < patience)
+            continue;
+        os_acquire(&lock);
+        os_add(&bed->sleepers, 1);
+        while (os_get(number) == value)
+            os_wait(&bed->changed, &lock);
+        os_add(&bed->sleepers, -1);
+        os_release(&lock);
+        slept = 1;
+    }
+    return slept;
+}
+
+static void wait_until_none(os_int *number) {
+    for (int n; (n = os_get(number)) > 0;)
+        wait_while(number, n, &late, PATIENCE_WITHIN_A_TASK);
+}
+
+static void rouse(bed *bed) {
+    if (os_get(&bed->sleepers) > 0) {
+        os_acquire(&lock);
+        os_wake_all(&bed->changed);
+        os_release(&lock);
+    }
+}
+
+static int microseconds_since(int then) {
+    return (int)((uint32_t)os_microseconds() - (uint32_t)then);
+}
+
+/* Whether it pays to hand out so much work now: workers are awake, will be worth the while, or the
+ * caller is in a loop. */
+static int worth_waking(double work) {
+    const int since = microseconds_since(os_get(&ended));
+    if (since < 0 || since > SOON)
+        os_set(&calls_in_a_row, 0);
+    const int in_a_row = os_add(&calls_in_a_row, 1);
+    return work >= LEAST_WORK_TO_WAKE || in_a_row >= IN_A_ROW ||
+           os_get(&idle.sleepers) < os_get(&workers);
+}
+
+static int cut(int threads, ptrdiff_t units, double work) {
     double parts = work / LEAST_WORK;
     if (parts > threads)
         parts = threads;
@@ -26,12 +135,17 @@ int crnn_parts(int threads, ptrdiff_t units, double work) {
     return parts < 1 ? 1 : (int)parts;
 }
 
+int crnn_parts(int threads, ptrdiff_t units, double work) {
+    const int parts = cut(threads, units, work);
+    return parts > 1 && worth_waking(work) ? parts : 1;
+}
+
 int crnn_row_parts(int threads, ptrdiff_t rows, double work) {
     return crnn_parts(threads, rows / LEAST_ROWS, work);
 }
 
 int crnn_column_parts(int threads, ptrdiff_t panels, double step, ptrdiff_t steps) {
-    const int worth = crnn_parts(threads, panels, step / LEAST_STEP * LEAST_WORK);
+    const int worth = cut(threads, panels, step / LEAST_STEP * LEAST_WORK);
     return crnn_parts(worth, panels, step * (double)steps);
 }
 
@@ -41,66 +155,38 @@ static void run_part(int part, int parts, crnn_task task, const void *call) {
     crnn_denormals_restore(before);
 }
 
-#if defined(__unix__) || defined(__APPLE__)
+static void part_is_done(void) {
+    os_add(&unfinished, -1);
+    rouse(&late);
+}
 
-#include <pthread.h>
-#include <sched.h>
-#include <stdatomic.h>
+/* Take parts of the job until none is left. */
+static void take_parts(crnn_task task, const void *call, int parts) {
+    int part;
+    while ((part = os_add(&next_part, 1)) < parts) {
+        run_part(part, parts, task, call);
+        part_is_done();
+    }
+}
 
-enum { MOST_WORKERS = 63, SPINS = 8000 };
-
-/* Parts that meet wait for the slowest, and before they begin, for each to have a thread. Where one
- * is this late (some 100 microseconds, and 400: another program has its processor) the next calls
- * run alone, twice as many each time, until one is in time: with a processor lost to others,
- * meetings at n_a = 256 made a call take 5 times as long. */
-enum { LATE = 4000, LATE_TO_BEGIN = 16000, MOST_ALONE = 1024 };
-enum { NOT_YET, GO, NO_GO };
-
-static pthread_mutex_t owner = PTHREAD_MUTEX_INITIALIZER; /* held by the call that uses the pool */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;  /* of all below that is not atomic */
-static pthread_cond_t wake = PTHREAD_COND_INITIALIZER;
-static struct {
-    crnn_task task;
-    const void *call;
-    int parts, together;
-    int processor; /* where the caller runs, or -1 */
-} job;
-static atomic_uint generation; /* of jobs */
-static atomic_int next_part;   /* of the job that no thread has taken */
-static atomic_int unfinished;  /* parts of the job */
-static atomic_int readers;     /* workers that may still look at the job */
-static atomic_int decision;    /* of parts that meet, once each has a thread or one has none */
-static atomic_int late;        /* whether a part of the job came late to a meeting */
-static atomic_int alone;       /* calls that shall not run together, of */
-static atomic_int penalty;     /* so many */
-static struct {
-    _Alignas(64) atomic_uint number; /* of the meeting that a part has come to; a line of its own */
-} met[MOST_WORKERS + 1];
-static int workers;
-static unsigned hired_at[MOST_WORKERS + 1]; /* the generation that a new worker has missed */
-
-static void relax(int spin) {
-#if defined(__x86_64__) || defined(__i386__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield");
-#endif
-    if (spin % 1000 == 999) /* the one that is waited for may need this processor */
-        sched_yield();
+/* Take one part of a job of parts that meet, if one is left, and wait for the others to be taken.
+ */
+static void take_part_together(crnn_task task, const void *call, int parts) {
+    const int part = os_add(&next_part, 1);
+    if (part >= parts)
+        return;
+    wait_while(&decision, NOT_YET, &late, PATIENCE_TO_BEGIN);
+    if (os_get(&decision) == GO)
+        run_part(part, parts, task, call);
+    part_is_done();
 }
 
 /* Linux may wake a worker on the caller's own processor, and leave it there for milliseconds while
  * another is idle: such a worker moves away. */
-static int processor(void) {
 #if defined(__linux__)
-    return sched_getcpu();
-#else
-    return -1;
-#endif
-}
+static int processor(void) { return sched_getcpu(); }
 
-static void step_aside(int callers) {
-#if defined(__linux__)
+static void leave(int callers) {
     cpu_set_t allowed, others;
     if (callers < 0 || sched_getcpu() != callers ||
         sched_getaffinity(0, sizeof allowed, &allowed) != 0)
@@ -109,134 +195,115 @@ static void step_aside(int callers) {
     CPU_CLR(callers, &others);
     if (CPU_COUNT(&others) > 0 && sched_setaffinity(0, sizeof others, &others) == 0)
         sched_setaffinity(0, sizeof allowed, &allowed);
+}
 #else
-    (void)callers;
+static int processor(void) { return -1; }
+static void leave(int callers) { (void)callers; }
 #endif
-}
 
-/* Take parts of the job until none is left. */
-static void take_parts(crnn_task task, const void *call, int parts) {
-    int part;
-    while ((part = atomic_fetch_add(&next_part, 1)) < parts) {
-        run_part(part, parts, task, call);
-        atomic_fetch_sub(&unfinished, 1);
-    }
-}
-
-/* Take one part of a job of parts that meet, if one is left, and wait for the others to be taken.
- */
-static void take_part_together(crnn_task task, const void *call, int parts) {
-    const int part = atomic_fetch_add(&next_part, 1);
-    if (part >= parts)
-        return;
-    for (int spin = 0; atomic_load(&decision) == NOT_YET; spin++)
-        relax(spin);
-    if (atomic_load(&decision) == GO)
-        run_part(part, parts, task, call);
-    atomic_fetch_sub(&unfinished, 1);
-}
-
-static void *work(void *number) {
-    const int me = (int)(ptrdiff_t)number;
-    unsigned seen = hired_at[me];
+OS_THREAD(work, number) {
+    int seen = hired_at[(ptrdiff_t)number];
     for (;;) {
-        for (int spin = 0; spin < SPINS && atomic_load(&generation) == seen; spin++)
-            relax(spin);
-        pthread_mutex_lock(&lock);
-        while (atomic_load(&generation) == seen)
-            pthread_cond_wait(&wake, &lock);
-        seen = atomic_load(&generation);
+        wait_while(&generation, seen, &idle, PATIENCE);
+        os_acquire(&lock);
+        seen = os_get(&generation);
         const crnn_task task = job.task;
         const void *call = job.call;
         const int parts = job.parts, together = job.together, callers = job.processor;
         if (task != NULL) /* not over already */
-            atomic_fetch_add(&readers, 1);
-        pthread_mutex_unlock(&lock);
+            os_add(&readers, 1);
+        os_release(&lock);
         if (task != NULL) {
-            step_aside(callers);
+            leave(callers);
             (together ? take_part_together : take_parts)(task, call, parts);
-            atomic_fetch_sub(&readers, 1);
+            os_add(&readers, -1);
+            rouse(&late);
         }
     }
-    return NULL;
+    return 0;
 }
 
-/* Make workers 1 to `wanted`; how many there are. */
+/* Make workers 1 to `wanted`; whether there are so many. */
 static int hire(int wanted) {
-    while (workers < wanted && workers < MOST_WORKERS) {
-        hired_at[workers + 1] = atomic_load(&generation);
-        pthread_t thread;
-        pthread_attr_t attributes;
-        pthread_attr_init(&attributes);
-        pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-        const int failed =
-            pthread_create(&thread, &attributes, work, (void *)(ptrdiff_t)(workers + 1));
-        pthread_attr_destroy(&attributes);
-        if (failed)
-            break;
-        workers++;
+    while (os_get(&workers) < wanted) {
+        const int number = os_get(&workers) + 1;
+        if (number > MOST_WORKERS)
+            return 0;
+        hired_at[number] = os_get(&generation);
+        if (!os_start(work, (void *)(ptrdiff_t)number))
+            return 0;
+        os_set(&workers, number);
     }
-    return workers;
+    return 1;
 }
 
+#if !defined(_WIN32)
 static void before_fork(void) {
-    pthread_mutex_lock(&owner);
-    pthread_mutex_lock(&lock);
+    os_acquire(&owner);
+    os_acquire(&lock);
 }
 
 static void in_parent(void) {
-    pthread_mutex_unlock(&lock);
-    pthread_mutex_unlock(&owner);
+    os_release(&lock);
+    os_release(&owner);
 }
 
 static void in_child(void) {
-    pthread_cond_init(&wake, NULL);
-    workers = 0;
-    atomic_store(&readers, 0);
+    pthread_cond_init(&idle.changed, NULL);
+    pthread_cond_init(&late.changed, NULL);
+    os_set(&idle.sleepers, 0);
+    os_set(&late.sleepers, 0);
+    os_set(&workers, 0);
+    os_set(&readers, 0);
     in_parent();
 }
 
-static void watch_forks(void) { pthread_atfork(before_fork, in_parent, in_child); }
+static void watch_forks_once(void) { pthread_atfork(before_fork, in_parent, in_child); }
+
+static void watch_forks(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, watch_forks_once);
+}
+#else
+static void watch_forks(void) {}
+#endif
 
 /* Become the pool's owner, with workers for so many parts. */
 static int own(int parts) {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    if (parts < 2 || pthread_mutex_trylock(&owner) != 0)
+    watch_forks();
+    if (parts < 2 || !os_try(&owner))
         return 0;
-    pthread_once(&once, watch_forks);
-    if (hire(parts - 1) >= parts - 1)
+    if (hire(parts - 1))
         return 1;
-    pthread_mutex_unlock(&owner);
+    os_release(&owner);
     return 0;
 }
 
 static void post(crnn_task task, const void *call, int parts, int together) {
-    pthread_mutex_lock(&lock);
+    os_acquire(&lock);
     job.task = task;
     job.call = call;
     job.parts = parts;
     job.together = together;
     job.processor = processor();
-    atomic_store(&next_part, together); /* the caller has the first */
-    atomic_store(&decision, NOT_YET);
-    atomic_store(&unfinished, parts);
     for (int part = 0; together && part < parts; part++)
-        atomic_store(&met[part].number, 0);
-    atomic_fetch_add(&generation, 1);
-    pthread_cond_broadcast(&wake);
-    pthread_mutex_unlock(&lock);
+        os_set(&met[part].meetings, 0);
+    os_set(&decision, NOT_YET);
+    os_set(&next_part, together); /* the caller has the first */
+    os_set(&unfinished, parts);
+    os_add(&generation, 1);
+    os_release(&lock);
+    rouse(&idle);
 }
 
 /* Wait until every part is done and no worker looks at the job any more. */
 static void finish(void) {
-    for (int spin = 0; atomic_load(&unfinished) > 0; spin++)
-        relax(spin);
-    pthread_mutex_lock(&lock);
+    wait_until_none(&unfinished);
+    os_acquire(&lock);
     job.task = NULL;
-    pthread_mutex_unlock(&lock);
-    for (int spin = 0; atomic_load(&readers) > 0; spin++)
-        relax(spin);
-    pthread_mutex_unlock(&owner);
+    os_release(&lock);
+    wait_until_none(&readers);
+    os_release(&owner);
 }
 
 void crnn_run(int parts, crnn_task task, const void *call) {
@@ -248,70 +315,50 @@ void crnn_run(int parts, crnn_task task, const void *call) {
         for (int part = 0; part < parts; part++)
             run_part(part, parts, task, call);
     }
+    os_set(&ended, (int)os_microseconds());
 }
 
 /* A job of parts that meet: all of them, or, where one has no thread in time, the task as one. */
 static void run_together(int parts, crnn_task task, const void *call) {
     post(task, call, parts, 1);
-    for (int spin = 0; spin < LATE_TO_BEGIN && atomic_load(&next_part) < parts; spin++)
-        relax(spin);
-    const int taken = atomic_exchange(&next_part, parts);
-    if (taken >= parts) {
-        atomic_store(&decision, GO);
-        run_part(0, parts, task, call);
-    } else {
-        atomic_store(&late, 1);
-        atomic_store(&decision, NO_GO);
-        atomic_fetch_sub(&unfinished, parts - taken);
-        run_part(0, 1, task, call);
+    const int64_t began = os_microseconds();
+    while (os_get(&next_part) < parts && os_microseconds() - began < PATIENCE_TO_BEGIN)
+        os_pause();
+    const int taken = os_add(&next_part, parts); /* and no part can be taken any more */
+    const int all = taken >= parts;
+    if (!all) {
+        os_set(&too_late, 1);
+        os_add(&unfinished, taken - parts);
     }
-    atomic_fetch_sub(&unfinished, 1);
+    os_set(&decision, all ? GO : NO_GO);
+    rouse(&late);
+    run_part(0, all ? parts : 1, task, call);
+    part_is_done();
     finish();
 }
 
 void crnn_run_together(int parts, crnn_task task, const void *call) {
-    if (atomic_load(&alone) > 0) {
-        atomic_fetch_sub(&alone, 1);
+    if (os_get(&alone) > 0) {
+        os_add(&alone, -1);
         run_part(0, 1, task, call);
-    } else if (!own(parts)) {
-        run_part(0, 1, task, call);
-    } else {
-        const int before = atomic_load(&penalty), twice = before < MOST_ALONE ? 2 * before : before;
-        atomic_store(&late, 0);
+    } else if (own(parts)) {
+        const int before = os_get(&penalty), twice = before < MOST_ALONE ? 2 * before : before;
+        os_set(&too_late, 0);
         run_together(parts, task, call);
-        atomic_store(&penalty, !atomic_load(&late) ? 0 : before ? twice : 1);
-        atomic_store(&alone, atomic_load(&penalty));
+        os_set(&penalty, !os_get(&too_late) ? 0 : before > 0 ? twice : 1);
+        os_set(&alone, os_get(&penalty));
+    } else {
+        run_part(0, 1, task, call);
     }
+    os_set(&ended, (int)os_microseconds());
 }
 
 void crnn_meet(int part, int parts) {
-    const unsigned number = atomic_load_explicit(&met[part].number, memory_order_relaxed) + 1;
-    atomic_store_explicit(&met[part].number, number, memory_order_release);
+    const int number = os_get(&met[part].meetings) + 1;
+    os_set(&met[part].meetings, number);
+    rouse(&late);
     for (int other = 0; other < parts; other++)
-        for (int spin = 0;
-             (int)(atomic_load_explicit(&met[other].number, memory_order_acquire) - number) < 0;
-             spin++) {
-            relax(spin);
-            if (spin == LATE)
-                atomic_store(&late, 1);
-        }
+        for (int theirs; (theirs = os_get(&met[other].meetings)) < number;)
+            if (wait_while(&met[other].meetings, theirs, &late, PATIENCE_WITHIN_A_TASK))
+                os_set(&too_late, 1);
 }
-
-#else /* elsewhere one thread does it all, with the same result */
-
-void crnn_run(int parts, crnn_task task, const void *call) {
-    for (int part = 0; part < parts; part++)
-        run_part(part, parts, task, call);
-}
-
-void crnn_run_together(int parts, crnn_task task, const void *call) {
-    (void)parts;
-    run_part(0, 1, task, call);
-}
-
-void crnn_meet(int part, int parts) {
-    (void)part;
-    (void)parts;
-}
-
-#endif
