@@ -9,46 +9,66 @@ import crnn
 from crnn import _kernels
 from crnn.initial import orthogonal
 
-
-def fastest(call):
-    times = []
-    for _ in range(15):
-        began = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - began)
-    return min(times)
+T, M, N_X, N_A = 2000, 8, 8, 64  # 8 rows: enough for two threads
 
 
-def test_a_vanishing_gradient_costs_what_a_healthy_one_does():
-    """1.02 times was measured; with denormals left on it is tens of times."""
-    T, m, n_a = 2000, 4, 64
+def ratio(one, other):
+    """The time of one call over that of the other: each the fastest of many, in turns."""
+    fastest = {one: np.inf, other: np.inf}
+    for _ in range(12):
+        for call in fastest:
+            began = time.perf_counter()
+            call()
+            fastest[call] = min(fastest[call], time.perf_counter() - began)
+    return fastest[one] / fastest[other]
+
+
+@pytest.mark.parametrize("n", [1, 2], ids=["1 thread", "2 threads"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("scale", [0.995, 0.3])
+def test_what_vanishes_costs_what_is_healthy(scale, dtype, n, table, threads):
+    """The same network, with a signal and an error so small that they fade into denormals.
+
+    At 0.995 a step they would stay there for the whole of the sequence. What that costs depends on
+    the processor (1.4 times as much on AMD Zen 3, many times on Intel's), so it is also seen that
+    nothing denormal comes out, of any thread.
+    """
+    threads(n)
     rng = np.random.default_rng(0)
-    x = (0.01 * rng.standard_normal((T, m, 8))).astype("f4")
-    Wax = (0.1 * rng.standard_normal((n_a, 8))).astype("f4")
-    Waa = orthogonal(n_a, rng).astype("f4")
-    seconds = {}
-    for name, scale in (("healthy", 1.0), ("vanishing", 0.3)):
-        W = np.float32(scale) * Waa
-        a = crnn.rnn_forward(x, W, Wax)
+    Waa = (scale * orthogonal(N_A, rng)).astype(dtype)
+    Wax = rng.standard_normal((N_A, N_X)).astype(dtype)
+    tiny = np.finfo(dtype).tiny
+    calls = []
+    for size in (0.1, 10 * tiny):
+        x = np.zeros((T, M, N_X), dtype)
+        x[0] = size
+        a = crnn.rnn_forward(x, Waa, Wax)
         da = np.zeros_like(a)
-        da[-1] = 1
-        g = crnn.rnn_backward(da, a, x, W, Wax)
-        assert np.all(g.dx[0] == 0) == (name == "vanishing")
-        faded = np.zeros_like(x)
-        faded[0] = 1e-3  # the state itself fades to nothing
-        seconds[name] = (
-            fastest(lambda W=W, faded=faded: crnn.rnn_forward(faded, W, Wax)),
-            fastest(lambda W=W, da=da, a=a: crnn.rnn_backward(da, a, x, W, Wax)),
+        da[-1] = size
+        g = crnn.rnn_backward(da, a, x, Waa, Wax)
+        # The products after the last step may run on BLAS's threads, which keep their denormals.
+        for result in (a,) if table == "blas" and n > 1 else (a, g.dx, g.dWaa):
+            assert not np.any((result != 0) & (np.abs(result) < tiny))
+        calls.append(
+            (
+                lambda x=x: crnn.rnn_forward(x, Waa, Wax),
+                lambda da=da, a=a, x=x: crnn.rnn_backward(da, a, x, Waa, Wax),
+            )
         )
-    for healthy, vanishing in zip(seconds["healthy"], seconds["vanishing"], strict=True):
-        assert vanishing < 1.5 * healthy
+    for healthy, vanishing in zip(*calls, strict=True):
+        assert min(ratio(vanishing, healthy) for _ in range(3)) <= 1.1
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_the_callers_denormals_are_left_on(threads):
+@pytest.fixture
+def threads():
     before = crnn.get_num_threads()
-    crnn.set_num_threads(threads)
+    yield crnn.set_num_threads
+    crnn.set_num_threads(before)
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_the_callers_denormals_are_left_on(n, threads):
+    threads(n)
     crnn.rnn_forward(np.ones((200, 64, 64)), np.eye(64), np.eye(64))
     _kernels.sgd(np.ones(4), np.ones(4), None, 0.1, 0.0)
-    crnn.set_num_threads(before)
     assert np.float32(1e-40) * np.float32(0.5) > 0

@@ -14,6 +14,11 @@ from crnn._blas cimport linear_backward_W, linear_backward_x, linear_forward, re
 from crnn._kernels cimport (RELU, RELU_BACKWARD, TANH, TANH_BACKWARD, crnn_epilogue,
                             crnn_kernels, crnn_linear, crnn_operations, crnn_rnn)
 
+cdef extern from "denormals.h" nogil:
+    ctypedef unsigned long long crnn_denormals  # of whatever type C has it
+    crnn_denormals crnn_denormals_off() noexcept
+    void crnn_denormals_restore(crnn_denormals before) noexcept
+
 cdef const crnn_kernels *elementwise
 
 
@@ -95,6 +100,7 @@ cdef void _scatter_add(const crnn_rnn *call, const real *dz) noexcept nogil:
 
 
 cdef void _rnn_forward(const crnn_rnn *call, real *a) noexcept nogil:
+    cdef crnn_denormals before = crnn_denormals_off()
     cdef Py_ssize_t T = call.T, m = call.m, n_a = call.n_a, step = m * n_a, s, t
     cdef Py_ssize_t back = step if call.reverse else -step  # from a<t> to the state before it
     cdef Py_ssize_t over = _shortest(call)
@@ -117,9 +123,11 @@ cdef void _rnn_forward(const crnn_rnn *call, real *a) noexcept nogil:
     if call.reverse and start != NULL:
         for t in range(over, T):
             _fill_padding[real](call, t, n_a, NULL, a + t * step)
+    crnn_denormals_restore(before)
 
 
 cdef void _rnn_backward(const crnn_rnn *call, const real *a) noexcept nogil:
+    cdef crnn_denormals before = crnn_denormals_off()
     cdef Py_ssize_t T = call.T, m = call.m, n_a = call.n_a, n_x = call.n_x, step = m * n_a
     cdef Py_ssize_t s, t, i, over = _shortest(call)
     cdef Py_ssize_t ahead = -step if call.reverse else step  # from dz<t> to the one before it
@@ -166,6 +174,7 @@ cdef void _rnn_backward(const crnn_rnn *call, const real *a) noexcept nogil:
         linear_backward_x[real](T * m, n_x, n_a, dz, <const real *>call.Wax, 0, <real *>call.dx)
         for t in range(over, T):
             _fill_padding[real](call, t, n_x, NULL, <real *>call.dx + t * m * n_x)
+    crnn_denormals_restore(before)
 
 
 cdef void _linear_forward(const crnn_linear *call, real *y) noexcept nogil:
