@@ -271,11 +271,12 @@ static void V(backward_units)(const void *call, int part, int parts) {
     const ptrdiff_t first = from > t0 ? t0 : to; /* the one without, where from, to leave one out */
     const V_REAL *before = p->a + (p->reverse ? from + 1 : from - 1) * m * n_a;
     const ptrdiff_t *lengths = t1 > pass->over ? p->lengths : NULL;
+    const V_REAL *x = p->x == NULL ? NULL : p->x + from * m * n_x;
     const V(sum) sums[] = {{before, n_a, add, p->dWaa, NULL, 0, 0},
-                           {p->x + from * m * n_x, n_x, add, p->dWax, lengths, m, from}};
+                           {x, n_x, add, p->dWax, lengths, m, from}};
     V(sum_products)((to - from) * m, n_a, s0, s1, pass->dz + (from - t0) * m * n_a,
-                    p->x != NULL ? 2 : 1, sums, pass->strips);
-    if (p->x != NULL && to - from < t1 - t0) {
+                    x != NULL ? 2 : 1, sums, pass->strips);
+    if (x != NULL && to - from < t1 - t0) {
         const V(sum)
             rest = {p->x + first * m * n_x, n_x, add || to > from, p->dWax, lengths, m, first};
         V(sum_products)(m, n_a, s0, s1, pass->dz + (first - t0) * m * n_a, 1, &rest, pass->strips);

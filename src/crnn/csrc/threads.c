@@ -35,7 +35,7 @@ enum { PATIENCE = 150, PATIENCE_WITHIN_A_TASK = 50 };
  * that takes longer than so many microseconds, another program has a processor, and the next calls
  * run alone, twice as many each time, until one is in time: with a processor lost to others,
  * meetings at n_a = 256 made a call take 5 times as long. */
-enum { PATIENCE_TO_BEGIN = 400, MOST_ALONE = 1024 };
+enum { PATIENCE_TO_BEGIN = 400, PATIENCE_TO_MEET = 200, MOST_ALONE = 1024 };
 
 /* Rows of a part: two thirds of a tile. */
 enum { LEAST_ROWS = 4 };
@@ -359,6 +359,6 @@ void crnn_meet(int part, int parts) {
     rouse(&late);
     for (int other = 0; other < parts; other++)
         for (int theirs; (theirs = os_get(&met[other].meetings)) < number;)
-            if (wait_while(&met[other].meetings, theirs, &late, PATIENCE_WITHIN_A_TASK))
+            if (wait_while(&met[other].meetings, theirs, &late, PATIENCE_TO_MEET))
                 os_set(&too_late, 1);
 }

@@ -144,7 +144,7 @@ int main(void) {
     int wrong[CALLERS] = {0}, all = 0;
     /* the sizes above are those that are shared */
     if (crnn_row_parts(2, 16, 2.0 * 110 * 16 * 97 * 97) < 2 ||
-        crnn_column_parts(2, 1100 / 64, 4.0 * 1100 * 1100) < 2)
+        crnn_column_parts(2, 1100 / 64, 5.0 * 1100 * 1100, 8) < 2)
         all = 16;
     for (int k = 0; k < CALLERS; k++)
         pthread_create(&threads[k], NULL, caller, &wrong[k]);
