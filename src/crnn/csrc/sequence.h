@@ -286,10 +286,9 @@ static void V(backward_units)(const void *call, int part, int parts) {
         V(scatter_add)(pass, u0, u1);
 }
 
-/* Steps whose dz is kept at once: rows enough to make the sums over them worth their while, few
- * enough that they are still in a cache. */
+/* Steps whose dz is kept at once. */
 static ptrdiff_t V(backward_chunk)(ptrdiff_t T, ptrdiff_t m) {
-    const ptrdiff_t chunk = (4 * K_BLOCK + m - 1) / m;
+    const ptrdiff_t chunk = (ROWS_AT_ONCE + m - 1) / m;
     return chunk < T ? chunk : T;
 }
 

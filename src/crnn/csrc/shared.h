@@ -18,8 +18,11 @@
 /* Rows of a tile (tile.h): with 4 vectors each, 24 of 32 registers; with 2, 12 of 16. */
 enum { TILE_ROWS = 6 };
 
-/* Rows of k summed at a time (linear.h): a packed panel of them stays in the first cache. And
- * strips of units packed at a time: 32 of them are 96 KiB of float, which stay in the second. */
-enum { K_BLOCK = 256, STRIPS_AT_ONCE = 32 };
+/* Strips of units packed at a time (linear.h): some 200 KiB, which stay in the second cache. */
+enum { STRIPS_AT_ONCE = 32 };
+
+/* Rows of dz that backward keeps at a time (sequence.h): enough to make the sums over them worth
+ * their while, few enough that they are still in a cache. */
+enum { ROWS_AT_ONCE = 1024 };
 
 #endif

@@ -32,9 +32,9 @@ enum { PATIENCE = 150, PATIENCE_WITHIN_A_TASK = 50 };
 #define LEAST_STEP 1.0e5
 
 /* Parts that meet wait for the slowest, and before they begin, for each to have a thread. Where
- * that takes longer than so many microseconds, another program has a processor, and the next calls
- * run alone, twice as many each time, until one is in time: with a processor lost to others,
- * meetings at n_a = 256 made a call take 5 times as long. */
+ * such waits beyond patience take a quarter of a call or more, another program has a processor, and
+ * the next calls run alone, twice as many each time, until one is in time: with a processor lost to
+ * others, meetings at n_a = 256 made a call take 5 times as long. */
 enum { PATIENCE_TO_BEGIN = 400, PATIENCE_TO_MEET = 200, MOST_ALONE = 1024 };
 
 /* Rows of a part: two thirds of a tile. */
@@ -72,14 +72,14 @@ static struct {
 } met[MOST_WORKERS + 1];
 enum { NOT_YET, GO, NO_GO };
 static os_int decision; /* once each part has a thread, or one has none */
-static os_int too_late; /* whether a part has been */
+static os_int too_late; /* microseconds that parts waited beyond patience */
 static os_int alone;    /* calls that shall not run together, of */
 static os_int penalty;  /* so many */
 
 static os_int calls_in_a_row; /* that came soon after one another, and */
 static os_int ended;          /* microseconds, modulo 2^32: when the last one ended */
 
-/* Whether it took longer than the patience. */
+/* The microseconds that it took, where those are more than the patience. */
 static int wait_while(os_int *number, int value, bed *bed, int patience) {
     const int64_t began = os_microseconds();
     int slept = 0;
@@ -95,7 +95,7 @@ static int wait_while(os_int *number, int value, bed *bed, int patience) {
         os_release(&lock);
         slept = 1;
     }
-    return slept;
+    return slept ? (int)(os_microseconds() - began) : 0;
 }
 
 static void wait_until_none(os_int *number) {
@@ -318,23 +318,27 @@ void crnn_run(int parts, crnn_task task, const void *call) {
     os_set(&ended, (int)os_microseconds());
 }
 
-/* A job of parts that meet: all of them, or, where one has no thread in time, the task as one. */
-static void run_together(int parts, crnn_task task, const void *call) {
+/* A job of parts that meet: all of them, or, where one has no thread in time, the task as one.
+ * Whether it was worth it. */
+static int run_together(int parts, crnn_task task, const void *call) {
     post(task, call, parts, 1);
     const int64_t began = os_microseconds();
-    while (os_get(&next_part) < parts && os_microseconds() - began < PATIENCE_TO_BEGIN)
+    for (int spin = 1; os_get(&next_part) < parts && os_microseconds() - began < PATIENCE_TO_BEGIN;
+         spin++) {
         os_pause();
+        if (spin % 256 == 0) /* a worker that woke on this processor wants it, to leave */
+            os_yield();
+    }
     const int taken = os_add(&next_part, parts); /* and no part can be taken any more */
     const int all = taken >= parts;
-    if (!all) {
-        os_set(&too_late, 1);
+    if (!all)
         os_add(&unfinished, taken - parts);
-    }
     os_set(&decision, all ? GO : NO_GO);
     rouse(&late);
     run_part(0, all ? parts : 1, task, call);
     part_is_done();
     finish();
+    return all && 4 * (int64_t)os_get(&too_late) < os_microseconds() - began;
 }
 
 void crnn_run_together(int parts, crnn_task task, const void *call) {
@@ -344,8 +348,8 @@ void crnn_run_together(int parts, crnn_task task, const void *call) {
     } else if (own(parts)) {
         const int before = os_get(&penalty), twice = before < MOST_ALONE ? 2 * before : before;
         os_set(&too_late, 0);
-        run_together(parts, task, call);
-        os_set(&penalty, !os_get(&too_late) ? 0 : before > 0 ? twice : 1);
+        const int worth = run_together(parts, task, call);
+        os_set(&penalty, worth ? 0 : before > 0 ? twice : 1);
         os_set(&alone, os_get(&penalty));
     } else {
         run_part(0, 1, task, call);
@@ -358,7 +362,9 @@ void crnn_meet(int part, int parts) {
     os_set(&met[part].meetings, number);
     rouse(&late);
     for (int other = 0; other < parts; other++)
-        for (int theirs; (theirs = os_get(&met[other].meetings)) < number;)
-            if (wait_while(&met[other].meetings, theirs, &late, PATIENCE_TO_MEET))
-                os_set(&too_late, 1);
+        for (int theirs; (theirs = os_get(&met[other].meetings)) < number;) {
+            const int waited = wait_while(&met[other].meetings, theirs, &late, PATIENCE_TO_MEET);
+            if (waited > 0)
+                os_add(&too_late, waited);
+        }
 }

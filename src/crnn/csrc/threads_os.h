@@ -45,6 +45,7 @@ static int os_get(os_int *number) { return ReadAcquire(number); }
 static void os_set(os_int *number, int value) { InterlockedExchange(number, value); }
 static int os_add(os_int *number, int more) { return InterlockedExchangeAdd(number, more); }
 static void os_pause(void) { YieldProcessor(); }
+static void os_yield(void) { SwitchToThread(); }
 
 #else
 
@@ -89,6 +90,7 @@ static void os_pause(void) {
     __asm__ volatile("yield");
 #endif
 }
+static void os_yield(void) { sched_yield(); }
 
 #endif
 

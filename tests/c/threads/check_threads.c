@@ -133,7 +133,7 @@ static void *caller(void *failed) {
         *wrong |= meetings_hold(2 + round % (MOST - 1)) << 1;
         if (round % 50 == 0) {
             *wrong |= same_bits(110, 16, 97) << 2; /* by rows */
-            *wrong |= same_bits(2, 1, 1100) << 3; /* by columns */
+            *wrong |= same_bits(24, 1, 600) << 3; /* by columns */
         }
     }
     return NULL;
@@ -144,7 +144,7 @@ int main(void) {
     int wrong[CALLERS] = {0}, all = 0;
     /* the sizes above are those that are shared */
     if (crnn_row_parts(2, 16, 2.0 * 110 * 16 * 97 * 97) < 2 ||
-        crnn_column_parts(2, 1100 / 64, 5.0 * 1100 * 1100, 8) < 2)
+        crnn_column_parts(2, 600 / 64, 5.0 * 600 * 600, 24) < 2)
         all = 16;
     for (int k = 0; k < CALLERS; k++)
         pthread_create(&threads[k], NULL, caller, &wrong[k]);
