@@ -133,7 +133,7 @@ static void *caller(void *failed) {
         *wrong |= meetings_hold(2 + round % (MOST - 1)) << 1;
         if (round % 50 == 0) {
             *wrong |= same_bits(110, 16, 97) << 2; /* by rows */
-            *wrong |= same_bits(24, 1, 600) << 3; /* by columns */
+            *wrong |= same_bits(24, 1, 600) << 3;  /* by columns */
         }
     }
     return NULL;
