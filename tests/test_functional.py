@@ -236,3 +236,11 @@ class TestTheShortWay:
         Wax = np.zeros((n_a, n_a), np.float32)
         with pytest.raises(ValueError, match="out: expected memory of its own, got memory shared"):
             forward(p, x=x, Wax=Wax, out=out)
+
+
+def test_an_output_may_be_a_memory_map(p, tmp_path):
+    """A subclass of ndarray, which the short way leaves to the long one."""
+    a = forward(p)
+    out = np.memmap(tmp_path / "states", "float32", "w+", shape=a.shape)
+    assert forward(p, out=out) is out
+    np.testing.assert_array_equal(out, a)

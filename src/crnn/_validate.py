@@ -1,4 +1,4 @@
-"""The door: every argument is checked here, before anything is allocated or written.
+"""The door: what does not fit as it is, is converted or refused before anything is written.
 
 Each function takes an argument's name and value and returns the value in the one form that the
 code below understands: C-contiguous arrays of native byte order, of one dtype. An array that has

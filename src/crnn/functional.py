@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from crnn import _sequence, _validate
 from crnn.reference import Array, Gradients
 
@@ -165,10 +167,10 @@ def forward_of(s: _validate.Sequence, ba: Array | None, out: Array | None = None
     """rnn_forward below the door: everything is checked and fits."""
     a = _sequence.rnn_forward(
         s.symbols if s.x is None else s.x, s.Waa, s.Wax, ba, s.a0, s.lengths, s.reverse,
-        s.activation, out,
+        s.activation, None if out is None else out.view(np.ndarray),
     )  # fmt: skip
-    assert a is not None
-    return a
+    a = _done(a)
+    return a if out is None else out  # a subclass, such as a memory map, as it came
 
 
 def backward_of(
@@ -183,5 +185,11 @@ def backward_of(
         da, a, s.symbols if s.x is None else s.x, s.Waa, s.Wax, s.a0, s.lengths, s.reverse,
         s.activation, need_dx, into,
     )  # fmt: skip
-    assert g is not None
-    return Gradients(*g)
+    return Gradients(*_done(g))
+
+
+def _done(result: Any) -> Any:
+    """What `_sequence` gave: it leaves nothing undone that was checked."""
+    if result is None:
+        raise RuntimeError("crnn: checked arguments did not fit; please report it")
+    return result

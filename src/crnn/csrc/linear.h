@@ -62,14 +62,15 @@ static void V(pack_strips)(ptrdiff_t K, ptrdiff_t n, ptrdiff_t s0, ptrdiff_t s1,
             const ptrdiff_t u = V(strip_at)(n, s), k1 = k0 + ROWS < K ? k0 + ROWS : K;
             const int units = (int)(V(strip_at)(n, s + 1) - u), whole = u + VECTORS * V_LEN <= n;
             V_REAL *strip = A + (s - s0) * V(STRIP) + k0 * TILE_ROWS;
-            for (const V_REAL *row = dy + k0 * n + u, *end = dy + k1 * n + u; row != end;
-                 row += n, strip += TILE_ROWS)
+            for (ptrdiff_t k = k0; k < k1; k++, strip += TILE_ROWS) {
+                const V_REAL *row = dy + k * n + u;
                 if (whole) /* what reaches over is written again by the next row */
                     EACH (v, VECTORS)
                         V(store)(strip + v * V_LEN, V(load)(row + v * V_LEN));
                 else
                     for (int i = 0; i < units; i++)
                         strip[i] = row[i];
+            }
         }
 }
 

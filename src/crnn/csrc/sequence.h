@@ -164,15 +164,17 @@ static void V(forward_part)(const void *call, int part, int parts) {
 /* Run `steps` steps of a pass: rows are shared, or, where they are few, columns. */
 static void V(run_steps)(V(pass) * pass, crnn_task task, ptrdiff_t steps, double work) {
     const V(rnn) *p = pass->p;
-    const int parts = crnn_row_parts(p->threads, p->m, work);
     /* In operations: a number of the weights takes 2 for each row, and reading it as long as 3. */
     const double step = (2.0 * p->m + 3.0) * p->n_a * p->n_a * sizeof(V_REAL) / sizeof(float);
-    const int together = crnn_column_parts(p->threads, (p->n_a + PANEL - 1) / PANEL, step, steps);
-    pass->by_columns = parts == 1 && together > 1 && pass->over == p->T;
+    const int together =
+        p->m < 2 * LEAST_ROWS && pass->over == p->T
+            ? crnn_column_parts(p->threads, (p->n_a + PANEL - 1) / PANEL, step, steps)
+            : 1;
+    pass->by_columns = together > 1;
     if (pass->by_columns)
         crnn_run_together(together, task, pass);
     else
-        crnn_run(parts, task, pass);
+        crnn_run(crnn_row_parts(p->threads, p->m, work), task, pass);
 }
 
 static void V(rnn_forward)(const crnn_rnn *call) {
@@ -316,6 +318,7 @@ static void V(rnn_backward)(const crnn_rnn *call) {
         pass.carry = pass.next;
         pass.add = 1;
     }
+    const crnn_denormals before = crnn_denormals_off();
     if (p->a0 != NULL) {
         const V(sum) dWaa = {p->a0, n_a, 1, p->dWaa, NULL, 0, 0};
         V(sum_products)(m, n_a, 0, V(strips)(n_a), pass.first, 1, &dWaa, pass.strips);
@@ -327,6 +330,7 @@ static void V(rnn_backward)(const crnn_rnn *call) {
         for (ptrdiff_t u = 0; u < n_a; u++)
             for (ptrdiff_t k = 0; k < n_x; k++)
                 p->dWax[u * n_x + k] = pass.Wax[k * n_a + u];
+    crnn_denormals_restore(before);
 }
 
 static ptrdiff_t V(rnn_workspace)(ptrdiff_t T, ptrdiff_t m, ptrdiff_t n_x, ptrdiff_t n_a,

@@ -22,9 +22,9 @@
 /* But so many calls in a row, each so soon after the last, will be followed by more. */
 enum { IN_A_ROW = 8, SOON = 100 /* microseconds */ };
 
-/* Microseconds that a worker spins for the next task, and a part for another part. A part that has
- * waited so long waits for one that has lost its processor: asleep, it offers its own. */
-enum { PATIENCE = 150, PATIENCE_WITHIN_A_TASK = 50 };
+/* Microseconds that a worker spins for the next task, and a caller for the last parts of its own.
+ * What it waits for longer has lost its processor: asleep, the caller offers its own. */
+enum { PATIENCE = 150, PATIENCE_TO_FINISH = 50 };
 
 /* The least work of a step for each of the parts that meet after it, which takes half a
  * microsecond.
@@ -35,10 +35,7 @@ enum { PATIENCE = 150, PATIENCE_WITHIN_A_TASK = 50 };
  * such waits beyond patience take a quarter of a call or more, another program has a processor, and
  * the next calls run alone, twice as many each time, until one is in time: with a processor lost to
  * others, meetings at n_a = 256 made a call take 5 times as long. */
-enum { PATIENCE_TO_BEGIN = 400, PATIENCE_TO_MEET = 200, MOST_ALONE = 1024 };
-
-/* Rows of a part: two thirds of a tile. */
-enum { LEAST_ROWS = 4 };
+enum { PATIENCE_TO_BEGIN = 400, PATIENCE_TO_MEET = 200 /* microseconds */, MOST_ALONE = 1024 };
 
 enum { MOST_WORKERS = 63 };
 
@@ -72,7 +69,7 @@ static struct {
 } met[MOST_WORKERS + 1];
 enum { NOT_YET, GO, NO_GO };
 static os_int decision; /* once each part has a thread, or one has none */
-static os_int too_late; /* microseconds that parts waited beyond patience */
+static os_int too_late; /* microseconds that parts, all together, waited beyond patience */
 static os_int alone;    /* calls that shall not run together, of */
 static os_int penalty;  /* so many */
 
@@ -100,7 +97,7 @@ static int wait_while(os_int *number, int value, bed *bed, int patience) {
 
 static void wait_until_none(os_int *number) {
     for (int n; (n = os_get(number)) > 0;)
-        wait_while(number, n, &late, PATIENCE_WITHIN_A_TASK);
+        wait_while(number, n, &late, PATIENCE_TO_FINISH);
 }
 
 static void rouse(bed *bed) {
@@ -146,7 +143,7 @@ int crnn_row_parts(int threads, ptrdiff_t rows, double work) {
 
 int crnn_column_parts(int threads, ptrdiff_t panels, double step, ptrdiff_t steps) {
     const int worth = cut(threads, panels, step / LEAST_STEP * LEAST_WORK);
-    return crnn_parts(worth, panels, step * (double)steps);
+    return worth > 1 ? crnn_parts(worth, panels, step * (double)steps) : 1;
 }
 
 static void run_part(int part, int parts, crnn_task task, const void *call) {
@@ -338,7 +335,7 @@ static int run_together(int parts, crnn_task task, const void *call) {
     run_part(0, all ? parts : 1, task, call);
     part_is_done();
     finish();
-    return all && 4 * (int64_t)os_get(&too_late) < os_microseconds() - began;
+    return all && 4 * (int64_t)os_get(&too_late) < (parts - 1) * (os_microseconds() - began);
 }
 
 void crnn_run_together(int parts, crnn_task task, const void *call) {

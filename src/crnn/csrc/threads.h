@@ -6,6 +6,9 @@
 
 typedef void (*crnn_task)(const void *call, int part, int parts);
 
+/* Rows of a part that has some: two thirds of a tile. */
+enum { LEAST_ROWS = 4 };
+
 /* Into how many parts to cut `work` floating-point operations over `units` independent units. */
 int crnn_parts(int threads, ptrdiff_t units, double work);
 

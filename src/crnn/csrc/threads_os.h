@@ -40,7 +40,7 @@ static int64_t os_microseconds(void) {
 #if defined(__GNUC__) /* whose headers may be without ReadAcquire */
 static int os_get(os_int *number) { return __atomic_load_n(number, __ATOMIC_SEQ_CST); }
 #else
-static int os_get(os_int *number) { return ReadAcquire(number); }
+static int os_get(os_int *number) { return InterlockedOr(number, 0); } /* and in one order */
 #endif
 static void os_set(os_int *number, int value) { InterlockedExchange(number, value); }
 static int os_add(os_int *number, int more) { return InterlockedExchangeAdd(number, more); }

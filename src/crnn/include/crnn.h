@@ -24,8 +24,8 @@
 extern "C" {
 #endif
 
-/* Changes only where what is compiled against this file would no longer work. Records and the table
- * may grow at their ends meanwhile; their struct_size says how far they reach. */
+/* Changes only where what is compiled against this file would no longer work. The table may grow at
+ * its end meanwhile; its struct_size says how far it reaches. */
 #define CRNN_C_API_VERSION 1
 
 /* The table's capsule, for PyCapsule_Import. */
@@ -133,7 +133,7 @@ static inline const crnn_c_api *crnn_import(void) {
     if (api == NULL)
         return NULL;
     if (api->version != CRNN_C_API_VERSION || api->struct_size < sizeof *api) {
-        PyErr_SetString(PyExc_ImportError, "crnn: the C API is older than what was compiled for");
+        PyErr_SetString(PyExc_ImportError, "crnn: the C API is of another version than what was compiled for");
         return NULL;
     }
     return api;

@@ -17,8 +17,8 @@ from torch import Tensor
 
 __all__ = ["make_way"]
 
-#: Multiplications and additions below which crnn's kernels use one thread.
-LEAST_WORK = 8e6
+#: Multiply-adds below which crnn's kernels use one thread, whether they share rows or columns.
+LEAST_WORK = 2e6
 
 _SOFT = 1  # omp_pause_soft of OpenMP 5.0
 
