@@ -133,7 +133,8 @@ static inline const crnn_c_api *crnn_import(void) {
     if (api == NULL)
         return NULL;
     if (api->version != CRNN_C_API_VERSION || api->struct_size < sizeof *api) {
-        PyErr_SetString(PyExc_ImportError, "crnn: the C API is of another version than what was compiled for");
+        PyErr_SetString(PyExc_ImportError,
+                        "crnn: the C API is of another version than what was compiled for");
         return NULL;
     }
     return api;
