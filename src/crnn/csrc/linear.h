@@ -42,7 +42,7 @@ static ptrdiff_t V(strips)(ptrdiff_t n) { return (n + TILE_ROWS - 1) / TILE_ROWS
 static ptrdiff_t V(strip_at)(ptrdiff_t n, ptrdiff_t s) { return n * s / V(strips)(n); }
 
 /* Rows summed at a time: a packed panel of them stays in the first cache, 16 or 32 KiB of it. With
- * AVX2 256 gave 83 % of the peak and 128 gave 81 (n = 256). */
+ * AVX2 256 gave 86 % of the peak and 128 gave 82 (n = 256). */
 enum { V(K_BLOCK) = PANEL * sizeof(V_REAL) > 128 ? 128 : 256 };
 
 /* Numbers of a packed strip, with room for the last vector to reach over its end. */
