@@ -15,11 +15,21 @@ static V(columns) V(columns_of)(ptrdiff_t N, int part, int parts) {
 
 static V(columns) V(all_columns)(ptrdiff_t N) { return V(columns_of)(N, 0, 1); }
 
+/* Ask for rows of a panel, `ld` apart, in each of two matrices. */
+static void V(prefetch)(ptrdiff_t rows, ptrdiff_t ld, const V_REAL *a, const V_REAL *b) {
+    for (ptrdiff_t i = 0; i < rows; i++)
+        for (ptrdiff_t j = 0; j < PANEL; j += 64 / (ptrdiff_t)sizeof(V_REAL)) {
+            SIMD_PREFETCH(a + i * ld + j);
+            SIMD_PREFETCH(b + i * ld + j);
+        }
+}
+
 /* C (rows, N) = C0 + A B, then the epilogue; A (rows, K) with lda, B packed, chains as chains_for.
+ * `next`: from C0 and a to those of the product to come, where that is worth asking for, or 0.
  */
 static void V(product)(ptrdiff_t rows, ptrdiff_t K, V(columns) columns, const V_REAL *A,
                        ptrdiff_t lda, const V_REAL *B, V(start) c0, V_REAL *C, int chains,
-                       crnn_epilogue epilogue, const V_REAL *a) {
+                       crnn_epilogue epilogue, const V_REAL *a, ptrdiff_t next) {
     const ptrdiff_t most = chains == 0 ? TILE_ROWS : chains == 1 ? 3 : 1;
     const ptrdiff_t blocks = (rows + most - 1) / most;
     const ptrdiff_t N = columns.N, panels = (columns.to - columns.from + PANEL - 1) / PANEL;
@@ -30,6 +40,10 @@ static void V(product)(ptrdiff_t rows, ptrdiff_t K, V(columns) columns, const V_
             const ptrdiff_t i = rows * block / blocks, n = rows * (block + 1) / blocks - i;
             const V(start) start = {c0.rows == NULL ? NULL : c0.rows + i * c0.ld + column, c0.ld};
             V_REAL *c = C + i * N + column;
+            if (next != 0) {
+                const ptrdiff_t ahead = k + 1 == panels ? next : columns.backwards ? -PANEL : PANEL;
+                V(prefetch)(n, N, start.rows + ahead, a + i * N + column + ahead);
+            }
             V(row_tiles)
             [chains][n - 1][p.regs - 1](K, A + i *lda, lda, B + column *K, start, c, N, p.tail);
             V(finish_rows)(epilogue, n, p.columns, N, a == NULL ? NULL : a + i * N + column, c);
@@ -159,7 +173,7 @@ static void V(linear_forward_part)(const void *call, int part, int parts) {
     const ptrdiff_t i0 = l->rows * part / parts, i1 = l->rows * (part + 1) / parts;
     const V(start) bias = {l->b, 0};
     V(product)(i1 - i0, l->n_in, V(all_columns)(l->n_out), l->x + i0 * l->n_in, l->n_in,
-               l->workspace, bias, l->y + i0 * l->n_out, V(chains_for)(l->rows), NOTHING, NULL);
+               l->workspace, bias, l->y + i0 * l->n_out, V(chains_for)(l->rows), NOTHING, NULL, 0);
 }
 
 static void V(linear_forward)(const crnn_linear *call) {
@@ -174,7 +188,7 @@ static void V(linear_backward_rows)(const void *call, int part, int parts) {
     const ptrdiff_t i0 = l->rows * part / parts, i1 = l->rows * (part + 1) / parts;
     const V(start) zeros = {NULL, 0};
     V(product)(i1 - i0, l->n_out, V(all_columns)(l->n_in), l->dy + i0 * l->n_out, l->n_out,
-               l->workspace, zeros, l->dx + i0 * l->n_in, V(chains_for)(l->rows), NOTHING, NULL);
+               l->workspace, zeros, l->dx + i0 * l->n_in, V(chains_for)(l->rows), NOTHING, NULL, 0);
 }
 
 static void V(linear_backward_units)(const void *call, int part, int parts) {

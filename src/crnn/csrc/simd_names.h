@@ -43,6 +43,15 @@
 #endif
 #define SIMD_ALIGNED _Alignas(64)
 
+/* Ask for the cache line at p, which is soon to be read. */
+#if defined(__GNUC__)
+#define SIMD_PREFETCH(p) __builtin_prefetch(p)
+#elif defined(_M_X64)
+#define SIMD_PREFETCH(p) _mm_prefetch((const char *)(p), _MM_HINT_T0)
+#else
+#define SIMD_PREFETCH(p) ((void)(p))
+#endif
+
 /* A loop of few, constant rounds, written out: what it counts through must become registers. */
 #if defined(__clang__)
 #define EACH(i, n) _Pragma("clang loop unroll(full)") for (int i = 0; i < (n); i++)

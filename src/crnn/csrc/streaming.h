@@ -34,12 +34,12 @@ static void V(stream_step)(const crnn_stream *call) {
         const V(start) ba = {bias, 0}, inputs = {z, n_a};
         if (below != NULL)
             V(product)(m, n_in, V(all_columns)(n_a), below, n_in, weights, ba, z, chains, NOTHING,
-                       NULL);
+                       NULL, 0);
         else
             V(gather_rows)(s, weights, bias, z);
         weights += V(padded)(n_in, n_a);
         V(product)(m, n_a, V(all_columns)(n_a), a, n_a, weights, inputs, z, chains,
-                   s->relu ? RELU : TANH, NULL);
+                   s->relu ? RELU : TANH, NULL, 0);
         weights += V(padded)(n_a, n_a);
         memcpy(a, z, (size_t)(m * n_a) * sizeof(V_REAL));
         below = a;
@@ -49,7 +49,7 @@ static void V(stream_step)(const crnn_stream *call) {
     }
     const V(start) by = {bias, 0};
     V(product)(m, n_in, V(all_columns)(s->n_y), below, n_in, weights, by, s->y, chains, NOTHING,
-               NULL);
+               NULL, 0);
     if (s->softmax)
         V(softmax)(m, s->n_y, s->y);
     crnn_denormals_restore(before);
