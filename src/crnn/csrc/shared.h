@@ -21,8 +21,4 @@ enum { TILE_ROWS = 6 };
 /* Strips of units packed at a time (linear.h): some 200 KiB, which stay in the second cache. */
 enum { STRIPS_AT_ONCE = 32 };
 
-/* Rows of dz that backward keeps at a time (sequence.h): enough to make the sums over them worth
- * their while, few enough that they are still in a cache. */
-enum { ROWS_AT_ONCE = 1024 };
-
 #endif
