@@ -134,23 +134,21 @@ static void V(add_block)(ptrdiff_t K, ptrdiff_t k, ptrdiff_t n_out, ptrdiff_t s0
 }
 
 /* Strips s0..s1 of one or two sums over the same dy (rows, n_out). A block of rows of dy is packed
- * for both, and in shares that stay in the second cache. */
+ * once, for both. Its strips may come from the third cache, each as a stream: shares of them that
+ * stay in the second would have x packed for each share (3 % slower at n = 1024). */
 static void V(sum_products)(ptrdiff_t rows, ptrdiff_t n_out, ptrdiff_t s0, ptrdiff_t s1,
                             const V_REAL *dy, int sums, const V(sum) * sum, V_REAL *scratch) {
     const ptrdiff_t u0 = V(strip_at)(n_out, s0), u1 = V(strip_at)(n_out, s1);
+    V_REAL *A = scratch + s0 * V(STRIP);
     for (int i = 0; i < sums && rows == 0; i++)
         if (!sum[i].add)
             memset(sum[i].dW + u0 * sum[i].n_in, 0,
                    (size_t)((u1 - u0) * sum[i].n_in) * sizeof(V_REAL));
     for (ptrdiff_t k = 0; k < rows; k += V(K_BLOCK)) {
         const ptrdiff_t K = k + V(K_BLOCK) < rows ? V(K_BLOCK) : rows - k;
-        for (ptrdiff_t share = s0; share < s1; share += STRIPS_AT_ONCE) {
-            const ptrdiff_t end = share + STRIPS_AT_ONCE < s1 ? share + STRIPS_AT_ONCE : s1;
-            V_REAL *A = scratch + share * V(STRIP);
-            V(pack_strips)(K, n_out, share, end, dy + k * n_out, A);
-            for (int i = 0; i < sums; i++)
-                V(add_block)(K, k, n_out, share, end, A, &sum[i]);
-        }
+        V(pack_strips)(K, n_out, s0, s1, dy + k * n_out, A);
+        for (int i = 0; i < sums; i++)
+            V(add_block)(K, k, n_out, s0, s1, A, &sum[i]);
     }
 }
 

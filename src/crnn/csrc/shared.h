@@ -18,7 +18,4 @@
 /* Rows of a tile (tile.h): with 4 vectors each, 24 of 32 registers; with 2, 12 of 16. */
 enum { TILE_ROWS = 6 };
 
-/* Strips of units packed at a time (linear.h): some 200 KiB, which stay in the second cache. */
-enum { STRIPS_AT_ONCE = 32 };
-
 #endif
