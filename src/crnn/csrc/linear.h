@@ -15,6 +15,18 @@ static V(columns) V(columns_of)(ptrdiff_t N, int part, int parts) {
 
 static V(columns) V(all_columns)(ptrdiff_t N) { return V(columns_of)(N, 0, 1); }
 
+/* A product C (rows, N) = C0 + A B, and what then happens to C. */
+typedef struct {
+    ptrdiff_t K;
+    const V_REAL *A, *B; /* (rows, K), and packed (K, N) */
+    V(start) c0;
+    V_REAL *C;
+    int chains; /* as chains_for */
+    crnn_epilogue epilogue;
+    const V_REAL *a; /* (rows, N), for an epilogue of backward */
+    ptrdiff_t next;  /* from C0 and a to those of the product to come, if worth asking for, or 0 */
+} V(work);
+
 /* Ask for rows of a panel, `ld` apart, in each of two matrices. */
 static void V(prefetch)(ptrdiff_t rows, ptrdiff_t ld, const V_REAL *a, const V_REAL *b) {
     for (ptrdiff_t i = 0; i < rows; i++)
@@ -24,32 +36,37 @@ static void V(prefetch)(ptrdiff_t rows, ptrdiff_t ld, const V_REAL *a, const V_R
         }
 }
 
-/* C (rows, N) = C0 + A B, then the epilogue; A (rows, K) with lda, B packed, chains as chains_for.
- * `next`: from C0 and a to those of the product to come, where that is worth asking for, or 0.
- */
-static void V(product)(ptrdiff_t rows, ptrdiff_t K, V(columns) columns, const V_REAL *A,
-                       ptrdiff_t lda, const V_REAL *B, V(start) c0, V_REAL *C, int chains,
-                       crnn_epilogue epilogue, const V_REAL *a, ptrdiff_t next) {
-    const ptrdiff_t most = chains == 0 ? TILE_ROWS : chains == 1 ? 3 : 1;
-    /* The larger blocks first: where sizes take turns, branches are foretold worse (3 % at m = 32,
-     * n_a = 128). */
-    const ptrdiff_t blocks = (rows + most - 1) / most, least = rows / blocks, more = rows % blocks;
-    const ptrdiff_t N = columns.N, panels = (columns.to - columns.from + PANEL - 1) / PANEL;
+/* The rows i0..i1 of one panel, n at a time. `ahead`: from what a row starts from to what it will
+ * start from next, or 0. */
+SIMD_INLINE void V(product_rows)(const V(work) * w, ptrdiff_t N, V(panel) p, ptrdiff_t ahead,
+                                 ptrdiff_t i0, ptrdiff_t i1, ptrdiff_t n) {
+    const ptrdiff_t K = w->K, ld = w->c0.ld;
+    for (ptrdiff_t i = i0; i < i1; i += n) {
+        const ptrdiff_t here = i * N + p.column;
+        const V(start) start = {w->c0.rows == NULL ? NULL : w->c0.rows + i * ld + p.column, ld};
+        const V_REAL *a = w->a == NULL ? NULL : w->a + here;
+        if (ahead != 0)
+            V(prefetch)(n, N, start.rows + ahead, a + ahead);
+        const V(tile_function) tile = V(row_tiles)[w->chains][n - 1][p.regs - 1];
+        tile(K, w->A + i * K, K, w->B + p.column * K, start, w->C + here, N, p.tail);
+        V(finish_rows)(w->epilogue, n, p.columns, N, a, w->C + here);
+    }
+}
+
+static void V(product)(ptrdiff_t rows, V(columns) columns, const V(work) * w) {
+    const ptrdiff_t most = w->chains == 0 ? TILE_ROWS : w->chains == 1 ? 3 : 1;
+    /* Blocks of two sizes, each in a loop of its own: where sizes take turns, branches are foretold
+     * worse (91 % of the peak against 88 at m = 32, n_a = 128). */
+    const ptrdiff_t blocks = (rows + most - 1) / most, n = rows / blocks;
+    const ptrdiff_t larger = rows % blocks * (n + 1); /* rows in blocks of n + 1 */
+    const ptrdiff_t panels = (columns.to - columns.from + PANEL - 1) / PANEL;
     for (ptrdiff_t k = 0; k < panels; k++) {
-        const ptrdiff_t column = columns.from + (columns.backwards ? panels - 1 - k : k) * PANEL;
-        const V(panel) p = V(panel_at)(column, N);
-        for (ptrdiff_t block = 0, i = 0, n; block < blocks; block++, i += n) {
-            n = least + (block < more);
-            const V(start) start = {c0.rows == NULL ? NULL : c0.rows + i * c0.ld + column, c0.ld};
-            V_REAL *c = C + i * N + column;
-            if (next != 0) {
-                const ptrdiff_t ahead = k + 1 == panels ? next : columns.backwards ? -PANEL : PANEL;
-                V(prefetch)(n, N, start.rows + ahead, a + i * N + column + ahead);
-            }
-            V(row_tiles)
-            [chains][n - 1][p.regs - 1](K, A + i *lda, lda, B + column *K, start, c, N, p.tail);
-            V(finish_rows)(epilogue, n, p.columns, N, a == NULL ? NULL : a + i * N + column, c);
-        }
+        const ptrdiff_t at = columns.backwards ? panels - 1 - k : k;
+        const V(panel) p = V(panel_at)(columns.from + at * PANEL, columns.N);
+        const ptrdiff_t beside = columns.backwards ? -PANEL : PANEL;
+        const ptrdiff_t ahead = w->next == 0 || k + 1 == panels ? w->next : beside;
+        V(product_rows)(w, columns.N, p, ahead, 0, larger, n + 1);
+        V(product_rows)(w, columns.N, p, ahead, larger, rows, n);
     }
 }
 
@@ -174,9 +191,13 @@ static ptrdiff_t V(linear_workspace)(ptrdiff_t n_in, ptrdiff_t n_out) {
 static void V(linear_forward_part)(const void *call, int part, int parts) {
     const V(linear) *l = call;
     const ptrdiff_t i0 = l->rows * part / parts, i1 = l->rows * (part + 1) / parts;
-    const V(start) bias = {l->b, 0};
-    V(product)(i1 - i0, l->n_in, V(all_columns)(l->n_out), l->x + i0 * l->n_in, l->n_in,
-               l->workspace, bias, l->y + i0 * l->n_out, V(chains_for)(l->rows), NOTHING, NULL, 0);
+    const V(work) y = {.K = l->n_in,
+                       .A = l->x + i0 * l->n_in,
+                       .B = l->workspace,
+                       .c0 = {l->b, 0},
+                       .C = l->y + i0 * l->n_out,
+                       .chains = V(chains_for)(l->rows)};
+    V(product)(i1 - i0, V(all_columns)(l->n_out), &y);
 }
 
 static void V(linear_forward)(const crnn_linear *call) {
@@ -189,9 +210,12 @@ static void V(linear_forward)(const crnn_linear *call) {
 static void V(linear_backward_rows)(const void *call, int part, int parts) {
     const V(linear) *l = call;
     const ptrdiff_t i0 = l->rows * part / parts, i1 = l->rows * (part + 1) / parts;
-    const V(start) zeros = {NULL, 0};
-    V(product)(i1 - i0, l->n_out, V(all_columns)(l->n_in), l->dy + i0 * l->n_out, l->n_out,
-               l->workspace, zeros, l->dx + i0 * l->n_in, V(chains_for)(l->rows), NOTHING, NULL, 0);
+    const V(work) dx = {.K = l->n_out,
+                        .A = l->dy + i0 * l->n_out,
+                        .B = l->workspace,
+                        .C = l->dx + i0 * l->n_in,
+                        .chains = V(chains_for)(l->rows)};
+    V(product)(i1 - i0, V(all_columns)(l->n_in), &dx);
 }
 
 static void V(linear_backward_units)(const void *call, int part, int parts) {

@@ -85,26 +85,28 @@ static ptrdiff_t V(steps_at_once)(ptrdiff_t rows, ptrdiff_t n) {
     return for_tiles > for_cache ? for_tiles : for_cache;
 }
 
-/* out<t> = start + in<t> B for n steps of rows i0..i1 of m: in (n, m, K), out (n, m, N). */
+/* out<t> = bias + in<t> B for n steps of rows i0..i1 of m: in (n, m, K), out (n, m, N). */
 static void V(bulk)(ptrdiff_t n, ptrdiff_t m, ptrdiff_t i0, ptrdiff_t i1, ptrdiff_t K,
-                    V(columns) columns, const V_REAL *in, const V_REAL *B, V(start) start,
+                    V(columns) columns, const V_REAL *in, const V_REAL *B, const V_REAL *bias,
                     V_REAL *out) {
-    if (i1 - i0 == m) /* the steps are one matrix */
-        V(product)(n * m, K, columns, in, K, B, start, out, 0, NOTHING, NULL, 0);
-    else
-        for (ptrdiff_t t = 0; t < n; t++)
-            V(product)(i1 - i0, K, columns, in + (t * m + i0) * K, K, B, start,
-                       out + (t * m + i0) * columns.N, 0, NOTHING, NULL, 0);
+    const int whole = i1 - i0 == m; /* the steps are one matrix */
+    for (ptrdiff_t t = 0; t < (whole ? 1 : n); t++) {
+        const V(work) of_t = {.K = K,
+                              .A = in + (t * m + i0) * K,
+                              .B = B,
+                              .c0 = {bias, 0},
+                              .C = out + (t * m + i0) * columns.N};
+        V(product)(whole ? n * m : i1 - i0, columns, &of_t);
+    }
 }
 
 /* z<t> = Wax x<t> + ba into a<t>, for steps t0..t1. */
 static void V(inputs)(const V(pass) * pass, ptrdiff_t t0, ptrdiff_t t1, V(share) share) {
     const V(rnn) *p = pass->p;
     const ptrdiff_t n_a = p->n_a, from = share.columns.from, n = share.columns.to - from;
-    const V(start) bias = {p->ba, 0};
     if (p->x != NULL) {
         V(bulk)(t1 - t0, p->m, share.i0, share.i1, p->n_x, share.columns, p->x + t0 * p->m * p->n_x,
-                pass->Wax, bias, p->a + t0 * p->m * n_a);
+                pass->Wax, p->ba, p->a + t0 * p->m * n_a);
         return;
     }
     for (ptrdiff_t t = t0; t < t1; t++)
@@ -132,10 +134,15 @@ static void V(step)(const V(pass) * pass, ptrdiff_t t, V(share) share) {
     const V_REAL *previous = 0 <= before && before < p->T ? p->a + (before * m + i0) * n_a
                              : p->a0 != NULL              ? p->a0 + i0 * n_a
                                                           : NULL;
-    const V(start) z = {a_t, n_a};
+    const V(work) work = {.K = n_a,
+                          .A = previous,
+                          .B = pass->Waa,
+                          .c0 = {a_t, n_a},
+                          .C = a_t,
+                          .chains = pass->chains,
+                          .epilogue = epilogue};
     if (previous != NULL)
-        V(product)(i1 - i0, n_a, V(there_and_back)(share.columns, t), previous, n_a, pass->Waa, z,
-                   a_t, pass->chains, epilogue, NULL, 0);
+        V(product)(i1 - i0, V(there_and_back)(share.columns, t), &work);
     else
         V(finish_rows)(epilogue, i1 - i0, share.columns.to - from, n_a, NULL, a_t + from);
     if (t >= pass->over) /* read right to left, an example that has not begun holds its a0 */
@@ -197,14 +204,23 @@ static void V(step_backward)(const V(pass) * pass, ptrdiff_t t, V(share) share, 
     const ptrdiff_t n_a = p->n_a, i0 = share.i0, i1 = share.i1, here = (t * p->m + i0) * n_a;
     const ptrdiff_t from = share.columns.from, n = share.columns.to - from;
     const crnn_epilogue epilogue = p->relu ? RELU_BACKWARD : TANH_BACKWARD;
-    const V(start) da = {p->da + here, n_a};
-    /* da and a come from far away, and no tile can begin without them: they are asked for in time
-     * (0.81 of the peak against 0.76 at m = 32, n_a = 128). Few rows wait for the weights alone. */
-    const int last = p->reverse ? t + 1 == p->T : t == 0;
-    const ptrdiff_t next = last || p->m < TILE_ROWS ? 0 : (p->reverse ? 1 : -1) * p->m * n_a;
     if (after != NULL) {
-        V(product)(i1 - i0, n_a, V(there_and_back)(share.columns, t), after + i0 * n_a, n_a,
-                   pass->Waa, da, dz + i0 * n_a, pass->chains, epilogue, p->a + here, next);
+        /* da and a come from far away, and no tile can begin without them: they are asked for in
+         * time (0.81 of the peak against 0.76 at m = 32, n_a = 128). Few rows wait for the weights
+         * alone. */
+        const int last = p->reverse ? t + 1 == p->T : t == 0;
+        const V(work) work = {.K = n_a,
+                              .A = after + i0 * n_a,
+                              .B = pass->Waa,
+                              .c0 = {p->da + here, n_a},
+                              .C = dz + i0 * n_a,
+                              .chains = pass->chains,
+                              .epilogue = epilogue,
+                              .a = p->a + here,
+                              .next = last || p->m < TILE_ROWS ? 0
+                                      : p->reverse             ? p->m * n_a
+                                                               : -p->m * n_a};
+        V(product)(i1 - i0, V(there_and_back)(share.columns, t), &work);
     } else {
         for (ptrdiff_t i = 0; i < i1 - i0; i++)
             memcpy(dz + (i0 + i) * n_a + from, p->da + here + i * n_a + from,
@@ -225,7 +241,6 @@ static void V(backward_part)(const void *call, int part, int parts) {
     const ptrdiff_t i0 = share.i0, i1 = share.i1, m = p->m;
     const ptrdiff_t n_a = p->n_a, n_x = p->n_x, t0 = pass->t0, t1 = pass->t1;
     const V_REAL *after = pass->carry;
-    const V(start) zeros = {NULL, 0};
     for (ptrdiff_t s = 0; s < t1 - t0; s++) {
         const ptrdiff_t slot = p->reverse ? s : t1 - t0 - 1 - s;
         V_REAL *dz = pass->dz + slot * m * n_a;
@@ -242,7 +257,7 @@ static void V(backward_part)(const void *call, int part, int parts) {
         return;
     V(bulk)(t1 - t0, m, i0, i1, n_a,
             V(columns_of)(n_x, share.meets ? part : 0, share.meets ? parts : 1), pass->dz,
-            pass->Wax, zeros, p->dx + t0 * m * n_x);
+            pass->Wax, NULL, p->dx + t0 * m * n_x);
     for (ptrdiff_t t = t0 > pass->over ? t0 : pass->over; t < t1; t++)
         V(fill_padding)(p, t, i0, i1, n_x, NULL, p->dx + t * m * n_x);
 }
@@ -306,7 +321,6 @@ static void V(rnn_backward)(const crnn_rnn *call) {
     V(pass) pass = V(begin)(p);
     const ptrdiff_t T = p->T, m = p->m, n_a = p->n_a, n_x = p->n_x;
     const ptrdiff_t chunk = V(backward_chunk)(T, m, n_a);
-    const V(start) zeros = {NULL, 0};
 
     V(pack)(n_a, n_a, p->Waa, pass.Waa);
     if (p->x == NULL)
@@ -330,9 +344,11 @@ static void V(rnn_backward)(const crnn_rnn *call) {
         const V(sum) dWaa = {p->a0, n_a, 1, p->dWaa, NULL, 0, 0};
         V(sum_products)(m, n_a, 0, V(strips)(n_a), pass.first, 1, &dWaa, pass.strips);
     }
-    if (p->da0 != NULL)
-        V(product)(m, n_a, V(all_columns)(n_a), pass.first, n_a, pass.Waa, zeros, p->da0,
-                   pass.chains, NOTHING, NULL, 0);
+    if (p->da0 != NULL) {
+        const V(work)
+            da0 = {.K = n_a, .A = pass.first, .B = pass.Waa, .C = p->da0, .chains = pass.chains};
+        V(product)(m, V(all_columns)(n_a), &da0);
+    }
     if (p->x == NULL)
         for (ptrdiff_t u = 0; u < n_a; u++)
             for (ptrdiff_t k = 0; k < n_x; k++)
@@ -343,5 +359,6 @@ static void V(rnn_backward)(const crnn_rnn *call) {
 static ptrdiff_t V(rnn_workspace)(ptrdiff_t T, ptrdiff_t m, ptrdiff_t n_x, ptrdiff_t n_a,
                                   int backward) {
     const ptrdiff_t packed = V(packed_size)(n_a, n_a) + V(packed_size)(n_x, n_a);
-    return packed + (backward ? V(strips_size)(n_a) + (V(backward_chunk)(T, m, n_a) + 2) * m * n_a : 0);
+    return packed +
+           (backward ? V(strips_size)(n_a) + (V(backward_chunk)(T, m, n_a) + 2) * m * n_a : 0);
 }

@@ -31,15 +31,21 @@ static void V(stream_step)(const crnn_stream *call) {
     V_REAL *a = s->a, *z = s->z;
     ptrdiff_t n_in = s->n_x;
     for (ptrdiff_t layer = 0; layer < s->num_layers; layer++) {
-        const V(start) ba = {bias, 0}, inputs = {z, n_a};
+        const V(work) inputs = {
+            .K = n_in, .A = below, .B = weights, .c0 = {bias, 0}, .C = z, .chains = chains};
         if (below != NULL)
-            V(product)(m, n_in, V(all_columns)(n_a), below, n_in, weights, ba, z, chains, NOTHING,
-                       NULL, 0);
+            V(product)(m, V(all_columns)(n_a), &inputs);
         else
             V(gather_rows)(s, weights, bias, z);
         weights += V(padded)(n_in, n_a);
-        V(product)(m, n_a, V(all_columns)(n_a), a, n_a, weights, inputs, z, chains,
-                   s->relu ? RELU : TANH, NULL, 0);
+        const V(work) step = {.K = n_a,
+                              .A = a,
+                              .B = weights,
+                              .c0 = {z, n_a},
+                              .C = z,
+                              .chains = chains,
+                              .epilogue = s->relu ? RELU : TANH};
+        V(product)(m, V(all_columns)(n_a), &step);
         weights += V(padded)(n_a, n_a);
         memcpy(a, z, (size_t)(m * n_a) * sizeof(V_REAL));
         below = a;
@@ -47,9 +53,9 @@ static void V(stream_step)(const crnn_stream *call) {
         bias += n_a;
         a += m * n_a;
     }
-    const V(start) by = {bias, 0};
-    V(product)(m, n_in, V(all_columns)(s->n_y), below, n_in, weights, by, s->y, chains, NOTHING,
-               NULL, 0);
+    const V(work)
+        y = {.K = n_in, .A = below, .B = weights, .c0 = {bias, 0}, .C = s->y, .chains = chains};
+    V(product)(m, V(all_columns)(s->n_y), &y);
     if (s->softmax)
         V(softmax)(m, s->n_y, s->y);
     crnn_denormals_restore(before);
