@@ -21,7 +21,7 @@ from crnn import _kernels, _sequence
 CASES = [(1, 32, 16), (1, 32, 32), (32, 32, 16), (8, 64, 16), (1, 64, 32), (32, 64, 32)]
 T, STEPS, EPOCHS, ROUNDS = 50, 40, 5, 15
 
-NAMES = ("output_forward", "output_backward", "cross_entropy", "sum_squares", "all_finite", "adam")
+NAMES = ("output_forward", "output_backward", "cross_entropy", "clip", "all_finite", "adam")
 
 
 @contextmanager

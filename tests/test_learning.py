@@ -55,14 +55,20 @@ class TestRules:
 
     def test_clipping_scales_to_the_norm_and_no_further(self):
         g = np.array([3.0, 4.0])
-        assert optim.global_norm(g) == 5
-        optim.clip_by_norm(g, 5.0, 10)
-        np.testing.assert_array_equal(g, [3, 4])
-        optim.clip_by_norm(g, 5.0, 1)
+        for most in (None, 10, 5):
+            assert optim.clip_by_norm(g, most) == 5
+            np.testing.assert_array_equal(g, [3, 4])
+        assert optim.clip_by_norm(g, 1) == 5
         np.testing.assert_allclose(g, [0.6, 0.8])
 
+    @pytest.mark.parametrize("odd", [np.nan, np.inf])
+    def test_a_gradient_that_is_not_finite_is_not_clipped(self, odd):
+        g = np.array([3.0, odd])
+        assert not np.isfinite(optim.clip_by_norm(g, 1))
+        np.testing.assert_array_equal(g, [3, odd])
+
     def test_the_norm_of_large_float32_gradients_does_not_overflow(self):
-        assert optim.global_norm(np.full(4, 1e30, np.float32)) == pytest.approx(2e30)
+        assert optim.clip_by_norm(np.full(4, 1e30, np.float32), None) == pytest.approx(2e30)
 
     @pytest.mark.parametrize(
         ("make", "message"),

@@ -60,10 +60,12 @@ def test_weighted_cross_entropy(n, dtype):
     assert np.all(logits[3] == 0)
 
 
-def test_sum_of_squares(n, dtype):
+def test_the_norm_and_clipping_to_it(n, dtype):
     g = draw(n, dtype)
-    truth = np.sum(np.square(g, dtype="float64"))
-    assert _kernels.sum_squares(g) == pytest.approx(truth, rel=check.tolerance("float64", n))
+    truth = np.sqrt(np.sum(np.square(g, dtype="float64")))
+    clipped = g * g.dtype.type(truth / 2 / truth)
+    assert _kernels.clip(g, truth / 2) == pytest.approx(truth, rel=check.tolerance("float64", n))
+    np.testing.assert_allclose(g, clipped, rtol=4 * np.finfo(dtype).eps)
 
 
 def test_what_is_not_finite_is_found_wherever_it_is(n, dtype):

@@ -4,7 +4,10 @@
 Every function takes arrays that the caller has validated and allocated and writes its results into
 the arrays it was given. Nothing here raises. The recurrence itself is entered by _sequence.pyx.
 """
+from libc.math cimport INFINITY, sqrt
 from libc.stdint cimport uintptr_t
+
+from crnn._workspace import scratch
 
 from crnn._blas cimport real
 from crnn._kernels cimport (TANH, crnn_find_kernels, crnn_kernels, crnn_linear,
@@ -57,9 +60,13 @@ cdef const crnn_operations *_operations(bint double_precision) noexcept nogil:
     return kernels.f64 if double_precision else kernels.f32
 
 
-def linear_workspace(Py_ssize_t n_in, Py_ssize_t n_out, bint double_precision):
-    """Numbers that output_forward and output_backward need as their workspace."""
-    return _operations(double_precision).linear_workspace(n_in, n_out)
+cdef _linear_scratch(crnn_linear *call, bint double_precision):
+    """Give the call a workspace, which is good as long as what this returns."""
+    cdef Py_ssize_t size = _operations(double_precision).linear_workspace(call.n_in, call.n_out)
+    kept = scratch(size * (8 if double_precision else 4))
+    cdef unsigned char[::1] view = kept
+    call.workspace = &view[0]
+    return kept
 
 
 def tanh(real[::1] z):
@@ -69,25 +76,25 @@ def tanh(real[::1] z):
 
 
 def output_forward(const real[:, ::1] Wya, const real[::1] by, const real[:, ::1] a,
-                   real[:, ::1] logits, real[::1] workspace):
+                   real[:, ::1] logits):
     """Fill logits (rows, n_y) = a (rows, n) Wya' + by."""
     cdef crnn_linear call
     call.rows, call.n_in, call.n_out = a.shape[0], a.shape[1], Wya.shape[0]
     call.x, call.W, call.b, call.y = &a[0, 0], &Wya[0, 0], &by[0], &logits[0, 0]
-    call.workspace = &workspace[0]
+    _kept = _linear_scratch(&call, real is double)
     with nogil:
         call.threads = _threads()
         _operations(real is double).linear_forward(&call)
 
 
 def output_backward(const real[:, ::1] Wya, const real[:, ::1] dlogits, const real[:, ::1] a,
-                    real[:, ::1] dWya, real[::1] dby, real[:, ::1] da, real[::1] workspace):
+                    real[:, ::1] dWya, real[::1] dby, real[:, ::1] da):
     """Fill dWya = sum dlogits a', dby = sum dlogits and da (rows, n) = dlogits Wya."""
     cdef crnn_linear call
     call.rows, call.n_in, call.n_out = a.shape[0], a.shape[1], Wya.shape[0]
     call.x, call.W, call.dy = &a[0, 0], &Wya[0, 0], &dlogits[0, 0]
     call.dW, call.db, call.dx = &dWya[0, 0], &dby[0], &da[0, 0]
-    call.workspace = &workspace[0]
+    _kept = _linear_scratch(&call, real is double)
     with nogil:
         call.threads = _threads()
         _operations(real is double).linear_backward(&call)
@@ -112,12 +119,21 @@ def cross_entropy(real[:, ::1] logits, const Py_ssize_t[::1] y, const real[::1] 
     return loss / rows, right / rows
 
 
-def sum_squares(const real[::1] numbers):
-    """The sum of squares, in double."""
-    cdef double total
+def clip(real[::1] gradients, double most):
+    """The norm of the gradients, added up in double; where it passes `most` they are scaled to it.
+
+    Where it is not finite, they stay as they are.
+    """
+    cdef Py_ssize_t k, size = gradients.shape[0]
+    cdef double norm
+    cdef real factor
     with nogil:
-        total = _operations(real is double).sum_squares(numbers.shape[0], &numbers[0])
-    return total
+        norm = sqrt(_operations(real is double).sum_squares(size, &gradients[0]))
+        if most < norm < INFINITY:
+            factor = <real>(most / norm)
+            for k in range(size):
+                gradients[k] *= factor
+    return norm
 
 
 def all_finite(const real[::1] numbers):

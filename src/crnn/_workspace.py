@@ -35,12 +35,6 @@ def scratch(nbytes: int) -> Array:
     return kept
 
 
-def workspace(size: int, dtype: np.dtype[Any]) -> Array:
-    """Numbers (size,) of such memory."""
-    nbytes = size * dtype.itemsize
-    return scratch(nbytes)[:nbytes].view(dtype)
-
-
 class Buffers:
     """Arrays by name, for one pass after another: of whatever shape, holding whatever was left."""
 

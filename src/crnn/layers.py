@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from crnn import _kernels, _validate
-from crnn._workspace import Buffers, workspace
+from crnn._workspace import Buffers
 from crnn.config import Cell, Config
 from crnn.functional import backward_of, forward_of
 from crnn.reference import Array
@@ -77,9 +77,7 @@ def forward(
             counted = np.flatnonzero(_validate.steps_counted(T, lengths))
             features = features[counted]
     logits = buffers.array("logits", (len(features), config.n_y))
-    _kernels.output_forward(
-        parameters["Wya"], parameters["by"], features, logits, _workspace(config)
-    )
+    _kernels.output_forward(parameters["Wya"], parameters["by"], features, logits)
     return Trace(calls, states, features, config.steps == "all", counted, logits, buffers)
 
 
@@ -91,14 +89,13 @@ def backward(
     gradients: dict[str, Array],
 ) -> None:
     """Fill `gradients`, whose names are the parameters', from dlogits (rows, n_y)."""
-    n, buffers = config.num_directions, trace.buffers
-    dfeatures = buffers.array("dfeatures", trace.features.shape)
+    n, buffers, cells = config.num_directions, trace.buffers, config.cells()
+    da, dfeatures = _room(config, trace)
     _kernels.output_backward(
-        parameters["Wya"], dlogits, trace.features, gradients["Wya"], gradients["by"], dfeatures,
-        _workspace(config),
-    )  # fmt: skip
-    da = _spread(config, trace, dfeatures)
-    cells = config.cells()
+        parameters["Wya"], dlogits, trace.features, gradients["Wya"], gradients["by"], dfeatures
+    )
+    if da is None:
+        da = _spread(config, trace, dfeatures)
     for first in range(len(cells) - n, -1, -n):  # layers, from the top
         dx: list[Array] = []
         for k in range(first, first + n):
@@ -143,12 +140,6 @@ def _call(
     )
 
 
-def _workspace(config: Config) -> Array:
-    dtype = config.np_dtype
-    size = _kernels.linear_workspace(config.width, config.n_y, dtype.itemsize == 8)
-    return workspace(size, dtype)
-
-
 def _side_by_side(parts: list[Array], name: str, buffers: Buffers) -> Array:
     """Both directions' numbers: the array itself where there is one direction."""
     if len(parts) == 1:
@@ -169,13 +160,29 @@ def _apart(both: Array, n: int, trace: Trace) -> list[Array]:
     return das
 
 
+def _room(config: Config, trace: Trace) -> tuple[list[Array] | None, Array]:
+    """For dL/da<t> of the top layer, or None, and for the gradient of what the output saw.
+
+    They are one memory where that gradient is a step of dL/da<t>, or all of them.
+    """
+    buffers, call, shape = trace.buffers, trace.calls[-1], trace.a[-1].shape
+    alone = config.num_directions == 1 and trace.counted is None
+    if alone and trace.every_step:
+        da = buffers.array("da", shape)
+        return [da], da.reshape(trace.features.shape)
+    if alone and (call.reverse or call.lengths is None):
+        da = buffers.zeros("da of one step", shape)
+        return [da], final_state(da, call)
+    return None, buffers.array("dfeatures", trace.features.shape)
+
+
 def _spread(config: Config, trace: Trace, dfeatures: Array) -> list[Array]:
     """dL/da<t> of each direction of the top layer, from the gradient of what the output saw."""
     n, n_a = config.num_directions, config.n_a
-    if config.steps == "all" and trace.counted is None:
+    if trace.every_step and trace.counted is None:
         return _apart(dfeatures, n, trace)
     parts = [dfeatures[:, i * n_a : (i + 1) * n_a] for i in range(n)]
-    spread = _spread_steps if config.steps == "all" else _spread_last
+    spread = _spread_steps if trace.every_step else _spread_last
     return [spread(trace, i, part) for i, part in enumerate(parts)]
 
 

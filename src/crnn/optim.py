@@ -122,12 +122,6 @@ class Adam:
         )  # fmt: skip
 
 
-def clip_by_norm(gradients: Array, norm: float, most: float | None) -> None:
-    """Scale gradients (size,) of the given norm down to the norm `most`, where they pass it."""
-    if most is not None and norm > most:
-        gradients *= most / norm
-
-
-def global_norm(gradients: Array) -> float:
-    """The Euclidean norm of all gradients (size,), added up in double."""
-    return math.sqrt(_kernels.sum_squares(gradients))
+def clip_by_norm(gradients: Array, most: float | None) -> float:
+    """The Euclidean norm of gradients (size,); where it passes `most`, they are scaled to that."""
+    return _kernels.clip(gradients, math.inf if most is None else most)

@@ -17,7 +17,7 @@ from crnn import _kernels, _validate
 from crnn.data import Batch, Course
 from crnn.layers import State
 from crnn.network import Network, Step
-from crnn.optim import Memory, Optimizer, clip_by_norm, global_norm
+from crnn.optim import Memory, Optimizer, clip_by_norm
 
 
 class DivergenceError(ArithmeticError):
@@ -195,12 +195,11 @@ class Descent:
         self.steps += 1
         gradients = self.gradients.flat
         step = self.network.gradients(batch, state, self.gradients.views, self.buffers)
-        norm = global_norm(gradients)
+        norm = clip_by_norm(gradients, self.plan.clip_norm)
         self._demand(math.isfinite(step.loss), step.loss, "loss")
         self._demand(math.isfinite(norm), step.loss, "gradient")
         self.last_good[...] = self.parameters
         try:
-            clip_by_norm(gradients, norm, self.plan.clip_norm)
             self.plan.optimizer.step(self.parameters, gradients, self.memory)
         except BaseException:  # a second Ctrl-C: no step is ever half done
             self.parameters[...] = self.last_good
