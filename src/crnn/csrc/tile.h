@@ -55,8 +55,11 @@ SIMD_INLINE void V(tile)(const int rows, const int regs, const int chains, ptrdi
         }
     for (; k + chains <= K; k += chains)
         EACH (s, chains) {
-            EACH (v, regs)
+            EACH (v, regs) {
                 b[v] = V(load)(B + (k + s) * width + v * V_LEN);
+                if (rows == 2)
+                    SIMD_KEEP(b[v]);
+            }
             EACH (i, rows) {
                 const V(t) a = V(set1)(A[i * rs + (k + s) * cs]);
                 EACH (v, regs)
