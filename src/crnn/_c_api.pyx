@@ -8,6 +8,7 @@ from cpython.pycapsule cimport PyCapsule_New
 from libc.stdint cimport SIZE_MAX, uintptr_t
 from libc.string cimport memset
 
+from crnn._integers cimport symbols_fit, within
 from crnn._kernels cimport _operations, _threads, crnn_rnn
 
 cdef extern from "crnn.h":
@@ -83,18 +84,11 @@ cdef int _check_arrays(const crnn_rnn_call *call, bint backward) noexcept nogil:
 
 cdef int _check_integers(const crnn_rnn_call *call) noexcept nogil:
     """Every length, and every symbol within its example's length."""
-    cdef Py_ssize_t t, i
-    cdef const Py_ssize_t *symbols = call.symbols
-    if call.lengths != NULL:
-        for i in range(call.m):
-            if not 1 <= call.lengths[i] <= call.T:
-                return CRNN_LENGTH_OUT_OF_RANGE
-    if symbols != NULL:
-        for t in range(call.T):
-            for i in range(call.m):
-                if call.lengths == NULL or t < call.lengths[i]:
-                    if not 0 <= symbols[t * call.m + i] < call.n_x:
-                        return CRNN_SYMBOL_OUT_OF_RANGE
+    if call.lengths != NULL and not within(call.lengths, call.m, 1, call.T):
+        return CRNN_LENGTH_OUT_OF_RANGE
+    if call.symbols != NULL and not symbols_fit(call.symbols, call.lengths, call.T, call.m,
+                                                call.n_x):
+        return CRNN_SYMBOL_OUT_OF_RANGE
     return CRNN_OK
 
 

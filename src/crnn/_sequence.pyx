@@ -17,6 +17,7 @@ cimport numpy as cnp
 
 from crnn._workspace import scratch
 
+from crnn._integers cimport symbols_fit, within
 from crnn._kernels cimport _operations, _threads, crnn_operations, crnn_rnn
 
 cnp.import_array()
@@ -44,28 +45,6 @@ cdef bint _apart(out, value):
         return True
     b = <char *>cnp.PyArray_DATA(value)
     return a + cnp.PyArray_NBYTES(out) <= b or b + cnp.PyArray_NBYTES(value) <= a
-
-
-cdef bint _within(const Py_ssize_t *numbers, Py_ssize_t n, Py_ssize_t least,
-                  Py_ssize_t most) noexcept nogil:
-    cdef Py_ssize_t k
-    cdef bint wrong = False
-    for k in range(n):
-        wrong |= (numbers[k] < least) | (numbers[k] > most)
-    return not wrong
-
-
-cdef bint _symbols_fit(const crnn_rnn *call) noexcept nogil:
-    """Whether every symbol is in 0..n_x - 1; past an example's length anything may stand."""
-    cdef Py_ssize_t t, i
-    if call.lengths == NULL:
-        return _within(call.symbols, call.T * call.m, 0, call.n_x - 1)
-    for t in range(call.T):
-        for i in range(call.m):
-            if (t < call.lengths[i]
-                    and not 0 <= call.symbols[t * call.m + i] < call.n_x):
-                return False
-    return True
 
 
 cdef int _read(crnn_rnn *call, x, Waa, Wax, a0, lengths, reverse, activation):
@@ -98,15 +77,15 @@ cdef int _read(crnn_rnn *call, x, Waa, Wax, a0, lengths, reverse, activation):
         if not _fits(lengths, cnp.NPY_INTP, 1, call.m, 0, 0):
             return 0
         call.lengths = <const Py_ssize_t *>cnp.PyArray_DATA(lengths)
-        if not _within(call.lengths, call.m, 1, call.T):
+        if not within(call.lengths, call.m, 1, call.T):
             return 0
-        if _within(call.lengths, call.m, call.T, call.T):
+        if within(call.lengths, call.m, call.T, call.T):
             call.lengths = NULL
     if _fits(x, real, 3, call.T, call.m, call.n_x):
         call.x = cnp.PyArray_DATA(x)
     elif _fits(x, cnp.NPY_INTP, 2, call.T, call.m, 0):
         call.symbols = <const Py_ssize_t *>cnp.PyArray_DATA(x)
-        if not _symbols_fit(call):
+        if not symbols_fit(call.symbols, call.lengths, call.T, call.m, call.n_x):
             return 0
     else:
         return 0
