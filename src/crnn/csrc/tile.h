@@ -165,6 +165,12 @@ static ptrdiff_t V(padded)(ptrdiff_t K, ptrdiff_t N) {
 static void V(pack_panel)(V(panel) p, ptrdiff_t k0, ptrdiff_t k1, const V_REAL *W, ptrdiff_t ld,
                           V_REAL *B) {
     W += k0 * ld + p.column;
+    if (p.columns == PANEL) { /* nearly always: worth a loop without choices */
+        for (ptrdiff_t k = k0; k < k1; k++, W += ld, B += PANEL)
+            EACH (v, TILE_REGS)
+                V(store)(B + v * V_LEN, V(load)(W + v * V_LEN));
+        return;
+    }
     for (ptrdiff_t k = k0; k < k1; k++, W += ld, B += p.regs * V_LEN)
         for (int v = 0; v < p.regs; v++)
             V(store)(B + v * V_LEN,
