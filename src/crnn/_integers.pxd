@@ -3,7 +3,7 @@
 
 cdef inline bint within(const Py_ssize_t *numbers, Py_ssize_t n, Py_ssize_t least,
                         Py_ssize_t most) noexcept nogil:
-    """Whether all n numbers are in least..most. Without a branch, which is quicker where they are."""
+    """Whether all n numbers are in least..most: without a branch, as most calls are right."""
     cdef Py_ssize_t k
     cdef bint wrong = False
     for k in range(n):

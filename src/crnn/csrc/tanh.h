@@ -87,6 +87,10 @@ SIMD_INLINE V(t) V(tanh_blend)(V(t) x) {
  * each has its own polynomial in the distance d from its centre. The centres were chosen so that
  * tanh(centre) is almost exactly representable; so the error is hardly more than the last rounding.
  * The interval at 0 has centre 0 and coefficients 0, 1, 0, ... and so is relatively accurate.
+ *
+ * Tried for 8 floats: the blend with exp from a table of 2^(j/8) and a cubic, 13 cycles a vector
+ * against 16, but 1 % of a step and 1.6 ulp against 1.1; exp(2x) - 1 over exp(2x) + 1, which is 9
+ * cycles and not monotone.
  */
 #undef TANH_KS
 #undef TANH_T
