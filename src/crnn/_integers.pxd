@@ -1,4 +1,4 @@
-"""Lengths and symbols, as every door reads them: are they within their ranges?"""
+"""Lengths and symbols, as both compiled doors read them: are they within their ranges?"""
 
 
 cdef inline bint within(const Py_ssize_t *numbers, Py_ssize_t n, Py_ssize_t least,

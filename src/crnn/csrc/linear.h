@@ -24,7 +24,7 @@ typedef struct {
     int chains; /* as chains_for */
     crnn_epilogue epilogue;
     const V_REAL *a; /* (rows, N), for an epilogue of backward */
-    ptrdiff_t next;  /* from C0 and a to those of the product to come, if worth asking for, or 0 */
+    ptrdiff_t next;  /* from C0 (ld N) and a, both given, to those of the product to come; or 0 */
 } V(work);
 
 /* Ask for rows of a panel, `ld` apart, in each of two matrices. */

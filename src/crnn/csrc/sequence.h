@@ -308,9 +308,10 @@ static void V(backward_units)(const void *call, int part, int parts) {
         V(scatter_add)(pass, u0, u1);
 }
 
-/* Steps whose dz is kept at once: 256 KiB of it, still in the second cache when the sums come to it
- * (3 to 5 % faster than 1024 rows at n_a = 128 and 256). Where that is few rows, the weights are no
- * longer in that cache, and the more rows meet them at a time the better. */
+/* Steps whose dz is kept at once: 256 KiB of it, at most 1024 rows, still in the second cache when
+ * the sums come to it (3 to 5 % faster than 1024 rows at n_a = 128 and 256). Where that is few
+ * rows, the weights are no longer in that cache, and the more rows meet them at a time the better.
+ */
 static ptrdiff_t V(backward_chunk)(ptrdiff_t T, ptrdiff_t m, ptrdiff_t n_a) {
     const ptrdiff_t fit = (1 << 18) / (ptrdiff_t)sizeof(V_REAL) / n_a;
     const ptrdiff_t rows = 256 <= fit && fit < 1024 ? fit : 1024;

@@ -52,6 +52,12 @@ SIMD_INLINE __m256i V(first)(int n) {
 }
 SIMD_INLINE V(t) V(load_n)(const V_REAL *p, int n) { return SIMD_OP(maskload)(p, V(first)(n)); }
 SIMD_INLINE void V(store_n)(V_REAL *p, V(t) a, int n) { SIMD_OP(maskstore)(p, V(first)(n), a); }
+SIMD_INLINE V(t) V(keep)(V(t) a) {
+#if defined(__GNUC__)
+    __asm__("" : "+x"(a));
+#endif
+    return a;
+}
 SIMD_INLINE V(t) V(set1)(V_REAL a) { return SIMD_OP(set1)(a); }
 SIMD_INLINE V(t) V(add)(V(t) a, V(t) b) { return SIMD_OP(add)(a, b); }
 SIMD_INLINE V(t) V(sub)(V(t) a, V(t) b) { return SIMD_OP(sub)(a, b); }

@@ -63,6 +63,12 @@ SIMD_INLINE V(t) V(load_n)(const V_REAL *p, int n) {
 SIMD_INLINE void V(store_n)(V_REAL *p, V(t) a, int n) {
     SIMD_OP(mask_storeu)(p, (V(mask))((1u << n) - 1), a);
 }
+SIMD_INLINE V(t) V(keep)(V(t) a) {
+#if defined(__GNUC__) && defined(__AVX512F__) /* not where it is emulated */
+    __asm__("" : "+v"(a));
+#endif
+    return a;
+}
 SIMD_INLINE V(t) V(set1)(V_REAL a) { return SIMD_OP(set1)(a); }
 SIMD_INLINE V(t) V(add)(V(t) a, V(t) b) { return SIMD_OP(add)(a, b); }
 SIMD_INLINE V(t) V(sub)(V(t) a, V(t) b) { return SIMD_OP(sub)(a, b); }

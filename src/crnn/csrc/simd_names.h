@@ -43,14 +43,6 @@
 #endif
 #define SIMD_ALIGNED _Alignas(64)
 
-/* From here on vector a is in a register: GCC would rather read one that is used twice from memory
- * both times, and loads, 2 a cycle, are what two rows wait for (15 % at m = 2). */
-#if defined(__GNUC__) && defined(__x86_64__)
-#define SIMD_KEEP(a) __asm__("" : "+v"(a))
-#else
-#define SIMD_KEEP(a) ((void)(a))
-#endif
-
 /* Ask for the cache line at p, which is soon to be read. */
 #if defined(__GNUC__)
 #define SIMD_PREFETCH(p) __builtin_prefetch(p)

@@ -48,6 +48,7 @@ SIMD_INLINE void V(store_n)(V_REAL *p, V(t) a, int n) {
     V(store)(all, a);
     memcpy(p, all, (size_t)n * sizeof(V_REAL));
 }
+SIMD_INLINE V(t) V(keep)(V(t) a) { return a; }
 SIMD_INLINE V(t) V(set1)(V_REAL a) { return SIMD_DUP(a); }
 SIMD_INLINE V(t) V(add)(V(t) a, V(t) b) { return SIMD_OP(add)(a, b); }
 SIMD_INLINE V(t) V(sub)(V(t) a, V(t) b) { return SIMD_OP(sub)(a, b); }

@@ -58,7 +58,7 @@ SIMD_INLINE void V(tile)(const int rows, const int regs, const int chains, ptrdi
             EACH (v, regs) {
                 b[v] = V(load)(B + (k + s) * width + v * V_LEN);
                 if (rows == 2)
-                    SIMD_KEEP(b[v]);
+                    b[v] = V(keep)(b[v]);
             }
             EACH (i, rows) {
                 const V(t) a = V(set1)(A[i * rs + (k + s) * cs]);

@@ -93,7 +93,7 @@ static double V(cross_entropy)(ptrdiff_t rows, ptrdiff_t n, const ptrdiff_t *y, 
     return loss;
 }
 
-/* The sum of squares of g (n), in double: four sums side by side, in one order. */
+/* The sum of squares of g (n), in double: eight sums side by side, in one order. */
 static double V(sum_squares)(ptrdiff_t n, const void *numbers) {
     const V_REAL *g = numbers;
     double sum[8] = {0}, total = 0;
