@@ -2,8 +2,8 @@
 """Which kernels run, and the entry to those around the recurrence: output layer, loss, update.
 
 Every function takes arrays that the caller has validated and allocated and writes its results into
-the arrays it was given. Nothing here raises, but for want of memory for a
-workspace. The recurrence itself is entered by _sequence.pyx.
+the arrays it was given. Nothing here raises, but for want of memory for a workspace. The recurrence
+itself is entered by _sequence.pyx.
 """
 from libc.math cimport INFINITY, sqrt
 from libc.stdint cimport uintptr_t
