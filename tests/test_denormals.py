@@ -56,7 +56,7 @@ def test_what_vanishes_costs_what_is_healthy(scale, dtype, n, table, threads):
             )
         )
     for healthy, vanishing in zip(*calls, strict=True):
-        assert min(ratio(vanishing, healthy) for _ in range(3)) <= 1.1
+        assert any(ratio(vanishing, healthy) <= 1.1 for _ in range(3))
 
 
 @pytest.fixture

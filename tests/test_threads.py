@@ -18,10 +18,11 @@ from crnn import check
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 
-# Python 3.12 warns of what is tested here.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:This process .* is multi-threaded:DeprecationWarning"
-)
+# Python 3.12 warns of what is tested here, and so does JAX, where another test has loaded it.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:os.fork.. was called:RuntimeWarning"),
+]
 
 #: Enough for several threads, by rows and by columns of weights: T, m, n_x, n_a.
 SHARED = [(120, 32, 9, 96), (2, 1, 5, 1100)]
