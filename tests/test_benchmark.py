@@ -491,9 +491,16 @@ class TestCommand:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            ("--shapes 1x2", "expected a shape TxMxN_XxN_A such as 100x32x128x128, got '1x2'"),
+            (
+                "--shapes 1x2",
+                "--shapes: expected a shape TxMxN_XxN_A such as 100x32x128x128, got '1x2'",
+            ),
             ("--peers numpy,abacus", "--peers: expected some of torch"),
             ("--threads 0", "--threads: expected a whole number >= 1, got 0"),
+            ("--threads 4096", "--threads: expected a whole number <= "),
+            ("--seconds nan", "--seconds: expected a finite number >= 0, got nan"),
+            ("--json .", "--json: expected the name of a file, got the folder ."),
+            ("--shapes=", "--shapes: expected a shape TxMxN_XxN_A"),
             ("--rounds 0", "--rounds: expected a whole number >= 1, got 0"),
             ("--json none/bench.json", "--json: there is no folder"),
         ],
@@ -501,6 +508,12 @@ class TestCommand:
     def test_mistakes_are_one_line(self, capsys, arguments, message):
         assert cli.main(["bench", *arguments.split()]) == 2
         assert capsys.readouterr().err.startswith(f"crnn bench: {message}")
+
+    def test_a_shape_that_fits_no_memory_is_no_success(self, capsys, near):
+        shape = "999999999x999999x9999x9999"
+        assert cli.main(["bench", "--shapes", shape, "--peers", "numpy", "--rounds", "1"]) == 2
+        err = capsys.readouterr().err
+        assert err.endswith("crnn bench: --shapes: nothing could be timed\n")
 
     def test_onednn_is_built_first(self, monkeypatch, capsys, near):
         onednn = sys.modules["crnn.benchmark.peers.onednn"]

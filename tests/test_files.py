@@ -72,8 +72,9 @@ def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path, model, mon
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match="No space left") as caught:
         model.save(path)
+    assert caught.value.filename == str(path)
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == ["m"]
 

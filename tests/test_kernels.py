@@ -207,6 +207,21 @@ class TestSpecialValues:
             assert np.all(a[padding] == 0)
             assert np.all(g.dx[padding] == 0)
 
+    @pytest.mark.parametrize("activation", ["tanh", "relu"])
+    def test_the_end_of_a_sequence_hides_no_zero_times_infinity(self, table, activation):
+        """Neither Waa' dz of the step past the end, nor that dz times the last state."""
+        p = check.problem(5, 4, 3, 6, activation=activation)
+        p.options["lengths"] = np.array([2, 5, 1, 4])
+        p.arguments["Waa"][0, 1] = np.inf  # of a state that is far from 0
+        p.arguments["a0"][...] = np.abs(p.arguments["a0"])
+        a = crnn.rnn_forward(**p.arguments, **p.options)
+        with np.errstate(invalid="ignore"):
+            truth = check.backward_of(reference.rnn_backward, p, a)
+        mine = check.backward_of(crnn.rnn_backward, p, a)
+        for name, gradient, true in zip(mine._fields, mine, truth, strict=True):
+            np.testing.assert_allclose(gradient, true, rtol=1e-12, atol=1e-12, err_msg=name)
+        assert np.isfinite(mine.dx[0, 2]).all()  # of length 1
+
 
 class TestThreads:
     """The same bits at any number of threads: each row and each sum has one order of its own."""
@@ -304,4 +319,4 @@ class TestDispatch:
     def test_an_unknown_name_fails_the_import(self):
         done = self.run("abacus")
         assert done.returncode != 0
-        assert "ImportError: CRNN_SIMD: no kernels called 'abacus'" in done.stderr
+        assert "ImportError: CRNN_SIMD: expected 'blas', 'portable' or" in done.stderr

@@ -222,6 +222,32 @@ class TestLoop:
         fit(crnn.RNN(1, 4, 2, rng=0), x, y, epochs=3, callback=lambda h: seen.append(len(h.loss)))
         assert seen == [1, 2, 3]
 
+    @pytest.mark.parametrize("answer", [True, np.True_])
+    def test_the_callback_ends_training(self, answer):
+        x, y = sign_of_the_sum(32)
+        history = fit(crnn.RNN(1, 4, 2, rng=0), x, y, epochs=3, callback=lambda h: answer)
+        assert len(history.loss) == 1
+        assert history.stopped_early
+
+    @pytest.mark.parametrize("answer", [1, "yes", None, np.ones(2)])
+    def test_what_merely_counts_as_true_does_not(self, answer):
+        x, y = sign_of_the_sum(32)
+        history = fit(crnn.RNN(1, 4, 2, rng=0), x, y, epochs=3, callback=lambda h: answer)
+        assert len(history.loss) == 3
+
+    @pytest.mark.parametrize("bad", [2, -1, 10**9])
+    def test_classes_that_change_meanwhile_are_refused(self, bad):
+        """The arrays that fit was given are read in place: what a callback writes is seen."""
+        x, y = sign_of_the_sum(32)
+
+        def spoil(_):
+            y[...] = bad
+
+        for validation in (None, (x, y)):
+            y[...] = 0
+            with pytest.raises(ValueError, match=r"y: expected classes in 0\.\.1, as at first"):
+                fit(crnn.RNN(1, 4, 2, rng=0), x, y, epochs=3, callback=spoil, validation=validation)
+
     @pytest.mark.parametrize(
         ("options", "error", "message"),
         [

@@ -152,6 +152,12 @@ class TestSample:
 
         assert streaming.draw(np.array([0.0, 0.0, -2000.0]), 1.0, One()) == 1
 
+    def test_an_answer_of_nan_is_no_symbol(self, model):
+        model.parameters["by"][1] = np.nan
+        for temperature in (0, 1):
+            with pytest.raises(ValueError, match="sample: the model's answer to step 2 has NaN"):
+                model.sample(5, prime=[1, 2], temperature=temperature, rng=0)
+
     @pytest.mark.parametrize(
         ("options", "call", "message"),
         [

@@ -71,7 +71,8 @@ def set_num_threads(n: int) -> None:
     Parameters
     ----------
     n : int
-        At least 1.
+        At least 1. A BLAS may have a most of its own, which it then takes (OpenBLAS: 64 in scipy's
+        wheels).
 
     Raises
     ------

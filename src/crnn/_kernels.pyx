@@ -2,8 +2,8 @@
 """Which kernels run, and the entry to those around the recurrence: output layer, loss, update.
 
 Every function takes arrays that the caller has validated and allocated and writes its results into
-the arrays it was given. Nothing here raises, but for want of memory for a workspace. The recurrence
-itself is entered by _sequence.pyx.
+the arrays it was given. Nothing here raises, but for want of memory for a workspace and for classes
+that do not fit. The recurrence itself is entered by _sequence.pyx.
 """
 from libc.math cimport INFINITY, sqrt
 from libc.stdint cimport uintptr_t
@@ -11,6 +11,7 @@ from libc.stdint cimport uintptr_t
 from crnn._workspace import scratch
 
 from crnn._blas cimport real
+from crnn._integers cimport within
 from crnn._kernels cimport (TANH, crnn_find_kernels, crnn_kernels, crnn_linear,
                             crnn_operations)
 from crnn._over_blas cimport kernels_over_blas
@@ -42,7 +43,10 @@ def select(name=None):
     global kernels
     cdef const crnn_kernels *found = _find(name)
     if found == NULL:
-        raise ValueError(f"no kernels called {name!r} can run on this machine")
+        raise ValueError(
+            f"expected 'blas', 'portable' or, where the processor has it, 'neon', 'avx2' or "
+            f"'avx512', got {name!r}"
+        )
     kernels = found
     return kernels.name.decode()
 
@@ -108,15 +112,20 @@ def softmax(real[:, ::1] logits):
 
 
 def cross_entropy(real[:, ::1] logits, const Py_ssize_t[::1] y, const real[::1] weights=None):
-    """The mean of -w log y_hat_y and of w where a row is right; logits become the gradient."""
-    cdef Py_ssize_t rows = logits.shape[0]
+    """The mean of -w log y_hat_y and of w where a row is right; logits become the gradient.
+
+    Raises ValueError where a class is none of 0..n_y - 1: y may be the caller's own array, and a
+    callback may have written to it since it was validated.
+    """
+    cdef Py_ssize_t rows = logits.shape[0], n_y = logits.shape[1]
     cdef const real *w = NULL
     if weights is not None:
         w = &weights[0]
     cdef double loss, right
+    if not within(&y[0], rows, 0, n_y - 1):
+        raise ValueError(f"y: expected classes in 0..{n_y - 1}, as at first: they have changed")
     with nogil:
-        loss = _operations(real is double).cross_entropy(rows, logits.shape[1], &y[0], w,
-                                                         &logits[0, 0], &right)
+        loss = _operations(real is double).cross_entropy(rows, n_y, &y[0], w, &logits[0, 0], &right)
     return loss / rows, right / rows
 
 

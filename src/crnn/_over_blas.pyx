@@ -126,14 +126,31 @@ cdef void _rnn_forward(const crnn_rnn *call, real *a) noexcept nogil:
     crnn_denormals_restore(before)
 
 
+cdef void _sum_over_steps(const crnn_rnn *call, Py_ssize_t t0, Py_ssize_t t1, Py_ssize_t n,
+                          const real *dz, const real *given, real *given_t,
+                          real *dW) noexcept nogil:
+    """dW (n_a, n) = sum dz<t> given<t>' over steps t0 to t1, given (T, m, n).
+
+    In the padding dz is 0, and what is given there is taken for zeros, in given_t (m, n): 0 times
+    a NaN is NaN.
+    """
+    cdef Py_ssize_t t, m = call.m, n_a = call.n_a
+    cdef Py_ssize_t over = min(max(_shortest(call), t0), t1)
+    linear_backward_W[real]((over - t0) * m, n, n_a, dz + t0 * m * n_a, given + t0 * m * n, 0, dW)
+    for t in range(over, t1):
+        memcpy(given_t, given + t * m * n, m * n * sizeof(real))
+        _fill_padding[real](call, t, n, NULL, given_t)
+        linear_backward_W[real](m, n, n_a, dz + t * m * n_a, given_t, 1, dW)
+
+
 cdef void _rnn_backward(const crnn_rnn *call, const real *a) noexcept nogil:
     cdef crnn_denormals before = crnn_denormals_off()
     cdef Py_ssize_t T = call.T, m = call.m, n_a = call.n_a, n_x = call.n_x, step = m * n_a
     cdef Py_ssize_t s, t, i, over = _shortest(call)
     cdef Py_ssize_t ahead = -step if call.reverse else step  # from dz<t> to the one before it
     cdef real *first = <real *>call.workspace + n_x * n_a  # (m, n_a)
-    cdef real *x_t = first + step  # (m, n_x)
-    cdef real *dz = x_t + m * n_x  # (T, m, n_a)
+    cdef real *given_t = first + step  # (m, n_a) or (m, n_x)
+    cdef real *dz = given_t + m * max(n_a, n_x)  # (T, m, n_a)
     cdef const real *da = <const real *>call.da
     cdef const real *Waa = <const real *>call.Waa
     cdef crnn_epilogue epilogue = RELU_BACKWARD if call.relu else TANH_BACKWARD
@@ -146,12 +163,20 @@ cdef void _rnn_backward(const crnn_rnn *call, const real *a) noexcept nogil:
         if s > 0:
             linear_backward_x[real](m, n_a, n_a, dz_t + ahead, Waa, 1, dz_t)
         _elementwise[real](dz).finish(epilogue, m, n_a, a + t * step, dz_t)
+        if call.lengths != NULL and not call.reverse and t + 1 >= over:
+            for i in range(m):  # of which this is the last step: 0 times infinity is NaN
+                if t + 1 == call.lengths[i]:
+                    memcpy(dz_t + i * n_a, da + t * step + i * n_a, n_a * sizeof(real))
+                    _elementwise[real](dz).finish(epilogue, 1, n_a, a + t * step + i * n_a,
+                                                  dz_t + i * n_a)
         if t >= over:
             _fill_padding[real](call, t, n_a, NULL, dz_t)
 
     # dWaa = sum dz<t> a<t-1>': every step but the first, then the first with a0.
-    linear_backward_W[real]((T - 1) * m, n_a, n_a, dz if call.reverse else dz + step,
-                            a + step if call.reverse else a, 0, <real *>call.dWaa)
+    if call.reverse:
+        _sum_over_steps[real](call, 0, T - 1, n_a, dz, a + step, given_t, <real *>call.dWaa)
+    else:
+        _sum_over_steps[real](call, 1, T, n_a, dz, a - step, given_t, <real *>call.dWaa)
     for i in range(m):  # the first step read: right to left, an example's last
         t = 0 if not call.reverse else T - 1 if call.lengths == NULL else call.lengths[i] - 1
         memcpy(first + i * n_a, dz + (t * m + i) * n_a, n_a * sizeof(real))
@@ -164,12 +189,8 @@ cdef void _rnn_backward(const crnn_rnn *call, const real *a) noexcept nogil:
     if call.x == NULL:
         _scatter_add[real](call, dz)
     else:
-        linear_backward_W[real](over * m, n_x, n_a, dz, <const real *>call.x, 0,
-                                <real *>call.dWax)
-        for t in range(over, T):  # 0 times a NaN in the padding is NaN
-            memcpy(x_t, <const real *>call.x + t * m * n_x, m * n_x * sizeof(real))
-            _fill_padding[real](call, t, n_x, NULL, x_t)
-            linear_backward_W[real](m, n_x, n_a, dz + t * step, x_t, 1, <real *>call.dWax)
+        _sum_over_steps[real](call, 0, T, n_x, dz, <const real *>call.x, given_t,
+                              <real *>call.dWax)
     if call.dx != NULL:
         linear_backward_x[real](T * m, n_x, n_a, dz, <const real *>call.Wax, 0, <real *>call.dx)
         for t in range(over, T):
@@ -225,7 +246,7 @@ cdef void linear_backward_f64(const crnn_linear *call) noexcept nogil:
 
 cdef Py_ssize_t rnn_workspace(Py_ssize_t T, Py_ssize_t m, Py_ssize_t n_x, Py_ssize_t n_a,
                               int backward) noexcept nogil:
-    return n_x * n_a + (m * n_x + (T + 1) * m * n_a if backward else 0)
+    return n_x * n_a + (m * max(n_a, n_x) + (T + 1) * m * n_a if backward else 0)
 
 
 cdef Py_ssize_t linear_workspace(Py_ssize_t n_in, Py_ssize_t n_out) noexcept nogil:

@@ -121,9 +121,11 @@ def _renamed_to(target: Path, mode: int | None) -> Iterator[BinaryIO]:
                 os.chmod(temporary, mode)
             yield file
         os.replace(temporary, target)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
+        if isinstance(error, OSError):  # "no space left": on what the caller named
+            error.filename, error.filename2 = str(target), None
         raise
 
 

@@ -474,7 +474,8 @@ class RNN:
         ------
         ValueError, TypeError
             Where an argument does not fit, or the model has no symbols to feed back: it needs
-            steps="all", cross entropy, direction="forward" and n_x == n_y.
+            steps="all", cross entropy, direction="forward" and n_x == n_y; and where an answer has
+            NaN.
 
         Examples
         --------

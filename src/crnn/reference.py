@@ -214,6 +214,7 @@ def rnn_backward(
         state = state_0
         if 0 <= before < T:
             state = np.where(valid[before], a[before], state_0)
+        state = np.where(valid[t], state, 0)  # where dz is 0, and 0 times infinity NaN
         dz = np.where(valid[t], activate_backward(da[t] + da_next, a[t], activation), 0)
         dWaa += dz.T @ state
         dWax += dz.T @ rows[t]
@@ -335,6 +336,7 @@ def rnn_backward_stacked(
         state = state_0
         if 0 <= before < T:
             state = np.where(valid[before], a[before], state_0)
+        state = np.where(valid[t], state, 0)  # where dz is 0, and 0 times infinity NaN
         dz = np.where(valid[t], activate_backward(da[t] + da_next, a[t], activation), 0)
         dWa += dz.T @ np.concatenate([state, rows[t]], axis=1)
         dba += dz.sum(axis=0)

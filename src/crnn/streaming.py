@@ -190,6 +190,8 @@ def sample(
             logits = stream.step(prime[k : k + 1])
     drawn = np.empty(n, np.intp)
     for k in range(n):
+        if np.isnan(logits).any():
+            raise ValueError(f"sample: the model's answer to step {len(prime) + k} has NaN")
         drawn[k] = draw(logits[0], temperature, rng)
         if k + 1 < n:
             logits = stream.step(drawn[k : k + 1])

@@ -248,7 +248,7 @@ def train(descent: Descent, course: Course, plan: Plan) -> History:
                     best[...] = descent.parameters
                 history.val_loss.append(loss)
                 history.val_metric.append(metric)
-            enough = plan.callback is not None and plan.callback(history) is True
+            enough = plan.callback is not None and _is_true(plan.callback(history))
             if interrupt.came:
                 history.interrupted = True
                 break
@@ -262,6 +262,11 @@ def train(descent: Descent, course: Course, plan: Plan) -> History:
     if plan.patience is not None and not history.interrupted:
         descent.parameters[...] = best
     return history
+
+
+def _is_true(answer: object) -> bool:
+    """True, also NumPy's, and nothing that merely counts as it."""
+    return isinstance(answer, (bool, np.bool_)) and bool(answer)
 
 
 def _one_epoch(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from crnn import _validate
 from crnn.benchmark.cases import QUICK, SHAPES, Case
+from crnn.benchmark.machine import cores
 from crnn.benchmark.peers import PEERS, onednn
 from crnn.benchmark.rounds import run
 from crnn.benchmark.table import summary, table
@@ -35,16 +36,24 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def bench(options: argparse.Namespace) -> int:
     """Run what the options ask for; print one table, and its sum."""
-    shapes = options.shapes.split(",") if options.shapes else QUICK if options.quick else SHAPES
+    shapes = QUICK if options.quick else SHAPES
+    if options.shapes is not None:
+        shapes = options.shapes.split(",")
     for n in options.numbers_of_threads:
-        _validate.count("--threads", n)
+        _validate.count("--threads", n, most=len(cores()))
+    seconds = _validate.number("--seconds", options.seconds)
     rounds = _validate.count(
         "--rounds", (3 if options.quick else 7) if options.rounds is None else options.rounds
     )
-    cases = [Case.parse(shape, dtype) for shape in shapes for dtype in options.dtype]
+    try:
+        cases = [Case.parse(shape, dtype) for shape in shapes for dtype in options.dtype]
+    except ValueError as error:
+        raise ValueError(f"--shapes: {error}") from None
     for option, path in (("--json", options.json), ("--plot", options.plot)):
         if path is not None and not path.absolute().parent.is_dir():
             raise ValueError(f"{option}: there is no folder {path.absolute().parent}")
+        if path is not None and path.is_dir():
+            raise ValueError(f"{option}: expected the name of a file, got the folder {path}")
     if options.build_onednn:
         print(f"built {onednn.build()}", file=sys.stderr)
     report = run(
@@ -52,12 +61,14 @@ def bench(options: argparse.Namespace) -> int:
         _peers(options.peers),
         threads=options.numbers_of_threads,
         rounds=rounds,
-        seconds=options.seconds,
+        seconds=seconds,
         say=lambda line: print(line, file=sys.stderr, flush=True),
     )
     print("milliseconds a call; spread: between the quartiles; ratio: best peer over crnn\n")
     print(table(report) + "\n")
     print("\n".join(summary(report)))
+    if not report.cells:
+        raise ValueError("--shapes: nothing could be timed")
     if options.json is not None:
         options.json.write_text(report.to_json(), encoding="utf-8")
     if options.plot is not None:

@@ -39,8 +39,8 @@ SIMD_INLINE void V(finish_rows_as)(const crnn_epilogue epilogue, ptrdiff_t rows,
     }
 }
 
-static void V(finish_rows)(crnn_epilogue epilogue, ptrdiff_t rows, ptrdiff_t n, ptrdiff_t ld,
-                           const V_REAL *a, V_REAL *z) {
+SIMD_INLINE void V(finish_rows)(crnn_epilogue epilogue, ptrdiff_t rows, ptrdiff_t n, ptrdiff_t ld,
+                                const V_REAL *a, V_REAL *z) {
     switch (epilogue) { /* one loop each, with no choice inside */
     case TANH:
         V(finish_rows_as)(TANH, rows, n, ld, z, z);

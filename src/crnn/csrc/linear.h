@@ -119,7 +119,7 @@ typedef struct {
     int add;
     V_REAL *dW;
     /* Where lengths is not NULL, rows are steps (from t0) of m examples, and those past an
-     * example's length are taken for zeros: 0 times a NaN in the padding is NaN. */
+     * example's length are taken for zeros: 0 times the NaN that may stand there is NaN. */
     const ptrdiff_t *lengths;
     ptrdiff_t m, t0;
 } V(sum);

@@ -200,12 +200,34 @@ static void V(rnn_forward)(const crnn_rnn *call) {
     V(run_steps)(&pass, V(forward_part), p->T, 2.0 * p->T * p->m * n_a * (n_a + (p->x ? n_x : 0)));
 }
 
+/* dz<t> = da<t> (1 - a<t>^2), for some columns of n rows: nothing comes after. */
+static void V(last_step_backward)(crnn_epilogue epilogue, ptrdiff_t n, V(columns) columns,
+                                  const V_REAL *da, const V_REAL *a, V_REAL *dz) {
+    const ptrdiff_t from = columns.from, width = columns.to - from;
+    for (ptrdiff_t i = 0; i < n; i++)
+        memcpy(dz + i * columns.N + from, da + i * columns.N + from,
+               (size_t)width * sizeof(V_REAL));
+    V(finish_rows)(epilogue, n, width, columns.N, a + from, dz + from);
+}
+
+/* dz<t> of each example that is over, or for which t is the last step: there dz<t+1> is zeros, and
+ * 0 times infinity is NaN. */
+static void V(ends_backward)(const V(rnn) * p, crnn_epilogue epilogue, ptrdiff_t t, V(share) share,
+                             V_REAL *dz) {
+    for (ptrdiff_t i = share.i0; !p->reverse && i < share.i1; i++) {
+        const ptrdiff_t here = (t * p->m + i) * p->n_a;
+        if (t + 1 == p->lengths[i])
+            V(last_step_backward)(epilogue, 1, share.columns, p->da + here, p->a + here,
+                                  dz + i * p->n_a);
+    }
+    V(fill_padding)(p, t, share.i0, share.i1, p->n_a, NULL, dz);
+}
+
 /* dz<t> = (da<t> + Waa' dz<t+1>) (1 - a<t>^2); `after` is dz<t+1> or NULL. */
 static void V(step_backward)(const V(pass) * pass, ptrdiff_t t, V(share) share, const V_REAL *after,
                              V_REAL *dz) {
     const V(rnn) *p = pass->p;
     const ptrdiff_t n_a = p->n_a, i0 = share.i0, i1 = share.i1, here = (t * p->m + i0) * n_a;
-    const ptrdiff_t from = share.columns.from, n = share.columns.to - from;
     const crnn_epilogue epilogue = p->relu ? RELU_BACKWARD : TANH_BACKWARD;
     if (after != NULL) {
         /* da and a come from far away, and no tile can begin without them: they are asked for in
@@ -225,13 +247,11 @@ static void V(step_backward)(const V(pass) * pass, ptrdiff_t t, V(share) share, 
                                                                : -p->m * n_a};
         V(product)(i1 - i0, V(there_and_back)(share.columns, t), &work);
     } else {
-        for (ptrdiff_t i = 0; i < i1 - i0; i++)
-            memcpy(dz + (i0 + i) * n_a + from, p->da + here + i * n_a + from,
-                   (size_t)n * sizeof(V_REAL));
-        V(finish_rows)(epilogue, i1 - i0, n, n_a, p->a + here + from, dz + i0 * n_a + from);
+        V(last_step_backward)(epilogue, i1 - i0, share.columns, p->da + here, p->a + here,
+                              dz + i0 * n_a);
     }
-    if (t >= pass->over)
-        V(fill_padding)(p, t, i0, i1, n_a, NULL, dz);
+    if (t + 1 >= pass->over && p->lengths != NULL)
+        V(ends_backward)(p, epilogue, t, share, dz);
     if (share.meets)
         crnn_meet(share.part, share.meets);
 }
@@ -295,7 +315,7 @@ static void V(backward_units)(const void *call, int part, int parts) {
     const V_REAL *before = p->a + (p->reverse ? from + 1 : from - 1) * m * n_a;
     const ptrdiff_t *lengths = t1 > pass->over ? p->lengths : NULL;
     const V_REAL *x = p->x == NULL ? NULL : p->x + from * m * n_x;
-    const V(sum) sums[] = {{before, n_a, add, p->dWaa, NULL, 0, 0},
+    const V(sum) sums[] = {{before, n_a, add, p->dWaa, lengths, m, from},
                            {x, n_x, add, p->dWax, lengths, m, from}};
     V(sum_products)((to - from) * m, n_a, s0, s1, pass->dz + (from - t0) * m * n_a,
                     x != NULL ? 2 : 1, sums, pass->strips);
