@@ -245,7 +245,7 @@ class TestLoop:
 
         for validation in (None, (x, y)):
             y[...] = 0
-            with pytest.raises(ValueError, match=r"y: expected classes in 0\.\.1, as at first"):
+            with pytest.raises(ValueError, match=r"y: expected classes in 0\.\.1; they"):
                 fit(crnn.RNN(1, 4, 2, rng=0), x, y, epochs=3, callback=spoil, validation=validation)
 
     @pytest.mark.parametrize(

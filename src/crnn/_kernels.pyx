@@ -123,7 +123,7 @@ def cross_entropy(real[:, ::1] logits, const Py_ssize_t[::1] y, const real[::1] 
         w = &weights[0]
     cdef double loss, right
     if not within(&y[0], rows, 0, n_y - 1):
-        raise ValueError(f"y: expected classes in 0..{n_y - 1}, as at first: they have changed")
+        raise ValueError(f"y: expected classes in 0..{n_y - 1}; they have changed since checked")
     with nogil:
         loss = _operations(real is double).cross_entropy(rows, n_y, &y[0], w, &logits[0, 0], &right)
     return loss / rows, right / rows

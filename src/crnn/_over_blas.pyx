@@ -127,18 +127,19 @@ cdef void _rnn_forward(const crnn_rnn *call, real *a) noexcept nogil:
 
 
 cdef void _sum_over_steps(const crnn_rnn *call, Py_ssize_t t0, Py_ssize_t t1, Py_ssize_t n,
-                          const real *dz, const real *given, real *given_t,
+                          const real *dz, const real *given, Py_ssize_t shift, real *given_t,
                           real *dW) noexcept nogil:
-    """dW (n_a, n) = sum dz<t> given<t>' over steps t0 to t1, given (T, m, n).
+    """dW (n_a, n) = sum dz<t> given<t + shift>' over steps t0 to t1, given (T, m, n).
 
     In the padding dz is 0, and what is given there is taken for zeros, in given_t (m, n): 0 times
     a NaN is NaN.
     """
     cdef Py_ssize_t t, m = call.m, n_a = call.n_a
     cdef Py_ssize_t over = min(max(_shortest(call), t0), t1)
-    linear_backward_W[real]((over - t0) * m, n, n_a, dz + t0 * m * n_a, given + t0 * m * n, 0, dW)
+    linear_backward_W[real]((over - t0) * m, n, n_a, dz + t0 * m * n_a,
+                            given + (t0 + shift) * m * n, 0, dW)
     for t in range(over, t1):
-        memcpy(given_t, given + t * m * n, m * n * sizeof(real))
+        memcpy(given_t, given + (t + shift) * m * n, m * n * sizeof(real))
         _fill_padding[real](call, t, n, NULL, given_t)
         linear_backward_W[real](m, n, n_a, dz + t * m * n_a, given_t, 1, dW)
 
@@ -174,9 +175,9 @@ cdef void _rnn_backward(const crnn_rnn *call, const real *a) noexcept nogil:
 
     # dWaa = sum dz<t> a<t-1>': every step but the first, then the first with a0.
     if call.reverse:
-        _sum_over_steps[real](call, 0, T - 1, n_a, dz, a + step, given_t, <real *>call.dWaa)
+        _sum_over_steps[real](call, 0, T - 1, n_a, dz, a, 1, given_t, <real *>call.dWaa)
     else:
-        _sum_over_steps[real](call, 1, T, n_a, dz, a - step, given_t, <real *>call.dWaa)
+        _sum_over_steps[real](call, 1, T, n_a, dz, a, -1, given_t, <real *>call.dWaa)
     for i in range(m):  # the first step read: right to left, an example's last
         t = 0 if not call.reverse else T - 1 if call.lengths == NULL else call.lengths[i] - 1
         memcpy(first + i * n_a, dz + (t * m + i) * n_a, n_a * sizeof(real))
@@ -189,7 +190,7 @@ cdef void _rnn_backward(const crnn_rnn *call, const real *a) noexcept nogil:
     if call.x == NULL:
         _scatter_add[real](call, dz)
     else:
-        _sum_over_steps[real](call, 0, T, n_x, dz, <const real *>call.x, given_t,
+        _sum_over_steps[real](call, 0, T, n_x, dz, <const real *>call.x, 0, given_t,
                               <real *>call.dWax)
     if call.dx != NULL:
         linear_backward_x[real](T * m, n_x, n_a, dz, <const real *>call.Wax, 0, <real *>call.dx)

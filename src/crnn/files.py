@@ -124,8 +124,9 @@ def _renamed_to(target: Path, mode: int | None) -> Iterator[BinaryIO]:
     except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
-        if isinstance(error, OSError):  # "no space left": on what the caller named
-            error.filename, error.filename2 = str(target), None
+        if isinstance(error, OSError) and error.errno is not None and error.filename is None:
+            # "No space left": for what the caller named.
+            raise OSError(error.errno, error.strerror, str(target)) from None
         raise
 
 

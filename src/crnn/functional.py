@@ -42,7 +42,8 @@ def rnn_forward(
     ba : array (n_a,), optional
         Bias; zeros by default.
     a0 : array (m, n_a), optional
-        The state before the first step; zeros by default, and Waa is then not read at that step.
+        The state before the first step; zeros by default. Whether 0 times a Waa that is not finite
+        is then 0 or NaN is left open.
     lengths : integers (m,), optional
         Steps of each example, in ``1..T`` and in any order. Past an example's length its states
         are exactly 0, so its last state stands at ``a[lengths[i] - 1, i]``.
@@ -189,7 +190,7 @@ def backward_of(
 
 
 def _done(result: Any) -> Any:
-    """What `_sequence` gave: it leaves nothing undone that was checked."""
+    """What `_sequence` gave: nothing, where what was checked has changed since."""
     if result is None:
         raise RuntimeError(
             "an argument no longer fits: x or lengths changed after they had been checked"

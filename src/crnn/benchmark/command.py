@@ -67,10 +67,10 @@ def bench(options: argparse.Namespace) -> int:
     print("milliseconds a call; spread: between the quartiles; ratio: best peer over crnn\n")
     print(table(report) + "\n")
     print("\n".join(summary(report)))
-    if not report.cells:
-        raise ValueError("--shapes: nothing could be timed")
     if options.json is not None:
         options.json.write_text(report.to_json(), encoding="utf-8")
+    if not report.cells:
+        raise ValueError("--shapes: nothing could be timed")
     if options.plot is not None:
         from crnn.benchmark.plot import draw
 

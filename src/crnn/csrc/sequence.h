@@ -210,13 +210,13 @@ static void V(last_step_backward)(crnn_epilogue epilogue, ptrdiff_t n, V(columns
     V(finish_rows)(epilogue, n, width, columns.N, a + from, dz + from);
 }
 
-/* dz<t> of each example that is over, or for which t is the last step: there dz<t+1> is zeros, and
- * 0 times infinity is NaN. */
+/* dz<t> of each example that is over; and, read left to right, of each whose last step is t: its
+ * dz<t+1> is zeros, and 0 times infinity is NaN. */
 static void V(ends_backward)(const V(rnn) * p, crnn_epilogue epilogue, ptrdiff_t t, V(share) share,
                              V_REAL *dz) {
-    for (ptrdiff_t i = share.i0; !p->reverse && i < share.i1; i++) {
+    for (ptrdiff_t i = share.i0; i < share.i1; i++) {
         const ptrdiff_t here = (t * p->m + i) * p->n_a;
-        if (t + 1 == p->lengths[i])
+        if (!p->reverse && t + 1 == p->lengths[i])
             V(last_step_backward)(epilogue, 1, share.columns, p->da + here, p->a + here,
                                   dz + i * p->n_a);
     }
