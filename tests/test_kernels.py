@@ -207,17 +207,22 @@ class TestSpecialValues:
             assert np.all(a[padding] == 0)
             assert np.all(g.dx[padding] == 0)
 
+    def backward_as_in_numpy(self, p, a):
+        """The gradients, each held against the reference's."""
+        with np.errstate(invalid="ignore"):
+            truth = check.backward_of(reference.rnn_backward, p, a)
+        mine = check.backward_of(crnn.rnn_backward, p, a)
+        for name, gradient, true in zip(mine._fields, mine, truth, strict=True):
+            np.testing.assert_allclose(gradient, true, rtol=1e-12, atol=1e-12, err_msg=name)
+        return mine
+
     def test_past_the_end_no_zero_meets_an_infinite_weight(self, table):
         """Waa' dz of the step past an example's end is nothing, not 0 times infinity."""
         p = check.problem(5, 4, 3, 6)
         p.options["lengths"] = np.array([2, 5, 1, 4])
         p.arguments["Waa"][0, 1] = np.inf
         a = crnn.rnn_forward(**p.arguments, **p.options)
-        with np.errstate(invalid="ignore"):
-            truth = check.backward_of(reference.rnn_backward, p, a)
-        mine = check.backward_of(crnn.rnn_backward, p, a)
-        for name, gradient, true in zip(mine._fields, mine, truth, strict=True):
-            np.testing.assert_allclose(gradient, true, rtol=1e-12, atol=1e-12, err_msg=name)
+        mine = self.backward_as_in_numpy(p, a)
         assert np.isfinite(mine.dx[0, 2]).all()  # of length 1
 
     def test_past_the_end_no_zero_meets_an_infinite_state(self, table):
@@ -225,10 +230,7 @@ class TestSpecialValues:
         p.options["lengths"] = np.array([2, 5, 1, 4])
         a = crnn.rnn_forward(**p.arguments, **p.options)
         a[1, 0] = np.inf  # the last state of the first example, which no later step reads
-        truth = check.backward_of(reference.rnn_backward, p, a)
-        mine = check.backward_of(crnn.rnn_backward, p, a)
-        for name, gradient, true in zip(mine._fields, mine, truth, strict=True):
-            np.testing.assert_allclose(gradient, true, rtol=1e-12, atol=1e-12, err_msg=name)
+        mine = self.backward_as_in_numpy(p, a)
         assert np.isfinite(mine.dWaa).all()
 
 
