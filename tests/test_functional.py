@@ -115,6 +115,56 @@ class TestOut:
             forward(p, x=view(out), out=out)
 
 
+class TestOutOfBackward:
+    def empty(self, p, **changed):
+        """Arrays for the gradients, filled with NaN."""
+        like = {"dWaa": "Waa", "dWax": "Wax", "dba": "ba", "dx": "x", "da0": "a0"}
+        arrays = {name: np.full_like(p.arguments[of], np.nan) for name, of in like.items()}
+        return crnn.Gradients(**{**arrays, **changed})
+
+    def test_is_filled_and_returned(self, p):
+        out = self.empty(p)
+        assert backward(p, out=out) is out
+        assert backward(p, out=out, x=list(p.arguments["x"])) is out  # converted first
+        for mine, truth in zip(out, backward(p), strict=True):
+            np.testing.assert_array_equal(mine, truth)
+
+    def test_the_reference_fills_it_as_well(self, p):
+        given = {name: value for name, value in p.arguments.items() if name != "ba"}
+        out = self.empty(p)
+        assert reference.rnn_backward(p.da, forward(p), **given, out=out) is out
+        assert check.relative_error(backward(p).dWaa, out.dWaa) < check.tolerance("float32", 100)
+
+    def test_dx_and_da0_may_be_left_out(self, p):
+        truth = backward(p)
+        g = backward(p, out=self.empty(p, dx=None, da0=None))
+        assert g.dx is None
+        assert g.da0 is None
+        for name in ("dWaa", "dWax", "dba"):
+            np.testing.assert_array_equal(getattr(g, name), getattr(truth, name))
+
+    def test_what_does_not_fit_is_refused_by_name_and_nothing_written(self, p):
+        shared = np.empty((6, 6), np.float32)
+        x = p.arguments["x"]
+        wrong = [
+            ({"dWaa": np.empty((6, 5), "f4")}, ValueError, r"out.dWaa: expected shape \(6, 6\)"),
+            ({"da0": np.empty((3, 6))}, TypeError, "out.da0: expected float32, got float64"),
+            ({"dba": None}, TypeError, "out.dba: expected a numpy.ndarray"),
+            ({"dx": x}, ValueError, "out.dx: .* shared with x"),
+            ({"dWaa": shared, "da0": shared[:3]}, ValueError, "out.da0: .* shared with out.dWaa"),
+        ]
+        for changed, error, message in wrong:
+            out = self.empty(p, **changed)
+            with pytest.raises(error, match=message):
+                backward(p, out=out)
+            assert np.isnan(out.dWax).all()
+        with pytest.raises(TypeError, match=r"out: expected crnn\.Gradients, got list"):
+            backward(p, out=list(self.empty(p)))
+        integers = check.problem(4, 3, 5, 6, integers=True)
+        with pytest.raises(ValueError, match=r"out\.dx: expected None for integer x"):
+            backward(integers, out=self.empty(p))
+
+
 WRONG = [
     ("x", np.zeros((4, 3)), ValueError, r"x: expected float32 of shape \(T, m, n_x\), n_x = 5"),
     ("x", np.zeros((4, 3, 5), int), ValueError, "or integers of shape"),

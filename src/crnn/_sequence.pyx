@@ -47,6 +47,20 @@ cdef bint _apart(out, value):
     return a + cnp.PyArray_NBYTES(out) <= b or b + cnp.PyArray_NBYTES(value) <= a
 
 
+cdef bint _all_apart(tuple outs, tuple inputs):
+    """Whether no array of outs shares memory with another one, or with an input."""
+    cdef Py_ssize_t k, j
+    for k in range(len(outs)):
+        if outs[k] is not None:
+            for value in inputs:
+                if not _apart(outs[k], value):
+                    return False
+            for j in range(k):
+                if not _apart(outs[k], outs[j]):
+                    return False
+    return True
+
+
 cdef int _read(crnn_rnn *call, x, Waa, Wax, a0, lengths, reverse, activation):
     """Fill the record with what forward and backward share.
 
@@ -164,12 +178,16 @@ def rnn_backward(da, a, x, Waa, Wax, a0, lengths, reverse, activation, need_dx, 
             dx = _new(real, 3, call.T, call.m, call.n_x)
         into = (dWaa, dWax, dba, dx, da0)
     else:
+        if not isinstance(into, tuple) or len(into) != 5:
+            return None
         dWaa, dWax, dba, dx, da0 = into
         if not (_fits_to_write(dWaa, real, 2, call.n_a, call.n_a, 0)
                 and _fits_to_write(dWax, real, 2, call.n_a, call.n_x, 0)
                 and _fits_to_write(dba, real, 1, call.n_a, 0, 0)
                 and (dx is None or _fits_to_write(dx, real, 3, call.T, call.m, call.n_x))
-                and (da0 is None or _fits_to_write(da0, real, 2, call.m, call.n_a, 0))):
+                and (dx is None or call.x != NULL)
+                and (da0 is None or _fits_to_write(da0, real, 2, call.m, call.n_a, 0))
+                and _all_apart((dWaa, dWax, dba, dx, da0), (da, a, x, Waa, Wax, a0, lengths))):
             return None
     call.da, call.a = cnp.PyArray_DATA(da), cnp.PyArray_DATA(a)
     call.dWaa, call.dWax = cnp.PyArray_DATA(dWaa), cnp.PyArray_DATA(dWax)

@@ -105,6 +105,7 @@ def rnn_backward(
     reverse: bool = False,
     activation: str = "tanh",
     need_dx: bool = True,
+    out: Gradients | None = None,
 ) -> Gradients:
     """Gradients of a loss through time, for what `rnn_forward` was called with.
 
@@ -123,13 +124,16 @@ def rnn_backward(
         As given to `rnn_forward`.
     need_dx : bool, optional
         Whether dx is wanted: where x is data and no layer lies below, it is a quarter of the work.
+    out : Gradients, optional
+        C-contiguous arrays for the results; they may share memory neither with an input nor with
+        one another. dx and da0 may be None, and are then not computed. It replaces need_dx.
 
     Returns
     -------
     Gradients
-        The named tuple ``(dWaa, dWax, dba, dx, da0)``, each shaped as what it is the gradient
-        of and in the dtype of Waa. ``dx`` is None for integer x or where it is not wanted, and
-        exactly 0 past an example's length. Only valid steps count.
+        `out` where that is given, otherwise the named tuple ``(dWaa, dWax, dba, dx, da0)``, each
+        shaped as what it is the gradient of and in the dtype of Waa. ``dx`` is None for integer x
+        or where it is not wanted, and exactly 0 past an example's length. Only valid steps count.
 
     Raises
     ------
@@ -153,15 +157,44 @@ def rnn_backward(
     (array([[0.4209]]), array([0.7845]))
     """
     g = _sequence.rnn_backward(
-        da, a, x, Waa, Wax, a0, lengths, reverse, activation, need_dx, None
+        da, a, x, Waa, Wax, a0, lengths, reverse, activation, need_dx, out
     )  # fmt: skip
     if g is not None:
-        return Gradients(*g)
+        return Gradients(*g) if out is None else out
     s = _validate.sequence(x, Waa, Wax, a0, lengths, reverse, activation)
     dtype, (T, m, n_a) = s.Waa.dtype, s.shape
     da = _validate.array("da", da, dtype, like="Waa", T=T, m=m, n_a=n_a)
     a = _validate.array("a", a, dtype, like="Waa", T=T, m=m, n_a=n_a)
-    return backward_of(s, da, a, need_dx=_validate.flag("need_dx", need_dx))
+    need_dx = _validate.flag("need_dx", need_dx)
+    if out is None:
+        return backward_of(s, da, a, need_dx=need_dx)
+    backward_of(s, da, a, into=_gradients_to_write(out, s, da, a))
+    return out
+
+
+def _gradients_to_write(
+    out: Any, s: _validate.Sequence, da: Array, a: Array
+) -> tuple[Array, Array, Array, Array | None, Array | None]:
+    """The arrays of `out` as plain ndarrays, each checked against everything that is read."""
+    if not isinstance(out, Gradients):
+        raise TypeError(f"out: expected crnn.Gradients, got {type(out).__name__}")
+    if s.x is None and out.dx is not None:
+        raise ValueError("out.dx: expected None for integer x")
+    read = {"da": da, "a": a, "x": s.symbols if s.x is None else s.x, "Waa": s.Waa, "Wax": s.Wax,
+            "a0": s.a0, "lengths": s.lengths}  # fmt: skip
+    T, m, n_a = s.shape
+    n_x = s.Wax.shape[1]
+    shapes = (n_a, n_a), (n_a, n_x), (n_a,), (T, m, n_x), (m, n_a)
+    arrays: list[Any] = []
+    for name, value, shape in zip(Gradients._fields, out, shapes, strict=True):
+        if value is None and name in ("dx", "da0"):
+            arrays.append(None)
+            continue
+        checked = _validate.output(f"out.{name}", value, shape, s.Waa.dtype, read)
+        arrays.append(checked.view(np.ndarray))
+        read[f"out.{name}"] = checked
+    dWaa, dWax, dba, dx, da0 = arrays
+    return dWaa, dWax, dba, dx, da0
 
 
 def forward_of(s: _validate.Sequence, ba: Array | None, out: Array | None = None) -> Array:

@@ -183,12 +183,13 @@ def rnn_backward(
     reverse: bool = False,
     activation: str = "tanh",
     need_dx: bool = True,
+    out: Gradients | None = None,
 ) -> Gradients:
     """Backpropagation through time; `crnn.rnn_backward` in NumPy.
 
     Parameters
     ----------
-    da, a, x, Waa, Wax, a0, lengths, reverse, activation, need_dx
+    da, a, x, Waa, Wax, a0, lengths, reverse, activation, need_dx, out
         As for `crnn.rnn_backward`; arrays only, and not checked.
 
     Returns
@@ -221,7 +222,13 @@ def rnn_backward(
         dba += dz.sum(axis=0)
         dx[t] = np.where(valid[t], dz @ Wax, 0)
         da_next = np.where(valid[t], dz @ Waa, da_next)
-    return Gradients(dWaa, dWax, dba, dx if need_dx and x.ndim == 3 else None, da_next)
+    gradients = Gradients(dWaa, dWax, dba, dx if need_dx and x.ndim == 3 else None, da_next)
+    if out is None:
+        return gradients
+    for result, gradient in zip(out, gradients, strict=True):
+        if result is not None:
+            result[...] = gradient
+    return out
 
 
 def stack(Waa: Array, Wax: Array) -> Array:
