@@ -179,6 +179,11 @@ def lengths_of(value: Any, T: int, m: int, name: str = "lengths") -> Array | Non
 
 def class_numbers(name: str, value: Any, n: int, lengths: Array | None, *shape: int) -> Array:
     """Integers in 0..n-1 of the given shape; past an example's length anything may stand."""
+    return in_order(class_range(name, value, n, lengths, *shape), np.intp)
+
+
+def class_range(name: str, value: Any, n: int, lengths: Array | None, *shape: int) -> Array:
+    """As `class_numbers`, of whichever integer dtype and strides they have."""
     a = plain(name, value)
     if a.dtype.kind not in "iu":
         raise TypeError(f"{name}: expected integers (class numbers), got {described(a)}")
@@ -190,7 +195,7 @@ def class_numbers(name: str, value: Any, n: int, lengths: Array | None, *shape: 
     if wrong.any():
         where = tuple(int(i) for i in np.argwhere(wrong)[0])
         raise ValueError(f"{name}: expected integers in 0..{n - 1}, got {a[where]} at {where}")
-    return in_order(a, np.intp)
+    return a
 
 
 def weights(name: str, value: Any, lengths: Array | None, *shape: int) -> Array:

@@ -304,7 +304,10 @@ Course = Examples | Stretch
 
 
 def checked_symbols(config: Config, name: str, symbols: Any, more_than: int) -> Array:
-    """A sequence (N,) for a model that predicts the next symbol; N > more_than."""
+    """A sequence (N,) for a model that predicts the next symbol; N > more_than.
+
+    It keeps its dtype: a text of many megabytes is converted a window at a time.
+    """
     if (
         config.steps != "all"
         or not config.classifies
@@ -316,7 +319,7 @@ def checked_symbols(config: Config, name: str, symbols: Any, more_than: int) -> 
             f"direction='forward' and n_x == n_y, got {config}"
         )
     a = _validate.plain(name, symbols)
-    a = _validate.class_numbers(name, a, config.n_x, None, a.size)
+    a = _validate.class_range(name, a, config.n_x, None, a.size)
     if len(a) <= more_than:
         raise ValueError(f"{name}: expected more than {more_than} symbols, got {len(a)}")
     return a
@@ -332,7 +335,8 @@ def windows(symbols: Array, m: int, T: int) -> Iterator[Batch]:
     x = symbols[: length * m].reshape(m, length).T  # (length, m)
     y = symbols[1 : length * m + 1].reshape(m, length).T
     for t in range(0, length, T):
-        yield Batch(np.ascontiguousarray(x[t : t + T]), np.ascontiguousarray(y[t : t + T]), None)
+        here, following = (np.ascontiguousarray(s[t : t + T], np.intp) for s in (x, y))
+        yield Batch(here, following, None)
 
 
 def _kept(values: Any, kept: Array, axis: int) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,14 @@ import numpy as np
 from crnn import _validate
 from crnn.reference import Array
 
+#: Characters converted at a time, so that the temporary arrays stay in the cache.
+CHUNK = 1 << 16
+
+_CODE_POINTS = 0x110000  # of Unicode
+
 
 class Vocabulary:
-    """Characters and their numbers: a character's number is its place.
+    """Characters and their numbers: a character's number is its position.
 
     Parameters
     ----------
@@ -28,25 +33,30 @@ class Vocabulary:
     Raises
     ------
     TypeError
-        Where they are no str.
+        If they are not a str.
     ValueError
-        Where there are none, or one comes twice.
+        If there are none, or one occurs twice.
 
     Examples
     --------
     >>> from crnn.text import Vocabulary
     >>> vocabulary = Vocabulary("abn")
     >>> len(vocabulary), vocabulary.encode("nab")
-    (3, array([2, 0, 1]))
+    (3, array([2, 0, 1], dtype=uint8))
     """
 
     def __init__(self, characters: str) -> None:
         if not isinstance(characters, str):
             raise TypeError(f"characters: expected a str, got {type(characters).__name__}")
-        self._number = {c: k for k, c in enumerate(characters)}
-        if not characters or len(self._number) != len(characters):
+        if not characters or len(set(characters)) != len(characters):
             raise ValueError("characters: expected at least one, and each only once")
         self.characters = characters
+        self._codes = np.concatenate(list(_code_points(characters)))  # (len(self),)
+        # The number of each code point, and of every other: len(self). One entry more than the
+        # largest code point stands for all larger ones.
+        size = int(self._codes.max()) + 2
+        self._numbers = np.full(size, len(self), np.min_scalar_type(len(self)))
+        self._numbers[self._codes] = np.arange(len(self))
 
     @classmethod
     def of(cls, text: str) -> Vocabulary:
@@ -63,22 +73,25 @@ class Vocabulary:
         Raises
         ------
         TypeError
-            Where the text is no str.
+            If the text is not a str.
         ValueError
-            Where it is empty.
+            If it is empty.
 
         Examples
         --------
         >>> Vocabulary.of("banana").characters
         'abn'
         """
-        return cls("".join(sorted(set(_checked(text)))))
+        present = np.zeros(_CODE_POINTS, bool)
+        for codes in _code_points(_checked(text)):
+            present[codes] = True
+        return cls(_text(np.flatnonzero(present)))
 
     def __len__(self) -> int:
         return len(self.characters)
 
     def encode(self, text: str) -> Array:
-        """The numbers of a text's characters.
+        """The numbers of the characters of a text.
 
         Parameters
         ----------
@@ -86,30 +99,35 @@ class Vocabulary:
 
         Returns
         -------
-        symbols : integers (len(text),)
+        symbols : unsigned integers (len(text),)
+            Of the smallest dtype that holds all numbers: uint8 up to 256 characters.
 
         Raises
         ------
         TypeError
-            Where the text is no str.
+            If the text is not a str.
         ValueError
-            Where a character is not among the vocabulary's; the message names it.
+            If a character is not in the vocabulary; the message names it.
 
         Examples
         --------
         >>> Vocabulary("abn").encode("banana")
-        array([1, 0, 2, 0, 2, 0])
+        array([1, 0, 2, 0, 2, 0], dtype=uint8)
         """
-        _checked(text)
-        try:
-            return np.fromiter((self._number[c] for c in text), np.intp, len(text))
-        except KeyError as error:
-            raise ValueError(
-                f"character {error.args[0]!r} is not among the {len(self)} of this vocabulary"
-            ) from None
+        symbols = np.empty(len(_checked(text)), np.min_scalar_type(len(self) - 1))
+        for k, codes in enumerate(_code_points(text)):
+            numbers = self._numbers.take(codes, mode="clip")
+            unknown = numbers == len(self)
+            if unknown.any():
+                raise ValueError(
+                    f"character {chr(codes[unknown.argmax()])!r} is not among the {len(self)} of "
+                    "this vocabulary"
+                )
+            symbols[k * CHUNK : k * CHUNK + len(numbers)] = numbers
+        return symbols
 
     def decode(self, symbols: Iterable[int]) -> str:
-        """The text that numbers stand for.
+        """The text that the numbers stand for.
 
         Parameters
         ----------
@@ -123,35 +141,53 @@ class Vocabulary:
         Raises
         ------
         TypeError
-            Where they are no integers.
+            If they are not integers.
         ValueError
-            Where a number stands for no character.
+            If a number stands for no character.
 
         Examples
         --------
         >>> Vocabulary("abn").decode([1, 0, 2])
         'ban'
         """
-        try:
-            numbers = [operator.index(k) for k in symbols]
-        except (TypeError, OverflowError):
-            raise TypeError(
-                f"symbols: expected integers (N,), got {_validate.shown(symbols)}"
-            ) from None
-        return "".join(map(self._character, numbers))
-
-    def _character(self, k: int) -> str:
-        if not 0 <= k < len(self):
+        numbers = _integers(symbols)
+        wrong = (numbers < 0) | (numbers >= len(self))
+        if wrong.any():
             raise ValueError(
-                f"symbols: expected integers in 0..{len(self) - 1}, got {_validate.shown(k)}"
+                f"symbols: expected integers in 0..{len(self) - 1}, got "
+                f"{_validate.shown(int(numbers[wrong.argmax()]))}"
             )
-        return self.characters[k]
+        chunks = (numbers[k : k + CHUNK] for k in range(0, len(numbers), CHUNK))
+        return "".join(_text(self._codes[chunk.astype(np.intp)]) for chunk in chunks)
 
 
 def _checked(text: Any) -> str:
     if not isinstance(text, str):
         raise TypeError(f"text: expected a str, got {type(text).__name__}")
     return text
+
+
+def _integers(symbols: Any) -> Array:
+    """Integers (N,) of any size, from an array or whatever yields them."""
+    if isinstance(symbols, np.ndarray) and symbols.ndim == 1 and symbols.dtype.kind in "iu":
+        return symbols
+    try:
+        return np.array([operator.index(k) for k in symbols], object)  # some exceed 64 bits
+    except (TypeError, OverflowError):
+        raise TypeError(
+            f"symbols: expected integers (N,), got {_validate.shown(symbols)}"
+        ) from None
+
+
+def _code_points(text: str) -> Iterator[Array]:
+    """The code points of a text, CHUNK characters at a time. Python's lone surrogates pass."""
+    for k in range(0, len(text), CHUNK):
+        yield np.frombuffer(text[k : k + CHUNK].encode("utf-32-le", "surrogatepass"), "<u4")
+
+
+def _text(codes: Array) -> str:
+    """The text of code points."""
+    return codes.astype("<u4").tobytes().decode("utf-32-le", "surrogatepass")
 
 
 def python_topics() -> str:
@@ -166,7 +202,7 @@ def python_topics() -> str:
     Raises
     ------
     ImportError
-        Where this Python ships without them.
+        If this Python ships without them.
 
     Examples
     --------
