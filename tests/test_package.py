@@ -7,10 +7,8 @@ import inspect
 import os
 import pkgutil
 import re
-import statistics
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -21,18 +19,6 @@ from crnn import _config, _kernels, reference, text
 
 def python(code, **options):
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, **options)
-
-
-def test_importing_costs_at_most_a_tenth_of_a_second():
-    """More than numpy and scipy.linalg cost: medians of interleaved runs."""
-    costs = {"numpy, scipy.linalg": [], "numpy, scipy.linalg, crnn": []}
-    for _ in range(5):
-        for modules, seconds in costs.items():
-            began = time.perf_counter()
-            assert python(f"import {modules}").returncode == 0
-            seconds.append(time.perf_counter() - began)
-    base, with_crnn = (statistics.median(seconds) for seconds in costs.values())
-    assert with_crnn - base < 0.1
 
 
 def test_importing_loads_nothing_heavy():

@@ -53,7 +53,7 @@ def all_bits():
     return [forward_and_backward(sizes) for sizes in SHARED]
 
 
-def python(code, *, seconds=60, **environment):
+def python(code, *, seconds=600, **environment):
     """A process of its own; what it printed."""
     done = subprocess.run(
         [sys.executable, "-c", code], env={**os.environ, **environment},
@@ -122,7 +122,7 @@ class TestProcesses:
         try:
             for _ in range(5):
                 with multiprocessing.get_context("fork").Pool(1) as pool:
-                    assert pool.apply_async(all_bits).get(timeout=60) == bits
+                    assert pool.apply_async(all_bits).get(timeout=600) == bits
         finally:
             stop.set()
             thread.join()
@@ -134,7 +134,7 @@ class TestProcesses:
         bits = all_bits()
         with multiprocessing.get_context(method).Pool(2) as pool:
             results = [pool.apply_async(all_bits) for _ in range(4)]
-            assert [result.get(timeout=60) for result in results] == [bits] * 4
+            assert [result.get(timeout=600) for result in results] == [bits] * 4
         assert all_bits() == bits
 
     @needs_fork
@@ -216,8 +216,8 @@ class TestEnding:
         code = (
             LONG_CALL
             + """
-print("ready", flush=True)
 try:
+    print("ready", flush=True)
     while True:
         a.fill(0)
         call()
@@ -231,7 +231,7 @@ print(bool(np.all(a[-1] == a[-2])), a[-1].min() > 0, flush=True)
         assert child.stdout.readline() == "ready\n"
         time.sleep(0.3)
         child.send_signal(signal.SIGINT)
-        out, _ = child.communicate(timeout=60)
+        out, _ = child.communicate(timeout=600)
         assert child.returncode == 0
         assert out == "interrupted\nTrue True\n"
 
