@@ -1,9 +1,10 @@
 """Learning: the rules, the loop, and what happens when it goes wrong."""
 
-import _thread
 import copy
+import io
 import pickle
 import signal
+import sys
 import threading
 import time
 
@@ -204,17 +205,23 @@ class TestLoop:
         history = fit(model, x, y, **rule)
         assert history.gradient_norm == pytest.approx([np.mean(norms)] * 2, rel=1e-12)
 
-    def test_steps_per_second_are_steps_over_seconds(self):
+    def test_steps_per_second_are_steps_over_seconds(self, monkeypatch):
+        """By a clock that only the optimizer moves: 10 ms a step."""
+        now = [0.0]
+        monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+
         class Slow(crnn.SGD):
             def step(self, *arguments):
-                time.sleep(0.01)
+                now[0] += 0.01
                 super().step(*arguments)
 
+        def validate(_):
+            now[0] += 1.0  # what happens between epochs does not count
+
         x, y = sign_of_the_sum(20)
-        began = time.perf_counter()
-        history = fit(crnn.RNN(1, 4, 2, rng=0), x, y, epochs=1, batch_size=2, optimizer=Slow(0.1))
-        seconds = time.perf_counter() - began
-        assert 10 / seconds <= history.steps_per_second[0] <= 1 / 0.01
+        rule = {"epochs": 2, "batch_size": 2, "optimizer": Slow(0.1), "callback": validate}
+        history = fit(crnn.RNN(1, 4, 2, rng=0), x, y, **rule)
+        assert history.steps_per_second == pytest.approx([100, 100])
 
     def test_the_callback_sees_each_epoch(self):
         x, y = sign_of_the_sum(32)
@@ -275,6 +282,35 @@ class TestLoop:
         with pytest.raises(error, match=message):
             fit(model, x, y, **options)
         np.testing.assert_array_equal(flat(model), before)
+
+
+class TestProgress:
+    """The bar on stderr, by a clock that stands still."""
+
+    @pytest.fixture
+    def fit_into(self, monkeypatch):
+        def fit_into(stream, **options):
+            monkeypatch.setattr(sys, "stderr", stream)
+            x, y = sign_of_the_sum(8, T=3)
+            return fit(crnn.RNN(1, 2, 2, rng=0), x, y, epochs=200, progress=True, **options)
+
+        monkeypatch.setattr("tqdm.std.time", lambda: 0.0)
+        return fit_into
+
+    def test_a_log_is_not_flooded(self, fit_into):
+        log = io.StringIO()
+        fit_into(log)
+        assert log.getvalue().count("\r") == 2, "the first and the last"
+        assert "epoch 200/200: 100%" in log.getvalue()
+
+    def test_a_terminal_is_refreshed_by_the_clock_alone(self, fit_into):
+        terminal = io.StringIO()
+        terminal.isatty = lambda: True
+        fit_into(terminal)
+        assert terminal.getvalue().count("\r") == 2
+
+    def test_a_program_without_a_console(self, fit_into):
+        assert len(fit_into(None).loss) == 200
 
 
 class TestDivergence:
@@ -361,15 +397,43 @@ class TestDivergence:
 
 class TestInterrupt:
     def test_ctrl_c_ends_after_the_step_under_way(self):
+        """It comes in the middle of the third step, which is finished; there is no fourth."""
+
+        class Pressed(crnn.SGD):
+            steps = 0
+
+            def step(self, *arguments):
+                self.steps += 1
+                if self.steps == 3:
+                    signal.raise_signal(signal.SIGINT)
+                super().step(*arguments)
+
+        x, y = sign_of_the_sum(64)
+        model, same = crnn.RNN(1, 8, 2, rng=0), crnn.RNN(1, 8, 2, rng=0)
+        pressed = Pressed(0.1)
+        history = fit(model, x, y, epochs=9, batch_size=64, optimizer=pressed)
+        assert history.interrupted
+        assert pressed.steps == len(history.loss) == 3
+        fit(same, x, y, epochs=3, batch_size=64, optimizer=crnn.SGD(0.1))
+        np.testing.assert_array_equal(flat(model), flat(same))
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+    @pytest.mark.parametrize("when", ["before", "after"])
+    def test_ctrl_c_twice_within_a_step_undoes_it(self, when):
+        class Pressed(crnn.SGD):
+            def step(self, parameters, *arguments):
+                if when == "after":
+                    super().step(parameters, *arguments)
+                parameters[::2] = np.nan  # half done
+                signal.raise_signal(signal.SIGINT)
+                signal.raise_signal(signal.SIGINT)
+
         x, y = sign_of_the_sum(64)
         model = crnn.RNN(1, 8, 2, rng=0)
-        timer = threading.Timer(0.3, _thread.interrupt_main)
-        timer.start()
-        history = fit(model, x, y, epochs=10**6)
-        assert history.interrupted
-        assert len(history.loss) < 10**6
-        assert np.isfinite(flat(model)).all()
-        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        before = flat(model)
+        with pytest.raises(KeyboardInterrupt):
+            fit(model, x, y, optimizer=Pressed(0.1))
+        np.testing.assert_array_equal(flat(model), before)
 
     def test_a_second_ctrl_c_raises_at_once(self):
         def twice(_):
@@ -429,6 +493,20 @@ class TestBatches:
         y = np.concatenate([w.y for w in windows])
         np.testing.assert_array_equal(x.T, [range(7), range(7, 14), range(14, 21)])
         np.testing.assert_array_equal(y, x + 1)
+
+    @pytest.mark.parametrize("dtype", ["u1", "i1", ">i2", "u4", "i8"])
+    def test_symbols_of_any_integer_dtype_are_converted_a_window_at_a_time(self, dtype):
+        symbols = np.random.default_rng(0).integers(0, 5, 201).astype(dtype)
+        model = crnn.RNN(5, 8, 5, steps="all", rng=0)
+        checked = data.checked_symbols(model.config, "symbols", symbols, 1)
+        assert np.shares_memory(checked, symbols)
+        for window in data.windows(checked, 8, 16):
+            for part in (window.x, window.y):
+                assert part.dtype == np.intp
+                assert part.flags.c_contiguous
+        same = model.evaluate_stream(symbols.astype(np.intp))
+        assert model.evaluate_stream(symbols) == same
+        assert model.evaluate_stream(np.repeat(symbols, 2)[::2]) == same
 
     def test_a_stream_in_windows_is_the_stream_in_one(self):
         model = crnn.RNN(5, 8, 5, steps="all", dtype="float64", rng=0)

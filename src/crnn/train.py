@@ -201,10 +201,10 @@ class Descent:
         self.last_good[...] = self.parameters
         try:
             self.plan.optimizer.step(self.parameters, gradients, self.memory)
-        except BaseException:  # a second Ctrl-C: no step is ever half done
+            self._demand(_kernels.all_finite(self.parameters), step.loss, "update")
+        except BaseException:  # a second Ctrl-C: undo a step that is half done or not yet checked
             self.parameters[...] = self.last_good
             raise
-        self._demand(_kernels.all_finite(self.parameters), step.loss, "update")
         self.last = batch, state
         return step, norm
 
@@ -238,7 +238,7 @@ def train(descent: Descent, course: Course, plan: Plan) -> History:
         np.errstate(all="ignore"),
     ):
         for epoch in range(plan.epochs):
-            bar.set_description(f"epoch {epoch + 1}/{plan.epochs}")
+            bar.set_description(f"epoch {epoch + 1}/{plan.epochs}", refresh=False)
             _one_epoch(descent, course, history, bar, interrupt)
             held_out = None if interrupt.came else course.validation()
             if held_out is not None:
@@ -292,11 +292,11 @@ def _progress_bar(plan: Plan, course: Course) -> Any:
     """A tqdm bar on stderr: loss and throughput."""
     from tqdm import tqdm  # imported here: `import crnn` stays quick
 
-    total = plan.epochs * course.size
+    terminal = sys.stderr is not None and sys.stderr.isatty()
     return tqdm(
-        total=total,
+        total=plan.epochs * course.size,
         unit=course.unit,
         unit_scale=True,
-        disable=not plan.progress,
-        mininterval=0.1 if sys.stderr.isatty() else 10,  # seconds: a log is not a terminal
+        disable=not plan.progress or sys.stderr is None,  # None: a program without a console
+        mininterval=0.1 if terminal else 10,  # seconds; a log keeps every line
     )
