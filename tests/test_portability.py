@@ -20,8 +20,9 @@ CSRC = ROOT / "src" / "crnn" / "csrc"
 KERNELS = [path for path in sorted(CSRC.glob("*.c")) if path.stem != "probe"]
 CHECKS = ROOT / "tests" / "c"
 CHECK_KERNELS = sorted(CHECKS.glob("check_*.c"))
-# The pool, over one table.
+# The thread pool, with one table of kernels.
 CHECK_THREADS = [CHECKS / "threads" / "check_threads.c", CSRC / "threads.c", CSRC / "portable.c"]
+CHECK_FORK = [CHECKS / "threads" / "check_fork.c", CSRC / "threads.c"]
 EMULATED = CHECKS / "emulated"
 
 SHIPPED = ("-O3", "-fno-math-errno")  # beside -std=c11: setup.py
@@ -103,12 +104,28 @@ def test_avx512_emulated(tmp_path):
 
 
 def test_threads_without_a_race(tmp_path):
-    """By clang's ThreadSanitizer: workers, meetings and several callers at once."""
+    """By clang's ThreadSanitizer: workers, barriers and several callers at once."""
     need("clang")
     if not accepts(["clang"], ["-fsanitize=thread"]):
         without("no ThreadSanitizer for clang")
     out = run(build(tmp_path, ["clang"], ("-O1", "-g1", "-fsanitize=thread"), CHECK_THREADS))
     assert out == "threads: right\n"
+
+
+def test_a_fork_does_not_wait_for_a_call_under_way(tmp_path):
+    """The call ends only after the fork: a fork that waited for it would never return."""
+    need("gcc")
+    assert run(build(tmp_path, ["gcc"], SHIPPED + WARNINGS, CHECK_FORK)) == "fork: right\n"
+
+
+@pytest.mark.parametrize("flag", ["-ffast-math", "-ffinite-math-only", "-Ofast"])
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_flags_that_would_make_wrong_kernels_are_refused(compiler, flag):
+    """setup.py turns them off; a build of the C files by other means must stop."""
+    need(compiler)
+    command = [compiler, "-std=c11", "-I", CSRC, flag, "-fsyntax-only", CSRC / "portable.c"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert "compile with -fno-fast-math" in done.stderr
 
 
 @pytest.mark.parametrize(

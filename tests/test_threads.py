@@ -16,6 +16,9 @@ import threadpoolctl
 import crnn
 from crnn import check
 
+needs_proc = pytest.mark.skipif(
+    not os.path.isdir("/proc/self/task"), reason="reads /proc/self/task"
+)
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 
 # Python 3.12 warns of what is tested here, and so does JAX, where another test has loaded it.
@@ -82,12 +85,30 @@ class TestNumber:
         with threadpoolctl.threadpool_limits(1, user_api="blas"):
             assert crnn.get_num_threads() == 1
 
-    @pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="counts threads in /proc")
+    @needs_proc
+    def test_more_than_the_pool_can_have_is_clamped(self):
+        """With 1000 threads allowed, 63 workers share the work and the bits are the same."""
+        code = """
+import ctypes, os
+import numpy as np, crnn
+from crnn import _config
+x, Waa, Wax = np.ones((400, 256, 8), "f4"), np.eye(128, dtype="f4"), np.ones((128, 8), "f4")
+crnn.set_num_threads(1)
+bits = crnn.rnn_forward(x, Waa, Wax).tobytes()
+before = len(os.listdir("/proc/self/task"))
+allow_1000 = ctypes.CFUNCTYPE(ctypes.c_int)(lambda: 1000)
+_config._kernels.limit_threads(ctypes.cast(allow_1000, ctypes.c_void_p).value)
+assert crnn.rnn_forward(x, Waa, Wax).tobytes() == bits
+print(len(os.listdir("/proc/self/task")) - before)
+"""
+        assert python(code) == "63\n"
+
+    @needs_proc
     @pytest.mark.parametrize(
         "one_thread", ["crnn.set_num_threads(1)", "threadpoolctl.threadpool_limits(1).__enter__()"]
     )
     def test_is_obeyed_by_what_runs(self, one_thread):
-        """With 1 the pool has no workers, whatever the work; with 2 it hires one."""
+        """With 1 the pool has no workers, whatever the work; with 2 it starts one."""
         code = f"""
 import os, threadpoolctl
 import numpy as np, crnn
@@ -110,7 +131,7 @@ print(more_after_a_call())
 class TestProcesses:
     @needs_fork
     def test_a_fork_while_another_thread_is_in_a_call(self):
-        """The child has the lock of a call that nobody will end, were it not for atfork."""
+        """Unless the child resets the pool, it waits for a call that no thread of it will end."""
         bits, stop = all_bits(), threading.Event()
 
         def busy():
@@ -126,6 +147,31 @@ class TestProcesses:
         finally:
             stop.set()
             thread.join()
+
+    @needs_fork
+    def test_a_call_goes_on_in_the_parent_when_another_thread_forks(self):
+        """With the same bits, in the children too. That no fork waits: tests/c/threads."""
+        code = """
+import os, threading
+import numpy as np, crnn
+crnn.set_num_threads(2)
+x, Waa, Wax = np.ones((3000, 64, 8), "f4"), np.eye(256, dtype="f4"), np.ones((256, 8), "f4")
+few = x[:200]
+bits = crnn.rnn_forward(x, Waa, Wax).tobytes()
+bits_of_few = crnn.rnn_forward(few, Waa, Wax).tobytes()
+out, children = np.empty((3000, 64, 256), "f4"), []
+calls = threading.Thread(target=lambda: [crnn.rnn_forward(x, Waa, Wax, out=out) for _ in range(3)])
+calls.start()
+for _ in range(3):
+    child = os.fork()
+    if child == 0:
+        os._exit(crnn.rnn_forward(few, Waa, Wax).tobytes() != bits_of_few)
+    children.append(child)
+calls.join()
+assert out.tobytes() == bits
+assert all(os.waitpid(child, 0)[1] == 0 for child in children)
+"""
+        python(code)
 
     @pytest.mark.parametrize("method", ["fork", "spawn"])
     def test_processes_of_both_kinds_give_the_same_bits(self, method):
@@ -208,6 +254,28 @@ a = np.empty((3000, 64, 256), "f4")
 def call():
     crnn.rnn_forward(x, Waa, Wax, out=a)
 """
+
+
+class TestSignals:
+    @needs_proc
+    def test_workers_block_all_but_their_own_faults(self):
+        """The program's own threads handle its signals; faulthandler still sees a fault."""
+        code = """
+import os, signal
+import numpy as np, crnn
+crnn.set_num_threads(2)
+before = set(os.listdir("/proc/self/task"))
+x, Waa, Wax = np.ones((200, 64, 8), "f4"), np.eye(128, dtype="f4"), np.ones((128, 8), "f4")
+crnn.rnn_forward(x, Waa, Wax)
+(worker,) = set(os.listdir("/proc/self/task")) - before
+with open(f"/proc/self/task/{worker}/status") as status:
+    mask = int(dict(line.split(":") for line in status)["SigBlk"], 16)
+blocked = {s for s in signal.Signals if mask >> (s - 1) & 1}
+assert {signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGALRM, signal.SIGPROF} <= blocked
+assert not {signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT} & blocked
+assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+"""
+        python(code)
 
 
 class TestEnding:

@@ -1,5 +1,6 @@
-/* Flush-to-zero: a gradient that vanishes ends in denormals, and one of those costs a hundred times
- * a normal multiplication. The state belongs to a thread and is put back. */
+/* Flush denormals to zero. A vanishing gradient decays into denormals, and a multiplication with
+ * one takes about a hundred times as long as any other. The setting belongs to the calling thread;
+ * every kernel restores it before it returns. */
 #ifndef CRNN_DENORMALS_H
 #define CRNN_DENORMALS_H
 
@@ -10,7 +11,7 @@
 typedef unsigned crnn_denormals;
 static inline crnn_denormals crnn_denormals_off(void) {
     const unsigned before = _mm_getcsr();
-    _mm_setcsr(before | 0x8040); /* flush results, read denormals as zero */
+    _mm_setcsr(before | 0x8040); /* FTZ and DAZ: results and operands */
     return before;
 }
 static inline void crnn_denormals_restore(crnn_denormals before) { _mm_setcsr(before); }

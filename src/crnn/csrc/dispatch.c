@@ -1,11 +1,11 @@
-/* Which table of kernels to use: best first, the portable one last. */
+/* Choose the table of kernels: the best one that this CPU can run. */
 #include <string.h>
 
 #include "crnn_kernels.h"
 
-/* Whether this CPU has the instructions and the operating system saves the registers. */
+/* Whether this CPU has the instructions and the operating system saves their registers. */
 #if (defined(__x86_64__) || defined(_M_X64)) && defined(__GNUC__)
-/* gcc's and clang's run-time asks CPUID and XGETBV both. */
+/* The run-time libraries of gcc and clang check both CPUID and XGETBV. */
 static int has_avx2(void) {
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 }
@@ -20,7 +20,7 @@ static int cpuid_bit(int leaf, int word, int bit) {
     __cpuidex(words, leaf, 0);
     return words[word] >> bit & 1;
 }
-/* XCR0: 6 is SSE and AVX registers, E0 those of AVX-512. */
+/* Bits of XCR0: 0x6 for the SSE and AVX registers, 0xE0 for those of AVX-512. */
 static int saves(unsigned registers) {
     return cpuid_bit(1, 2, 27) && (_xgetbv(0) & registers) == registers;
 }
@@ -36,6 +36,7 @@ static const struct {
     const crnn_kernels *kernels;
     int (*usable)(void);
 } tables[] = {
+/* the best first */
 #if defined(__x86_64__) || defined(_M_X64)
     {&crnn_kernels_avx512, has_avx512},
     {&crnn_kernels_avx2, has_avx2},

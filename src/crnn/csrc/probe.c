@@ -1,8 +1,8 @@
 /* The probes, one pair per instruction set; see probe.h.
  *
- * Independent chains hide the latency of an instruction behind the others: an FMA takes 4 cycles
- * and two start in each, so 8 chains are needed and 12 or more leave a margin. The registers of
- * the set bound their number from above: 32 with AVX-512 and NEON, 16 with AVX2.
+ * Several independent chains of dependent instructions hide the latency of each: an FMA takes 4
+ * cycles and two can start in every cycle, so at least 8 chains are needed, and 12 or more leave a
+ * margin. Each chain needs a register: there are 32 with AVX-512 and NEON, 16 with AVX2.
  */
 #include "probe.h"
 
@@ -16,9 +16,9 @@
 #include <arm_neon.h>
 #endif
 
-/* VECTOR holds LANES floats, with operations SET, FMA, ADD and LOAD; there are CHAINS of
- * multiply-adds, and READS of additions. Multiplier and addend bring every chain to the fixed
- * point 2 = 0.5 * 2 + 1: no infinity, no denormal. */
+/* VECTOR holds LANES floats and has the operations SET, FMA, ADD and LOAD. There are CHAINS chains
+ * of multiply-adds and READS chains of additions. Every multiply-add chain converges to the fixed
+ * point 2 = 0.5 * 2 + 1, so that no infinity or denormal arises. */
 #define DEFINE_PROBE(ISA, TARGET, VECTOR, LANES, CHAINS, READS, SET, FMA, ADD, LOAD)               \
     TARGET static float sum_##ISA(int n, const VECTOR *v) {                                        \
         float lanes[LANES], sum = 0;                                                               \
@@ -70,7 +70,7 @@ DEFINE_PROBE(avx2, AVX2, __m256, 8, 12, 8, _mm256_set1_ps, _mm256_fmadd_ps, _mm2
 #define NEON_FMA(a, b, c) vfmaq_f32(c, a, b)
 DEFINE_PROBE(neon, , float32x4_t, 4, 16, 16, vdupq_n_f32, NEON_FMA, vaddq_f32, vld1q_f32)
 #else
-/* As many chains as a compiler can hold in registers of four. */
+/* Enough chains for a compiler that puts four of them into each vector register. */
 #define PLAIN_SET(a) (a)
 #define PLAIN_FMA(a, b, c) ((a) * (b) + (c))
 #define PLAIN_ADD(a, b) ((a) + (b))

@@ -1,6 +1,6 @@
-/* What this core can do at most: fused multiply-adds, and reads from a buffer of a given size.
- *
- * The benchmark's measure of all else. The best instruction set is picked at run time.
+/* Measure what this core can do at most: fused multiply-adds, and reads from a buffer of a given
+ * size. The benchmark compares everything else with these. The instruction set is chosen at run
+ * time.
  */
 #ifndef CRNN_PROBE_H
 #define CRNN_PROBE_H
@@ -10,10 +10,10 @@
 typedef struct {
     const char *name;     /* of the instruction set */
     double flops_a_round; /* floating-point operations in one round of `fma` */
-    /* `rounds` times one multiply-add on each of many registers; float32. The result means nothing:
-     * it is there so that no compiler leaves the work out. */
+    /* Do `rounds` multiply-adds, in float32, on each of many registers. The result has no meaning;
+     * it is returned so that the compiler cannot remove the work. */
     float (*fma)(ptrdiff_t rounds);
-    /* Read x (n), n a multiple of CRNN_PROBE_BLOCK, `rounds` times over, and add it up. */
+    /* Read x (n) `rounds` times and add it up; n is a multiple of CRNN_PROBE_BLOCK. */
     float (*read)(ptrdiff_t n, const float *x, ptrdiff_t rounds);
 } crnn_probe;
 

@@ -151,7 +151,7 @@ static void V(step)(const V(pass) * pass, ptrdiff_t t, V(share) share) {
     if (t >= pass->over) /* read right to left, an example that has not begun holds its a0 */
         V(fill_padding)(p, t, i0, i1, n_a, p->reverse ? p->a0 : NULL, p->a + t * m * n_a);
     if (share.meets)
-        crnn_meet(share.part, share.meets);
+        crnn_barrier(share.part, share.meets);
 }
 
 static void V(forward_part)(const void *call, int part, int parts) {
@@ -176,12 +176,12 @@ static void V(run_steps)(V(pass) * pass, crnn_task task, ptrdiff_t steps, double
     /* In operations: a number of the weights takes 2 for each row, and reading it as long as 3. */
     const double step = (2.0 * p->m + 3.0) * p->n_a * p->n_a * sizeof(V_REAL) / sizeof(float);
     const int together =
-        p->m < 2 * LEAST_ROWS && pass->over == p->T
+        p->m < 2 * MIN_ROWS_PER_PART && pass->over == p->T
             ? crnn_column_parts(p->threads, (p->n_a + PANEL - 1) / PANEL, step, steps)
             : 1;
     pass->by_columns = together > 1;
     if (pass->by_columns)
-        crnn_run_together(together, task, pass);
+        crnn_run_with_barriers(together, task, pass);
     else
         crnn_run(crnn_row_parts(p->threads, p->m, work), task, pass);
 }
@@ -253,7 +253,7 @@ static void V(step_backward)(const V(pass) * pass, ptrdiff_t t, V(share) share, 
     if (t + 1 >= pass->over && p->lengths != NULL)
         V(ends_backward)(p, epilogue, t, share, dz);
     if (share.meets)
-        crnn_meet(share.part, share.meets);
+        crnn_barrier(share.part, share.meets);
 }
 
 /* dz<t>, dx<t> and, where it is the first step read, `first`: for the steps of a chunk. */

@@ -1,7 +1,16 @@
-/* What is the same for every dtype; system headers, which must be read before an instruction set is
- * enabled for what follows. */
+/* What the kernels of every dtype share. System headers are included here, because they must be
+ * read before a kernel file enables its instruction set for the code that follows. */
 #ifndef CRNN_SHARED_H
 #define CRNN_SHARED_H
+
+/* -ffast-math would make the kernels wrong without a word: NaN and infinity would not be recognised
+ * and sums would be reordered. setup.py turns it off after the user's CFLAGS; other builds stop
+ * here.
+ */
+#if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__) ||           \
+    defined(__ASSOCIATIVE_MATH__)
+#error "crnn's kernels need exact floating-point semantics: compile with -fno-fast-math"
+#endif
 
 #include "denormals.h"
 

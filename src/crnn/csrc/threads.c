@@ -1,7 +1,9 @@
-/* The pool: workers that spin a little for the next task, then sleep.
+/* The thread pool.
  *
- * One call at a time owns it; another that comes meanwhile runs alone. After a fork the child has
- * none of the workers and starts its own. */
+ * A call posts a task, which is cut into parts; workers and the calling thread take parts until
+ * none is left. A worker without a part spins for a short time and then sleeps. One call at a time
+ * uses the pool; a call that finds it in use runs all its parts in its own thread. A forked child
+ * has none of its parent's workers and starts its own. */
 #if defined(__linux__)
 #define _GNU_SOURCE /* sched_getcpu */
 #elif !defined(_WIN32)
@@ -11,100 +13,104 @@
 #include "denormals.h"
 #include "threads_os.h"
 
-/* Below so many operations (some 50 microseconds) a part costs more to hand over than to do. */
-#define LEAST_WORK 4.0e6
+/* A part of fewer operations (about 50 microseconds) costs more to hand over than to compute. */
+#define MIN_WORK_PER_PART 4.0e6
 
-/* Below so many, a call whose workers are all asleep is as fast alone: it takes one of them some
- * 100 microseconds to come. Measured at 12e6, 26e6 and 105e6: 0.90, 0.99 and 1.73 times the speed.
- */
-#define LEAST_WORK_TO_WAKE 32.0e6
+/* Waking a sleeping worker takes about 100 microseconds, so a call of fewer operations whose
+ * workers are all asleep is as fast on one thread. Measured at 12e6, 26e6 and 105e6 operations: two
+ * threads ran at 0.90, 0.99 and 1.73 times the speed of one. */
+#define MIN_WORK_TO_WAKE 32.0e6
 
-/* But so many calls in a row, each so soon after the last, will be followed by more. */
-enum { IN_A_ROW = 8, SOON = 100 /* microseconds */ };
+/* This many calls in a row, each this soon after the last, are taken for a loop: more calls will
+ * follow, so the workers are woken for small calls too. */
+enum { CALLS_OF_A_LOOP = 8, PAUSE_IN_A_LOOP = 100 /* microseconds */ };
 
-/* Microseconds that a worker spins for the next task, and a caller for the last parts of its own.
- * What it waits for longer has lost its processor: asleep, the caller offers its own. */
-enum { PATIENCE = 150, PATIENCE_TO_FINISH = 50 };
+/* How long, in microseconds, a worker spins for the next task, and a caller for the last parts of
+ * its own. If it takes longer, the other thread was probably descheduled: the waiting thread
+ * sleeps, so that the other one can run on its processor. */
+enum { SPIN_FOR_TASK = 150, SPIN_TO_FINISH = 50 };
 
-/* The least work of a step for each of the parts that meet after it, which takes half a
- * microsecond.
- */
-#define LEAST_STEP 1.0e5
+/* A barrier takes half a microsecond: with less work between two barriers, another part costs more
+ * than it brings. */
+#define MIN_WORK_PER_BARRIER 1.0e5
 
-/* Parts that meet wait for the slowest, and before they begin, for each to have a thread. Where
- * such waits beyond patience take a quarter of a call or more, another program has a processor, and
- * the next calls run alone, twice as many each time, until one is in time: with a processor lost to
- * others, meetings at n_a = 256 made a call take 5 times as long. */
-enum { PATIENCE_TO_BEGIN = 400, PATIENCE_TO_MEET = 200 /* microseconds */, MOST_ALONE = 1024 };
+/* Parts that share barriers wait for the slowest of them, and each needs a thread before the first
+ * can begin. When such waits, beyond these spins, take a quarter of a call or more, another program
+ * is using a processor. The next call then runs on one thread, and after each further such attempt
+ * twice as many calls do, until an attempt is in time. Without this, calls of n_a = 256 took five
+ * times as long when another program used one of the two processors. */
+enum { SPIN_TO_BEGIN = 400, SPIN_AT_BARRIER = 200 /* microseconds */, MAX_CALLS_ALONE = 1024 };
 
-enum { MOST_WORKERS = 63 };
+/* More threads than the largest machines have; a larger number of threads is clamped. */
+enum { MAX_THREADS = 64, MAX_WORKERS = MAX_THREADS - 1 };
 
-static os_lock owner = OS_LOCK; /* held by the call that uses the pool */
-static os_lock lock = OS_LOCK;  /* of all below that is not atomic */
+static os_int pool_in_use;          /* 1 while a call uses the pool */
+static os_lock pool_lock = OS_LOCK; /* of the posted task and of both wait queues; held briefly */
 
-/* Where threads sleep until a number changes; each change is followed by `rouse`. */
+/* Threads that sleep until an atomic integer changes. Whoever changes it calls `wake_all`. */
 typedef struct {
     os_condition changed;
     os_int sleepers;
-} bed;
-static bed idle = {OS_CONDITION, 0}; /* workers without a task */
-static bed late = {OS_CONDITION, 0}; /* parts that wait for others */
+} wait_queue;
+static wait_queue idle_workers = {OS_CONDITION, 0};  /* wait for a task */
+static wait_queue waiting_parts = {OS_CONDITION, 0}; /* wait for other parts or for readers */
 
 static struct {
-    crnn_task task;
+    crnn_task task; /* NULL where there is none */
     const void *call;
-    int parts, together;
-    int processor; /* where the caller runs, or -1 */
-} job;
-static os_int generation; /* of jobs */
-static os_int next_part;  /* of the job that no thread has taken */
-static os_int unfinished; /* parts of the job */
-static os_int readers;    /* workers that may still look at the job */
-static os_int workers;
-static int hired_at[MOST_WORKERS + 1]; /* the generation that a new worker has missed */
+    int parts, has_barriers;
+    int processor; /* of the calling thread, or -1 */
+} posted;
+static os_int generation;                 /* counts posted tasks */
+static os_int next_part;                  /* the first part that no thread has taken */
+static os_int unfinished_parts;           /* of the posted task */
+static os_int readers;                    /* workers that may still read `posted` */
+static os_int workers;                    /* that have been started */
+static int first_generation[MAX_WORKERS]; /* of each worker: the last task before its start */
 
-/* Of parts that meet: how many meetings each has come to, in a cache line of its own. */
+/* The number of barriers that each part has reached, in a cache line of its own. */
 static struct {
-    _Alignas(64) os_int meetings;
-} met[MOST_WORKERS + 1];
-enum { NOT_YET, GO, NO_GO };
-static os_int decision; /* once each part has a thread, or one has none */
-static os_int too_late; /* microseconds that parts, all together, waited beyond patience */
-static os_int alone;    /* calls that shall not run together, of */
-static os_int penalty;  /* so many */
+    _Alignas(64) os_int barriers;
+} reached[MAX_THREADS];
+enum { UNDECIDED, BEGIN, GIVE_UP };
+static os_int decision;      /* BEGIN once each part with barriers has a thread */
+static os_int time_lost;     /* microseconds that the parts slept while they waited for others */
+static os_int calls_alone;   /* calls with barriers that are still to run on one thread */
+static os_int calls_penalty; /* what calls_alone was set to last; 0 after an attempt in time */
 
-static os_int calls_in_a_row; /* that came soon after one another, and */
-static os_int ended;          /* microseconds, modulo 2^32: when the last one ended */
+static os_int calls_in_a_row; /* each soon after the one before */
+static os_int last_call_end;  /* in microseconds modulo 2^32 */
 
-/* The microseconds that it took, where those are more than the patience. */
-static int wait_while(os_int *number, int value, bed *bed, int patience) {
+/* Wait until *number is no longer `value`: spin for that many microseconds, then sleep. Returns the
+ * microseconds it took if it slept, otherwise 0. */
+static int wait_while_equal(os_int *number, int value, wait_queue *queue, int spin_time) {
     const int64_t began = os_microseconds();
     int slept = 0;
     for (int spin = 1; os_get(number) == value; spin++) {
         os_pause();
-        if (spin % 64 != 0 || os_microseconds() - began < patience)
+        if (spin % 64 != 0 || os_microseconds() - began < spin_time)
             continue;
-        os_acquire(&lock);
-        os_add(&bed->sleepers, 1);
+        os_acquire(&pool_lock);
+        os_add(&queue->sleepers, 1);
         while (os_get(number) == value)
-            os_wait(&bed->changed, &lock);
-        os_add(&bed->sleepers, -1);
-        os_release(&lock);
+            os_wait(&queue->changed, &pool_lock);
+        os_add(&queue->sleepers, -1);
+        os_release(&pool_lock);
         slept = 1;
     }
     return slept ? (int)(os_microseconds() - began) : 0;
 }
 
-static void wait_until_none(os_int *number) {
-    for (int n; (n = os_get(number)) > 0;)
-        wait_while(number, n, &late, PATIENCE_TO_FINISH);
+static void wait_until_zero(os_int *number) {
+    for (int value; (value = os_get(number)) > 0;)
+        wait_while_equal(number, value, &waiting_parts, SPIN_TO_FINISH);
 }
 
-static void rouse(bed *bed) {
-    if (os_get(&bed->sleepers) > 0) {
-        os_acquire(&lock);
-        os_wake_all(&bed->changed);
-        os_release(&lock);
+static void wake_all(wait_queue *queue) {
+    if (os_get(&queue->sleepers) > 0) {
+        os_acquire(&pool_lock);
+        os_wake_all(&queue->changed);
+        os_release(&pool_lock);
     }
 }
 
@@ -112,19 +118,22 @@ static int microseconds_since(int then) {
     return (int)((uint32_t)os_microseconds() - (uint32_t)then);
 }
 
-/* Whether it pays to hand out so much work now: workers are awake, will be worth the while, or the
- * caller is in a loop. */
+/* Whether several threads pay for this much work now: because a worker is awake, because there is
+ * enough work to wake one, or because the caller is in a loop. */
 static int worth_waking(double work) {
-    const int since = microseconds_since(os_get(&ended));
-    if (since < 0 || since > SOON)
+    const int since = microseconds_since(os_get(&last_call_end));
+    if (since < 0 || since > PAUSE_IN_A_LOOP)
         os_set(&calls_in_a_row, 0);
     const int in_a_row = os_add(&calls_in_a_row, 1);
-    return work >= LEAST_WORK_TO_WAKE || in_a_row >= IN_A_ROW ||
-           os_get(&idle.sleepers) < os_get(&workers);
+    return work >= MIN_WORK_TO_WAKE || in_a_row >= CALLS_OF_A_LOOP ||
+           os_get(&idle_workers.sleepers) < os_get(&workers);
 }
 
-static int cut(int threads, ptrdiff_t units, double work) {
-    double parts = work / LEAST_WORK;
+/* The number of parts whose work is worth it, of at most that many threads and units. */
+static int parts_worth(int threads, ptrdiff_t units, double work) {
+    double parts = work / MIN_WORK_PER_PART;
+    if (parts > MAX_THREADS)
+        parts = MAX_THREADS;
     if (parts > threads)
         parts = threads;
     if (parts > (double)units)
@@ -133,16 +142,16 @@ static int cut(int threads, ptrdiff_t units, double work) {
 }
 
 int crnn_parts(int threads, ptrdiff_t units, double work) {
-    const int parts = cut(threads, units, work);
+    const int parts = parts_worth(threads, units, work);
     return parts > 1 && worth_waking(work) ? parts : 1;
 }
 
 int crnn_row_parts(int threads, ptrdiff_t rows, double work) {
-    return crnn_parts(threads, rows / LEAST_ROWS, work);
+    return crnn_parts(threads, rows / MIN_ROWS_PER_PART, work);
 }
 
 int crnn_column_parts(int threads, ptrdiff_t panels, double step, ptrdiff_t steps) {
-    const int worth = cut(threads, panels, step / LEAST_STEP * LEAST_WORK);
+    const int worth = parts_worth(threads, panels, step / MIN_WORK_PER_BARRIER * MIN_WORK_PER_PART);
     return worth > 1 ? crnn_parts(worth, panels, step * (double)steps) : 1;
 }
 
@@ -152,110 +161,114 @@ static void run_part(int part, int parts, crnn_task task, const void *call) {
     crnn_denormals_restore(before);
 }
 
-static void part_is_done(void) {
-    os_add(&unfinished, -1);
-    rouse(&late);
+static void finish_part(void) {
+    os_add(&unfinished_parts, -1);
+    wake_all(&waiting_parts);
 }
 
-/* Take parts of the job until none is left. */
+/* Take parts of the task until none is left. */
 static void take_parts(crnn_task task, const void *call, int parts) {
     int part;
     while ((part = os_add(&next_part, 1)) < parts) {
         run_part(part, parts, task, call);
-        part_is_done();
+        finish_part();
     }
 }
 
-/* Take one part of a job of parts that meet, if one is left, and wait for the others to be taken.
- */
-static void take_part_together(crnn_task task, const void *call, int parts) {
+/* Take one part of a task with barriers, if one is left. It runs only if every other part has a
+ * thread too. */
+static void take_part_with_barriers(crnn_task task, const void *call, int parts) {
     const int part = os_add(&next_part, 1);
     if (part >= parts)
         return;
-    wait_while(&decision, NOT_YET, &late, PATIENCE_TO_BEGIN);
-    if (os_get(&decision) == GO)
+    wait_while_equal(&decision, UNDECIDED, &waiting_parts, SPIN_TO_BEGIN);
+    if (os_get(&decision) == BEGIN)
         run_part(part, parts, task, call);
-    part_is_done();
+    finish_part();
 }
 
-/* Linux may wake a worker on the caller's own processor, and leave it there for milliseconds while
- * another is idle: such a worker moves away. */
+/* Linux may wake a worker on the caller's own processor and leave it there for milliseconds while
+ * another processor is idle. Such a worker excludes that processor for a moment, which moves it. */
 #if defined(__linux__)
-static int processor(void) { return sched_getcpu(); }
+static int current_processor(void) { return sched_getcpu(); }
 
-static void leave(int callers) {
+static void move_away_from(int processor) {
     cpu_set_t allowed, others;
-    if (callers < 0 || sched_getcpu() != callers ||
+    if (processor < 0 || sched_getcpu() != processor ||
         sched_getaffinity(0, sizeof allowed, &allowed) != 0)
         return;
     others = allowed;
-    CPU_CLR(callers, &others);
+    CPU_CLR(processor, &others);
     if (CPU_COUNT(&others) > 0 && sched_setaffinity(0, sizeof others, &others) == 0)
         sched_setaffinity(0, sizeof allowed, &allowed);
 }
 #else
-static int processor(void) { return -1; }
-static void leave(int callers) { (void)callers; }
+static int current_processor(void) { return -1; }
+static void move_away_from(int processor) { (void)processor; }
 #endif
 
-OS_THREAD(work, number) {
-    int seen = hired_at[(ptrdiff_t)number];
+OS_THREAD(run_worker, number) {
+    int seen = first_generation[(ptrdiff_t)number];
     for (;;) {
-        wait_while(&generation, seen, &idle, PATIENCE);
-        os_acquire(&lock);
+        wait_while_equal(&generation, seen, &idle_workers, SPIN_FOR_TASK);
+        os_acquire(&pool_lock);
         seen = os_get(&generation);
-        const crnn_task task = job.task;
-        const void *call = job.call;
-        const int parts = job.parts, together = job.together, callers = job.processor;
-        if (task != NULL) /* not over already */
+        const crnn_task task = posted.task;
+        const void *call = posted.call;
+        const int parts = posted.parts, has_barriers = posted.has_barriers;
+        const int callers_processor = posted.processor;
+        if (task != NULL) /* NULL if the task has ended already */
             os_add(&readers, 1);
-        os_release(&lock);
+        os_release(&pool_lock);
         if (task != NULL) {
-            leave(callers);
-            (together ? take_part_together : take_parts)(task, call, parts);
+            move_away_from(callers_processor);
+            (has_barriers ? take_part_with_barriers : take_parts)(task, call, parts);
             os_add(&readers, -1);
-            rouse(&late);
+            wake_all(&waiting_parts);
         }
     }
     return 0;
 }
 
-/* Make workers 1 to `wanted`; whether there are so many. */
-static int hire(int wanted) {
-    while (os_get(&workers) < wanted) {
-        const int number = os_get(&workers) + 1;
-        if (number > MOST_WORKERS)
-            return 0;
-        hired_at[number] = os_get(&generation);
-        if (!os_start(work, (void *)(ptrdiff_t)number))
-            return 0;
-        os_set(&workers, number);
+/* Start workers until there are `wanted`, as far as the system gives threads; how many there are.
+ */
+static int start_workers(int wanted) {
+    int started = os_get(&workers);
+    for (; started < wanted && started < MAX_WORKERS; started++) {
+        first_generation[started] = os_get(&generation);
+        if (!os_start(run_worker, (void *)(ptrdiff_t)started))
+            break;
+        os_set(&workers, started + 1);
     }
-    return 1;
+    return started;
 }
 
+/* A fork waits for pool_lock only, which no thread holds for long, and never for a call. In the
+ * parent a call goes on as it was. The child has only the thread that called fork: it resets the
+ * pool, and leaves `posted` and the counters of parts to the next call, which sets them. */
 #if !defined(_WIN32)
-static void before_fork(void) {
-    os_acquire(&owner);
-    os_acquire(&lock);
+static void before_fork(void) { os_acquire(&pool_lock); }
+
+static void after_fork_in_parent(void) { os_release(&pool_lock); }
+
+static void reset_queue(wait_queue *queue) {
+    pthread_cond_init(&queue->changed, NULL);
+    os_set(&queue->sleepers, 0);
 }
 
-static void in_parent(void) {
-    os_release(&lock);
-    os_release(&owner);
-}
-
-static void in_child(void) {
-    pthread_cond_init(&idle.changed, NULL);
-    pthread_cond_init(&late.changed, NULL);
-    os_set(&idle.sleepers, 0);
-    os_set(&late.sleepers, 0);
+static void after_fork_in_child(void) {
+    reset_queue(&idle_workers);
+    reset_queue(&waiting_parts);
+    posted.task = NULL;
     os_set(&workers, 0);
     os_set(&readers, 0);
-    in_parent();
+    os_set(&pool_in_use, 0);
+    os_release(&pool_lock);
 }
 
-static void watch_forks_once(void) { pthread_atfork(before_fork, in_parent, in_child); }
+static void watch_forks_once(void) {
+    pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+}
 
 static void watch_forks(void) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -265,103 +278,114 @@ static void watch_forks(void) {
 static void watch_forks(void) {}
 #endif
 
-/* Become the pool's owner, with workers for so many parts. */
-static int own(int parts) {
+static void release_pool(void) { os_set(&pool_in_use, 0); }
+
+/* Take the pool for a call of that many parts. Returns 0 if another call uses it or if fewer
+ * workers than `min_workers` can be had. */
+static int acquire_pool(int parts, int min_workers) {
     watch_forks();
-    if (parts < 2 || !os_try(&owner))
+    if (parts < 2 || os_exchange(&pool_in_use, 1) != 0)
         return 0;
-    if (hire(parts - 1))
+    if (start_workers(parts - 1) >= min_workers)
         return 1;
-    os_release(&owner);
+    release_pool();
     return 0;
 }
 
-static void post(crnn_task task, const void *call, int parts, int together) {
-    os_acquire(&lock);
-    job.task = task;
-    job.call = call;
-    job.parts = parts;
-    job.together = together;
-    job.processor = processor();
-    for (int part = 0; together && part < parts; part++)
-        os_set(&met[part].meetings, 0);
-    os_set(&decision, NOT_YET);
-    os_set(&next_part, together); /* the caller has the first */
-    os_set(&unfinished, parts);
+static void post(crnn_task task, const void *call, int parts, int has_barriers) {
+    os_acquire(&pool_lock);
+    posted.task = task;
+    posted.call = call;
+    posted.parts = parts;
+    posted.has_barriers = has_barriers;
+    posted.processor = current_processor();
+    for (int part = 0; has_barriers && part < parts; part++)
+        os_set(&reached[part].barriers, 0);
+    os_set(&decision, UNDECIDED);
+    os_set(&next_part, has_barriers ? 1 : 0); /* with barriers, the caller runs part 0 */
+    os_set(&unfinished_parts, parts);
     os_add(&generation, 1);
-    os_release(&lock);
-    rouse(&idle);
+    os_release(&pool_lock);
+    wake_all(&idle_workers);
 }
 
-/* Wait until every part is done and no worker looks at the job any more. */
-static void finish(void) {
-    wait_until_none(&unfinished);
-    os_acquire(&lock);
-    job.task = NULL;
-    os_release(&lock);
-    wait_until_none(&readers);
-    os_release(&owner);
+/* Wait until every part is finished and no worker reads `posted` any more, then release the pool.
+ */
+static void finish_call(void) {
+    wait_until_zero(&unfinished_parts);
+    os_acquire(&pool_lock);
+    posted.task = NULL;
+    os_release(&pool_lock);
+    wait_until_zero(&readers);
+    release_pool();
 }
 
 void crnn_run(int parts, crnn_task task, const void *call) {
-    if (own(parts)) {
+    if (acquire_pool(parts, 1)) {
         post(task, call, parts, 0);
         take_parts(task, call, parts);
-        finish();
+        finish_call();
     } else {
         for (int part = 0; part < parts; part++)
             run_part(part, parts, task, call);
     }
-    os_set(&ended, (int)os_microseconds());
+    os_set(&last_call_end, (int)os_microseconds());
 }
 
-/* A job of parts that meet: all of them, or, where one has no thread in time, the task as one.
- * Whether it was worth it. */
-static int run_together(int parts, crnn_task task, const void *call) {
+/* Run a task with barriers: cut into parts if each of them gets a thread in time, otherwise as one.
+ * Returns whether the parts ran and lost less than a quarter of their time by waiting. */
+static int try_with_barriers(int parts, crnn_task task, const void *call) {
     post(task, call, parts, 1);
     const int64_t began = os_microseconds();
-    for (int spin = 1; os_get(&next_part) < parts && os_microseconds() - began < PATIENCE_TO_BEGIN;
+    for (int spin = 1; os_get(&next_part) < parts && os_microseconds() - began < SPIN_TO_BEGIN;
          spin++) {
         os_pause();
-        if (spin % 256 == 0) /* a worker that woke on this processor wants it, to leave */
+        if (spin % 256 == 0) /* a worker that woke on this processor needs it to move away */
             os_yield();
     }
-    const int taken = os_add(&next_part, parts); /* and no part can be taken any more */
-    const int all = taken >= parts;
-    if (!all)
-        os_add(&unfinished, taken - parts);
-    os_set(&decision, all ? GO : NO_GO);
-    rouse(&late);
-    run_part(0, all ? parts : 1, task, call);
-    part_is_done();
-    finish();
-    return all && 4 * (int64_t)os_get(&too_late) < (parts - 1) * (os_microseconds() - began);
+    const int taken = os_add(&next_part, parts); /* from here on no part can be taken */
+    const int all_taken = taken >= parts;
+    if (!all_taken)
+        os_add(&unfinished_parts, taken - parts);
+    os_set(&decision, all_taken ? BEGIN : GIVE_UP);
+    wake_all(&waiting_parts);
+    run_part(0, all_taken ? parts : 1, task, call);
+    finish_part();
+    finish_call();
+    return all_taken && 4 * (int64_t)os_get(&time_lost) < (parts - 1) * (os_microseconds() - began);
 }
 
-void crnn_run_together(int parts, crnn_task task, const void *call) {
-    if (os_get(&alone) > 0) {
-        os_add(&alone, -1);
+static int doubled_penalty(int penalty) {
+    if (penalty == 0)
+        return 1;
+    return penalty < MAX_CALLS_ALONE ? 2 * penalty : penalty;
+}
+
+void crnn_run_with_barriers(int parts, crnn_task task, const void *call) {
+    if (os_get(&calls_alone) > 0) {
+        os_add(&calls_alone, -1);
         run_part(0, 1, task, call);
-    } else if (own(parts)) {
-        const int before = os_get(&penalty), twice = before < MOST_ALONE ? 2 * before : before;
-        os_set(&too_late, 0);
-        const int worth = run_together(parts, task, call);
-        os_set(&penalty, worth ? 0 : before > 0 ? twice : 1);
-        os_set(&alone, os_get(&penalty));
+    } else if (acquire_pool(parts, parts - 1)) {
+        os_set(&time_lost, 0);
+        const int in_time = try_with_barriers(parts, task, call);
+        const int penalty = in_time ? 0 : doubled_penalty(os_get(&calls_penalty));
+        os_set(&calls_penalty, penalty);
+        os_set(&calls_alone, penalty);
     } else {
         run_part(0, 1, task, call);
     }
-    os_set(&ended, (int)os_microseconds());
+    os_set(&last_call_end, (int)os_microseconds());
 }
 
-void crnn_meet(int part, int parts) {
-    const int number = os_get(&met[part].meetings) + 1;
-    os_set(&met[part].meetings, number);
-    rouse(&late);
+void crnn_barrier(int part, int parts) {
+    const int number = os_get(&reached[part].barriers) + 1;
+    os_set(&reached[part].barriers, number);
+    wake_all(&waiting_parts);
     for (int other = 0; other < parts; other++)
-        for (int theirs; (theirs = os_get(&met[other].meetings)) < number;) {
-            const int waited = wait_while(&met[other].meetings, theirs, &late, PATIENCE_TO_MEET);
+        for (int theirs; (theirs = os_get(&reached[other].barriers)) < number;) {
+            const int waited =
+                wait_while_equal(&reached[other].barriers, theirs, &waiting_parts, SPIN_AT_BARRIER);
             if (waited > 0)
-                os_add(&too_late, waited);
+                os_add(&time_lost, waited);
         }
 }

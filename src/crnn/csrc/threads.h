@@ -1,35 +1,38 @@
-/* A few threads that wait for work, and denormals off while it lasts. */
+/* The thread pool: run the parts of a task on several threads, with denormals flushed to zero. */
 #ifndef CRNN_THREADS_H
 #define CRNN_THREADS_H
 
 #include <stddef.h>
 
+/* One part of a call's work: part number `part` of `parts`. */
 typedef void (*crnn_task)(const void *call, int part, int parts);
 
-/* Rows of a part that has some: two thirds of a tile. */
-enum { LEAST_ROWS = 4 };
+/* A part of a product has at least two thirds of a tile's rows. */
+enum { MIN_ROWS_PER_PART = 4 };
 
-/* Into how many parts to cut `work` floating-point operations over `units` independent units. */
+/* How many parts to cut a call into that does `work` floating-point operations on `units`
+ * independent units: at most `threads`, and 1 if more threads would not pay. */
 int crnn_parts(int threads, ptrdiff_t units, double work);
 
-/* The same where units are rows of a product: few rows alone use the weights too seldom, so that
- * two threads that read them all are no faster than one. */
+/* The same if the units are rows of a product. A part of few rows reuses the weights too little:
+ * two threads that each read all the weights for it are no faster than one. */
 int crnn_row_parts(int threads, ptrdiff_t rows, double work);
 
-/* The same for parts that share the columns of a step and meet after each: a step of so much work,
- * of `steps`. */
+/* The same if the parts divide the columns of a time step and meet at a barrier after each: `step`
+ * is the work of one step. */
 int crnn_column_parts(int threads, ptrdiff_t panels, double step, ptrdiff_t steps);
 
-/* Run every part of a task and wait for all. The calling thread takes part 0 and whatever no worker
- * has taken meanwhile: all of it, where the workers are asleep, busy with another call or cannot be
- * had. Parts never wait for each other, so the result is the same. */
+/* Run every part of a task and return when all have finished. The calling thread takes every part
+ * that no worker takes: all of them if the workers are asleep, in use by another call or not to be
+ * had. The parts are independent, so the result does not depend on who runs them. */
 void crnn_run(int parts, crnn_task task, const void *call);
 
-/* Run the parts of a task that do wait for each other (crnn_meet): each in a thread of its own, or,
- * where those cannot be had now, or lately came late, the task as one part. */
-void crnn_run_together(int parts, crnn_task task, const void *call);
+/* Run a task whose parts wait for each other (crnn_barrier): each part in a thread of its own. The
+ * task runs as a single part if those threads cannot be had now, or have been late in recent calls.
+ */
+void crnn_run_with_barriers(int parts, crnn_task task, const void *call);
 
-/* Wait until every part of such a task is here. */
-void crnn_meet(int part, int parts);
+/* Wait until every part of such a task has called this function as often as this part. */
+void crnn_barrier(int part, int parts);
 
 #endif

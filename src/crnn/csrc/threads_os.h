@@ -1,5 +1,6 @@
-/* What the pool needs of the operating system: a lock, a condition, a thread, a clock and atomic
- * integers, under one name each. Of POSIX, or of Windows, whose C compiler has no atomics. */
+/* What the thread pool needs from the operating system: a lock, a condition variable, threads, a
+ * clock and atomic integers, with the same names for POSIX and for Windows (whose C compiler has no
+ * <stdatomic.h> by default). All atomic operations are sequentially consistent. */
 #ifndef CRNN_THREADS_OS_H
 #define CRNN_THREADS_OS_H
 
@@ -19,7 +20,6 @@ typedef volatile LONG os_int;
 #define OS_THREAD(name, argument) static unsigned __stdcall name(void *argument)
 
 static void os_acquire(os_lock *lock) { AcquireSRWLockExclusive(lock); }
-static int os_try(os_lock *lock) { return TryAcquireSRWLockExclusive(lock); }
 static void os_release(os_lock *lock) { ReleaseSRWLockExclusive(lock); }
 static void os_wait(os_condition *condition, os_lock *lock) {
     SleepConditionVariableSRW(condition, lock, INFINITE, 0);
@@ -37,12 +37,13 @@ static int64_t os_microseconds(void) {
     QueryPerformanceFrequency(&per_second);
     return (int64_t)((double)ticks.QuadPart * 1e6 / (double)per_second.QuadPart);
 }
-#if defined(__GNUC__) /* whose headers may be without ReadAcquire */
+#if defined(__GNUC__) /* MinGW */
 static int os_get(os_int *number) { return __atomic_load_n(number, __ATOMIC_SEQ_CST); }
 #else
-static int os_get(os_int *number) { return InterlockedOr(number, 0); } /* and in one order */
+static int os_get(os_int *number) { return InterlockedOr(number, 0); }
 #endif
 static void os_set(os_int *number, int value) { InterlockedExchange(number, value); }
+static int os_exchange(os_int *number, int value) { return InterlockedExchange(number, value); }
 static int os_add(os_int *number, int more) { return InterlockedExchangeAdd(number, more); }
 static void os_pause(void) { YieldProcessor(); }
 static void os_yield(void) { SwitchToThread(); }
@@ -51,6 +52,7 @@ static void os_yield(void) { SwitchToThread(); }
 
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <time.h>
 
@@ -62,16 +64,28 @@ typedef atomic_int os_int;
 #define OS_THREAD(name, argument) static void *name(void *argument)
 
 static void os_acquire(os_lock *lock) { pthread_mutex_lock(lock); }
-static int os_try(os_lock *lock) { return pthread_mutex_trylock(lock) == 0; }
 static void os_release(os_lock *lock) { pthread_mutex_unlock(lock); }
 static void os_wait(os_condition *condition, os_lock *lock) { pthread_cond_wait(condition, lock); }
 static void os_wake_all(os_condition *condition) { pthread_cond_broadcast(condition); }
+/* The signals that a worker blocks, so that the program's own threads handle them: all but those
+ * that an instruction of the worker itself raises, for which faulthandler prints a traceback. */
+static void os_set_blocked_signals(sigset_t *signals) {
+    static const int own_faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
+    sigfillset(signals);
+    for (size_t i = 0; i < sizeof own_faults / sizeof *own_faults; i++)
+        sigdelset(signals, own_faults[i]);
+}
+/* Start a detached thread; whether that was possible. */
 static int os_start(void *(*run)(void *), void *argument) {
     pthread_t thread;
     pthread_attr_t attributes;
+    sigset_t blocked, before;
+    os_set_blocked_signals(&blocked);
     pthread_attr_init(&attributes);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    pthread_sigmask(SIG_SETMASK, &blocked, &before); /* a thread inherits its creator's mask */
     const int failed = pthread_create(&thread, &attributes, run, argument);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attributes);
     return !failed;
 }
@@ -82,6 +96,7 @@ static int64_t os_microseconds(void) {
 }
 static int os_get(os_int *number) { return atomic_load(number); }
 static void os_set(os_int *number, int value) { atomic_store(number, value); }
+static int os_exchange(os_int *number, int value) { return atomic_exchange(number, value); }
 static int os_add(os_int *number, int more) { return atomic_fetch_add(number, more); }
 static void os_pause(void) {
 #if defined(__x86_64__) || defined(__i386__)

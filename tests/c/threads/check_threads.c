@@ -1,5 +1,6 @@
-/* The pool: every part once, meetings that hold, and the same bits at any number of threads, with
- * several callers at once. Meant for ThreadSanitizer. Exit code 1 where something is wrong.
+/* The thread pool, with several callers at once: every part runs once, barriers hold, and the bits
+ * are the same at any number of threads. Meant for ThreadSanitizer. Exits with 1 if something is
+ * wrong.
  */
 #include "crnn_kernels.h"
 #include "threads.h"
@@ -11,9 +12,10 @@
 
 enum { CALLERS = 3, ROUNDS = 200, MOST = 4, STEPS = 50 };
 
-/* Each part adds to numbers of its own; how many parts were asked for is as it may be. */
+enum { MANY = 200 }; /* more parts than the pool can have threads */
+
 typedef struct {
-    int times[64]; /* that a part was run */
+    int times[MANY]; /* that each part was run */
 } counts;
 
 static void count(const void *call, int part, int parts) {
@@ -22,22 +24,20 @@ static void count(const void *call, int part, int parts) {
         c->times[part]++;
 }
 
-static int every_part_once(void) {
+static int each_part_once(int parts) {
     counts c, *p = &c;
-    for (int parts = 1; parts <= 2 * MOST; parts++) {
-        memset(&c, 0, sizeof c);
-        crnn_run(parts, count, &p);
-        for (int part = 0; part < parts; part++)
-            if (c.times[part] != 1)
-                return 1;
-    }
-    return 0;
+    memset(&c, 0, sizeof c);
+    crnn_run(parts, count, &p);
+    for (int part = 0; part < parts; part++)
+        if (c.times[part] != 1)
+            return 0;
+    return 1;
 }
 
-/* After each step a part reads what all others wrote: one that is early sees an old number. */
+/* After each step a part reads what all others wrote: a part that is early reads an old number. */
 typedef struct {
     long number[STEPS + 1][MOST];
-    int parts; /* that ran */
+    int parts; /* as many as ran */
 } relay;
 
 static void run_relay(const void *call, int part, int parts) {
@@ -50,14 +50,14 @@ static void run_relay(const void *call, int part, int parts) {
             sum += r->number[t][other];
         r->number[t + 1][part] = sum % 1000 + 1;
         if (parts > 1)
-            crnn_meet(part, parts);
+            crnn_barrier(part, parts);
     }
 }
 
-static int meetings_hold(int parts) {
+static int barriers_hold(int parts) {
     relay r, *p = &r;
     memset(&r, 0, sizeof r);
-    crnn_run_together(parts, run_relay, &p);
+    crnn_run_with_barriers(parts, run_relay, &p);
     if (r.parts != parts && r.parts != 1)
         return 1;
     long sum = 0; /* of the step before */
@@ -77,7 +77,7 @@ static void fill(float *numbers, ptrdiff_t n, unsigned seed, float scale) {
     }
 }
 
-/* One forward and backward call; what it gave, in `results`. */
+/* One forward and one backward call, whose results are written to `results`. */
 static void call_kernels(ptrdiff_t T, ptrdiff_t m, ptrdiff_t n_a, int threads, float *results) {
     const crnn_operations *kernels = crnn_kernels_portable.f32;
     enum { n_x = 3 };
@@ -129,8 +129,8 @@ static int same_bits(ptrdiff_t T, ptrdiff_t m, ptrdiff_t n_a) {
 static void *caller(void *failed) {
     int *wrong = failed;
     for (int round = 0; round < ROUNDS; round++) {
-        *wrong |= every_part_once();
-        *wrong |= meetings_hold(2 + round % (MOST - 1)) << 1;
+        *wrong |= !each_part_once(1 + round % (2 * MOST));
+        *wrong |= barriers_hold(2 + round % (MOST - 1)) << 1;
         if (round % 50 == 0) {
             *wrong |= same_bits(110, 16, 97) << 2; /* by rows */
             *wrong |= same_bits(24, 1, 600) << 3;  /* by columns */
@@ -142,16 +142,20 @@ static void *caller(void *failed) {
 int main(void) {
     pthread_t threads[CALLERS];
     int wrong[CALLERS] = {0}, all = 0;
-    /* the sizes above are those that are shared */
+    /* the sizes above are large enough to be cut into parts */
     if (crnn_row_parts(2, 16, 2.0 * 110 * 16 * 97 * 97) < 2 ||
         crnn_column_parts(2, 600 / 64, 5.0 * 600 * 600, 24) < 2)
         all = 16;
+    if (crnn_parts(1000, 1000000, 1e12) != 64) /* clamped: see threads.c */
+        all |= 32;
     for (int k = 0; k < CALLERS; k++)
         pthread_create(&threads[k], NULL, caller, &wrong[k]);
     for (int k = 0; k < CALLERS; k++) {
         pthread_join(threads[k], NULL);
         all |= wrong[k];
     }
+    if (!each_part_once(MANY)) /* last, because it starts every worker that the pool can have */
+        all |= 64;
     printf(all ? "wrong: %d\n" : "threads: right\n", all);
     return all != 0;
 }
