@@ -9,7 +9,7 @@ from setuptools.command.build_ext import build_ext
 
 # -fno-math-errno only spares the store to errno: no result changes by it.
 FLAGS = {"unix": ["-O3", "-std=c11", "-fno-math-errno"], "msvc": ["/O2", "/std:c11"]}
-CSRC = Path("src/crnn/csrc")
+CSRC = Path("src/crnn/_engine/csrc")
 INCLUDE = Path("src/crnn/include")
 
 
@@ -30,7 +30,7 @@ XLA = (CSRC / "xla" / "handler.c").as_posix()
 def extension(name, *sources):
     return Extension(
         f"crnn.{name}",
-        sources=[f"src/crnn/{name}.pyx", *sources],
+        sources=[f"src/crnn/{name.replace('.', '/')}.pyx", *sources],
         depends=HEADERS,
         include_dirs=[CSRC.as_posix(), INCLUDE.as_posix(), np.get_include()],
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")],
@@ -38,13 +38,13 @@ def extension(name, *sources):
 
 
 extensions = [
-    extension("_kernels", *KERNELS),
-    extension("_sequence"),
-    extension("_over_blas"),
-    extension("_stream"),
+    extension("_engine.kernels", *KERNELS),
+    extension("_engine.sequence"),
+    extension("_engine.over_blas"),
+    extension("_engine.stream"),
     extension("_c_api"),
-    extension("_xla", XLA),
-    extension("_probe", PROBE),
+    extension("_engine.xla", XLA),
+    extension("_engine.probe", PROBE),
 ]
 
 setup(ext_modules=cythonize(extensions, language_level=3), cmdclass={"build_ext": BuildExt})

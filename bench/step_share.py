@@ -15,7 +15,7 @@ from contextlib import contextmanager
 import numpy as np
 
 import crnn
-from crnn import _kernels, _sequence
+from crnn._engine import kernels, sequence
 
 #: n_x, n_a, m: small models, and batches as they are used with them. T is 50.
 CASES = [(1, 32, 16), (1, 32, 32), (32, 32, 16), (8, 64, 16), (1, 64, 32), (32, 64, 32)]
@@ -35,8 +35,8 @@ def recorded(calls):
 
         return call
 
-    places = [(vars(_kernels), name) for name in NAMES]
-    places += [(vars(_sequence), name) for name in ("rnn_forward", "rnn_backward")]
+    places = [(vars(kernels), name) for name in NAMES]
+    places += [(vars(sequence), name) for name in ("rnn_forward", "rnn_backward")]
     before = [(place, key, place[key]) for place, key in places]
     for place, key, function in before:
         place[key] = noting(function)

@@ -306,7 +306,9 @@ def main():
     out.append("/* clang-format on */")
     out.append("")
     out.append("#endif")
-    open(Path(__file__).parents[1] / "src/crnn/csrc/tanh_coef.h", "w").write("\n".join(out) + "\n")
+    open(Path(__file__).parents[1] / "src/crnn/_engine/csrc/tanh_coef.h", "w").write(
+        "\n".join(out) + "\n"
+    )
 
 
 if __name__ == "__main__":

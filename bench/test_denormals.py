@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import crnn
-from crnn.initial import orthogonal
+from crnn._network.initial import orthogonal
 
 T, M, N_X, N_A = 2000, 8, 8, 64  # 8 rows: enough for two threads
 MOST = 1.1  # times the time of a healthy signal

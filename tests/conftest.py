@@ -4,12 +4,12 @@ import os
 
 import pytest
 
-from crnn import _kernels
+from crnn._engine import kernels
 
 
 def _in_use():
     """Go back to the kernels that were chosen at import; give their name."""
-    return _kernels.select(os.environ.get("CRNN_SIMD") or None)
+    return kernels.select(os.environ.get("CRNN_SIMD") or None)
 
 
 def _usable():
@@ -18,7 +18,7 @@ def _usable():
     for name in ("avx512", "avx2", "neon", "portable", "blas"):
         if name not in usable:
             try:
-                usable.append(_kernels.select(name))
+                usable.append(kernels.select(name))
             except ValueError:
                 continue
     _in_use()
@@ -31,7 +31,7 @@ TABLES = _usable()
 @pytest.fixture
 def select():
     """A function that switches to the kernels of a name, until the test ends."""
-    yield _kernels.select
+    yield kernels.select
     _in_use()
 
 

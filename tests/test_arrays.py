@@ -10,9 +10,10 @@ import pytest
 import scipy.sparse
 
 import crnn
-from crnn import _validate, check
-from crnn.config import Config
-from crnn.data import Sequences
+from crnn import check
+from crnn._engine import validate
+from crnn._network.config import Config
+from crnn._network.data import Sequences
 
 PAGE = Path(__file__).parent.parent / "docs" / "arrays.md"
 
@@ -166,7 +167,7 @@ class TestTheSequence:
     def test_a_one_dimensional_array_of_python(self):
         p = check.problem(4, 3, 5, 6, dtype="float64")
         ba = array.array("d", p.arguments["ba"])
-        assert _validate.plain("ba", ba).ctypes.data == ba.buffer_info()[0]
+        assert validate.plain("ba", ba).ctypes.data == ba.buffer_info()[0]
         np.testing.assert_array_equal(
             crnn.rnn_forward(**arguments(p, ba=ba)), crnn.rnn_forward(**arguments(p))
         )
@@ -330,7 +331,7 @@ def test_what_gives_no_array_is_refused_by_name(x, message):
 
 
 def test_memory_of_the_host_may_be_pinned():
-    assert _validate.plain("x", Pinned(ZEROS)).ctypes.data == ZEROS.ctypes.data
+    assert validate.plain("x", Pinned(ZEROS)).ctypes.data == ZEROS.ctypes.data
 
 
 def test_too_little_memory_is_said_as_such():
@@ -340,7 +341,7 @@ def test_too_little_memory_is_said_as_such():
 
 def test_ndarrays_pass_before_anything_is_asked():
     """The door costs an ndarray one comparison."""
-    assert _validate.plain("x", ZEROS) is ZEROS
+    assert validate.plain("x", ZEROS) is ZEROS
     config = Config(5, 4, 2)
     assert Sequences(config, ZEROS).batch().x.base is ZEROS
 

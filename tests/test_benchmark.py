@@ -104,7 +104,7 @@ class TestRoofline:
         assert all(1e6 < rate < 1e15 for rate in (peaks.fma, peaks.L2, peaks.L3))
 
     def test_the_probes_count_what_they_do(self):
-        probe = roofline._probe
+        probe = roofline.probe
         x = np.ones(probe.BLOCK + 1, np.float32)
         assert probe.read(x, 3) == 3 * 4 * probe.BLOCK
         assert probe.read(x[:-2], 3) == 0

@@ -330,8 +330,8 @@ def site(tmp_path_factory):
          "--build-base", folder / "build", "build_py", "--build-lib", folder],
         cwd=ROOT, check=True, capture_output=True,
     )  # fmt: skip
-    for extension in package.glob(f"*{sysconfig.get_config_var('EXT_SUFFIX')}"):
-        shutil.copy(extension, folder / "crnn")
+    for extension in package.rglob(f"*{sysconfig.get_config_var('EXT_SUFFIX')}"):
+        shutil.copy(extension, folder / "crnn" / extension.relative_to(package))
     return folder
 
 

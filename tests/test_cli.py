@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 import crnn
-from crnn import check, cli, commands, text
-from crnn._outlet import Outlet
+from crnn import check, cli, text
+from crnn._training import courses
+from crnn.cli import options, train
+from crnn.cli.outlet import Outlet
 
 WORDS = "the cat sat on the mat and the dog sat on the log. " * 120
 BRIEF = ["--batch", "8", "--steps", "16", "--epochs", "2", "--length", "40"]
@@ -115,16 +117,16 @@ class TestTrain:
         def report(history, characters, *_):
             reported.append(characters * len(windows))
 
-        windows = list(crnn.data.windows(np.zeros(5508, int), 8, 300))
+        windows = list(courses.windows(np.zeros(5508, int), 8, 300))
         assert [len(w.x) for w in windows] == [300, 300, 88]
-        monkeypatch.setattr(commands, "_report", report)
+        monkeypatch.setattr(train, "_report", report)
         run("train", "--text", "words.txt", *SMALL, "--steps", "300")
         assert reported == pytest.approx([688 * 8] * 2)
 
     def test_throughput_is_printed_per_second(self, capsys):
         history = crnn.History("accuracy", loss=[1.0], val_loss=[1.0], steps_per_second=[7.0])
-        options = cli._parser().parse_args(["train"])
-        commands._report(history, 300.0, 0.0, options)
+        asked = options.parser().parse_args(["train"])
+        train._report(history, 300.0, 0.0, asked)
         assert "  2,100 characters/s  " in capsys.readouterr().out
 
     def test_resume_goes_on(self, run, trained):
@@ -295,7 +297,7 @@ class TestStops:
         def stop():
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(cli, "_parser", stop)
+        monkeypatch.setattr(options, "parser", stop)
         assert run("check") == (130, "", "crnn: interrupted\n")
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import crnn
-from crnn import _kernels
-from crnn.initial import orthogonal
+from crnn._engine import kernels
+from crnn._network.initial import orthogonal
 
 T, M, N_X, N_A = 2000, 8, 8, 64  # 8 rows: enough for two threads
 
@@ -50,5 +50,5 @@ def threads():
 def test_the_callers_denormals_are_left_on(n, threads):
     threads(n)
     crnn.rnn_forward(np.ones((200, 64, 64)), np.eye(64), np.eye(64))
-    _kernels.sgd(np.ones(4), np.ones(4), None, 0.1, 0.0)
+    kernels.sgd(np.ones(4), np.ones(4), None, 0.1, 0.0)
     assert np.float32(1e-40) * np.float32(0.5) > 0

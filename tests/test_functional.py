@@ -267,10 +267,10 @@ def test_dx_is_left_out_where_it_is_not_needed(p):
 
 
 class TestTheShortWay:
-    """`_sequence` runs what fits as it is; what it leaves alone must be nothing that fits."""
+    """The compiled call runs what fits as it is; what it declines must be nothing that fits."""
 
     def test_what_fits_is_never_validated(self, p, monkeypatch):
-        monkeypatch.setattr(crnn.functional._validate, "sequence", None)
+        monkeypatch.setattr(crnn.functional.validate, "sequence", None)
         for options in ({}, {"lengths": np.array([4, 2, 1])}, {"reverse": True}):
             a = forward(p, **options)
             assert forward(p, **options, out=np.empty_like(a)).shape == a.shape

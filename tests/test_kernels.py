@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import crnn
-from crnn import _kernels, check, reference
+from crnn import check, reference
+from crnn._engine import kernels
 
 SIZES = (1, 2, 3, 15, 16, 17, 31, 33, 64, 65, 100)
 DTYPES = ("float32", "float64")
@@ -61,11 +62,11 @@ def test_each_dimension_at_each_size(dimension, size, dtype, table):
     name=st.sampled_from(TABLES),
 )
 def test_dimensions_together(sizes, dtype, activation, kind, seed, name):
-    before = _kernels.select(name)
+    before = kernels.select(name)
     try:
         assert_right(**sizes, dtype=dtype, activation=activation, seed=seed, **kind)
     finally:
-        _kernels.select(before)
+        kernels.select(before)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -81,8 +82,8 @@ def test_the_output_layer_at_each_size(dimension, size, dtype, table):
     )
     logits = np.full((rows, n_y), np.nan, dtype)
     dWya, dby, da = (np.full(shape, np.nan, dtype) for shape in ((n_y, n), n_y, (rows, n)))
-    _kernels.output_forward(Wya, by, a, logits)
-    _kernels.output_backward(Wya, dy, a, dWya, dby, da)
+    kernels.output_forward(Wya, by, a, logits)
+    kernels.output_backward(Wya, dy, a, dWya, dby, da)
     Wya, by, a, dy = (array.astype("float64") for array in (Wya, by, a, dy))
     truths = (reference.output_forward(a, Wya, by), *reference.output_backward(dy, a, Wya))
     squares = (

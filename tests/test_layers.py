@@ -5,10 +5,10 @@ from itertools import product
 import numpy as np
 import pytest
 
-from crnn._workspace import Buffers
-from crnn.config import DIRECTIONS, Config
-from crnn.data import Sequences
-from crnn.network import Network
+from crnn._network.buffers import Buffers
+from crnn._network.config import DIRECTIONS, Config
+from crnn._network.data import Sequences
+from crnn._network.network import Network
 
 
 class TestBuffers:

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 import crnn
-from crnn import data, optim, reference
+from crnn import reference
+from crnn._network import data
+from crnn._training import courses, optim
 
 
 def sign_of_the_sum(m=240, T=8, seed=0):
@@ -488,7 +490,7 @@ class TestBatches:
 
     def test_windows_carry_on_where_the_last_ended(self):
         symbols = np.arange(23)
-        windows = list(data.windows(symbols, 3, 4))
+        windows = list(courses.windows(symbols, 3, 4))
         x = np.concatenate([w.x for w in windows])
         y = np.concatenate([w.y for w in windows])
         np.testing.assert_array_equal(x.T, [range(7), range(7, 14), range(14, 21)])
@@ -523,7 +525,7 @@ class TestStreamOfSymbols:
         model = crnn.RNN(n, n_a, n, steps="all", dtype="float64", rng=0)
         Waa, Wax, ba, Wya, by = (p.copy() for p in model.parameters.values())
         a0, losses = np.zeros((m, n_a)), []
-        for window in data.windows(symbols, m, T):
+        for window in courses.windows(symbols, m, T):
             a = reference.rnn_forward(window.x, Waa, Wax, ba, a0)
             logits = reference.output_forward(a, Wya, by)
             losses.append(reference.cross_entropy(logits, window.y) / (T * m))

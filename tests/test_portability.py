@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-CSRC = ROOT / "src" / "crnn" / "csrc"
+CSRC = ROOT / "src" / "crnn" / "_engine" / "csrc"
 KERNELS = [path for path in sorted(CSRC.glob("*.c")) if path.stem != "probe"]
 CHECKS = ROOT / "tests" / "c"
 CHECK_KERNELS = sorted(CHECKS.glob("check_*.c"))

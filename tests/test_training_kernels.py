@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from crnn import _kernels, check, reference
+from crnn import check, reference
+from crnn._engine import kernels
 
 SIZES = (1, 2, 3, 15, 16, 17, 31, 33, 64, 65, 100)
 DTYPES = ("float32", "float64")
@@ -26,7 +27,7 @@ def assert_near(result, truth, dtype, terms):
 def test_softmax(n, dtype):
     logits = 5 * draw(n, dtype, 7)
     truth = reference.softmax(logits.astype("float64"))
-    _kernels.softmax(logits)
+    kernels.softmax(logits)
     assert_near(logits, truth, dtype, n)
 
 
@@ -36,7 +37,7 @@ def test_cross_entropy(n, dtype, large):
     logits[:, n // 2] += logits.dtype.type(large)
     y = np.random.default_rng(n).integers(0, n, 7)
     exact = logits.astype("float64")
-    loss, accuracy = _kernels.cross_entropy(logits, y)
+    loss, accuracy = kernels.cross_entropy(logits, y)
     truth = reference.cross_entropy(exact, y) / 7
     # Off by the rounding of the sum of exponentials only: the logits are subtracted in double.
     assert abs(loss - truth) <= check.tolerance(dtype, n) + 4e-16 * abs(truth)
@@ -51,7 +52,7 @@ def test_weighted_cross_entropy(n, dtype):
     y, w = rng.integers(0, n, 7), rng.exponential(size=7).astype(dtype)
     w[3] = 0
     exact, exact_w = logits.astype("float64"), w.astype("float64")
-    loss, accuracy = _kernels.cross_entropy(logits, y, w)
+    loss, accuracy = kernels.cross_entropy(logits, y, w)
     truth = reference.cross_entropy(exact, y, exact_w) / 7
     assert abs(loss - truth) <= w.max() * check.tolerance(dtype, n) + 4e-16 * abs(truth)
     assert accuracy == pytest.approx(np.mean(exact_w * (exact.argmax(axis=1) == y)), rel=1e-15)
@@ -64,18 +65,18 @@ def test_the_norm_and_clipping_to_it(n, dtype):
     g = draw(n, dtype)
     truth = np.sqrt(np.sum(np.square(g, dtype="float64")))
     clipped = g * g.dtype.type(truth / 2 / truth)
-    assert _kernels.clip(g, truth / 2) == pytest.approx(truth, rel=check.tolerance("float64", n))
+    assert kernels.clip(g, truth / 2) == pytest.approx(truth, rel=check.tolerance("float64", n))
     np.testing.assert_allclose(g, clipped, rtol=4 * np.finfo(dtype).eps)
 
 
 def test_what_is_not_finite_is_found_wherever_it_is(n, dtype):
     p = draw(n, dtype)
-    assert _kernels.all_finite(p)
+    assert kernels.all_finite(p)
     for bad in (np.nan, np.inf, -np.inf):
         for k in range(n):
             q = p.copy()
             q[k] = bad
-            assert not _kernels.all_finite(q)
+            assert not kernels.all_finite(q)
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
@@ -84,7 +85,7 @@ def test_gradient_descent(n, dtype, momentum):
     velocity = momentum * v.astype("float64") + g
     truth = p - 0.1 * velocity
     given = v.copy() if momentum else None
-    _kernels.sgd(p, g.copy(), given, 0.1, momentum)
+    kernels.sgd(p, g.copy(), given, 0.1, momentum)
     assert_near(p, truth, dtype, 3)
     if momentum:
         assert_near(given, velocity, dtype, 2)
@@ -94,7 +95,7 @@ def test_adam(n, dtype):
     p, g, mean, square = (draw(n, dtype, seed=seed) for seed in range(4))
     square = square**2
     exact = [array.astype("float64") for array in (p, g, mean, square)]
-    _kernels.adam(p, g.copy(), mean, square, 0.8, 0.9, 0.1, 1.5, 1e-3)
+    kernels.adam(p, g.copy(), mean, square, 0.8, 0.9, 0.1, 1.5, 1e-3)
     first = 0.8 * exact[2] + 0.2 * exact[1]
     second = 0.9 * exact[3] + 0.1 * exact[1] ** 2
     step = 0.1 * first / (1.5 * np.sqrt(second) + 1e-3)

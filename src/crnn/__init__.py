@@ -3,19 +3,20 @@
 from importlib.metadata import version as _version
 
 try:
-    from crnn import _c_api, _kernels  # noqa: F401  (PyCapsule_Import looks for crnn._c_api)
+    from crnn import _c_api  # noqa: F401  (PyCapsule_Import looks for it)
 except Exception as error:  # a BLAS of another kind is a TypeError
     raise ImportError(
         "crnn's compiled extension is missing or does not load "
         f"({error}). Build it, with a C compiler at hand: python -m pip install ."
     ) from error
 
-from crnn._config import get_include, get_num_threads, set_num_threads, set_up, show_config
+from crnn import _moved  # noqa: F401
+from crnn._engine.config import get_include, get_num_threads, set_num_threads, set_up, show_config
+from crnn._training.optim import SGD, Adam
+from crnn._training.train import DivergenceError, History
 from crnn.functional import Gradients, rnn_backward, rnn_forward
 from crnn.model import RNN, load
-from crnn.optim import SGD, Adam
 from crnn.streaming import Stream
-from crnn.train import DivergenceError, History
 
 __all__ = [
     "RNN",

@@ -1,15 +1,15 @@
 # cython: boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
 """The door of the C interface (include/crnn.h): check a record, lay out its workspace, run.
 
-What _validate.py is to Python: nothing below these functions checks, and nothing is written before
+What validate.py is to Python: nothing below these functions checks, and nothing is written before
 they have. No function needs the GIL.
 """
 from cpython.pycapsule cimport PyCapsule_New
 from libc.stdint cimport SIZE_MAX, uintptr_t
 from libc.string cimport memset
 
-from crnn._integers cimport symbols_fit, within
-from crnn._kernels cimport _operations, _threads, crnn_rnn
+from crnn._engine.integers cimport symbols_fit, within
+from crnn._engine.kernels cimport _operations, _threads, crnn_rnn
 
 cdef extern from "crnn.h":
     const char *CRNN_C_API_CAPSULE

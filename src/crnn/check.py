@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from crnn import reference
+from crnn._network.initial import orthogonal
 from crnn.functional import rnn_backward, rnn_forward
-from crnn.initial import orthogonal
 from crnn.model import RNN
 from crnn.reference import Array
 

@@ -17,8 +17,8 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from crnn._validate import shown
-from crnn.config import Config
+from crnn._engine.validate import shown
+from crnn._network.config import Config
 from crnn.reference import Array
 
 FORMAT = 1

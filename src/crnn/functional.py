@@ -1,7 +1,7 @@
 """The sequence: rnn_forward beside rnn_backward.
 
-A call goes down at once (`_sequence`) where its arguments fit as they are; what does not fit is
-checked and converted (`_validate`), or refused, and then goes down.
+Arguments that fit as they are go straight to the compiled call (`_engine.sequence`). Any others
+are checked and converted, or refused, first (`_engine.validate`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from crnn import _sequence, _validate
+from crnn._engine import sequence, validate
 from crnn.reference import Array, Gradients
 
 __all__ = ["Gradients", "rnn_backward", "rnn_forward"]
@@ -79,17 +79,17 @@ def rnn_forward(
     >>> crnn.rnn_forward(x, Waa, Wax)[:, 0, 0].round(4)
     array([0.4621, 0.6237, 0.6706])
     """
-    a = _sequence.rnn_forward(x, Waa, Wax, ba, a0, lengths, reverse, activation, out)
+    a = sequence.rnn_forward(x, Waa, Wax, ba, a0, lengths, reverse, activation, out)
     if a is not None:
         return a
-    s = _validate.sequence(x, Waa, Wax, a0, lengths, reverse, activation)
+    s = validate.sequence(x, Waa, Wax, a0, lengths, reverse, activation)
     n_a, dtype = len(s.Waa), s.Waa.dtype
     if ba is not None:
-        ba = _validate.array("ba", ba, dtype, like="Waa", n_a=n_a)
+        ba = validate.array("ba", ba, dtype, like="Waa", n_a=n_a)
     if out is not None:
         read = {"x": s.x if s.symbols is None else s.symbols, "Waa": s.Waa, "Wax": s.Wax,
                 "ba": ba, "a0": s.a0, "lengths": s.lengths}  # fmt: skip
-        out = _validate.output("out", out, s.shape, dtype, read)
+        out = validate.output("out", out, s.shape, dtype, read)
     return forward_of(s, ba, out)
 
 
@@ -156,16 +156,16 @@ def rnn_backward(
     >>> g.dWaa.round(4), g.dba.round(4)
     (array([[0.4209]]), array([0.7845]))
     """
-    g = _sequence.rnn_backward(
+    g = sequence.rnn_backward(
         da, a, x, Waa, Wax, a0, lengths, reverse, activation, need_dx, out
     )  # fmt: skip
     if g is not None:
         return Gradients(*g) if out is None else out
-    s = _validate.sequence(x, Waa, Wax, a0, lengths, reverse, activation)
+    s = validate.sequence(x, Waa, Wax, a0, lengths, reverse, activation)
     dtype, (T, m, n_a) = s.Waa.dtype, s.shape
-    da = _validate.array("da", da, dtype, like="Waa", T=T, m=m, n_a=n_a)
-    a = _validate.array("a", a, dtype, like="Waa", T=T, m=m, n_a=n_a)
-    need_dx = _validate.flag("need_dx", need_dx)
+    da = validate.array("da", da, dtype, like="Waa", T=T, m=m, n_a=n_a)
+    a = validate.array("a", a, dtype, like="Waa", T=T, m=m, n_a=n_a)
+    need_dx = validate.flag("need_dx", need_dx)
     if out is None:
         return backward_of(s, da, a, need_dx=need_dx)
     backward_of(s, da, a, into=_gradients_to_write(out, s, da, a))
@@ -173,7 +173,7 @@ def rnn_backward(
 
 
 def _gradients_to_write(
-    out: Any, s: _validate.Sequence, da: Array, a: Array
+    out: Any, s: validate.Sequence, da: Array, a: Array
 ) -> tuple[Array, Array, Array, Array | None, Array | None]:
     """The arrays of `out` as plain ndarrays, each checked against everything that is read."""
     if not isinstance(out, Gradients):
@@ -190,16 +190,16 @@ def _gradients_to_write(
         if value is None and name in ("dx", "da0"):
             arrays.append(None)
             continue
-        checked = _validate.output(f"out.{name}", value, shape, s.Waa.dtype, read)
+        checked = validate.output(f"out.{name}", value, shape, s.Waa.dtype, read)
         arrays.append(checked.view(np.ndarray))
         read[f"out.{name}"] = checked
     dWaa, dWax, dba, dx, da0 = arrays
     return dWaa, dWax, dba, dx, da0
 
 
-def forward_of(s: _validate.Sequence, ba: Array | None, out: Array | None = None) -> Array:
+def forward_of(s: validate.Sequence, ba: Array | None, out: Array | None = None) -> Array:
     """rnn_forward below the door: everything is checked and fits."""
-    a = _sequence.rnn_forward(
+    a = sequence.rnn_forward(
         s.symbols if s.x is None else s.x, s.Waa, s.Wax, ba, s.a0, s.lengths, s.reverse,
         s.activation, None if out is None else out.view(np.ndarray),
     )  # fmt: skip
@@ -208,14 +208,14 @@ def forward_of(s: _validate.Sequence, ba: Array | None, out: Array | None = None
 
 
 def backward_of(
-    s: _validate.Sequence,
+    s: validate.Sequence,
     da: Array,
     a: Array,
     need_dx: bool = True,
     into: tuple[Array, Array, Array, Array | None, Array | None] | None = None,
 ) -> Gradients:
     """rnn_backward below the door; `into` are arrays for the gradients, dx and da0 or None."""
-    g = _sequence.rnn_backward(
+    g = sequence.rnn_backward(
         da, a, s.symbols if s.x is None else s.x, s.Waa, s.Wax, s.a0, s.lengths, s.reverse,
         s.activation, need_dx, into,
     )  # fmt: skip
@@ -223,7 +223,7 @@ def backward_of(
 
 
 def _done(result: Any) -> Any:
-    """What `_sequence` gave: nothing, where what was checked has changed since."""
+    """What `_engine.sequence` gave: nothing, where what was checked has changed since."""
     if result is None:
         raise RuntimeError(
             "an argument no longer fits: x or lengths changed after they had been checked"

@@ -9,14 +9,17 @@ from typing import Any, overload
 
 import numpy as np
 
-from crnn import _validate, files, initial, streaming
-from crnn._arena import Views
-from crnn.config import Config
-from crnn.data import Course, Examples, Sequences, Stretch, checked_symbols, windows
-from crnn.network import Network
-from crnn.optim import SGD, Memory, Optimizer
+from crnn import files, streaming
+from crnn._engine import validate
+from crnn._network import initial
+from crnn._network.arena import Views
+from crnn._network.config import Config
+from crnn._network.data import Sequences
+from crnn._network.network import Network
+from crnn._training.courses import Course, Examples, Stretch, checked_symbols, windows
+from crnn._training.optim import SGD, Memory, Optimizer
+from crnn._training.train import Descent, DivergenceError, History, Plan, train
 from crnn.reference import Array, stack
-from crnn.train import Descent, DivergenceError, History, Plan, train
 from crnn.weights import from_keras, from_torch, to_keras, to_torch
 
 
@@ -77,7 +80,7 @@ class RNN:
         rng: Any = None,
     ) -> None:
         config = Config(n_x, n_a, n_y, num_layers, direction, activation, steps, loss, dtype)
-        generator = _validate.generator(rng)
+        generator = validate.generator(rng)
         self._build(config)
         initial.initialise(config, self.parameters, generator)
 
@@ -345,8 +348,8 @@ class RNN:
         True
         """
         plan = Plan(epochs, optimizer, clip_norm, patience, progress, callback)
-        batch_size = _validate.count("batch_size", batch_size)
-        generator = _validate.generator(rng)
+        batch_size = validate.count("batch_size", batch_size)
+        generator = validate.generator(rng)
         sequences = Sequences(self.config, x, _given("y", y), lengths, sample_weight)
         held_out = None
         if validation is not None:
@@ -412,8 +415,8 @@ class RNN:
         True
         """
         plan = Plan(epochs, optimizer, clip_norm, patience, progress, callback)
-        batch_size = _validate.count("batch_size", batch_size)
-        steps = _validate.count("steps", steps)
+        batch_size = validate.count("batch_size", batch_size)
+        steps = validate.count("steps", steps)
         symbols = checked_symbols(self.config, "symbols", symbols, batch_size)
         if validation is not None:
             validation = checked_symbols(self.config, "validation", validation, 1)
@@ -449,7 +452,7 @@ class RNN:
         True
         """
         symbols = checked_symbols(self.config, "symbols", symbols, 1)
-        m = min(_validate.count("batch_size", batch_size), len(symbols) - 1)
+        m = min(validate.count("batch_size", batch_size), len(symbols) - 1)
         return self._network.evaluate(windows(symbols, m, 64), carry=True)
 
     def sample(self, n: int, prime: Any = None, temperature: float = 1.0, rng: Any = None) -> Array:
@@ -507,7 +510,7 @@ class RNN:
         >>> crnn.RNN(3, 8, 2, rng=0).stream(m=4).step([0, 2, 1, 0]).shape
         (4, 2)
         """
-        return streaming.Stream(self.config, self.parameters, _validate.count("m", m))
+        return streaming.Stream(self.config, self.parameters, validate.count("m", m))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a safetensors file: parameters by name, configuration and metadata in its header.

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from crnn import _validate
-from crnn._stream import Stepper
-from crnn.config import Config
+from crnn._engine import validate
+from crnn._engine.stream import Stepper
+from crnn._network.config import Config
 from crnn.reference import Array
 
 
@@ -104,7 +104,7 @@ class Stream:
         if len(state) != n:
             raise ValueError(f"state: expected {n} arrays, one per layer, got {len(state)}")
         checked = [
-            _validate.array(f"state[{i}]", a, self._dtype, like="the model", m=m, n_a=n_a)
+            validate.array(f"state[{i}]", a, self._dtype, like="the model", m=m, n_a=n_a)
             for i, a in enumerate(state)
         ]
         for a, value in zip(self._stepper.a, checked, strict=True):
@@ -150,22 +150,22 @@ class Stream:
             out = np.empty(self._shape_y, self._dtype)  # (m, n_y)
         else:
             read = x if symbols is None else symbols
-            out = _validate.output("out", out, self._shape_y, self._dtype, {"x_t": read})
+            out = validate.output("out", out, self._shape_y, self._dtype, {"x_t": read})
         self._stepper.step(out, x, symbols)
         return out
 
     def _checked(self, x_t: Any) -> tuple[Array | None, Array | None]:
         """x_t as floats (m, n_x), or as symbols (m,)."""
         config, m = self._config, self._m
-        x = _validate.plain("x_t", x_t)
+        x = validate.plain("x_t", x_t)
         if x.dtype.kind in "iu":
-            return None, _validate.class_numbers("x_t", x, config.n_x, None, m)
+            return None, validate.class_numbers("x_t", x, config.n_x, None, m)
         if x.shape != self._shape or x.dtype.kind != "f":
             raise ValueError(
                 f"x_t: expected floats of shape (m, n_x) = ({m}, {config.n_x}) or integers of "
-                f"shape ({m},), got {_validate.described(x)}"
+                f"shape ({m},), got {validate.described(x)}"
             )
-        return _validate.in_order(x, self._dtype), None
+        return validate.in_order(x, self._dtype), None
 
 
 def sample(
@@ -177,15 +177,15 @@ def sample(
             "sample: expected a model with steps='all', loss='cross_entropy' and n_x == n_y, "
             f"got steps={config.steps!r}, loss={config.loss!r}, n_x={config.n_x}, n_y={config.n_y}"
         )
-    n = _validate.count("n", n, least=0)
-    temperature = _validate.number("temperature", temperature)
+    n = validate.count("n", n, least=0)
+    temperature = validate.number("temperature", temperature)
     stream = Stream(config, parameters, 1, softmax=False)
-    rng = _validate.generator(rng)
-    prime = _validate.plain("prime", () if prime is None else prime)
+    rng = validate.generator(rng)
+    prime = validate.plain("prime", () if prime is None else prime)
     if prime.size == 0:
         logits = stream.step(np.zeros((1, config.n_x), config.np_dtype))  # no symbol yet
     else:
-        prime = _validate.class_numbers("prime", prime, config.n_x, None, prime.size)
+        prime = validate.class_numbers("prime", prime, config.n_x, None, prime.size)
         for k in range(len(prime)):
             logits = stream.step(prime[k : k + 1])
     drawn = np.empty(n, np.intp)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from crnn import _validate
+from crnn._engine import validate
 from crnn.reference import Array
 
 #: Characters converted at a time, so that the temporary arrays stay in the cache.
@@ -155,7 +155,7 @@ class Vocabulary:
         if wrong.any():
             raise ValueError(
                 f"symbols: expected integers in 0..{len(self) - 1}, got "
-                f"{_validate.shown(int(numbers[wrong.argmax()]))}"
+                f"{validate.shown(int(numbers[wrong.argmax()]))}"
             )
         chunks = (numbers[k : k + CHUNK] for k in range(0, len(numbers), CHUNK))
         return "".join(_text(self._codes[chunk.astype(np.intp)]) for chunk in chunks)
@@ -174,9 +174,7 @@ def _integers(symbols: Any) -> Array:
     try:
         return np.array([operator.index(k) for k in symbols], object)  # some exceed 64 bits
     except (TypeError, OverflowError):
-        raise TypeError(
-            f"symbols: expected integers (N,), got {_validate.shown(symbols)}"
-        ) from None
+        raise TypeError(f"symbols: expected integers (N,), got {validate.shown(symbols)}") from None
 
 
 def _code_points(text: str) -> Iterator[Array]:

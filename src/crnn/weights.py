@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from crnn import _validate
-from crnn.config import DIRECTIONS, Cell, Config
+from crnn._engine import validate
+from crnn._network.config import DIRECTIONS, Cell, Config
 from crnn.reference import Array
 
 Named = dict[str, Array]
@@ -34,7 +34,7 @@ def from_torch(state_dict: Any, dtype: Any, **choices: str) -> tuple[Config, Nam
     both = any(back for *_, back in recurrent)
     biased = any(kind == "bias" for _, kind, *_ in recurrent)
     _demand_keys(keys, _keys_of_rnn(rnn, layers, both, biased), head)
-    given = {key: _validate.plain(_entry(key), state_dict[key]) for key in keys}
+    given = {key: validate.plain(_entry(key), state_dict[key]) for key in keys}
 
     Wax, Waa, Wya = (
         _matrix(_entry(key), given[key])
@@ -91,10 +91,10 @@ def to_torch(config: Config, parameters: Named, rnn: Any, head: Any, ba: Any, by
 
 def from_keras(weights: Any, direction: Any, dtype: Any, **choices: str) -> tuple[Config, Named]:
     """Configuration and parameters of `SimpleRNN` layers and a `Dense`, as `get_weights` lists."""
-    _validate.choice("direction", direction, DIRECTIONS)
+    validate.choice("direction", direction, DIRECTIONS)
     if not isinstance(weights, (list, tuple)):
         raise TypeError(f"weights: expected a list of arrays, got {type(weights).__name__}")
-    given = [_validate.plain(f"weights[{i}]", value) for i, value in enumerate(weights)]
+    given = [validate.plain(f"weights[{i}]", value) for i, value in enumerate(weights)]
     *cells, head = _keras_layout(given)
     directions = 2 if direction == "bidirectional" else 1
     if len(cells) % directions:
@@ -199,7 +199,7 @@ def _keras_layout(given: list[Array]) -> list[slice]:
 
 def _matrix(what: str, a: Array) -> Array:
     if a.ndim != 2 or not a.size:
-        raise ValueError(f"{what}: expected a matrix of numbers, got {_validate.described(a)}")
+        raise ValueError(f"{what}: expected a matrix of numbers, got {validate.described(a)}")
     return a
 
 
@@ -207,7 +207,7 @@ def _read(what: str, a: Array, name: str, shape: tuple[int, ...]) -> Array:
     if a.dtype.kind != "f" or a.shape != shape:
         error = ValueError if a.dtype.kind == "f" else TypeError
         raise error(
-            f"{what}: expected floats of shape {shape}, for {name}, got {_validate.described(a)}"
+            f"{what}: expected floats of shape {shape}, for {name}, got {validate.described(a)}"
         )
     return a
 
@@ -227,7 +227,7 @@ def _dtype(given: Iterable[Array], dtype: Any) -> Any:
 def _check_left_out(parameters: Named, **kept: Any) -> None:
     """A bias is left out only where it is asked for and says nothing."""
     for bias, keep in kept.items():
-        if not _validate.flag(bias, keep):
+        if not validate.flag(bias, keep):
             for name, value in parameters.items():
                 if name.startswith(bias) and value.any():
                     raise ValueError(f"{bias}: expected True, since {name} is not zero, got False")
@@ -236,7 +236,7 @@ def _check_left_out(parameters: Named, **kept: Any) -> None:
 def _prefix(name: str, module: Any) -> str:
     """A submodule's name as its keys begin."""
     if not isinstance(module, str):
-        raise TypeError(f"{name}: expected a str, got {_validate.shown(module)}")
+        raise TypeError(f"{name}: expected a str, got {validate.shown(module)}")
     return f"{module}." if module else ""
 
 

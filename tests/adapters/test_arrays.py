@@ -7,7 +7,8 @@ import pages
 import pytest
 
 import crnn
-from crnn import _validate, check
+from crnn import check
+from crnn._engine import validate
 
 PAGE = Path(__file__).parents[2] / "docs" / "arrays.md"
 
@@ -41,7 +42,7 @@ class TestLibraries:
         foreign, address = library()
         for dtype in ("float32", "int32"):
             a = foreign(np.arange(12, dtype=dtype).reshape(3, 4))
-            assert _validate.plain("x", a).ctypes.data == address(a)
+            assert validate.plain("x", a).ctypes.data == address(a)
 
     @pytest.mark.parametrize("integers", [False, True])
     def test_the_sequence_gives_the_same_bits(self, library, integers):
@@ -154,7 +155,7 @@ class TestPandas:
     def test_columns_are_read_where_they_are(self):
         pandas = pytest.importorskip("pandas")
         symbols = pandas.Series(np.arange(60) % 3)
-        assert np.shares_memory(_validate.plain("symbols", symbols), symbols.to_numpy())
+        assert np.shares_memory(validate.plain("symbols", symbols), symbols.to_numpy())
         model = crnn.RNN(3, 4, 3, steps="all", rng=0)
         assert model.evaluate_stream(symbols) == model.evaluate_stream(np.arange(60) % 3)
 

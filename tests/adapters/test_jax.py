@@ -26,7 +26,7 @@ from crnn.jax import rnn  # noqa: E402
 REFUSED = (jax.errors.JaxRuntimeError, ValueError)
 
 ROOT = Path(__file__).parent.parent.parent
-CSRC = ROOT / "src" / "crnn" / "csrc"
+CSRC = ROOT / "src" / "crnn" / "_engine" / "csrc"
 
 
 @pytest.fixture(autouse=True)
@@ -345,7 +345,7 @@ def test_the_declarations_agree_with_the_header_that_jaxlib_installs(tmp_path):
 
 
 def test_importing_the_handlers_needs_no_jax():
-    code = "import crnn._xla, sys; print('jax' in sys.modules, 'jaxlib' in sys.modules)"
+    code = "import crnn._engine.xla, sys; print('jax' in sys.modules, 'jaxlib' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "False False\n"
 

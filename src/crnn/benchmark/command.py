@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from crnn import _validate
+from crnn._engine import validate
 from crnn.benchmark.cases import QUICK, SHAPES, Case
 from crnn.benchmark.machine import cores
 from crnn.benchmark.peers import PEERS, onednn
@@ -40,9 +40,9 @@ def bench(options: argparse.Namespace) -> int:
     if options.shapes is not None:
         shapes = options.shapes.split(",")
     for n in options.numbers_of_threads:
-        _validate.count("--threads", n, most=len(cores()))
-    seconds = _validate.number("--seconds", options.seconds)
-    rounds = _validate.count(
+        validate.count("--threads", n, most=len(cores()))
+    seconds = validate.number("--seconds", options.seconds)
+    rounds = validate.count(
         "--rounds", (3 if options.quick else 7) if options.rounds is None else options.rounds
     )
     try:

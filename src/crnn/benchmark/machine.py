@@ -18,7 +18,7 @@ import numpy as np
 import scipy
 
 import crnn
-from crnn import _config, _probe
+from crnn._engine import config, probe
 
 _CPU = Path("/sys/devices/system/cpu")
 
@@ -38,8 +38,8 @@ def describe() -> dict[str, Any]:
         "crnn": crnn.__version__,
         "numpy": np.__version__,
         "scipy": scipy.__version__,
-        "simd": _config._simd,
-        "probe": _probe.name(),
+        "simd": config._simd,
+        "probe": probe.name(),
     }
 
 

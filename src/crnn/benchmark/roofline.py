@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crnn import _probe
-from crnn._arena import Arena
+from crnn._engine import probe
+from crnn._network.arena import Arena
 from crnn.benchmark import machine
 from crnn.benchmark.cases import Case
 from crnn.reference import Array
@@ -87,7 +87,7 @@ class Probes:
     def measure(self) -> Peaks:
         """One short measurement of everything."""
         return Peaks(
-            fma=self._rate([_probe.fma] * self._threads),
+            fma=self._rate([probe.fma] * self._threads),
             L2=self._rate([_reader(x) for x in self._near]),
             L3=self._rate([_reader(x) for x in self._far]),
         )
@@ -98,12 +98,12 @@ class Probes:
 
 
 def _reader(x: Array) -> Callable[[int], float]:
-    return lambda rounds: _probe.read(x, rounds)
+    return lambda rounds: probe.read(x, rounds)
 
 
 def _buffer(size: int) -> Array:
     """Ones: size bytes of float32, aligned to cache lines, in whole blocks of the probe."""
-    n = max(1, size // 4 // _probe.BLOCK) * _probe.BLOCK
+    n = max(1, size // 4 // probe.BLOCK) * probe.BLOCK
     x = Arena({"x": (n,)}, np.dtype("float32")).flat
     x[...] = 1
     return x

@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError
 from onnx import ModelProto, checker, helper
 
 import crnn
-from crnn.config import Config
+from crnn._network.config import Config
 from crnn.onnx.graph import Cell, Followed, Graph, Linear
 from crnn.onnx.numbers import Rows
 from crnn.onnx.writer import CONFIG

@@ -1,4 +1,4 @@
-/* src/crnn/csrc/avx512.c without its instruction set: emulated, for any processor. */
+/* src/crnn/_engine/csrc/avx512.c without its instruction set: emulated, for any processor. */
 #include "crnn_kernels.h"
 #include "shared.h"
 #include "threads.h"

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from crnn import _validate
-from crnn.config import Config
+from crnn._engine import validate
+from crnn._network.config import Config
 from crnn.reference import Array
 
 #: Batches that are drawn together and then sorted by length: enough to find like lengths,
@@ -117,39 +116,39 @@ class Sequences:
         return [y_hat[:T, i] for i, T in enumerate(self.lengths)]
 
     def _array_of_x(self, x: Any, lengths: Any) -> tuple[Array, Array | None]:
-        a = _validate.plain(self._of + "x", x)
+        a = validate.plain(self._of + "x", x)
         n_x = self._config.n_x
         if a.ndim == 2 and a.dtype.kind in "iu":
-            T, m = _validate.time_and_examples(self._of + "x", a, "shape (T, m)")
-            lengths = _validate.lengths_of(lengths, T, m, self._of + "lengths")
-            return _validate.class_numbers(self._of + "x", a, n_x, lengths, T, m), lengths
+            T, m = validate.time_and_examples(self._of + "x", a, "shape (T, m)")
+            lengths = validate.lengths_of(lengths, T, m, self._of + "lengths")
+            return validate.class_numbers(self._of + "x", a, n_x, lengths, T, m), lengths
         if a.ndim != 3 or a.dtype.kind != "f" or a.shape[2] != n_x:
             raise ValueError(
                 f"{self._of}x: expected floats of shape (T, m, n_x) with n_x = {n_x}, integers "
-                f"of shape (T, m), or a list of sequences, got {_validate.described(a)}"
+                f"of shape (T, m), or a list of sequences, got {validate.described(a)}"
             )
-        T, m = _validate.time_and_examples(self._of + "x", a, "shape (T, m, n_x)")
-        return self._floats(a), _validate.lengths_of(lengths, T, m, self._of + "lengths")
+        T, m = validate.time_and_examples(self._of + "x", a, "shape (T, m, n_x)")
+        return self._floats(a), validate.lengths_of(lengths, T, m, self._of + "lengths")
 
     def _list_of_x(self, x: Any) -> list[Array]:
         if not x:
             raise ValueError(f"{self._of}x: expected at least one sequence, got an empty list")
         n_x = self._config.n_x
-        items = [_validate.plain(f"{self._of}x[{i}]", item) for i, item in enumerate(x)]
+        items = [validate.plain(f"{self._of}x[{i}]", item) for i, item in enumerate(x)]
         integers = items[0].dtype.kind in "iu" and items[0].ndim == 1
         for i, a in enumerate(items):
             if integers:
-                items[i] = _validate.class_numbers(f"{self._of}x[{i}]", a, n_x, None, a.size)
+                items[i] = validate.class_numbers(f"{self._of}x[{i}]", a, n_x, None, a.size)
             elif a.ndim != 2 or a.dtype.kind != "f" or a.shape[1] != n_x:
                 raise ValueError(
                     f"{self._of}x[{i}]: expected floats of shape (T_i, n_x) with n_x = {n_x}, or "
-                    f"integers of shape (T_i,) in every sequence, got {_validate.described(a)}"
+                    f"integers of shape (T_i,) in every sequence, got {validate.described(a)}"
                 )
             else:
                 items[i] = self._floats(a)
             if len(a) == 0:
                 raise ValueError(
-                    f"{self._of}x[{i}]: expected at least one step, got {_validate.described(a)}"
+                    f"{self._of}x[{i}]: expected at least one step, got {validate.described(a)}"
                 )
         return items
 
@@ -214,129 +213,35 @@ class Sequences:
         """Weights shaped as class numbers are, from those or from one number an example."""
         m, lengths = self.m, self.lengths
         if self._config.steps == "last":
-            return _validate.weights(name, value, None, m)
+            return validate.weights(name, value, None, m)
         if self.listed:
             if isinstance(value, (list, tuple)) and any(np.ndim(item) for item in value):
                 if len(value) != m:
                     raise ValueError(f"{name}: expected {m} arrays, as x has, got {len(value)}")
                 return [
-                    _validate.weights(f"{name}[{i}]", item, None, len(x))
+                    validate.weights(f"{name}[{i}]", item, None, len(x))
                     for i, (item, x) in enumerate(zip(value, self.x, strict=True))
                 ]
-            w = _validate.weights(name, value, None, m)
+            w = validate.weights(name, value, None, m)
             return [np.full(len(x), w_i) for w_i, x in zip(w, self.x, strict=True)]
-        a, T = _validate.plain(name, value), len(self.x)
+        a, T = validate.plain(name, value), len(self.x)
         if a.ndim == 1:
-            a = np.broadcast_to(_validate.weights(name, a, None, m), (T, m))
-        return _validate.weights(name, a, lengths, T, m)
+            a = np.broadcast_to(validate.weights(name, a, None, m), (T, m))
+        return validate.weights(name, a, lengths, T, m)
 
     def _target(self, name: str, y: Any, lengths: Array | None, shape: tuple[int, ...]) -> Array:
         n_y = self._config.n_y
         if self._config.classifies:
-            return _validate.class_numbers(name, y, n_y, lengths, *shape)
-        a = _validate.plain(name, y)
+            return validate.class_numbers(name, y, n_y, lengths, *shape)
+        a = validate.plain(name, y)
         if a.dtype.kind not in "fiu" or a.shape != (*shape, n_y):
             raise ValueError(
-                f"{name}: expected numbers of shape {(*shape, n_y)}, got {_validate.described(a)}"
+                f"{name}: expected numbers of shape {(*shape, n_y)}, got {validate.described(a)}"
             )
         return self._floats(a)
 
     def _floats(self, a: Array) -> Array:
-        return _validate.in_order(a, self._config.np_dtype)
-
-
-@dataclass(frozen=True)
-class Examples:
-    """A course of shuffled batches of examples."""
-
-    sequences: Sequences
-    batch_size: int
-    rng: np.random.Generator
-    held_out: Sequences | None
-
-    carry: ClassVar[bool] = False
-    unit: ClassVar[str] = "example"
-
-    @property
-    def size(self) -> int:
-        """Examples in an epoch."""
-        return self.sequences.m
-
-    def batches(self) -> Iterator[Batch]:
-        """One epoch."""
-        return self.sequences.shuffled(self.batch_size, self.rng)
-
-    def validation(self) -> Iterator[Batch] | None:
-        """The held-out examples, where there are any."""
-        return None if self.held_out is None else self.held_out.in_order(self.batch_size)
-
-
-@dataclass(frozen=True)
-class Stretch:
-    """A course of windows of one long sequence; the state carries from window to window."""
-
-    symbols: Array  # (N,)
-    batch_size: int
-    steps: int
-    held_out: Array | None
-
-    carry: ClassVar[bool] = True
-    unit: ClassVar[str] = "symbol"
-
-    @property
-    def size(self) -> int:
-        """Symbols predicted in an epoch."""
-        return (len(self.symbols) - 1) // self.batch_size * self.batch_size
-
-    def batches(self) -> Iterator[Batch]:
-        """One epoch."""
-        return windows(self.symbols, self.batch_size, self.steps)
-
-    def validation(self) -> Iterator[Batch] | None:
-        """The held-out sequence, where there is one."""
-        if self.held_out is None:
-            return None
-        return windows(self.held_out, min(self.batch_size, len(self.held_out) - 1), self.steps)
-
-
-#: What there is to learn from, an epoch at a time.
-Course = Examples | Stretch
-
-
-def checked_symbols(config: Config, name: str, symbols: Any, more_than: int) -> Array:
-    """A sequence (N,) for a model that predicts the next symbol; N > more_than.
-
-    It keeps its dtype: a text of many megabytes is converted a window at a time.
-    """
-    if (
-        config.steps != "all"
-        or not config.classifies
-        or config.direction != "forward"
-        or config.n_x != config.n_y
-    ):
-        raise ValueError(
-            "a stream of symbols needs a model with steps='all', loss='cross_entropy', "
-            f"direction='forward' and n_x == n_y, got {config}"
-        )
-    a = _validate.plain(name, symbols)
-    a = _validate.class_range(name, a, config.n_x, None, a.size)
-    if len(a) <= more_than:
-        raise ValueError(f"{name}: expected more than {more_than} symbols, got {len(a)}")
-    return a
-
-
-def windows(symbols: Array, m: int, T: int) -> Iterator[Batch]:
-    """One long sequence (N,) as m parallel rows, T steps at a time; y is the next symbol.
-
-    Row i reads the i-th m-th of the sequence, so the state carries from window to window; the
-    last window may be shorter, and fewer than m symbols at the end are left over.
-    """
-    length = (len(symbols) - 1) // m
-    x = symbols[: length * m].reshape(m, length).T  # (length, m)
-    y = symbols[1 : length * m + 1].reshape(m, length).T
-    for t in range(0, length, T):
-        here, following = (np.ascontiguousarray(s[t : t + T], np.intp) for s in (x, y))
-        yield Batch(here, following, None)
+        return validate.in_order(a, self._config.np_dtype)
 
 
 def _kept(values: Any, kept: Array, axis: int) -> Any:

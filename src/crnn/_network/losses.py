@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-from crnn import _kernels
+from crnn._engine import kernels
 from crnn.reference import Array
 
 
@@ -41,7 +41,7 @@ class CrossEntropy:
 
     def y_hat(self, logits: Array) -> Array:
         """softmax(logits)."""
-        _kernels.softmax(logits)
+        kernels.softmax(logits)
         return logits
 
     def decide(self, y_hat: Array) -> Array:
@@ -51,7 +51,7 @@ class CrossEntropy:
 
     def descend(self, logits: Array, y: Array, weights: Array | None = None) -> tuple[float, float]:
         """Mean cross entropy and accuracy; logits become w (y_hat - y) / rows."""
-        return _kernels.cross_entropy(logits, y, weights)
+        return kernels.cross_entropy(logits, y, weights)
 
 
 class MeanSquaredError:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crnn import _kernels, _validate
-from crnn._workspace import Buffers
-from crnn.config import Cell, Config
+from crnn._engine import kernels, validate
+from crnn._network.buffers import Buffers
+from crnn._network.config import Cell, Config
 from crnn.functional import backward_of, forward_of
 from crnn.reference import Array
 
@@ -23,7 +23,7 @@ State = list[Array]  # one (m, n_a) per cell
 class Trace:
     """A forward pass, as the backward pass needs it."""
 
-    calls: list[_validate.Sequence]  # one per cell: its input, weights, a0, lengths
+    calls: list[validate.Sequence]  # one per cell: its input, weights, a0, lengths
     a: list[Array]  # one (T, m, n_a) per cell
     features: Array  # (rows, width): what the output layer sees
     every_step: bool  # whether rows are steps and examples, or examples only
@@ -56,7 +56,7 @@ def forward(
     (T, m), n = x.shape[:2], config.num_directions
     if buffers is None:
         buffers = Buffers(config.np_dtype)
-    calls: list[_validate.Sequence] = []
+    calls: list[validate.Sequence] = []
     states: list[Array] = []
     below = x
     for k, cell in enumerate(config.cells()):
@@ -74,10 +74,10 @@ def forward(
     else:
         features = _side_by_side(states[-n:], "features", buffers).reshape(T * m, config.width)
         if lengths is not None:
-            counted = np.flatnonzero(_validate.steps_counted(T, lengths))
+            counted = np.flatnonzero(validate.steps_counted(T, lengths))
             features = features[counted]
     logits = buffers.array("logits", (len(features), config.n_y))
-    _kernels.output_forward(parameters["Wya"], parameters["by"], features, logits)
+    kernels.output_forward(parameters["Wya"], parameters["by"], features, logits)
     return Trace(calls, states, features, config.steps == "all", counted, logits, buffers)
 
 
@@ -91,7 +91,7 @@ def backward(
     """Fill `gradients`, whose names are the parameters', from dlogits (rows, n_y)."""
     n, buffers, cells = config.num_directions, trace.buffers, config.cells()
     da, dfeatures = _room(config, trace)
-    _kernels.output_backward(
+    kernels.output_backward(
         parameters["Wya"], dlogits, trace.features, gradients["Wya"], gradients["by"], dfeatures
     )
     if da is None:
@@ -110,7 +110,7 @@ def backward(
             da = _apart(below, n, trace)
 
 
-def final_state(a: Array, call: _validate.Sequence) -> Array:
+def final_state(a: Array, call: validate.Sequence) -> Array:
     """The state after the last step read, (m, n_a), perhaps in place: right to left, of step 0."""
     t = 0 if call.reverse else -1
     state: Array = a[t]
@@ -126,9 +126,9 @@ def _call(
     x: Array,
     lengths: Array | None,
     a0: Array | None,
-) -> _validate.Sequence:
+) -> validate.Sequence:
     integers = x.ndim == 2
-    return _validate.Sequence(
+    return validate.Sequence(
         None if integers else x,
         x if integers else None,
         parameters["Waa" + cell.suffix],

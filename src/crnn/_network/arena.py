@@ -7,20 +7,9 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from crnn import _validate
+from crnn._engine import validate
+from crnn._engine.workspace import ALIGNMENT, aligned
 from crnn.reference import Array
-
-ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
-
-
-def aligned(size: int, dtype: np.dtype[Any]) -> Array:
-    """An array (size,) that begins at a multiple of 64 bytes; its numbers are anything."""
-    try:
-        raw = np.empty(size + ALIGNMENT // dtype.itemsize, dtype)
-    except ValueError:  # more than NumPy can count
-        raise MemoryError(f"there is no room for {size} numbers of {dtype}") from None
-    skip = -raw.ctypes.data % ALIGNMENT // dtype.itemsize
-    return raw[skip : skip + size]
 
 
 class Views(dict[str, Array]):
@@ -30,7 +19,7 @@ class Views(dict[str, Array]):
         if name not in self:
             raise KeyError(f"{name!r} is none of {', '.join(self)}")
         view = self[name]
-        value = _validate.plain(name, value)
+        value = validate.plain(name, value)
         if value.dtype.kind not in "fiu" or value.shape not in ((), view.shape):
             raise ValueError(
                 f"{name}: expected numbers of shape {view.shape}, "

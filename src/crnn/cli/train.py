@@ -1,4 +1,4 @@
-"""What the commands do: train, sample, check. `cli.py` reads their options."""
+"""``crnn train``: train a character model on a text."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import sys
 import time
 
 import crnn
-from crnn import check, files
-from crnn.benchmark.command import bench
+from crnn import files
+from crnn.cli.errors import UsageError, one_line
+from crnn.cli.sample import load
 from crnn.reference import Array
 from crnn.text import Vocabulary, python_topics
 
@@ -21,28 +22,8 @@ BITS = 1 / math.log(2)  # in a nat
 OF_A_NEW_MODEL = {"hidden": 256, "layers": 1, "activation": "tanh", "dtype": "float32"}
 
 
-class UsageError(Exception):
-    """What the user asked for cannot be done; one line says why."""
-
-
 def run(options: argparse.Namespace) -> int:
-    """Do what was asked; give the exit code."""
-    if getattr(options, "threads", None) is not None:
-        try:
-            crnn.set_num_threads(options.threads)
-        except RuntimeError as error:
-            raise UsageError(f"--threads: {error}") from None
-    return _COMMANDS[options.command](options)
-
-
-def one_line(error: Exception) -> str:
-    """What went wrong, as one line."""
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return " ".join(str(error).split())
-
-
-def _train(options: argparse.Namespace) -> int:
+    """Do what the options ask for; give the exit code."""
     _refuse_contradictions(options)
     text = _read_text(options.text)
     _check_out(options)
@@ -108,7 +89,7 @@ def _check_out(options: argparse.Namespace) -> None:
 
 def _model_to_train(options: argparse.Namespace, text: str) -> tuple[crnn.RNN, Vocabulary]:
     if options.resume is not None:
-        return _load(options.resume)
+        return load(options.resume)
     vocabulary = Vocabulary.of(text)
     try:
         model = crnn.RNN(
@@ -189,47 +170,3 @@ def _report(
         file=sys.stdout,
     )
     sys.stdout.flush()
-
-
-def _sample(options: argparse.Namespace) -> int:
-    model, vocabulary = _load(options.model)
-    try:
-        prime = vocabulary.encode(options.prime)
-    except ValueError as error:
-        raise UsageError(f"--prime: {error}") from None
-    drawn = model.sample(options.length, prime, options.temperature, options.seed)
-    print(options.prime + vocabulary.decode(drawn))
-    return 0
-
-
-def _load(path: str) -> tuple[crnn.RNN, Vocabulary]:
-    """A model that predicts the next character, and its characters."""
-    model = crnn.load(path)
-    try:
-        vocabulary = Vocabulary(json.loads(model.metadata["vocabulary"]))
-    except (KeyError, ValueError, TypeError, RecursionError):
-        raise UsageError(f"{path}: a model without a vocabulary, not one of text") from None
-    config = model.config
-    if not len(vocabulary) == config.n_x == config.n_y:
-        raise UsageError(f"{path}: its vocabulary does not fit its inputs and outputs")
-    if config.steps != "all" or not config.classifies or config.direction != "forward":
-        raise UsageError(f"{path}: not a model that predicts the next character")
-    return model, vocabulary
-
-
-def _check(_: argparse.Namespace) -> int:
-    crnn.show_config()
-    print(f"\n{'comparison':58} cases  largest error  allowed")
-    passed = True
-    for result in check.run():
-        passed &= result.passed
-        print(
-            f"{result.what:58} {result.cases:5}  {result.error:13.1e}  {result.tolerance:.1e}"
-            f"  {'ok' if result.passed else 'FAILED'}",
-            flush=True,
-        )
-    print("every comparison holds" if passed else "SOME COMPARISONS FAILED")
-    return 0 if passed else 1
-
-
-_COMMANDS = {"train": _train, "sample": _sample, "bench": bench, "check": _check}

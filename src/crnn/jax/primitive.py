@@ -1,8 +1,4 @@
-"""crnn in JAX: the recurrence over jax arrays, under jit, grad and vmap, on the CPU.
-
-Compiled functions call crnn's kernels through XLA's foreign function interface, on XLA's own
-threads and without the GIL; nothing is copied on the way. Needs jax: ``pip install "crnn[jax]"``.
-"""
+"""The recurrence as a JAX primitive, with its gradient and its rule for vmap."""
 
 from __future__ import annotations
 
@@ -16,14 +12,12 @@ import numpy as np
 from jax.custom_batching import custom_vmap
 from jax.custom_derivatives import SymbolicZero, custom_vjp_primal_tree_values
 
-from crnn import _xla
-
-__all__ = ["rnn"]
+from crnn._engine import xla
 
 _ACTIVATIONS = ("tanh", "relu")  # their places are enum crnn_activation
 
-jax.ffi.register_ffi_target("crnn_rnn_forward", _xla.forward, platform="cpu")
-jax.ffi.register_ffi_target("crnn_rnn_backward", _xla.backward, platform="cpu")
+jax.ffi.register_ffi_target("crnn_rnn_forward", xla.forward, platform="cpu")
+jax.ffi.register_ffi_target("crnn_rnn_backward", xla.backward, platform="cpu")
 
 
 def rnn(

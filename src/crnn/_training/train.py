@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from crnn import _kernels, _validate
-from crnn.data import Batch, Course
-from crnn.layers import State
-from crnn.network import Network, Step
-from crnn.optim import Memory, Optimizer, clip_by_norm
+from crnn._engine import kernels, validate
+from crnn._network.data import Batch
+from crnn._network.layers import State
+from crnn._network.network import Network, Step
+from crnn._training.courses import Course
+from crnn._training.optim import Memory, Optimizer, clip_by_norm
 
 
 class DivergenceError(ArithmeticError):
@@ -110,16 +111,16 @@ class Plan:
     callback: Callable[[History], object] | None
 
     def __post_init__(self) -> None:
-        _validate.count("epochs", self.epochs)
+        validate.count("epochs", self.epochs)
         methods = (getattr(self.optimizer, name, None) for name in ("start", "step"))
         if isinstance(self.optimizer, type) or not all(map(callable, methods)):
             raise TypeError(f"optimizer: expected crnn.SGD or crnn.Adam, got {self.optimizer!r}")
         if self.clip_norm is not None:
-            most = _validate.number("clip_norm", self.clip_norm, above=True)
+            most = validate.number("clip_norm", self.clip_norm, above=True)
             object.__setattr__(self, "clip_norm", most)
         if self.patience is not None:
-            _validate.count("patience", self.patience)
-        _validate.flag("progress", self.progress)
+            validate.count("patience", self.patience)
+        validate.flag("progress", self.progress)
         if self.callback is not None and not callable(self.callback):
             raise TypeError(f"callback: expected a callable, got {self.callback!r}")
 
@@ -201,7 +202,7 @@ class Descent:
         self.last_good[...] = self.parameters
         try:
             self.plan.optimizer.step(self.parameters, gradients, self.memory)
-            self._demand(_kernels.all_finite(self.parameters), step.loss, "update")
+            self._demand(kernels.all_finite(self.parameters), step.loss, "update")
         except BaseException:  # a second Ctrl-C: undo a step that is half done or not yet checked
             self.parameters[...] = self.last_good
             raise

@@ -1,61 +1,21 @@
-"""The command line: its options, and one line for what cannot be done. `commands.py` does the rest.
+"""The options of the command line.
 
-Every option is checked while it is read, so that an error speaks of the option and comes before
-any work.
+Every option is checked while it is read, so that an error names the option and comes before any
+work.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
-import sys
 from collections.abc import Callable
 from typing import NoReturn
 
 import crnn
-from crnn import commands
-from crnn._outlet import Outlet, outlets
-from crnn._validate import LARGEST
+from crnn._engine.validate import LARGEST
 from crnn.benchmark import command as bench
-from crnn.commands import UsageError
 
 Commands = argparse._SubParsersAction  # argparse has no public name for it
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run a command; give the exit code.
-
-    0 is well, 1 is a failed check or a training that diverged, 2 is what cannot be done as asked,
-    130 is Ctrl-C. Options that cannot be read, and --help, leave by SystemExit, as argparse does.
-    """
-    with outlets(sys.stdout, sys.stderr) as out:
-        name = "crnn"
-        try:
-            options = _parser().parse_args(arguments)
-            name += f" {options.command}"
-            return _said(name, out, commands.run(options))
-        except KeyboardInterrupt:
-            return _failed(name, "interrupted", 130)
-        except crnn.DivergenceError as error:
-            return _failed(name, error, 1)
-        except MemoryError as error:
-            return _failed(name, f"out of memory: {error}".removesuffix(": "), 2)
-        except (UsageError, OSError, ValueError, OverflowError, RuntimeError) as error:
-            return _failed(name, error, 2)
-
-
-def _said(name: str, out: Outlet, code: int) -> int:
-    """The command's own code, unless what it had to say was lost on somebody who wanted it."""
-    out.flush()
-    if out.error is None or isinstance(out.error, BrokenPipeError):
-        return code  # a reader that leaves, as in `crnn sample ... | head`, has enough
-    return _failed(name, f"standard output: {commands.one_line(out.error)}", code or 2)
-
-
-def _failed(name: str, what: str | Exception, code: int) -> int:
-    line = what if isinstance(what, str) else commands.one_line(what)
-    print(f"{name}: {line}", file=sys.stderr)
-    return code
 
 
 class _Parser(argparse.ArgumentParser):
@@ -121,17 +81,18 @@ SHARE = _number("a share in (0, 1)", lambda x: 0 < x < 1)
 DECAY = _number("a number in [0, 1)", lambda x: 0 <= x < 1)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="crnn", description="The vanilla recurrent network on the CPU.")
-    parser.add_argument("--version", action="version", version=f"crnn {crnn.__version__}")
-    commands = parser.add_subparsers(
+def parser() -> argparse.ArgumentParser:
+    """Everything that ``crnn`` can be told."""
+    top = _Parser(prog="crnn", description="The vanilla recurrent network on the CPU.")
+    top.add_argument("--version", action="version", version=f"crnn {crnn.__version__}")
+    commands = top.add_subparsers(
         dest="command", required=True, metavar="{train,sample,bench,check}", parser_class=_Parser
     )
     _add_train(commands)
     _add_sample(commands)
     _add_bench(commands)
     _add_check(commands)
-    return parser
+    return top
 
 
 def _add(

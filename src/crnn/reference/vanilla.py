@@ -1,12 +1,4 @@
-"""The vanilla RNN in plain NumPy: the truth that everything else is held against.
-
-The equations stand in the order a textbook has them, each forward beside its backward, and
-nothing is done for speed. Any real dtype works; in float64 every gradient here agrees with finite
-differences, and `crnn check` shows that on your machine.
-
-Shapes: x (T, m, n_x) or integers (T, m) that stand for one-hot rows, a (T, m, n_a),
-Waa (n_a, n_a), Wax (n_a, n_x), ba (n_a,), Wya (n_y, n_a), by (n_y,), a0 (m, n_a), lengths (m,).
-Arguments are not checked here; `crnn.rnn_forward` and `crnn.rnn_backward` do.
+"""The vanilla (Elman) cell: ``a<t> = tanh(Waa a<t-1> + Wax x<t> + ba)``.
 
 References
 ----------
@@ -17,11 +9,11 @@ Proceedings of the IEEE 78 (1990) 1550-1560.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-Array = np.ndarray[Any, np.dtype[Any]]
+from crnn.reference.arrays import Array, input_rows, valid_steps
 
 
 class Gradients(NamedTuple):
@@ -93,42 +85,6 @@ def activate_backward(da: Array, a: Array, activation: str = "tanh") -> Array:
     return da * (1 - a**2) if activation == "tanh" else da * (a > 0)
 
 
-def one_hot(index: Array, n_x: int, dtype: Any = float) -> Array:
-    """The rows that integers stand for.
-
-    Parameters
-    ----------
-    index : integers (...)
-    n_x : int
-    dtype : dtype, optional
-
-    Returns
-    -------
-    rows : array (..., n_x)
-
-    Examples
-    --------
-    >>> one_hot(np.array([2, 0]), 3)
-    array([[0., 0., 1.],
-           [1., 0., 0.]])
-    """
-    rows: Array = (index[..., None] == np.arange(n_x)).astype(dtype)
-    return rows
-
-
-def _valid_steps(T: int, m: int, lengths: Array | None) -> Array:
-    """True where step t of an example is counted: (T, m, 1)."""
-    if lengths is None:
-        return np.ones((T, m, 1), dtype=bool)
-    return (np.arange(T)[:, None] < lengths)[..., None]
-
-
-def _rows(x: Array, valid: Array, Wax: Array) -> Array:
-    """The input as rows of numbers, zero where no step is counted, whatever stood there."""
-    rows = one_hot(x, Wax.shape[1], Wax.dtype) if x.ndim == 2 else x
-    return np.where(valid, rows, 0)
-
-
 def rnn_forward(
     x: Array,
     Waa: Array,
@@ -159,8 +115,8 @@ def rnn_forward(
     array([0.4621, 0.6237, 0.6706])
     """
     T, m = x.shape[:2]
-    valid = _valid_steps(T, m, lengths)
-    x = _rows(x, valid, Wax)
+    valid = valid_steps(T, m, lengths)
+    x = input_rows(x, valid, Wax)
     a = np.empty((T, m, len(Waa)), Waa.dtype) if out is None else out
     state = np.zeros_like(a[0]) if a0 is None else a0
     for t in reversed(range(T)) if reverse else range(T):
@@ -204,8 +160,8 @@ def rnn_backward(
     array([2.4222])
     """
     T, m = x.shape[:2]
-    valid = _valid_steps(T, m, lengths)
-    rows = _rows(x, valid, Wax)
+    valid = valid_steps(T, m, lengths)
+    rows = input_rows(x, valid, Wax)
     state_0 = np.zeros_like(a[0]) if a0 is None else a0
     dWaa, dWax, dba = np.zeros_like(Waa), np.zeros_like(Wax), np.zeros_like(Waa[0])
     dx = np.zeros_like(rows)
@@ -283,8 +239,8 @@ def rnn_forward_stacked(
     """
     n_a = len(Wa)
     T, m = x.shape[:2]
-    valid = _valid_steps(T, m, lengths)
-    x = _rows(x, valid, Wa[:, n_a:])
+    valid = valid_steps(T, m, lengths)
+    x = input_rows(x, valid, Wa[:, n_a:])
     a = np.empty((T, m, n_a), Wa.dtype)
     state = np.zeros_like(a[0]) if a0 is None else a0
     for t in reversed(range(T)) if reverse else range(T):
@@ -333,8 +289,8 @@ def rnn_backward_stacked(
     """
     n_a = len(Wa)
     T, m = x.shape[:2]
-    valid = _valid_steps(T, m, lengths)
-    rows = _rows(x, valid, Wa[:, n_a:])
+    valid = valid_steps(T, m, lengths)
+    rows = input_rows(x, valid, Wa[:, n_a:])
     state_0 = np.zeros_like(a[0]) if a0 is None else a0
     dWa, dba, dx = np.zeros_like(Wa), np.zeros_like(Wa[:, 0]), np.zeros_like(rows)
     da_next = np.zeros_like(a[0])
@@ -351,119 +307,3 @@ def rnn_backward_stacked(
         dx[t] = np.where(valid[t], dx_t, 0)
         da_next = np.where(valid[t], da_before, da_next)
     return dWa, dba, None if x.ndim == 2 else dx, da_next
-
-
-def output_forward(a: Array, Wya: Array, by: Array) -> Array:
-    """The logits ``Wya a<t> + by``.
-
-    Parameters
-    ----------
-    a : array (..., n_a)
-    Wya : array (n_y, n_a)
-    by : array (n_y,)
-
-    Returns
-    -------
-    logits : array (..., n_y)
-
-    Examples
-    --------
-    >>> output_forward(np.ones((1, 2)), np.ones((3, 2)), np.zeros(3))
-    array([[2., 2., 2.]])
-    """
-    return a @ Wya.T + by
-
-
-def output_backward(dy: Array, a: Array, Wya: Array) -> tuple[Array, Array, Array]:
-    """``dWya = sum dy<t> a<t>'``, ``dby = sum dy<t>`` and ``da<t> = Wya' dy<t>``.
-
-    Parameters
-    ----------
-    dy : array (..., n_y)
-        The gradient with respect to the logits.
-    a : array (..., n_a)
-    Wya : array (n_y, n_a)
-
-    Returns
-    -------
-    dWya, dby, da : array
-        Shaped as Wya, by and a.
-
-    Examples
-    --------
-    >>> dWya, dby, da = output_backward(np.ones((5, 3)), np.ones((5, 2)), np.ones((3, 2)))
-    >>> dby, da[0]
-    (array([5., 5., 5.]), array([3., 3.]))
-    """
-    n_y, n_a = Wya.shape
-    dy_rows = dy.reshape(-1, n_y)
-    return dy_rows.T @ a.reshape(-1, n_a), dy_rows.sum(axis=0), dy @ Wya
-
-
-def softmax(logits: Array) -> Array:
-    """``exp(z_k) / sum_j exp(z_j)`` over the last axis, shifted so that nothing overflows.
-
-    Parameters
-    ----------
-    logits : array (..., n_y)
-
-    Returns
-    -------
-    y_hat : array (..., n_y)
-
-    Examples
-    --------
-    >>> softmax(np.array([1000.0, 1000.0]))
-    array([0.5, 0.5])
-    """
-    e = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    y_hat: Array = e / e.sum(axis=-1, keepdims=True)
-    return y_hat
-
-
-def cross_entropy(logits: Array, y: Array, weights: Array | None = None) -> Any:
-    """``-w sum_k y_k log y_hat_k``, summed over all rows; from the logits.
-
-    Parameters
-    ----------
-    logits : array (..., n_y)
-    y : integers (...), class numbers
-    weights : array (...), optional
-        Each row's w; ones by default.
-
-    Returns
-    -------
-    loss : float
-
-    Examples
-    --------
-    >>> bool(cross_entropy(np.zeros((1, 2)), np.array([0])) == np.log(2))
-    True
-    """
-    shifted = logits - logits.max(axis=-1, keepdims=True)
-    log_y_hat = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-    losses = -np.take_along_axis(log_y_hat, y[..., None], axis=-1)[..., 0]
-    return losses.sum() if weights is None else (weights * losses).sum()
-
-
-def cross_entropy_backward(logits: Array, y: Array, weights: Array | None = None) -> Array:
-    """``dy<t> = w (y_hat<t> - y<t>)``, the gradient with respect to the logits.
-
-    Parameters
-    ----------
-    logits : array (..., n_y)
-    y : integers (...), class numbers
-    weights : array (...), optional
-        Each row's w; ones by default.
-
-    Returns
-    -------
-    dy : array (..., n_y)
-
-    Examples
-    --------
-    >>> cross_entropy_backward(np.zeros((1, 2)), np.array([0]))
-    array([[-0.5,  0.5]])
-    """
-    dy: Array = softmax(logits) - one_hot(y, logits.shape[-1], logits.dtype)
-    return dy if weights is None else weights[..., None] * dy

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from crnn import _validate
+from crnn._engine import validate
 
 DIRECTIONS = ("forward", "reverse", "bidirectional")
 MOST_LAYERS = 10_000  # each has an object of its own: a mistyped number must not fill the memory
@@ -40,14 +40,14 @@ class Config:
 
     def __post_init__(self) -> None:
         for name in ("n_x", "n_a", "n_y"):
-            object.__setattr__(self, name, _validate.count(name, getattr(self, name)))
-        layers = _validate.count("num_layers", self.num_layers, most=MOST_LAYERS)
+            object.__setattr__(self, name, validate.count(name, getattr(self, name)))
+        layers = validate.count("num_layers", self.num_layers, most=MOST_LAYERS)
         object.__setattr__(self, "num_layers", layers)
-        _validate.choice("direction", self.direction, DIRECTIONS)
-        _validate.choice("activation", self.activation, _validate.ACTIVATIONS)
-        _validate.choice("steps", self.steps, ("last", "all"))
-        _validate.choice("loss", self.loss, ("cross_entropy", "mse"))
-        object.__setattr__(self, "dtype", _validate.float_name("dtype", self.dtype))
+        validate.choice("direction", self.direction, DIRECTIONS)
+        validate.choice("activation", self.activation, validate.ACTIVATIONS)
+        validate.choice("steps", self.steps, ("last", "all"))
+        validate.choice("loss", self.loss, ("cross_entropy", "mse"))
+        object.__setattr__(self, "dtype", validate.float_name("dtype", self.dtype))
 
     @cached_property
     def np_dtype(self) -> np.dtype[Any]:

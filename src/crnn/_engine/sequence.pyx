@@ -4,7 +4,7 @@
 Through NumPy's C interface an array is looked at in nanoseconds; a typed memoryview of it takes a
 microsecond, and a check in Python several: for a short sequence more than the work. So this door
 only says yes, or does nothing and gives None: what must be converted, explained or refused is for
-`_validate`, and comes back here once it fits.
+`validate`, and comes back here once it fits.
 
 Shapes are those of the package: x (T, m, n_x) or integers (T, m), a (T, m, n_a), Waa (n_a, n_a),
 Wax (n_a, n_x), ba (n_a,), a0 (m, n_a), lengths (m,). An array fits that is a plain ndarray,
@@ -15,10 +15,10 @@ from libc.string cimport memset
 
 cimport numpy as cnp
 
-from crnn._workspace import scratch
+from crnn._engine.workspace import scratch
 
-from crnn._integers cimport symbols_fit, within
-from crnn._kernels cimport _operations, _threads, crnn_operations, crnn_rnn
+from crnn._engine.integers cimport symbols_fit, within
+from crnn._engine.kernels cimport _operations, _threads, crnn_operations, crnn_rnn
 
 cnp.import_array()
 

@@ -3,18 +3,18 @@
 
 Every function takes arrays that the caller has validated and allocated and writes its results into
 the arrays it was given. Nothing here raises, but for want of memory for a workspace and for classes
-that do not fit. The recurrence itself is entered by _sequence.pyx.
+that do not fit. The recurrence itself is entered by sequence.pyx.
 """
 from libc.math cimport INFINITY, sqrt
 from libc.stdint cimport uintptr_t
 
-from crnn._workspace import scratch
+from crnn._engine.workspace import scratch
 
-from crnn._blas cimport real
-from crnn._integers cimport within
-from crnn._kernels cimport (TANH, crnn_find_kernels, crnn_kernels, crnn_linear,
+from crnn._engine.blas cimport real
+from crnn._engine.integers cimport within
+from crnn._engine.kernels cimport (TANH, crnn_find_kernels, crnn_kernels, crnn_linear,
                             crnn_operations)
-from crnn._over_blas cimport kernels_over_blas
+from crnn._engine.over_blas cimport kernels_over_blas
 
 ctypedef int (*thread_count)() noexcept nogil
 

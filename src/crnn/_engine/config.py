@@ -14,7 +14,7 @@ import numpy as np
 import scipy
 from scipy.linalg import cython_blas
 
-from crnn import _kernels, _validate
+from crnn._engine import kernels, validate
 
 #: Thread controls of the BLAS libraries that scipy is built with: (get, set) by name.
 _CONTROLS = {
@@ -54,10 +54,10 @@ def set_up() -> None:
     controls = _blas_threads()
     if controls is not None:
         address = ctypes.cast(cast(Any, controls[1]), ctypes.c_void_p).value
-        _kernels.limit_threads(address or 0)
+        kernels.limit_threads(address or 0)
     asked = os.environ.get("CRNN_SIMD") or None
     try:
-        _simd = _kernels.select(asked)
+        _simd = kernels.select(asked)
     except ValueError as error:
         raise ImportError(f"CRNN_SIMD: {error}") from None
 
@@ -90,7 +90,7 @@ def set_num_threads(n: int) -> None:
     1
     >>> crnn.set_num_threads(before)
     """
-    n = _validate.count("n", n)
+    n = validate.count("n", n)
     controls = _blas_threads()
     if controls is None:
         raise RuntimeError("scipy's BLAS has no known way to set its number of threads")
@@ -129,7 +129,7 @@ def get_include() -> str:
     >>> os.listdir(crnn.get_include())
     ['crnn.h']
     """
-    return str(Path(__file__).resolve().parent / "include")
+    return str(Path(__file__).resolve().parents[1] / "include")
 
 
 def show_config() -> None:

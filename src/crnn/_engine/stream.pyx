@@ -2,12 +2,12 @@
 """One time step of a model on packed weights: what a stream is made of."""
 import numpy as np
 
-from crnn._arena import aligned
+from crnn._engine.workspace import aligned
 
 from cpython.buffer cimport (PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer)
 
-from crnn._blas cimport real
-from crnn._kernels cimport _operations, crnn_operations, crnn_stream
+from crnn._engine.blas cimport real
+from crnn._engine.kernels cimport _operations, crnn_operations, crnn_stream
 
 
 cdef class Stepper:

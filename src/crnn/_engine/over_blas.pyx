@@ -10,8 +10,8 @@ back, both through its transpose `table` (n_x, n_a), whose rows are contiguous.
 """
 from libc.string cimport memcpy, memset
 
-from crnn._blas cimport linear_backward_W, linear_backward_x, linear_forward, real
-from crnn._kernels cimport (RELU, RELU_BACKWARD, TANH, TANH_BACKWARD, crnn_epilogue,
+from crnn._engine.blas cimport linear_backward_W, linear_backward_x, linear_forward, real
+from crnn._engine.kernels cimport (RELU, RELU_BACKWARD, TANH, TANH_BACKWARD, crnn_epilogue,
                             crnn_kernels, crnn_linear, crnn_operations, crnn_rnn)
 
 cdef extern from "denormals.h" nogil:

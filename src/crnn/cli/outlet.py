@@ -23,11 +23,13 @@ class Outlet:
         self.error: OSError | None = None
 
     def write(self, text: str) -> int:
+        """Write, or drop the text if an earlier write failed."""
         encoding = self._stream.encoding or "utf-8"
         self._try(self._stream.write, text.encode(encoding, "replace").decode(encoding))
         return len(text)
 
     def flush(self) -> None:
+        """Flush, unless an earlier write failed."""
         self._try(self._stream.flush)
 
     def _try(self, act: Callable[..., Any], *arguments: Any) -> None:

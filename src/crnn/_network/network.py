@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from crnn import layers
-from crnn._arena import Arena, Views
-from crnn._workspace import Buffers
-from crnn.config import Config
-from crnn.data import Batch
-from crnn.layers import State
-from crnn.losses import LOSSES
+from crnn._network import layers
+from crnn._network.arena import Arena, Views
+from crnn._network.buffers import Buffers
+from crnn._network.config import Config
+from crnn._network.data import Batch
+from crnn._network.layers import State
+from crnn._network.losses import LOSSES
 from crnn.reference import Array
 
 

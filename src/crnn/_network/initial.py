@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from crnn.config import Config
+from crnn._network.config import Config
 from crnn.reference import Array
 
 

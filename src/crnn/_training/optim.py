@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from crnn import _kernels, _validate
+from crnn._engine import kernels, validate
 from crnn.reference import Array
 
 Memory = dict[str, Any]
@@ -55,8 +55,8 @@ class SGD:
     momentum: float = 0.0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "lr", _validate.number("lr", self.lr, above=True))
-        object.__setattr__(self, "momentum", _validate.number("momentum", self.momentum, below=1))
+        object.__setattr__(self, "lr", validate.number("lr", self.lr, above=True))
+        object.__setattr__(self, "momentum", validate.number("momentum", self.momentum, below=1))
 
     def start(self, parameters: Array) -> Memory:
         """Zero velocity."""
@@ -64,7 +64,7 @@ class SGD:
 
     def step(self, parameters: Array, gradients: Array, memory: Memory) -> None:
         """One update, in place."""
-        _kernels.sgd(parameters, gradients, memory["v"], self.lr, self.momentum)
+        kernels.sgd(parameters, gradients, memory["v"], self.lr, self.momentum)
 
 
 @dataclass(frozen=True)
@@ -102,10 +102,10 @@ class Adam:
     eps: float = 1e-8
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "lr", _validate.number("lr", self.lr, above=True))
-        object.__setattr__(self, "beta1", _validate.number("beta1", self.beta1, below=1))
-        object.__setattr__(self, "beta2", _validate.number("beta2", self.beta2, below=1))
-        object.__setattr__(self, "eps", _validate.number("eps", self.eps, above=True))
+        object.__setattr__(self, "lr", validate.number("lr", self.lr, above=True))
+        object.__setattr__(self, "beta1", validate.number("beta1", self.beta1, below=1))
+        object.__setattr__(self, "beta2", validate.number("beta2", self.beta2, below=1))
+        object.__setattr__(self, "eps", validate.number("eps", self.eps, above=True))
 
     def start(self, parameters: Array) -> Memory:
         """Zero moments."""
@@ -116,7 +116,7 @@ class Adam:
         memory["t"] += 1
         t = memory["t"]
         rate, root = self.lr / (1 - self.beta1**t), 1 / math.sqrt(1 - self.beta2**t)
-        _kernels.adam(
+        kernels.adam(
             parameters, gradients, memory["m"], memory["v"],
             self.beta1, self.beta2, rate, root, self.eps,
         )  # fmt: skip
@@ -124,4 +124,4 @@ class Adam:
 
 def clip_by_norm(gradients: Array, most: float | None) -> float:
     """The Euclidean norm of gradients (size,); where it passes `most`, they are scaled to that."""
-    return _kernels.clip(gradients, math.inf if most is None else most)
+    return kernels.clip(gradients, math.inf if most is None else most)

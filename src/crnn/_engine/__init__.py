@@ -1,0 +1,1 @@
+"""The work itself: validation, and the compiled modules over csrc/."""

@@ -1,0 +1,1 @@
+"""How a model learns: what from, by which rule, and the loop."""

@@ -1,0 +1,108 @@
+"""What there is to learn from, an epoch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from crnn._engine import validate
+from crnn._network.config import Config
+from crnn._network.data import Batch, Sequences
+from crnn.reference import Array
+
+
+@dataclass(frozen=True)
+class Examples:
+    """A course of shuffled batches of examples."""
+
+    sequences: Sequences
+    batch_size: int
+    rng: np.random.Generator
+    held_out: Sequences | None
+
+    carry: ClassVar[bool] = False
+    unit: ClassVar[str] = "example"
+
+    @property
+    def size(self) -> int:
+        """Examples in an epoch."""
+        return self.sequences.m
+
+    def batches(self) -> Iterator[Batch]:
+        """One epoch."""
+        return self.sequences.shuffled(self.batch_size, self.rng)
+
+    def validation(self) -> Iterator[Batch] | None:
+        """The held-out examples, where there are any."""
+        return None if self.held_out is None else self.held_out.in_order(self.batch_size)
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A course of windows of one long sequence; the state carries from window to window."""
+
+    symbols: Array  # (N,)
+    batch_size: int
+    steps: int
+    held_out: Array | None
+
+    carry: ClassVar[bool] = True
+    unit: ClassVar[str] = "symbol"
+
+    @property
+    def size(self) -> int:
+        """Symbols predicted in an epoch."""
+        return (len(self.symbols) - 1) // self.batch_size * self.batch_size
+
+    def batches(self) -> Iterator[Batch]:
+        """One epoch."""
+        return windows(self.symbols, self.batch_size, self.steps)
+
+    def validation(self) -> Iterator[Batch] | None:
+        """The held-out sequence, where there is one."""
+        if self.held_out is None:
+            return None
+        return windows(self.held_out, min(self.batch_size, len(self.held_out) - 1), self.steps)
+
+
+#: What there is to learn from, an epoch at a time.
+Course = Examples | Stretch
+
+
+def checked_symbols(config: Config, name: str, symbols: Any, more_than: int) -> Array:
+    """A sequence (N,) for a model that predicts the next symbol; N > more_than.
+
+    It keeps its dtype: a text of many megabytes is converted a window at a time.
+    """
+    if (
+        config.steps != "all"
+        or not config.classifies
+        or config.direction != "forward"
+        or config.n_x != config.n_y
+    ):
+        raise ValueError(
+            "a stream of symbols needs a model with steps='all', loss='cross_entropy', "
+            f"direction='forward' and n_x == n_y, got {config}"
+        )
+    a = validate.plain(name, symbols)
+    a = validate.class_range(name, a, config.n_x, None, a.size)
+    if len(a) <= more_than:
+        raise ValueError(f"{name}: expected more than {more_than} symbols, got {len(a)}")
+    return a
+
+
+def windows(symbols: Array, m: int, T: int) -> Iterator[Batch]:
+    """One long sequence (N,) as m parallel rows, T steps at a time; y is the next symbol.
+
+    Row i reads the i-th m-th of the sequence, so the state carries from window to window; the
+    last window may be shorter, and fewer than m symbols at the end are left over.
+    """
+    length = (len(symbols) - 1) // m
+    x = symbols[: length * m].reshape(m, length).T  # (length, m)
+    y = symbols[1 : length * m + 1].reshape(m, length).T
+    for t in range(0, length, T):
+        here, following = (np.ascontiguousarray(s[t : t + T], np.intp) for s in (x, y))
+        yield Batch(here, following, None)

@@ -1,0 +1,37 @@
+"""``crnn sample``: write text with a trained model."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+import crnn
+from crnn.cli.errors import UsageError
+from crnn.text import Vocabulary
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do what the options ask for; give the exit code."""
+    model, vocabulary = load(options.model)
+    try:
+        prime = vocabulary.encode(options.prime)
+    except ValueError as error:
+        raise UsageError(f"--prime: {error}") from None
+    drawn = model.sample(options.length, prime, options.temperature, options.seed)
+    print(options.prime + vocabulary.decode(drawn))
+    return 0
+
+
+def load(path: str) -> tuple[crnn.RNN, Vocabulary]:
+    """A model that predicts the next character, and its characters."""
+    model = crnn.load(path)
+    try:
+        vocabulary = Vocabulary(json.loads(model.metadata["vocabulary"]))
+    except (KeyError, ValueError, TypeError, RecursionError):
+        raise UsageError(f"{path}: a model without a vocabulary, not one of text") from None
+    config = model.config
+    if not len(vocabulary) == config.n_x == config.n_y:
+        raise UsageError(f"{path}: its vocabulary does not fit its inputs and outputs")
+    if config.steps != "all" or not config.classifies or config.direction != "forward":
+        raise UsageError(f"{path}: not a model that predicts the next character")
+    return model, vocabulary

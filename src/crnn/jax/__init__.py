@@ -1,0 +1,9 @@
+"""crnn in JAX: the recurrence over jax arrays, under jit, grad and vmap, on the CPU.
+
+Compiled functions call crnn's kernels through XLA's foreign function interface, on XLA's own
+threads and without the GIL; nothing is copied on the way. Needs jax: ``pip install "crnn[jax]"``.
+"""
+
+from crnn.jax.primitive import rnn
+
+__all__ = ["rnn"]
