@@ -165,6 +165,13 @@ def targets(estimator, X, y):
     return np.where(X[:, :, 0].cumsum(axis=1) > 0, "up", "down") if tags_steps(estimator) else y
 
 
+def objects(items):
+    """An array (n,) of objects; np.array would stack those of equal shapes."""
+    array = np.empty(len(items), object)
+    array[:] = items
+    return array
+
+
 def tags_steps(estimator):
     return estimator is RNNSequenceTagger
 
@@ -217,6 +224,42 @@ class TestEvery:
         for i in (0, 5, 8):  # each on its own
             np.testing.assert_allclose(given[i], answers(rnn, [xs[i]])[0], rtol=1e-5, atol=1e-6)
         assert np.isfinite(rnn.score(xs, y))
+
+    @pytest.mark.parametrize("kind", ["array of objects", "Series", "nested lists"])
+    @pytest.mark.parametrize("n_x", ["(T_i,)", "(T_i, 1)"])
+    def test_other_lists_of_sequences(self, estimator, kind, n_x):
+        X, y = walks()
+        lengths = np.arange(len(X)) % 9 + 1
+        xs = [x[:n] if n_x == "(T_i, 1)" else x[:n, 0] for x, n in zip(X, lengths, strict=True)]
+        y = targets(estimator, X, y)
+        if tags_steps(estimator):
+            y = [labels[:n] for labels, n in zip(y, lengths, strict=True)]
+        truth = small(estimator).fit(xs, y)
+        if kind == "array of objects":
+            xs, y = objects(xs), objects(y) if tags_steps(estimator) else y
+        elif kind == "Series":
+            xs = pytest.importorskip("pandas").Series(xs)
+        else:
+            xs = [x.tolist() for x in xs]
+        rnn = small(estimator).fit(xs, y)
+        np.testing.assert_array_equal(flat(rnn), flat(truth))
+        assert rnn.score(xs, y) == truth.score(xs, y)
+
+    def test_objects_of_equal_lengths_are_sequences(self, estimator):
+        X, y = walks()
+        y = targets(estimator, X, y)
+        truth = small(estimator).fit(list(X), list(y))
+        rnn = small(estimator).fit(objects(X.tolist()), list(y))
+        np.testing.assert_array_equal(flat(rnn), flat(truth))
+
+    def test_grid_search_over_objects(self, estimator):
+        X, y = walks()
+        xs = objects([x[: 5 + i % 4] for i, x in enumerate(X)])
+        y = targets(estimator, X, y)
+        if tags_steps(estimator):
+            y = objects([labels[: 5 + i % 4] for i, labels in enumerate(y)])
+        search = GridSearchCV(small(estimator, max_iter=2), {"hidden_size": [3, 4]}, cv=KFold(3))
+        assert np.isfinite(search.fit(xs, y).best_score_)
 
     def test_more_examples_than_fit_into_a_batch(self, estimator):
         X, y = walks(600)
@@ -477,6 +520,8 @@ class TestEvery:
             ([np.ones(3), np.ones((3, 1)), np.ones(3), np.ones(3)], r"X\[1\]: expected an array"),
             ([np.ones((3, 2)), np.ones((3, 1))] * 2, r"X\[1\]: expected n_x = 2 as in X\[0\]"),
             ([np.ones(3), np.ones(0), np.ones(3), np.ones(3)], r"X\[1\]: .* at least one step"),
+            ([[1.0, 2.0], [[1.0], [2.0], [3.0]]] * 2, r"X\[1\]: .* as many dimensions as X\[0\]"),
+            ([[[1.0], [2.0, 3.0]], [1.0]] * 2, r"X\[0\]: expected .* have different lengths"),
             ([], "0 sample|Expected 2D array"),
         ],
     )
@@ -489,6 +534,9 @@ class TestEvery:
         rnn = small(estimator).fit(X, targets(estimator, X, y))
         for other in (X[..., 0], X[..., :1], list(X[..., 0])):
             with pytest.raises(ValueError, match=r"X has 1 features, but .* is expecting 2"):
+                rnn.predict(other)
+        for other in (X.swapaxes(1, 2)[:, :2], list(X.swapaxes(1, 2)[:, :2])):  # (n, n_x, T)
+            with pytest.raises(ValueError, match=r"X has 9 features, .* need X.swapaxes\(1, 2\)"):
                 rnn.predict(other)
         rnn = small(estimator).fit(X[..., 0], targets(estimator, X, y))
         with pytest.raises(ValueError, match=r"X has 8 features, but .* is expecting 9"):
@@ -546,6 +594,17 @@ class TestClassifier:
         assert y_hat.shape == (120, 2)
         np.testing.assert_array_equal(rnn.predict(X), rnn.classes_[y_hat.argmax(axis=1)])
         assert rnn.score(X, y) == accuracy_score(y, rnn.predict(X))
+
+    @pytest.mark.parametrize("kind", [bool, "i1", "u8", "f8", "U4", object])
+    def test_labels_of_any_kind(self, kind):
+        X, y = walks()
+        labels = (y == "up").astype(int)
+        labels = y.astype(kind) if kind in ("U4", object) else labels.astype(kind)
+        rnn = small(RNNClassifier).fit(X, labels)
+        assert rnn.predict(X).dtype == rnn.classes_.dtype == labels.dtype
+        np.testing.assert_array_equal(flat(rnn), flat(small(RNNClassifier).fit(X, y)))
+        rnn = small(RNNSequenceTagger).fit(X, np.repeat(labels[:, None], 9, axis=1))
+        assert rnn.predict(X).dtype == labels.dtype
 
     def test_a_class_weighs_what_its_examples_do(self):
         X, y = walks()

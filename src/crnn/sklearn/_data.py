@@ -19,22 +19,23 @@ class Inputs(NamedTuple):
 
     @property
     def n(self) -> int:
-        """Examples."""
+        """Number of examples."""
         return len(self.lengths)
 
     @property
     def n_x(self) -> int:
-        """Numbers a step."""
+        """Features of a step."""
         return int(self.x[0].shape[-1])
 
     def flat(self, name: str, value: Any, dtype: Any = None) -> Array:
-        """What X has one of at each step, example after example: (sum of T_i,)."""
+        """Values that X has one of at each step, concatenated over examples: (sum of T_i,)."""
         if isinstance(self.x, list):
-            if not isinstance(value, (list, tuple, np.ndarray)) or len(value) != self.n:
+            given = list(value) if isinstance(value, np.ndarray) else items_of(value)
+            if given is None or len(given) != self.n:
                 raise ValueError(
                     f"{name}: expected a list of {self.n} arrays, as X is, got {_described(value)}"
                 )
-            items = [np.asarray(item, dtype) for item in value]
+            items = [np.asarray(item, dtype) for item in given]
             for i, (item, T) in enumerate(zip(items, self.lengths, strict=True)):
                 if item.shape != (T,):
                     raise ValueError(
@@ -48,7 +49,7 @@ class Inputs(NamedTuple):
         return a.reshape(-1)
 
     def steps(self, flat: Array) -> Array | list[Array]:
-        """The way back: (T, n, ...), or n arrays (T_i, ...)."""
+        """The inverse of `flat`: (T, n, ...), or n arrays (T_i, ...)."""
         if isinstance(self.x, list):
             return np.split(flat, np.cumsum(self.lengths)[:-1])
         return flat.reshape(self.n, -1, *flat.shape[1:]).swapaxes(0, 1)
@@ -63,7 +64,7 @@ class Examples(NamedTuple):
     every_step: bool  # whether y is (T, n) rather than (n, ...)
 
     def take(self, chosen: Array) -> Examples:
-        """The chosen ones."""
+        """A selection of the examples."""
         axis = 1 if self.every_step else 0
         weights = None if self.weights is None else _take(self.weights, chosen, axis)
         return Examples(
@@ -71,7 +72,7 @@ class Examples(NamedTuple):
         )
 
     def that_weigh(self) -> Array:
-        """Indices of those whose weight is not 0."""
+        """Indices of the examples whose weight is not 0."""
         if isinstance(self.weights, list):
             return np.flatnonzero([w.any() for w in self.weights])
         if self.weights is None:
@@ -82,11 +83,12 @@ class Examples(NamedTuple):
 def check_X(estimator: Any, X: Any, *, reset: bool) -> Inputs:
     """X, checked; with `reset` the estimator takes its features' number and names from it.
 
-    A 2-D array has columns, as scikit-learn has it: its names and their number are those of
+    A 2-D array has columns in scikit-learn's sense: their number and their names are those of
     `fit`. A 3-D array and a list have n_x features, and any number of steps.
     """
-    if _is_list_of_sequences(X):
-        inputs, columns = _check_list(estimator, X), False
+    sequences = _sequences(X)
+    if sequences is not None:
+        inputs, columns = _check_list(estimator, sequences), False
     else:
         a = check_array(
             X, allow_nd=True, dtype=estimator.dtype, estimator=estimator, input_name="X"
@@ -108,17 +110,25 @@ def check_X(estimator: Any, X: Any, *, reset: bool) -> Inputs:
         raise ValueError(
             f"X has {inputs.n_x} features, but {type(estimator).__name__} is expecting "
             f"{estimator.model_.config.n_x} features as input, at each step"
+            + _other_order(inputs, estimator.model_.config.n_x)
         )
     return inputs
 
 
+def items_of(value: Any) -> list[Any] | None:
+    """The items of a list, of a tuple or of a 1-D array or Series of objects; None of others."""
+    if getattr(value, "ndim", None) == 1 and getattr(value, "dtype", None) == np.dtype(object):
+        return list(value)
+    return list(value) if isinstance(value, (list, tuple)) else None
+
+
 def check_weights(sample_weight: Any, n: int) -> Array:
-    """One number of at least 0 an example: (n,)."""
+    """One weight per example, at least 0: (n,)."""
     return checked(np.asarray(sample_weight, np.float64), (n,))
 
 
 def checked(w: Array, shape: tuple[int, ...]) -> Array:
-    """Weights of a shape, finite and at least 0."""
+    """The weights, after a check that they are finite, at least 0 and of the given shape."""
     if w.shape != shape:
         raise ValueError(f"sample_weight: expected shape {shape}, got {_described(w)}")
     if not (np.isfinite(w) & (w >= 0)).all():
@@ -132,13 +142,25 @@ def _described(value: Any) -> str:
     return type(value).__name__ + (f" of {len(value)}" if hasattr(value, "__len__") else "")
 
 
-def _is_list_of_sequences(X: Any) -> bool:
-    """A nested list of numbers is an array; a list of arrays is sequences."""
-    return isinstance(X, (list, tuple)) and len(X) > 0 and len(getattr(X[0], "shape", ())) > 0
+def _sequences(X: Any) -> list[Any] | None:
+    """The sequences of X, one an item; None where X is one array, or a nested list of its shape.
+
+    A list of lists of equal length is an array, as elsewhere in scikit-learn. It is one of
+    sequences if an item is an array, or if the lengths differ.
+    """
+    items = items_of(X)
+    if not items:
+        return None
+    if any(len(getattr(item, "shape", ())) > 0 for item in items):
+        return items
+    if not all(isinstance(item, (list, tuple)) for item in items):
+        return None
+    nested = isinstance(X, (list, tuple)) and len({len(item) for item in items}) == 1
+    return None if nested else items
 
 
-def _check_list(estimator: Any, X: Any) -> Inputs:
-    items = [np.asarray(item) for item in X]
+def _check_list(estimator: Any, X: list[Any]) -> Inputs:
+    items = [_item(i, item) for i, item in enumerate(X)]
     n_x = items[0].shape[1] if items[0].ndim == 2 else 1
     for i, a in enumerate(items):
         if a.ndim != items[0].ndim or a.ndim not in (1, 2) or a.size == 0:
@@ -152,6 +174,27 @@ def _check_list(estimator: Any, X: Any) -> Inputs:
     rows = np.concatenate([a.reshape(-1, n_x) for a in items])  # (sum of T_i, n_x)
     rows = check_array(rows, dtype=estimator.dtype, estimator=estimator, input_name="X", order="C")
     return Inputs(np.split(rows, np.cumsum(lengths)[:-1]), lengths)
+
+
+def _item(i: int, item: Any) -> Array:
+    try:
+        return np.asarray(item)
+    except ValueError:  # a nested list whose rows differ in length
+        raise ValueError(
+            f"X[{i}]: expected an array (T_i, n_x) or (T_i,), got a list whose items have "
+            "different lengths"
+        ) from None
+
+
+def _other_order(inputs: Inputs, n_x: int) -> str:
+    """What to add to an error about n_x if the sequences would fit with their axes swapped."""
+    steps = set(inputs.lengths.tolist())
+    if inputs.n_x == 1 or steps != {n_x}:
+        return ""
+    return (
+        f". Each sequence has {n_x} steps: if those are its features, swap the axes. X is "
+        "(n, T, n_x), and libraries whose X is (n, n_x, T) need X.swapaxes(1, 2)"
+    )
 
 
 def _time_first(a: Array) -> Inputs:

@@ -103,7 +103,8 @@ class RNNClassifier(ClassifierMixin, Labelling):  # type: ignore[misc]
         Parameters
         ----------
         X : array (n, T, n_x) or (n, T), or list of n arrays (T_i, n_x) or (T_i,)
-            Finite numbers. A list of lists is an array; a list of arrays is sequences.
+            Finite numbers. A list may be an array or Series of objects, and its items may be
+            lists of different lengths; a list of lists of equal lengths is an array.
         y : array (n,)
             Labels: integers, strings or booleans.
         sample_weight : array (n,), optional

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.metrics import accuracy_score
 
 from crnn.sklearn._base import Targets
-from crnn.sklearn._data import Array, Inputs, check_weights, checked
+from crnn.sklearn._data import Array, Inputs, check_weights, checked, items_of
 from crnn.sklearn._labels import Labelling
 
 
@@ -234,11 +234,10 @@ validation_scores_, best_validation_score_
         """Weights of all steps, example after example, from those or from one an example."""
         if sample_weight is None:
             return None
-        listed = isinstance(inputs.x, list)
-        if listed and isinstance(sample_weight, (list, tuple)):
-            every_step = any(np.ndim(item) for item in sample_weight)
+        if isinstance(inputs.x, list):
+            every_step = any(np.ndim(item) for item in items_of(sample_weight) or ())
         else:
-            every_step = not listed and np.asarray(sample_weight).ndim == 2
+            every_step = np.asarray(sample_weight).ndim == 2
         if every_step:
             flat = inputs.flat("sample_weight", sample_weight, np.float64)
             return checked(flat, flat.shape)
