@@ -205,7 +205,7 @@ def weights(name: str, value: Any, lengths: Array | None, *shape: int) -> Array:
         raise TypeError(f"{name}: expected numbers, got {described(a)}")
     if a.shape != shape:
         raise ValueError(f"{name}: expected shape {shape}, got {described(a)}")
-    a = a.astype(np.float64)
+    a = np.array(a, np.float64, order="C")  # a copy, contiguous even where `a` is broadcast
     if lengths is not None:
         a[~steps_counted(shape[0], lengths)] = 0
     wrong = ~((a >= 0) & (a < np.inf))

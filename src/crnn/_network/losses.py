@@ -1,8 +1,9 @@
 """The losses: from the output layer's numbers to y_hat, a value and a gradient.
 
-Rows are the counted steps and examples; a loss is the mean over them. Each row may have a weight,
-and the mean of the weights over all rows of a call is 1: then the mean of ``w loss`` is
-``sum w loss / sum w``, and the gradient of a batch is right on average, whatever falls into it.
+Rows are the counted steps and examples; a loss is the mean over them. Each row may have a weight.
+The mean of the weights over all rows of a call is 1: then the mean of ``w loss`` is
+``sum w loss / sum w``, and a batch's gradient is right on average, whatever rows it holds. A row of
+weight 0 adds nothing, even if its target or its answer is NaN or infinite.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ class Loss(Protocol):
 class CrossEntropy:
     """``-log y_hat_y`` of the class y (rows,), y_hat = softmax(logits); metric: accuracy.
 
-    Computed from the logits, ``log sum_k exp(z_k - z_max) - (z_y - z_max)``, never from a rounded
-    softmax; the gradient is ``y_hat - y`` over the number of rows.
+    Computed from the logits, never from a rounded softmax: ``log(1 + sum_{k != y} exp(z_k - z_y))``
+    where y has the largest logit. The gradient is ``y_hat - y`` over the number of rows.
     """
 
     metric = "accuracy"
@@ -45,7 +46,11 @@ class CrossEntropy:
         return logits
 
     def decide(self, y_hat: Array) -> Array:
-        """The most probable class."""
+        """The most probable class; raises ValueError where the answer is NaN."""
+        undecided = np.isnan(y_hat[..., 0])  # a softmax over NaN is NaN in every class
+        if undecided.any():
+            where = tuple(int(i) for i in np.argwhere(undecided)[0])
+            raise ValueError(f"predict: the model's answer at {where} is NaN, which is no class")
         classes: Array = y_hat.argmax(axis=-1)
         return classes
 
@@ -70,6 +75,8 @@ class MeanSquaredError:
     def descend(self, logits: Array, y: Array, weights: Array | None = None) -> tuple[float, float]:
         """Mean squared error and mean |y_hat - y|; logits become 2 w (y_hat - y) / (rows n_y)."""
         logits -= y
+        if weights is not None:
+            logits[weights == 0] = 0  # whatever the target: 0 times NaN or infinity is NaN
         squares, sizes = np.square(logits, dtype=np.float64), np.abs(logits)
         if weights is not None:
             squares *= weights[:, None]

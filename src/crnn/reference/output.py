@@ -96,9 +96,13 @@ def cross_entropy(logits: Array, y: Array, weights: Array | None = None) -> Any:
     >>> bool(cross_entropy(np.zeros((1, 2)), np.array([0])) == np.log(2))
     True
     """
-    shifted = logits - logits.max(axis=-1, keepdims=True)
-    log_y_hat = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-    losses = -np.take_along_axis(log_y_hat, y[..., None], axis=-1)[..., 0]
+    # exp(0) = 1 of the largest logit is left out of the sum, and added by log1p: a small rest
+    # would be rounded away in 1 + rest.
+    largest = logits.argmax(axis=-1)[..., None]
+    shifted = logits - np.take_along_axis(logits, largest, axis=-1)
+    e = np.exp(shifted)
+    np.put_along_axis(e, largest, 0, axis=-1)
+    losses = np.log1p(e.sum(axis=-1)) - np.take_along_axis(shifted, y[..., None], axis=-1)[..., 0]
     return losses.sum() if weights is None else (weights * losses).sum()
 
 
@@ -121,5 +125,8 @@ def cross_entropy_backward(logits: Array, y: Array, weights: Array | None = None
     >>> cross_entropy_backward(np.zeros((1, 2)), np.array([0]))
     array([[-0.5,  0.5]])
     """
-    dy: Array = softmax(logits) - one_hot(y, logits.shape[-1], logits.dtype)
+    # For the class itself, y_hat_y - 1 is minus the sum of the others, which does not cancel.
+    dy = softmax(logits)
+    np.put_along_axis(dy, y[..., None], 0, axis=-1)
+    np.put_along_axis(dy, y[..., None], -dy.sum(axis=-1, keepdims=True), axis=-1)
     return dy if weights is None else weights[..., None] * dy

@@ -27,6 +27,10 @@
 #define LEAST32 0x1p-126f
 #define LEAST64 0x1p-1022
 
+/* A power of two near the root of the largest number: its square is finite. */
+#define MOST_TO_SQUARE32 0x1p+63f
+#define MOST_TO_SQUARE64 0x1p+511
+
 /* exp of this is hardly above it. */
 #define EXP_LOWEST32 -87.0f
 #define EXP_LOWEST64 -708.0
