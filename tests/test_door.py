@@ -112,6 +112,10 @@ def spoiled(draw, good):
     return {name: draw(anything(getattr(good[name], "shape", ()))) for name in names}
 
 
+def has_nan(y_hat):
+    return any(np.isnan(item).any() for item in (y_hat if isinstance(y_hat, list) else [y_hat]))
+
+
 def attempt(call, names, allowed=()):
     """The call's result, or None where it is refused by name."""
     try:
@@ -215,12 +219,13 @@ class TestTheModel:
         arguments = {**examples(k), **data.draw(spoiled(examples(k)))}
         of_x = {name: arguments[name] for name in ("x", "lengths")}
         y_hat = attempt(functools.partial(model(k).predict_proba, **of_x), NAMES)
-        y = attempt(functools.partial(model(k).predict, **of_x), NAMES)
-        assert (y is None) == (y_hat is None)
+        y = attempt(functools.partial(model(k).predict, **of_x), [*NAMES, "predict"])
+        undecided = y_hat is not None and model(k).config.classifies and has_nan(y_hat)
+        assert (y is None) == (y_hat is None or undecided)
         step = attempt(functools.partial(model(k).gradients, **arguments), NAMES)
         found = attempt(functools.partial(model(k).evaluate, **arguments), NAMES)
         assert (step is None) == (found is None)
-        assert step is None or y is not None
+        assert step is None or y is not None or undecided
 
     @EVERY_KIND
     @settings(derandomized, max_examples=25)
@@ -354,11 +359,11 @@ def test_weights_of_other_libraries(data):
 
 
 def test_models_larger_than_any_memory_are_said_to_be():
-    for sizes in [(2**31 - 1, 2**31 - 1, 1), (1, 2**31 - 1, 1)]:
+    for sizes in [(2**31 - 1, 2**31 - 1, 2), (1, 2**31 - 1, 2)]:
         with pytest.raises(MemoryError):
             crnn.RNN(*sizes)
     with pytest.raises(ValueError, match="num_layers: expected a whole number <= 10000"):
-        crnn.RNN(1, 1, 1, num_layers=2**31 - 1)
+        crnn.RNN(1, 1, 2, num_layers=2**31 - 1)
 
 
 def test_values_that_cannot_be_shown_are_refused_by_name_too():
@@ -381,4 +386,4 @@ def test_values_that_cannot_be_shown_are_refused_by_name_too():
 
 def test_a_seed_that_holds_itself_does_not_end_the_process():
     with pytest.raises(TypeError, match="rng: expected None, a seed or a numpy"):
-        crnn.RNN(1, 1, 1, rng=infinite_list())
+        crnn.RNN(1, 1, 2, rng=infinite_list())

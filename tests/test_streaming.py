@@ -102,9 +102,9 @@ def test_a_step_that_does_not_fit_leaves_the_state(x_t, error, message):
 
 def test_streams_that_cannot_be_are_refused():
     with pytest.raises(ValueError, match="stream: expected a model with direction 'forward'"):
-        crnn.RNN(1, 1, 1, direction="bidirectional").stream()
+        crnn.RNN(1, 1, 2, direction="bidirectional").stream()
     with pytest.raises(ValueError, match="m: expected a whole number >= 1"):
-        crnn.RNN(1, 1, 1).stream(0)
+        crnn.RNN(1, 1, 2).stream(0)
     stream = crnn.RNN(2, 3, 4).stream()
     with pytest.raises(ValueError, match="state: expected 1 arrays, one per layer, got 2"):
         stream.state = stream.state * 2

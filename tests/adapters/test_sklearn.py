@@ -659,9 +659,27 @@ class TestClassifier:
         np.testing.assert_array_equal(column.predict(X), small(RNNClassifier).fit(X, y).predict(X))
 
     def test_too_few_to_hold_out(self):
-        rnn = small(RNNClassifier, early_stopping=True, validation_fraction=0.1)
+        rnn = small(RNNRegressor, early_stopping=True, validation_fraction=0.1)
         with pytest.raises(ValueError, match=r"validation_fraction: expected .* at least 2 ex"):
-            rnn.fit(np.eye(6), np.zeros(6, int))
+            rnn.fit(np.eye(6), np.arange(6))
+
+    def test_one_class_alone_is_refused(self):
+        """A softmax over one class is 1, whatever it sees."""
+        for X, y, estimator in (
+            (np.eye(4), ["a"] * 4, RNNClassifier),
+            ([np.ones(3)], [["a"] * 3], RNNSequenceTagger),
+        ):
+            with pytest.raises(ValueError, match="y: expected labels of at least 2 classes"):
+                small(estimator).fit(X, y)
+
+    @pytest.mark.parametrize("estimator", [RNNClassifier, RNNSequenceTagger])
+    def test_an_answer_of_nan_is_no_label(self, estimator):
+        X = np.eye(4)
+        rnn = small(estimator).fit(X, [0, 0, 1, 1] if estimator is RNNClassifier else X.astype(int))
+        rnn.model_.parameters["by"] = np.nan
+        with pytest.raises(ValueError, match="predict: .* NaN"):
+            rnn.predict(X)
+        assert np.isnan(rnn.predict_proba(X)).all()
 
 
 class TestRegressor:

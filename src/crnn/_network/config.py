@@ -48,6 +48,13 @@ class Config:
         validate.choice("steps", self.steps, ("last", "all"))
         validate.choice("loss", self.loss, ("cross_entropy", "mse"))
         object.__setattr__(self, "dtype", validate.float_name("dtype", self.dtype))
+        if self.loss == "cross_entropy" and self.n_y == 1:
+            raise ValueError(
+                "n_y: expected at least 2 with loss='cross_entropy', got 1: a softmax over one "
+                "class is always 1. For two classes use n_y=2; an output layer with one logit, as "
+                "a sigmoid has, becomes one with two by a first row of zeros in its weight and "
+                "bias. For a value use loss='mse'."
+            )
 
     @cached_property
     def np_dtype(self) -> np.dtype[Any]:

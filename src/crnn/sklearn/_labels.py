@@ -87,11 +87,21 @@ class Labelling(BaseRNN):
             raise ValueError("y: expected labels, got NaN or infinity")
         check_classification_targets(labels)
         if cold:
-            self.classes_ = np.unique(labels) if classes is None else classes
+            known = np.unique(labels) if classes is None else classes
+            if len(known) < 2:
+                raise ValueError(f"y: expected labels of at least 2 classes, got {known} alone")
+            self.classes_ = known
         unknown = np.setdiff1d(labels, self.classes_)
         if len(unknown):
             raise ValueError(f"y: expected the labels {self.classes_}, got {unknown} too")
         return np.searchsorted(self.classes_, labels)
+
+    def _labels(self, y_hat: Array) -> Array:
+        """The most probable label of each answer (..., n_classes)."""
+        if np.isnan(y_hat).any():  # argmax would take NaN for the largest
+            raise ValueError("predict: an answer of the model is NaN, which is no label")
+        labels: Array = self.classes_[y_hat.argmax(axis=-1)]
+        return labels
 
     def _with_class_weight(self, numbers: Array, w: Array | None) -> Array | None:
         """Weights (n,) or None, times what the class of each weighs."""

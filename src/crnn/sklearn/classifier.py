@@ -228,9 +228,7 @@ class RNNClassifier(ClassifierMixin, Labelling):  # type: ignore[misc]
         >>> rnn.fit(np.eye(4), [0, 0, 1, 1]).predict(np.eye(4))
         array([0, 0, 1, 1])
         """
-        y_hat = self.predict_proba(X)
-        labels: Array = self.classes_[y_hat.argmax(axis=1)]
-        return labels
+        return self._labels(self.predict_proba(X))
 
     def _check_targets(
         self, inputs: Inputs, y: Any, sample_weight: Any, classes: Any, cold: bool

@@ -181,9 +181,8 @@ validation_scores_, best_validation_score_
         """
         y_hat = self.predict_proba(X)
         if isinstance(y_hat, list):
-            return [self.classes_[item.argmax(axis=-1)] for item in y_hat]
-        labels: Array = self.classes_[y_hat.argmax(axis=-1)]
-        return labels
+            return [self._labels(item) for item in y_hat]
+        return self._labels(y_hat)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """The accuracy over all steps.
@@ -207,12 +206,12 @@ validation_scores_, best_validation_score_
         >>> import numpy as np
         >>> from crnn.sklearn import RNNSequenceTagger
         >>> rnn = RNNSequenceTagger(4, learning_rate_init=0.1, random_state=0)
-        >>> rnn.fit(np.eye(3), np.ones((3, 3), int)).score(np.eye(3), np.ones((3, 3), int))
+        >>> rnn.fit(np.eye(3), np.eye(3, dtype=int)).score(np.eye(3), np.eye(3, dtype=int))
         1.0
         """
         inputs, y_hat = self._answers(X)
         labels, weights = inputs.flat("y", y), self._step_weights(inputs, sample_weight)
-        most_probable = [self.classes_[item.argmax(axis=-1)] for item in y_hat]
+        most_probable = [self._labels(item) for item in y_hat]
         if isinstance(y_hat, list):
             given = np.concatenate(most_probable)
         else:
