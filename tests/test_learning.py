@@ -334,7 +334,7 @@ class TestDivergence:
         model = crnn.RNN(1, 4, 2, rng=0)
         before = flat(model)
         with pytest.raises(
-            crnn.DivergenceError, match="at step 1: the loss is not finite"
+            crnn.DivergenceError, match="the loss of step 1 is not finite"
         ) as caught:
             fit(model, x, y, batch_size=8)
         assert np.isnan(caught.value.loss)
@@ -395,6 +395,76 @@ class TestDivergence:
         error = pickle.loads(pickle.dumps(crnn.DivergenceError(3, float("inf"), "loss")))
         assert (error.step, error.loss) == (3, float("inf"))
         assert "at step 3" in str(error)
+
+
+class TestDataThatIsNotFinite:
+    """It is named, with its place in the caller's arrays; no learning rate would help."""
+
+    X, Y = np.ones((5, 4, 2)), np.ones((5, 4, 1))
+
+    def diverged(self, *arguments, n_y=1, steps="all", loss="mse", **options):
+        model = crnn.RNN(2, 4, n_y, steps=steps, loss=loss, rng=0)
+        with pytest.raises(crnn.DivergenceError) as caught:
+            fit(model, *arguments, **options)
+        assert "learning rate" not in str(caught.value)
+        again = pickle.loads(pickle.dumps(caught.value))
+        assert (str(again), again.fault) == (str(caught.value), caught.value.fault)
+        return caught.value.fault
+
+    @staticmethod
+    def spoiled(a, *where, by=np.nan):
+        a = a.copy()
+        a[where] = by
+        return a
+
+    def test_in_x(self):
+        x = self.spoiled(self.X, 1, 2, 1)
+        expected = "x: expected finite numbers, got nan (float32) at (1, 2, 1)"
+        assert self.diverged(x, self.Y) == expected
+        assert self.diverged(x, self.Y, sample_weight=[1, 0, 1, 1]) == expected
+        assert self.diverged(x, [0, 1, 2, 0], steps="last", loss="cross_entropy", n_y=3) == expected
+
+    def test_in_y(self):
+        y = self.spoiled(self.Y, 1, 2, 0, by=np.inf)
+        expected = "y: expected finite numbers, got inf (float32) at (1, 2, 0)"
+        assert self.diverged(self.X, y) == expected
+        assert self.diverged(self.X, y, sample_weight=[1, 0, 1, 1]) == expected
+        last = self.diverged(self.X, y[1], steps="last", sample_weight=[1, 0, 1, 1])
+        assert last == "y: expected finite numbers, got inf (float32) at (2, 0)"
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite
+            assert "got inf (float32)" in self.diverged(self.X, 1e300 * self.Y)
+
+    def test_in_lists(self):
+        x, y = (list(a.swapaxes(0, 1)) for a in (self.X, self.Y))
+        x_bad = [*x[:2], self.spoiled(x[2], 3, 0), x[3]]
+        y_bad = [*y[:2], self.spoiled(y[2], 3, 0), y[3]]
+        w = [0, 1, 1, 1]
+        expected = "{}[2]: expected finite numbers, got nan (float32) at (3, 0)"
+        assert self.diverged(x_bad, y, sample_weight=w) == expected.format("x")
+        assert self.diverged(x, y_bad, sample_weight=w) == expected.format("y")
+
+    def test_in_validation_data(self):
+        bad = self.spoiled(self.X, 0, 0, 0, by=-np.inf), self.spoiled(self.Y, 0, 1, 0)
+        fault = self.diverged(self.X, self.Y, validation=(self.X, bad[1]))
+        assert fault == "validation y: expected finite numbers, got nan (float32) at (0, 1, 0)"
+
+    def test_an_infinite_input_with_a_finite_loss(self):
+        x = self.spoiled(self.X, 4, 0, 0, by=np.inf)
+        assert self.diverged(x, self.Y).startswith("x: expected finite numbers, got inf")
+
+    @pytest.mark.parametrize("bad", [np.nan, np.inf])
+    def test_what_is_not_read_is_no_fault(self, bad):
+        model = crnn.RNN(2, 4, 1, steps="all", loss="mse", rng=0)
+        w = self.spoiled(np.ones((5, 4)), 3, 2, by=0)
+        y = self.spoiled(self.Y, 3, 2, 0, by=bad)
+        fit(model, self.X, y, sample_weight=w, validation=(self.X, y, None, w))
+        fit(model, self.X, y, lengths=[5, 5, 3, 5])
+        x = self.spoiled(self.X, 3, 2, 0, by=bad)
+        fit(model, x, self.Y, lengths=[5, 5, 3, 5])
+        fit(model, x, self.Y, sample_weight=[1, 1, 0, 1])
+        # A real divergence is still reported as one.
+        with pytest.raises(crnn.DivergenceError, match="A smaller learning rate"):
+            fit(model, x, 1e30 * self.Y, lengths=[5, 5, 3, 5], optimizer=crnn.SGD(1e9))
 
 
 class TestInterrupt:

@@ -272,6 +272,7 @@ REFUSED = [
     (lambda: crnn.RNN(0, 1, 1), ValueError, "n_x: expected a whole number >= 1, got 0"),
     (lambda: crnn.RNN(1, 1.5, 1), TypeError, "n_a: expected a whole number, got 1.5"),
     (lambda: crnn.RNN(1, 1, True), TypeError, "n_y: expected a whole number, got True"),
+    (lambda: crnn.RNN(1, 1, 1), ValueError, "n_y: expected at least 2 with loss='cross_entropy'"),
     (lambda: crnn.RNN(1, 1, 2, num_layers=0), ValueError, "num_layers: expected"),
     (lambda: crnn.RNN(1, 1, 2, direction="both"), ValueError, "direction: expected one of"),
     (lambda: crnn.RNN(1, 1, 2, steps="first"), ValueError, "steps: expected one of"),

@@ -131,6 +131,60 @@ class TestSteps:
         )
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+class TestWhatWeighsNothingMayBeAnything:
+    """0 times NaN is NaN: such rows must be left out of loss, metric and gradients."""
+
+    def test_targets(self, dtype, bad):
+        model, x, y = problem("all", "mse", dtype)
+        w = np.ones((T, M))
+        w[1, 2] = w[4, 0] = 0
+        spoiled = np.where(w[..., None] == 0, bad, y)
+        assert model.evaluate(x, spoiled, None, w) == model.evaluate(x, y, None, w)
+        (loss, g), (again, h) = (model.gradients(x, t, None, w) for t in (y, spoiled))
+        assert loss == again
+        for name in g:
+            np.testing.assert_array_equal(g[name], h[name])
+        histories = []
+        for targets in (y, spoiled):
+            model, *_ = problem("all", "mse", dtype)
+            given = {"sample_weight": w, "validation": (x, targets, None, w), "batch_size": 2}
+            histories.append(fit(model, x, targets, **given))
+        for name in ("loss", "metric", "val_loss", "val_metric", "gradient_norm"):
+            assert getattr(histories[0], name) == getattr(histories[1], name)
+
+    @pytest.mark.parametrize("loss", ["cross_entropy", "mse"])
+    def test_answers(self, loss, dtype, bad):
+        """An input at the last step of an example, where nothing after it counts."""
+        model, x, y = problem("all", loss, dtype, activation="relu")
+        w = np.ones((T, M))
+        w[-1, 3] = 0
+        spoiled = x.copy()
+        spoiled[-1, 3] = bad
+        assert model.evaluate(spoiled, y, None, w) == model.evaluate(x, y, None, w)
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "mse"])
+@pytest.mark.parametrize("lengths", [[1] * M, [1, 2] * 3, None])
+def test_one_weight_an_example_is_one_at_each_of_its_steps(loss, lengths):
+    """Whatever the arrays' strides: a batch of one step, one example, or Fortran order."""
+    model, x, y = problem("all", loss)
+    expected = model.evaluate(x, y, lengths, W)
+    gradients = model.gradients(x, y, lengths, W)[1]
+    by_step = np.tile(W, (T, 1))
+    for w in (list(W), by_step, np.asfortranarray(by_step), np.broadcast_to(W, (T, M))):
+        assert model.evaluate(x, y, lengths, w) == expected
+        for name, d in model.gradients(x, y, lengths, w)[1].items():
+            np.testing.assert_array_equal(d, gradients[name])
+        fit(problem("all", loss)[0], x, y, lengths=lengths, sample_weight=w, batch_size=1)
+    alone = slice(2, 3)  # one example, whose weight then is 1
+    n = None if lengths is None else lengths[alone]
+    assert model.evaluate(x[:, alone], y[:, alone], n, W[alone]) == model.evaluate(
+        x[:, alone], y[:, alone], n
+    )
+
+
 @pytest.mark.parametrize(
     ("steps", "w", "error", "message"),
     [

@@ -5,6 +5,7 @@ import pytest
 
 from crnn import check, reference
 from crnn._engine import kernels
+from crnn._training import optim
 
 SIZES = (1, 2, 3, 15, 16, 17, 31, 33, 64, 65, 100)
 DTYPES = ("float32", "float64")
@@ -104,3 +105,61 @@ def test_adam(n, dtype):
     assert check.relative_error(p, exact[0] - step, np.abs(exact[0]) + np.abs(step)) <= (
         check.tolerance(dtype, 4)
     )
+
+
+def test_a_confident_cross_entropy_keeps_its_digits(n, dtype):
+    """log(1 + 4e-9) is 0 in float32; so is 1 - y_hat_y, the gradient of the class itself."""
+    logits = draw(n, dtype, 7)
+    y = np.random.default_rng(n).integers(0, n, 7)
+    logits[np.arange(7), y] += logits.dtype.type(20)
+    exact = logits.astype("float64")
+    loss, _ = kernels.cross_entropy(logits, y)
+    # Each exponential is off by the rounding of its exponent, of up to 30, and by 2 ulp.
+    tolerance = 32 * float(np.finfo(dtype).eps) + check.tolerance(dtype, n)
+    truth = reference.cross_entropy(exact, y) / 7
+    assert (0 < truth < 1e-6) if n > 1 else truth == 0
+    assert loss == pytest.approx(truth, rel=tolerance)
+    dy = reference.cross_entropy_backward(exact, y) / 7
+    np.testing.assert_allclose(logits, dy, rtol=tolerance)
+
+
+def test_cross_entropy_leaves_out_rows_of_no_weight(n, dtype):
+    logits, w = draw(n, dtype, 7), np.ones(7, dtype)
+    y = np.random.default_rng(n).integers(0, n, 7)
+    w[[1, 4]] = 0
+    spoiled = logits.copy()
+    spoiled[1], spoiled[4] = np.nan, np.inf
+    assert kernels.cross_entropy(spoiled, y, w) == kernels.cross_entropy(logits, y, w)
+    np.testing.assert_array_equal(spoiled, logits)
+
+
+def test_adam_after_a_gradient_whose_square_overflows(n, dtype):
+    """The second moment stays finite, and the parameters follow Adam in exact arithmetic."""
+    huge = {"float32": 1e20, "float64": 1e160}[dtype]
+    adam, p = optim.Adam(0.1), np.zeros(n, dtype)
+    memory = adam.start(p)
+    exact, first, second = 0.0, 0.0, 0.0
+    for t in range(1, 6):
+        g = -huge if t == 1 else 1.0
+        adam.step(p, np.full(n, g, dtype), memory)
+        # Over `huge` throughout: the ratio of the moments is that of the gradients' multiples.
+        first = 0.9 * first + 0.1 * g / huge
+        second = 0.999 * second + 0.001 * (g / huge) ** 2
+        exact -= 0.1 * first / (1 - 0.9**t) / np.sqrt(second / (1 - 0.999**t))
+        assert all(np.isfinite(memory[name]).all() for name in ("m", "v"))
+        np.testing.assert_allclose(p, exact, rtol=20 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan])
+def test_adam_and_numbers_that_are_not_finite(n, dtype, bad):
+    """NaN stays NaN; an infinite gradient is a huge one."""
+    adam, p = optim.Adam(0.1), np.zeros(n, dtype)
+    memory = adam.start(p)
+    g = np.ones(n, dtype)
+    g[n // 2] = bad
+    for _ in range(2):
+        adam.step(p, g.copy(), memory)
+    others = np.arange(n) != n // 2
+    assert np.isfinite(p[others]).all()
+    assert np.isnan(p[n // 2]) == np.isnan(bad)
+    assert np.isnan(bad) or np.sign(p[n // 2]) == -np.sign(bad)

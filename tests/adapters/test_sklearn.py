@@ -677,7 +677,7 @@ class TestClassifier:
         X = np.eye(4)
         rnn = small(estimator).fit(X, [0, 0, 1, 1] if estimator is RNNClassifier else X.astype(int))
         rnn.model_.parameters["by"] = np.nan
-        with pytest.raises(ValueError, match="predict: .* NaN"):
+        with pytest.raises(ValueError, match=r"predict: .* NaN"):
             rnn.predict(X)
         assert np.isnan(rnn.predict_proba(X)).all()
 

@@ -59,6 +59,7 @@ class Sequences:
         else:
             self.x, self.lengths = self._array_of_x(x, lengths)
             self.m = self.x.shape[1]
+        self._numbers: Any = range(self.m)  # of the examples, in the caller's order
         if y is not None:
             self.y = self._list_of_y(y) if self._lists_y else self._array_of_y(y)
         if sample_weight is not None:
@@ -104,6 +105,43 @@ class Sequences:
             return
         for start in range(0, self.m, size):
             yield self.batch(np.arange(start, min(start + size, self.m)))
+
+    def fault(self) -> str | None:
+        """Where x or y is not finite, in an error's words, or None.
+
+        Asked only after a loss was not finite, since it costs a pass over all data. What lies past
+        an example's length or has no weight is not looked at.
+        """
+        x_read = y_read = None  # bool (T, m) or (m,), where not everything is read
+        if not self.listed and self.lengths is not None:
+            x_read = validate.steps_counted(len(self.x), self.lengths)
+        if isinstance(self.weights, np.ndarray):
+            y_read = self.weights > 0
+        elif self._config.steps == "all" and not self.listed:
+            y_read = x_read
+        return self._fault_in("x", self.x, x_read, 1) or self._fault_in(
+            "y", self.y, y_read, 1 if self._config.steps == "all" else 0
+        )
+
+    def _fault_in(
+        self, name: str, values: Array | list[Array] | None, read: Array | None, axis: int
+    ) -> str | None:
+        """The first number that is read and not finite; `axis` is that of the examples."""
+        if isinstance(values, list):
+            for i, (item, w) in enumerate(zip(values, self._list_of_weights(name), strict=True)):
+                place = _not_finite(item, None if w is None else w > 0)
+                if place is not None:
+                    return _fault(f"{self._of}{name}[{self._numbers[i]}]", item, place, place)
+        elif values is not None:
+            place = _not_finite(values, read)
+            if place is not None:
+                shown = list(place)
+                shown[axis] = int(self._numbers[shown[axis]])
+                return _fault(self._of + name, values, place, tuple(shown))
+        return None
+
+    def _list_of_weights(self, name: str) -> list[Array] | list[None]:
+        return self.weights if name == "y" and isinstance(self.weights, list) else [None] * self.m
 
     def split(self, y_hat: Array) -> Array | list[Array]:
         """Answers (T, m, ...) as x came: a list of (T_i, ...), or all T of an array."""
@@ -194,6 +232,7 @@ class Sequences:
             )
         kept = np.flatnonzero(sums)
         if len(kept) < self.m:
+            self._numbers = kept
             axis = 0 if self._config.steps == "last" else 1
             self.x, self.y = _kept(self.x, kept, 1), _kept(self.y, kept, axis)
             w = _kept(w, kept, axis)
@@ -242,6 +281,18 @@ class Sequences:
 
     def _floats(self, a: Array) -> Array:
         return validate.in_order(a, self._config.np_dtype)
+
+
+def _not_finite(values: Array, read: Array | None) -> tuple[int, ...] | None:
+    """The place of the first number that is NaN or infinite, among the rows that are read."""
+    wrong = ~np.isfinite(values)
+    if read is not None:
+        wrong &= read.reshape(read.shape + (1,) * (wrong.ndim - read.ndim))
+    return tuple(int(i) for i in np.argwhere(wrong)[0]) if wrong.any() else None
+
+
+def _fault(name: str, values: Array, place: tuple[int, ...], shown: tuple[int, ...]) -> str:
+    return f"{name}: expected finite numbers, got {values[place]} ({values.dtype}) at {shown}"
 
 
 def _kept(values: Any, kept: Array, axis: int) -> Any:

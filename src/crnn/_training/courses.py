@@ -39,6 +39,11 @@ class Examples:
         """The held-out examples, where there are any."""
         return None if self.held_out is None else self.held_out.in_order(self.batch_size)
 
+    def fault(self, of_validation: bool) -> str | None:
+        """What in the data explains a loss that is not finite: see `Sequences.fault`."""
+        sequences = self.held_out if of_validation else self.sequences
+        return None if sequences is None else sequences.fault()
+
 
 @dataclass(frozen=True)
 class Stretch:
@@ -66,6 +71,10 @@ class Stretch:
         if self.held_out is None:
             return None
         return windows(self.held_out, min(self.batch_size, len(self.held_out) - 1), self.steps)
+
+    def fault(self, of_validation: bool) -> str | None:
+        """None: symbols are always finite."""
+        return None
 
 
 #: What there is to learn from, an epoch at a time.

@@ -20,11 +20,14 @@ from crnn._network.network import Network, Step
 from crnn._training.courses import Course
 from crnn._training.optim import Memory, Optimizer, clip_by_norm
 
+VALIDATION_LOSS = "validation loss"
+
 
 class DivergenceError(ArithmeticError):
     """Training met a loss, a gradient or an update that is not finite.
 
-    The model has the parameters of the last step whose loss and gradient were finite.
+    The model has the parameters of the last step whose loss and gradient were finite. Where NaN or
+    infinity in the data is the cause, the message names the argument and the place.
 
     Attributes
     ----------
@@ -32,6 +35,8 @@ class DivergenceError(ArithmeticError):
         The step at which it happened, from 1.
     loss : float
         The loss of that step.
+    fault : str or None
+        What is not finite in the data, as in "x: expected finite numbers, got nan ...".
 
     Examples
     --------
@@ -44,16 +49,23 @@ class DivergenceError(ArithmeticError):
     1 nan
     """
 
-    def __init__(self, step: int, loss: float, what: str) -> None:
-        self.step, self.loss, self.what = step, loss, what
-        super().__init__(
-            f"training diverged at step {step}: the {what} is not finite (loss {loss:g}); the "
-            "parameters are those of the last good step. A smaller learning rate or clip_norm "
-            "helps."
-        )
+    def __init__(self, step: int, loss: float, what: str, fault: str | None = None) -> None:
+        self.step, self.loss, self.what, self.fault = step, loss, what, fault
+        kept = "the parameters are those of the last good step"
+        if fault is None:
+            message = (
+                f"training diverged at step {step}: the {what} is not finite (loss {loss:g}); "
+                f"{kept}. A smaller learning rate or clip_norm helps."
+            )
+        else:
+            message = (
+                f"{fault}; because of it the {what} of step {step} is not finite (loss {loss:g}), "
+                f"and {kept}"
+            )
+        super().__init__(message)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.step, self.loss, self.what)
+        return type(self), (self.step, self.loss, self.what, self.fault)
 
 
 @dataclass
@@ -219,7 +231,7 @@ class Descent:
         else:
             batch, state = self.last
             loss, metric = self.network.evaluate([batch], carry, state)
-        self._demand(math.isfinite(loss), loss, "loss" if held_out is None else "validation loss")
+        self._demand(math.isfinite(loss), loss, "loss" if held_out is None else VALIDATION_LOSS)
         return loss, metric
 
     def _demand(self, finite: bool, loss: float, what: str) -> None:
@@ -230,6 +242,16 @@ class Descent:
 
 def train(descent: Descent, course: Course, plan: Plan) -> History:
     """Go down the course as planned; say how it went."""
+    try:
+        return _train(descent, course, plan)
+    except DivergenceError as error:
+        fault = course.fault(error.what == VALIDATION_LOSS)
+        if fault is None:
+            raise
+        raise DivergenceError(error.step, error.loss, error.what, fault) from None
+
+
+def _train(descent: Descent, course: Course, plan: Plan) -> History:
     history = History(descent.network.loss.metric)
     best = descent.parameters.copy()
     # What is not finite is looked for at every step; NumPy need not warn of it too.

@@ -144,6 +144,11 @@ class Graph:
             return [Followed(numbers) for numbers in self._evaluated(node, inputs)]
         if node.op_type in _READERS:
             return [Followed(_READERS[node.op_type](self, node, *inputs))]
+        if node.op_type == "Sigmoid":
+            raise ValueError(
+                "crnn.RNN has no sigmoid; leave it out for values, or write two classes as a "
+                "softmax over two logits, the first of them 0"
+            )
         raise ValueError("crnn.RNN has no such operator after its input")
 
     def _evaluated(self, node: NodeProto, inputs: list[Any]) -> tuple[Array, ...]:
@@ -290,7 +295,9 @@ class Graph:
             return "all", which[0]
         raise ValueError(
             "expected the states of every step, or each direction's after its last valid step "
-            "(with lengths that is Y_h; of a reverse direction it is step 0)"
+            "(with lengths that is Y_h; of a reverse direction it is step 0). A graph that reads "
+            "the last step of both directions, as torch's out[:, -1], is the last step of a model "
+            "with steps='all': export it without that selection, and select from y_hat"
         )
 
     def _add(self, node: NodeProto, a: Any, b: Any, beta: float = 1.0) -> Array:
