@@ -570,9 +570,9 @@ class TestBatches:
     def test_symbols_of_any_integer_dtype_are_converted_a_window_at_a_time(self, dtype):
         symbols = np.random.default_rng(0).integers(0, 5, 201).astype(dtype)
         model = crnn.RNN(5, 8, 5, steps="all", rng=0)
-        checked = data.checked_symbols(model.config, "symbols", symbols, 1)
+        checked = courses.checked_symbols(model.config, "symbols", symbols, 1)
         assert np.shares_memory(checked, symbols)
-        for window in data.windows(checked, 8, 16):
+        for window in courses.windows(checked, 8, 16):
             for part in (window.x, window.y):
                 assert part.dtype == np.intp
                 assert part.flags.c_contiguous
