@@ -50,7 +50,7 @@ def test_reused_arrays_give_the_bits_of_fresh_ones(direction, steps, num_layers)
         y = rng.integers(0, 4, (T, m) if steps == "all" else m)
         lengths = rng.integers(1, T + 1, m) if with_lengths else None
         batch = Sequences(network.config, x, y, lengths).batch()
-        cells = len(network.config.cells())
+        cells = len(network.config.recurrences())
         a0 = [rng.standard_normal((m, 5)).astype("f4") for _ in range(cells)] if state else None
         results = []
         for arena, arrays in ((kept, buffers), (fresh, None)):

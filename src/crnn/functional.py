@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from crnn._engine import sequence, validate
+from crnn._engine import recurrence, sequence, validate
 from crnn.reference import Array, Gradients
 
 __all__ = ["Gradients", "rnn_backward", "rnn_forward"]
@@ -82,15 +82,10 @@ def rnn_forward(
     a = sequence.rnn_forward(x, Waa, Wax, ba, a0, lengths, reverse, activation, out)
     if a is not None:
         return a
-    s = validate.sequence(x, Waa, Wax, a0, lengths, reverse, activation)
-    n_a, dtype = len(s.Waa), s.Waa.dtype
-    if ba is not None:
-        ba = validate.array("ba", ba, dtype, like="Waa", n_a=n_a)
+    inputs = validate.sequence(x, Waa, Wax, ba, a0, lengths, reverse, activation)
     if out is not None:
-        read = {"x": s.x if s.symbols is None else s.symbols, "Waa": s.Waa, "Wax": s.Wax,
-                "ba": ba, "a0": s.a0, "lengths": s.lengths}  # fmt: skip
-        out = validate.output("out", out, s.shape, dtype, read)
-    return forward_of(s, ba, out)
+        out = validate.output("out", out, inputs.shape, inputs.Waa.dtype, _arrays(inputs))
+    return recurrence.forward(inputs, out)
 
 
 def rnn_backward(
@@ -161,71 +156,42 @@ def rnn_backward(
     )  # fmt: skip
     if g is not None:
         return Gradients(*g) if out is None else out
-    s = validate.sequence(x, Waa, Wax, a0, lengths, reverse, activation)
-    dtype, (T, m, n_a) = s.Waa.dtype, s.shape
+    inputs = validate.sequence(x, Waa, Wax, None, a0, lengths, reverse, activation)
+    dtype, (T, m, n_a) = inputs.Waa.dtype, inputs.shape
     da = validate.array("da", da, dtype, like="Waa", T=T, m=m, n_a=n_a)
     a = validate.array("a", a, dtype, like="Waa", T=T, m=m, n_a=n_a)
     need_dx = validate.flag("need_dx", need_dx)
     if out is None:
-        return backward_of(s, da, a, need_dx=need_dx)
-    backward_of(s, da, a, into=_gradients_to_write(out, s, da, a))
+        return recurrence.backward(inputs, da, a, need_dx)
+    recurrence.backward(inputs, da, a, into=_gradients_to_write(out, inputs, da, a))
     return out
 
 
 def _gradients_to_write(
-    out: Any, s: validate.Sequence, da: Array, a: Array
-) -> tuple[Array, Array, Array, Array | None, Array | None]:
+    out: Any, inputs: recurrence.Inputs, da: Array, a: Array
+) -> recurrence.Results:
     """The arrays of `out` as plain ndarrays, each checked against everything that is read."""
     if not isinstance(out, Gradients):
         raise TypeError(f"out: expected crnn.Gradients, got {type(out).__name__}")
-    if s.x is None and out.dx is not None:
+    if inputs.x.ndim == 2 and out.dx is not None:
         raise ValueError("out.dx: expected None for integer x")
-    read = {"da": da, "a": a, "x": s.symbols if s.x is None else s.x, "Waa": s.Waa, "Wax": s.Wax,
-            "a0": s.a0, "lengths": s.lengths}  # fmt: skip
-    T, m, n_a = s.shape
-    n_x = s.Wax.shape[1]
+    read = {"da": da, "a": a, **_arrays(inputs)}
+    T, m, n_a = inputs.shape
+    n_x = inputs.Wax.shape[1]
     shapes = (n_a, n_a), (n_a, n_x), (n_a,), (T, m, n_x), (m, n_a)
     arrays: list[Any] = []
     for name, value, shape in zip(Gradients._fields, out, shapes, strict=True):
         if value is None and name in ("dx", "da0"):
             arrays.append(None)
             continue
-        checked = validate.output(f"out.{name}", value, shape, s.Waa.dtype, read)
+        checked = validate.output(f"out.{name}", value, shape, inputs.Waa.dtype, read)
         arrays.append(checked.view(np.ndarray))
         read[f"out.{name}"] = checked
     dWaa, dWax, dba, dx, da0 = arrays
     return dWaa, dWax, dba, dx, da0
 
 
-def forward_of(s: validate.Sequence, ba: Array | None, out: Array | None = None) -> Array:
-    """rnn_forward below the door: everything is checked and fits."""
-    a = sequence.rnn_forward(
-        s.symbols if s.x is None else s.x, s.Waa, s.Wax, ba, s.a0, s.lengths, s.reverse,
-        s.activation, None if out is None else out.view(np.ndarray),
-    )  # fmt: skip
-    a = _done(a)
-    return a if out is None else out  # a subclass, such as a memory map, as it came
-
-
-def backward_of(
-    s: validate.Sequence,
-    da: Array,
-    a: Array,
-    need_dx: bool = True,
-    into: tuple[Array, Array, Array, Array | None, Array | None] | None = None,
-) -> Gradients:
-    """rnn_backward below the door; `into` are arrays for the gradients, dx and da0 or None."""
-    g = sequence.rnn_backward(
-        da, a, s.symbols if s.x is None else s.x, s.Waa, s.Wax, s.a0, s.lengths, s.reverse,
-        s.activation, need_dx, into,
-    )  # fmt: skip
-    return Gradients(*_done(g))
-
-
-def _done(result: Any) -> Any:
-    """What `_engine.sequence` gave: nothing, where what was checked has changed since."""
-    if result is None:
-        raise RuntimeError(
-            "an argument no longer fits: x or lengths changed after they had been checked"
-        )
-    return result
+def _arrays(inputs: recurrence.Inputs) -> dict[str, Array | None]:
+    """Everything that a call reads, by name."""
+    fields = inputs._asdict().items()
+    return {name: value for name, value in fields if name not in ("reverse", "activation")}

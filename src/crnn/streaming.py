@@ -66,11 +66,17 @@ class Stream:
         >>> stream.step(np.zeros((1, 3), "float32"))
         array([[1., 2.]], dtype=float32)
         """
-        p, cells = self._parameters, self._config.cells()
-        weights = [p[name + cell.suffix] for cell in cells for name in ("Wax", "Waa")]
-        biases = np.concatenate([*(p["ba" + cell.suffix] for cell in cells), p["by"]])
+        p, weights, biases = self._parameters, [], []
+        for recurrence in self._config.recurrences():
+            own = recurrence.of(p)
+            weights += [own["Wax"], own["Waa"]]
+            biases += [own[name] for name, _ in self._config.cell.biases]
         self._stepper = Stepper(
-            self._m, [*weights, p["Wya"]], biases, self._config.relu, self._softmax
+            self._m,
+            [*weights, p["Wya"]],
+            np.concatenate([*biases, p["by"]]),
+            self._config.relu,
+            self._softmax,
         )
 
     def reset(self) -> None:

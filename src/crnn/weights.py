@@ -8,13 +8,13 @@ the activation, the loss, or whether an answer comes at every step.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from crnn._engine import validate
-from crnn._network.config import DIRECTIONS, Cell, Config
+from crnn._network.config import DIRECTIONS, Config, Recurrence
 from crnn.reference import Array
 
 Named = dict[str, Array]
@@ -22,6 +22,9 @@ Named = dict[str, Array]
 # torch's keys, after the names of the modules around: "module.rnn.weight_hh_l0".
 _OF_RNN = re.compile(r"((?:.*\.)?)(weight|bias)_(?:ih|hh)_l([0-9]+)(_reverse)?")
 _OF_LINEAR = re.compile(r"((?:.*\.)?)(weight|bias)")
+
+_OF_TORCH = {"weight_ih": "Wax", "weight_hh": "Waa"}
+_IN_KERAS_ORDER = ("Wax", "Waa", "ba")
 
 
 def from_torch(state_dict: Any, dtype: Any, **choices: str) -> tuple[Config, Named]:
@@ -51,13 +54,14 @@ def from_torch(state_dict: Any, dtype: Any, **choices: str) -> tuple[Config, Nam
         return _read(_entry(key), given[key], name, shapes[name])
 
     parameters: Named = {}
-    for cell in config.cells():
-        suffix = _torch_suffix(cell)
-        parameters["Waa" + cell.suffix] = read(f"{rnn}weight_hh_{suffix}", "Waa" + cell.suffix)
-        parameters["Wax" + cell.suffix] = read(f"{rnn}weight_ih_{suffix}", "Wax" + cell.suffix)
+    for recurrence in config.recurrences():
+        key = _torch_keys_of(rnn, recurrence)
+        for kind, name in _OF_TORCH.items():
+            name += recurrence.suffix
+            parameters[name] = read(key(kind), name)
         if biased:
-            ba = "ba" + cell.suffix
-            halves = (read(f"{rnn}bias_{half}_{suffix}", ba) for half in ("ih", "hh"))
+            ba = "ba" + recurrence.suffix
+            halves = (read(key(kind), ba) for kind in ("bias_ih", "bias_hh"))
             parameters[ba] = np.add(*halves, dtype=np.float64)  # rounded once
     parameters["Wya"] = read(f"{head}weight", "Wya")
     if f"{head}bias" in given:
@@ -75,14 +79,13 @@ def to_torch(config: Config, parameters: Named, rnn: Any, head: Any, ba: Any, by
     rnn, head = _prefix("rnn", rnn), _prefix("head", head)
     _check_left_out(parameters, ba=ba, by=by)
     state: Named = {}
-    for cell in config.cells():
-        suffix = _torch_suffix(cell)
-        state[f"{rnn}weight_ih_{suffix}"] = parameters["Wax" + cell.suffix].copy()
-        state[f"{rnn}weight_hh_{suffix}"] = parameters["Waa" + cell.suffix].copy()
+    for recurrence in config.recurrences():
+        key, own = _torch_keys_of(rnn, recurrence), recurrence.of(parameters)
+        for kind, name in _OF_TORCH.items():
+            state[key(kind)] = own[name].copy()
         if ba:
-            bias = parameters["ba" + cell.suffix]
-            state[f"{rnn}bias_ih_{suffix}"] = bias.copy()
-            state[f"{rnn}bias_hh_{suffix}"] = np.zeros_like(bias)
+            state[key("bias_ih")] = own["ba"].copy()
+            state[key("bias_hh")] = np.zeros_like(own["ba"])
     state[f"{head}weight"] = parameters["Wya"].copy()
     if by:
         state[f"{head}bias"] = parameters["by"].copy()
@@ -117,8 +120,8 @@ def from_keras(weights: Any, direction: Any, dtype: Any, **choices: str) -> tupl
         for i, name in zip(places, names, strict=False):  # the bias may be left out
             parameters[name] = _read(f"weights[{i}]", given[i], name, shapes[name][::-1]).T
 
-    for cell, place in zip(config.cells(), cells, strict=True):
-        read(place, *(name + cell.suffix for name in ("Wax", "Waa", "ba")))
+    for recurrence, place in zip(config.recurrences(), cells, strict=True):
+        read(place, *(name + recurrence.suffix for name in _IN_KERAS_ORDER))
     read(head, "Wya", "by")
     return config, parameters
 
@@ -127,9 +130,10 @@ def to_keras(config: Config, parameters: Named, ba: Any, by: Any) -> list[Array]
     """What `set_weights` takes."""
     _check_left_out(parameters, ba=ba, by=by)
     names = [
-        name + cell.suffix
-        for cell in config.cells()
-        for name in (("Wax", "Waa", "ba") if ba else ("Wax", "Waa"))
+        name + recurrence.suffix
+        for recurrence in config.recurrences()
+        for name in _IN_KERAS_ORDER
+        if ba or name != "ba"
     ]
     names += ("Wya", "by") if by else ("Wya",)
     return [parameters[name].T.copy() for name in names]
@@ -240,8 +244,10 @@ def _prefix(name: str, module: Any) -> str:
     return f"{module}." if module else ""
 
 
-def _torch_suffix(cell: Cell) -> str:
-    return f"l{cell.layer}" + ("_reverse" if cell.reverse else "")
+def _torch_keys_of(rnn: str, recurrence: Recurrence) -> Callable[[str], str]:
+    """Gives the key of a kind of weight ("weight_hh") of this recurrence."""
+    back = "_reverse" if recurrence.reverse else ""
+    return lambda kind: f"{rnn}{kind}_l{recurrence.layer}{back}"
 
 
 def _entry(key: str) -> str:

@@ -98,7 +98,7 @@ class TestTorch:
 
     def test_what_is_no_vanilla_rnn_or_holds_a_graph_is_refused(self, torch):
         lstm = torch.nn.ModuleDict({"rnn": torch.nn.LSTM(3, 4), "head": torch.nn.Linear(4, 2)})
-        with pytest.raises(ValueError, match=r"weight_hh_l0'\]: expected floats of shape \(4, 4\)"):
+        with pytest.raises(ValueError, match=r"weight_ih_l0'\]: expected floats of shape \(4, 3\)"):
             crnn.RNN.from_torch_state_dict(lstm.state_dict())
         with pytest.raises(TypeError, match=r"rnn.weight_ih_l0'\]: .*pass its \.detach\(\)"):
             crnn.RNN.from_torch_state_dict(dict(self.modules(torch).named_parameters()))

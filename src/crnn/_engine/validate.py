@@ -9,10 +9,11 @@ input is copied once. Errors say the argument's name, what was expected and what
 from __future__ import annotations
 
 import operator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from crnn._engine.recurrence import Inputs
 from crnn.reference import Array
 
 ACTIVATIONS = ("tanh", "relu")
@@ -22,26 +23,6 @@ LARGEST = 2**31 - 1  # of m and of each n: BLAS counts in 32 bits
 # Numbers of DLPack: devices whose memory the CPU reads, and names of some that it does not.
 _CPU, _CUDA_HOST, _ROCM_HOST, _CUDA_MANAGED = 1, 3, 11, 13
 _OTHER_DEVICES = {2: "cuda", 8: "metal", 10: "rocm", 14: "oneapi"}
-
-
-class Sequence(NamedTuple):
-    """The arguments that rnn_forward and rnn_backward share, checked."""
-
-    x: Array | None  # (T, m, n_x), or
-    symbols: Array | None  # (T, m), intp
-    Waa: Array  # (n_a, n_a)
-    Wax: Array  # (n_a, n_x)
-    a0: Array | None  # (m, n_a)
-    lengths: Array | None  # (m,), intp
-    reverse: bool
-    activation: str
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """T, m, n_a."""
-        x = self.symbols if self.x is None else self.x
-        assert x is not None
-        return x.shape[0], x.shape[1], len(self.Waa)
 
 
 def plain(name: str, value: Any) -> Array:
@@ -314,9 +295,9 @@ def generator(rng: Any) -> np.random.Generator:
 
 
 def sequence(
-    x: Any, Waa: Any, Wax: Any, a0: Any, lengths: Any, reverse: Any, activation: Any
-) -> Sequence:
-    """What rnn_forward and rnn_backward share."""
+    x: Any, Waa: Any, Wax: Any, ba: Any, a0: Any, lengths: Any, reverse: Any, activation: Any
+) -> Inputs:
+    """The arguments that rnn_forward and rnn_backward share; ba is None for the latter."""
     Waa = recurrent_weights("Waa", Waa)
     dtype, n_a = Waa.dtype, len(Waa)
     Wax = input_weights("Wax", Wax, dtype, n_a)
@@ -329,16 +310,17 @@ def sequence(
         )
     T, m = time_and_examples("x", x, "shape (T, m, n_x) or (T, m)")
     lengths = lengths_of(lengths, T, m)
-    symbols = None
     if x.ndim == 2:
-        symbols = class_numbers("x", x, n_x, lengths, T, m)
-        x = None
+        x = class_numbers("x", x, n_x, lengths, T, m)
     else:
         x = array("x", x, dtype, like="Waa", T=T, m=m, n_x=n_x)
     if a0 is not None:
         a0 = array("a0", a0, dtype, like="Waa", m=m, n_a=n_a)
-    activation = str(choice("activation", activation, ACTIVATIONS))  # of a subclass, plain
-    return Sequence(x, symbols, Waa, Wax, a0, lengths, flag("reverse", reverse), activation)
+    reverse = flag("reverse", reverse)
+    activation = str(choice("activation", activation, ACTIVATIONS))  # a plain str, no subclass
+    if ba is not None:
+        ba = array("ba", ba, dtype, like="Waa", n_a=n_a)
+    return Inputs(x, Waa, Wax, ba, a0, lengths, reverse, activation)
 
 
 def output(

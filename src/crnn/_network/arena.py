@@ -1,7 +1,8 @@
-"""One flat buffer for many named arrays: a step of an optimizer, a norm, a file are one pass."""
+"""One flat buffer for many named arrays: an optimizer step or a norm is one pass over it."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
@@ -38,18 +39,26 @@ class Views(dict[str, Array]):
     __ior__ = _fixed
 
 
-class Arena:
-    """Named arrays that are views into one flat, aligned buffer; what lies between them is 0."""
+class Layout:
+    """Where each named array lies in an arena: computed once, used for every arena of a model."""
 
     def __init__(self, shapes: Mapping[str, tuple[int, ...]], dtype: np.dtype[Any]) -> None:
-        align = ALIGNMENT // dtype.itemsize
-        starts, size = [], 0
-        for shape in shapes.values():
-            starts.append(size)
-            size += -(-int(np.prod(shape, dtype=object)) // align) * align
-        self.flat = aligned(size, dtype)  # (size,)
+        self.dtype = dtype
+        self.places: list[tuple[str, slice, tuple[int, ...]]] = []
+        step = ALIGNMENT // dtype.itemsize
+        self.size = 0
+        for name, shape in shapes.items():
+            n = math.prod(shape)
+            self.places.append((name, slice(self.size, self.size + n), shape))
+            self.size += -(-n // step) * step
+
+
+class Arena:
+    """Named arrays that are views into one flat, aligned buffer. The gaps between them are 0."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.flat = aligned(layout.size, layout.dtype)  # (size,)
         self.flat[...] = 0
         self.views = Views(
-            (name, self.flat[start : start + int(np.prod(shape))].reshape(shape))
-            for (name, shape), start in zip(shapes.items(), starts, strict=True)
+            (name, self.flat[place].reshape(shape)) for name, place, shape in layout.places
         )

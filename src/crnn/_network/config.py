@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from crnn._engine import validate
+from crnn._network.cells import VANILLA, Cell
 
 DIRECTIONS = ("forward", "reverse", "bidirectional")
-MOST_LAYERS = 10_000  # each has an object of its own: a mistyped number must not fill the memory
+MOST_LAYERS = 10_000  # each layer has objects of its own: a typing error must not fill the memory
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One recurrence: a layer read in one direction."""
+class Recurrence:
+    """One layer, read in one direction."""
 
+    cell: Cell
     layer: int
     reverse: bool
-    suffix: str  # of its parameters' names: "", "_l1", "_l0_reverse"
+    suffix: str  # of its parameters' names in the model: "", "_l1", "_l0_reverse"
     n_in: int  # n_x, or the width of the layer below
+
+    def of(self, values: Mapping[str, Value]) -> dict[str, Value]:
+        """Its own among the model's parameters or gradients, under the cell's names."""
+        return {name: values[name + self.suffix] for name in self.cell.parameters}
+
+    def named(self, values: Mapping[str, Value]) -> dict[str, Value]:
+        """The opposite of `of`: the cell's values under the model's names."""
+        return {name + self.suffix: value for name, value in values.items()}
 
 
 @dataclass(frozen=True)
@@ -62,6 +75,11 @@ class Config:
         return np.dtype(self.dtype)
 
     @property
+    def cell(self) -> Cell:
+        """What every recurrence computes."""
+        return VANILLA
+
+    @property
     def relu(self) -> bool:
         """Whether the activation is relu."""
         return self.activation == "relu"
@@ -83,31 +101,30 @@ class Config:
 
     @property
     def num_parameter_arrays(self) -> int:
-        """How many names `shapes` has, told without building it."""
-        return 3 * self.num_layers * self.num_directions + 2
+        """The number of names in `shapes`, computed without building it."""
+        return len(self.cell.parameters) * self.num_layers * self.num_directions + 2
 
-    def cells(self) -> tuple[Cell, ...]:
+    def recurrences(self) -> tuple[Recurrence, ...]:
         """Every recurrence, in the order of computation."""
-        return self._cells
+        return self._recurrences
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The parameters' names and shapes, in the order of the arena."""
         shapes: dict[str, tuple[int, ...]] = {}
-        for cell in self.cells():
-            shapes["Waa" + cell.suffix] = (self.n_a, self.n_a)
-            shapes["Wax" + cell.suffix] = (self.n_a, cell.n_in)
-            shapes["ba" + cell.suffix] = (self.n_a,)
+        for recurrence in self.recurrences():
+            shapes |= recurrence.named(self.cell.shapes(self.n_a, recurrence.n_in))
         shapes["Wya"] = (self.n_y, self.width)
         shapes["by"] = (self.n_y,)
         return shapes
 
     @cached_property
-    def _cells(self) -> tuple[Cell, ...]:
+    def _recurrences(self) -> tuple[Recurrence, ...]:
         both = self.direction == "bidirectional"
         directions = (False, True) if both else (self.direction == "reverse",)
         plain = self.num_layers == 1 and not both
         return tuple(
-            Cell(
+            Recurrence(
+                self.cell,
                 layer,
                 reverse,
                 "" if plain else f"_l{layer}" + ("_reverse" if both and reverse else ""),

@@ -39,10 +39,16 @@ def glorot(n_out: int, n_in: int, rng: np.random.Generator) -> Array:
 
 
 def initialise(config: Config, parameters: dict[str, Array], rng: np.random.Generator) -> None:
-    """Fill the parameters: orthogonal Waa, Glorot-uniform Wax and Wya, zero biases."""
-    for cell in config.cells():
-        parameters["Waa" + cell.suffix] = orthogonal(config.n_a, rng)
-        parameters["Wax" + cell.suffix] = glorot(config.n_a, cell.n_in, rng)
-        parameters["ba" + cell.suffix][...] = 0
+    """Fill the parameters: orthogonal Waa, Glorot-uniform Wax and Wya, zero biases.
+
+    Every gate of Waa and Wax is drawn as a matrix of its own.
+    """
+    n_a, gates = config.n_a, range(config.cell.gates)
+    for recurrence in config.recurrences():
+        own = recurrence.of(parameters)
+        own["Waa"][...] = np.concatenate([orthogonal(n_a, rng) for _ in gates])
+        own["Wax"][...] = np.concatenate([glorot(n_a, recurrence.n_in, rng) for _ in gates])
+        for bias, _ in config.cell.biases:
+            own[bias][...] = 0
     parameters["Wya"] = glorot(config.n_y, config.width, rng)
     parameters["by"][...] = 0

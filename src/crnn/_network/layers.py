@@ -10,21 +10,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crnn._engine import kernels, validate
+from crnn._engine import kernels, recurrence, validate
+from crnn._engine.recurrence import Inputs
 from crnn._network.buffers import Buffers
-from crnn._network.config import Cell, Config
-from crnn.functional import backward_of, forward_of
+from crnn._network.config import Config, Recurrence
 from crnn.reference import Array
 
-State = list[Array]  # one (m, n_a) per cell
+State = list[Array]  # one (m, n_a) per recurrence
 
 
 @dataclass
 class Trace:
     """A forward pass, as the backward pass needs it."""
 
-    calls: list[validate.Sequence]  # one per cell: its input, weights, a0, lengths
-    a: list[Array]  # one (T, m, n_a) per cell
+    inputs: list[Inputs]  # one per recurrence
+    a: list[Array]  # one (T, m, n_a) per recurrence
     features: Array  # (rows, width): what the output layer sees
     every_step: bool  # whether rows are steps and examples, or examples only
     counted: Array | None  # rows of T * m that count, where not all do
@@ -40,8 +40,8 @@ class Trace:
         return y if self.counted is None else y[self.counted]
 
     def final_states(self) -> State:
-        """Every cell's state after its last step, to start the next window from: copies."""
-        return [final_state(a, call).copy() for a, call in zip(self.a, self.calls, strict=True)]
+        """Every recurrence's state after its last step, to start the next window from: copies."""
+        return [final_state(a, of).copy() for a, of in zip(self.a, self.inputs, strict=True)]
 
 
 def forward(
@@ -52,24 +52,23 @@ def forward(
     state: State | None = None,
     buffers: Buffers | None = None,
 ) -> Trace:
-    """Run every cell and the output layer on x (T, m, n_x) or (T, m), from `state` or zeros."""
+    """Run all recurrences and the output layer on x (T, m, n_x) or (T, m), from `state` or 0."""
     (T, m), n = x.shape[:2], config.num_directions
     if buffers is None:
         buffers = Buffers(config.np_dtype)
-    calls: list[validate.Sequence] = []
+    inputs: list[Inputs] = []
     states: list[Array] = []
     below = x
-    for k, cell in enumerate(config.cells()):
-        if cell.layer > 0 and k % n == 0:
+    for k, place in enumerate(config.recurrences()):
+        if place.layer > 0 and k % n == 0:
             below = _side_by_side(states[-n:], f"below {k}", buffers)
         a0 = None if state is None else state[k]
-        call = _call(config, cell, parameters, below, lengths, a0)
-        calls.append(call)
+        inputs.append(_inputs(config, place, parameters, below, lengths, a0))
         a = buffers.array(f"a {k}", (T, m, config.n_a))
-        states.append(forward_of(call, parameters["ba" + cell.suffix], a))
+        states.append(recurrence.forward(inputs[-1], a))
     counted = None
     if config.steps == "last":
-        last = [final_state(a, call) for a, call in zip(states[-n:], calls[-n:], strict=True)]
+        last = [final_state(a, of) for a, of in zip(states[-n:], inputs[-n:], strict=True)]
         features = _side_by_side(last, "features", buffers)  # (m, width)
     else:
         features = _side_by_side(states[-n:], "features", buffers).reshape(T * m, config.width)
@@ -78,7 +77,7 @@ def forward(
             features = features[counted]
     logits = buffers.array("logits", (len(features), config.n_y))
     kernels.output_forward(parameters["Wya"], parameters["by"], features, logits)
-    return Trace(calls, states, features, config.steps == "all", counted, logits, buffers)
+    return Trace(inputs, states, features, config.steps == "all", counted, logits, buffers)
 
 
 def backward(
@@ -89,54 +88,46 @@ def backward(
     gradients: dict[str, Array],
 ) -> None:
     """Fill `gradients`, whose names are the parameters', from dlogits (rows, n_y)."""
-    n, buffers, cells = config.num_directions, trace.buffers, config.cells()
+    n, buffers, places = config.num_directions, trace.buffers, config.recurrences()
     da, dfeatures = _room(config, trace)
     kernels.output_backward(
         parameters["Wya"], dlogits, trace.features, gradients["Wya"], gradients["by"], dfeatures
     )
     if da is None:
         da = _spread(config, trace, dfeatures)
-    for first in range(len(cells) - n, -1, -n):  # layers, from the top
+    for first in range(len(places) - n, -1, -n):  # layers, from the top
         dx: list[Array] = []
         for k in range(first, first + n):
-            suffix, call, a = cells[k].suffix, trace.calls[k], trace.a[k]
+            a, own = trace.a[k], places[k].of(gradients)
             if first > 0:
                 dx.append(buffers.array(f"dx {k}", (*a.shape[:2], config.width)))
-            dWaa, dWax, dba = (gradients[name + suffix] for name in ("Waa", "Wax", "ba"))
-            into = dWaa, dWax, dba, dx[-1] if dx else None, None
-            backward_of(call, da[k - first], a, into=into)
+            into = own["Waa"], own["Wax"], own["ba"], dx[-1] if dx else None, None
+            recurrence.backward(trace.inputs[k], da[k - first], a, into=into)
         if first > 0:
             below = dx[0] if n == 1 else np.add(dx[0], dx[1], out=dx[0])  # (T, m, width)
             da = _apart(below, n, trace)
 
 
-def final_state(a: Array, call: validate.Sequence) -> Array:
+def final_state(a: Array, of: Inputs) -> Array:
     """The state after the last step read, (m, n_a), perhaps in place: right to left, of step 0."""
-    t = 0 if call.reverse else -1
+    t = 0 if of.reverse else -1
     state: Array = a[t]
-    if call.lengths is not None and not call.reverse:
-        state = a[call.lengths - 1, np.arange(a.shape[1])]
+    if of.lengths is not None and not of.reverse:
+        state = a[of.lengths - 1, np.arange(a.shape[1])]
     return state
 
 
-def _call(
+def _inputs(
     config: Config,
-    cell: Cell,
+    place: Recurrence,
     parameters: dict[str, Array],
     x: Array,
     lengths: Array | None,
     a0: Array | None,
-) -> validate.Sequence:
-    integers = x.ndim == 2
-    return validate.Sequence(
-        None if integers else x,
-        x if integers else None,
-        parameters["Waa" + cell.suffix],
-        parameters["Wax" + cell.suffix],
-        a0,
-        lengths,
-        cell.reverse,
-        config.activation,
+) -> Inputs:
+    own = place.of(parameters)
+    return Inputs(
+        x, own["Waa"], own["Wax"], own["ba"], a0, lengths, place.reverse, config.activation
     )
 
 
@@ -165,14 +156,14 @@ def _room(config: Config, trace: Trace) -> tuple[list[Array] | None, Array]:
 
     They are one memory where that gradient is a step of dL/da<t>, or all of them.
     """
-    buffers, call, shape = trace.buffers, trace.calls[-1], trace.a[-1].shape
+    buffers, inputs, shape = trace.buffers, trace.inputs[-1], trace.a[-1].shape
     alone = config.num_directions == 1 and trace.counted is None
     if alone and trace.every_step:
         da = buffers.array("da", shape)
         return [da], da.reshape(trace.features.shape)
-    if alone and (call.reverse or call.lengths is None):
+    if alone and (inputs.reverse or inputs.lengths is None):
         da = buffers.zeros("da of one step", shape)
-        return [da], final_state(da, call)
+        return [da], final_state(da, inputs)
     return None, buffers.array("dfeatures", trace.features.shape)
 
 
@@ -197,12 +188,12 @@ def _spread_steps(trace: Trace, direction: int, part: Array) -> Array:
 
 def _spread_last(trace: Trace, direction: int, part: Array) -> Array:
     """Zeros but for each example's last step read."""
-    call, shape = trace.calls[direction], trace.a[0].shape  # any layer's: all read alike
-    if call.reverse or call.lengths is None:
+    inputs, shape = trace.inputs[direction], trace.a[0].shape  # of any layer: they read alike
+    if inputs.reverse or inputs.lengths is None:
         da = trace.buffers.zeros(f"last da {direction}", shape)
-        da[0 if call.reverse else -1] = part
+        da[0 if inputs.reverse else -1] = part
     else:
         da = trace.buffers.array(f"da {direction}", shape)
         da.fill(0)
-        da[call.lengths - 1, np.arange(shape[1])] = part
+        da[inputs.lengths - 1, np.arange(shape[1])] = part
     return da

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from crnn._network import layers
-from crnn._network.arena import Arena, Views
+from crnn._network.arena import Arena, Layout, Views
 from crnn._network.buffers import Buffers
 from crnn._network.config import Config
 from crnn._network.data import Batch
@@ -33,6 +33,7 @@ class Network:
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self._layout = Layout(config.shapes(), config.np_dtype)
         self.arena = self.new_arena()
         self.loss = LOSSES[config.loss]
 
@@ -43,7 +44,7 @@ class Network:
 
     def new_arena(self) -> Arena:
         """Make room for one number per parameter, all zero."""
-        return Arena(self.config.shapes(), self.config.np_dtype)
+        return Arena(self._layout)
 
     def new_buffers(self) -> Buffers:
         """Make room for the passes of a loop."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from crnn._engine import probe
-from crnn._network.arena import Arena
+from crnn._engine.workspace import aligned
 from crnn.benchmark import machine
 from crnn.benchmark.cases import Case
 from crnn.reference import Array
@@ -104,7 +104,7 @@ def _reader(x: Array) -> Callable[[int], float]:
 def _buffer(size: int) -> Array:
     """Ones: size bytes of float32, aligned to cache lines, in whole blocks of the probe."""
     n = max(1, size // 4 // probe.BLOCK) * probe.BLOCK
-    x = Arena({"x": (n,)}, np.dtype("float32")).flat
+    x = aligned(n, np.dtype("float32"))
     x[...] = 1
     return x
 

@@ -188,12 +188,11 @@ class _Read:
         """The parameters by crnn's names."""
         found = {"Wya": self.linear.Wya, "by": self.linear.by}
         cells = [cell for layer in self.layers for cell in layer]
-        for cell, place in zip(cells, self.config(None).cells(), strict=True):
-            found["Waa" + place.suffix] = cell.Waa
-            found["Wax" + place.suffix] = cell.Wax
-            if self.table is not None and place.layer == 0:
-                found["Wax" + place.suffix] = cell.Wax @ self.table.T
-            found["ba" + place.suffix] = cell.ba
+        for cell, recurrence in zip(cells, self.config(None).recurrences(), strict=True):
+            Wax = cell.Wax
+            if self.table is not None and recurrence.layer == 0:
+                Wax = Wax @ self.table.T
+            found |= recurrence.named({"Waa": cell.Waa, "Wax": Wax, "ba": cell.ba})
         return found
 
     def same(self, other: _Read) -> bool:

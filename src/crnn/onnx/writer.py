@@ -160,10 +160,10 @@ class _Writer:
     def layer(self, x: str, layer: int, final: bool) -> str:
         """States (T, m, width) of a layer, or its final states (m, width)."""
         config, suffix = self.config, f"_l{layer}"
-        cells = [cell for cell in config.cells() if cell.layer == layer]
+        directions = [r.of(self.parameters) for r in config.recurrences() if r.layer == layer]
 
         def stacked(name: str) -> Array:  # one per direction
-            return np.stack([self.parameters[name + cell.suffix] for cell in cells])
+            return np.stack([own[name] for own in directions])
 
         ba = stacked("ba")  # (D, n_a)
         inputs = [
@@ -176,7 +176,7 @@ class _Writer:
             inputs.append("lengths")
         a, name = "a" + suffix, "RNN" + suffix
         outputs = ["", f"{a}_final"] if final else [f"{a}_directions"]  # Y_h (D, m, n_a), or
-        activations = [config.activation.capitalize()] * len(cells)  # Y (T, D, m, n_a)
+        activations = [config.activation.capitalize()] * len(directions)  # Y (T, D, m, n_a)
         self.nodes.append(
             helper.make_node(
                 "RNN", inputs, outputs, name=name, direction=config.direction,
@@ -184,7 +184,7 @@ class _Writer:
             )
         )  # fmt: skip
         axis = 0 if final else 1  # of the directions
-        if len(cells) == 1:
+        if len(directions) == 1:
             return self.add("Squeeze", [outputs[-1], self.integers_of(f"{a}_axis", [axis])], a)
         order = [1, 0, 2] if final else [0, 2, 1, 3]
         rows = self.add("Transpose", [outputs[-1]], f"{a}_rows", perm=order)  # (..., m, D, n_a)

@@ -1,0 +1,62 @@
+"""One recurrence over a whole sequence: the one way from Python into the compiled code.
+
+The public functions, after validation, and the layers of a network both call it. Its arguments are
+known to fit. The compiled code looks at them once more (in nanoseconds), since another thread may
+have changed them in the meantime, and declines what does not fit.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from crnn._engine import sequence
+from crnn.reference import Array, Gradients
+
+#: dWaa, dWax, dba, dx and da0; the last two only where they are wanted.
+Results = tuple[Array, Array, Array, Array | None, Array | None]
+
+
+class Inputs(NamedTuple):
+    """What forward and backward both read: C-contiguous arrays of one dtype."""
+
+    x: Array  # (T, m, n_x), or symbols (T, m) of intp
+    Waa: Array  # (n_a, n_a)
+    Wax: Array  # (n_a, n_x)
+    ba: Array | None  # (n_a,); backward does not need it
+    a0: Array | None  # (m, n_a)
+    lengths: Array | None  # (m,) of intp
+    reverse: bool
+    activation: str
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """T, m, n_a."""
+        return self.x.shape[0], self.x.shape[1], len(self.Waa)
+
+
+def forward(inputs: Inputs, out: Array | None = None) -> Array:
+    """The states (T, m, n_a), in `out` if it is given."""
+    plain = None if out is None else out.view(np.ndarray)
+    a = _completed(sequence.rnn_forward(*inputs, plain))
+    return a if out is None else out  # which may be a subclass, such as a memory map
+
+
+def backward(
+    inputs: Inputs, da: Array, a: Array, need_dx: bool = True, into: Results | None = None
+) -> Gradients:
+    """The gradients, in the arrays of `into` if they are given."""
+    x, Waa, Wax, _, a0, lengths, reverse, activation = inputs
+    g = sequence.rnn_backward(
+        da, a, x, Waa, Wax, a0, lengths, reverse, activation, need_dx, into
+    )  # fmt: skip
+    return Gradients(*_completed(g))
+
+
+def _completed(result: Any) -> Any:
+    if result is None:
+        raise RuntimeError(
+            "an argument no longer fits: x or lengths changed after they had been checked"
+        )
+    return result
