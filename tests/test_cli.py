@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -154,21 +155,27 @@ class TestTrain:
         arguments = ["--text", "words.txt", *BRIEF, "--resume", trained, "--out", trained]
         assert run("train", *arguments)[0] == 0
 
-    @pytest.mark.skipif(sys.platform == "win32", reason="signals")
-    def test_ctrl_c_keeps_the_model_of_the_last_step(self, tmp_path):
-        (tmp_path / "words.txt").write_text(WORDS)
-        command = [sys.executable, "-m", "crnn", "train", "--text", "words.txt", *SMALL]
-        child = subprocess.Popen(
-            [*command, "--epochs", "1000000"], cwd=tmp_path, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        while "epoch 1/" not in child.stdout.readline():
-            pass
-        child.send_signal(signal.SIGINT)
-        out = child.communicate(timeout=30)[0]
-        assert child.returncode == 0
-        assert "interrupted: the model of the last finished step is kept" in out
-        assert crnn.load(tmp_path / "model.safetensors").config.n_a == 24
+    def test_the_header_comes_before_the_work(self, run, monkeypatch):
+        def stop(*_):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(text.Vocabulary, "encode", stop)
+        code, out, _ = run("train", "--text", "words.txt", *SMALL)
+        assert code == 130
+        assert out.startswith("6120 characters, 14 different; 5508 to learn from, 612 held out")
+
+    @pytest.mark.parametrize("terminal", [False, True])
+    def test_a_log_is_not_flooded(self, run, monkeypatch, terminal):
+        """A terminal draws the bar again below each line; a log gets the first and the last."""
+        err = io.StringIO()
+        err.isatty = lambda: terminal
+        monkeypatch.setattr(sys, "stderr", err)
+        monkeypatch.setattr("tqdm.std.time", lambda: 0.0)  # no refresh because of time passing
+        code, out, _ = run("train", "--text", "words.txt", *SMALL, "--epochs", "20")
+        assert code == 0
+        assert out.count("bits per character") == 20
+        assert (err.getvalue().count("epoch") > 20) == terminal
+        assert err.getvalue().count("\r") > 40 if terminal else err.getvalue().count("\r") == 2
 
 
 class TestSample:
@@ -239,6 +246,16 @@ class TestNobodyListens:
         assert crnn.load(tmp_path / "model.safetensors").config.n_a == 24
 
     @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
+    @pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["train", "--help"]])
+    def test_a_full_disk_under_what_argparse_prints_is_told(self, arguments):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run(
+                [sys.executable, "-m", "crnn", *arguments], stdout=full, stderr=subprocess.PIPE
+            )
+        assert done.returncode == 2
+        assert done.stderr == b"crnn: standard output: No space left on device\n"
+
+    @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
     def test_a_full_disk_under_stdout_costs_no_model_and_is_told(self, tmp_path):
         with open("/dev/full", "w") as full:
             child = self.train(tmp_path, "--quiet", stdout=full, stderr=subprocess.PIPE)
@@ -274,6 +291,8 @@ class TestStops:
         [
             (MemoryError(), 2, "crnn sample: out of memory\n"),
             (MemoryError("9 TB"), 2, "crnn sample: out of memory: 9 TB\n"),
+            (OSError(5, "I/O\n error", "a\nb\x1b"), 2, "crnn sample: a\\nb\\x1b: I/O\\n error\n"),
+            (ValueError("two\nlines\x1b"), 2, "crnn sample: two lines\\x1b\n"),
             (KeyboardInterrupt(), 130, "crnn sample: interrupted\n"),
         ],
     )
@@ -284,21 +303,131 @@ class TestStops:
         monkeypatch.setattr(crnn, "load", stop)
         assert run("sample", "m") == (code, "", message)
 
-    def test_ctrl_c_twice_costs_no_model(self, run, monkeypatch):
-        def stop(*_, **__):
-            raise KeyboardInterrupt
-
-        monkeypatch.setattr(crnn.RNN, "fit_stream", stop)
-        code, _, err = run("train", "--text", "words.txt", *SMALL)
-        assert (code, err) == (130, "crnn train: interrupted\n")
-        assert crnn.load("model.safetensors").config.n_a == 24
-
     def test_ctrl_c_while_options_are_read(self, run, monkeypatch):
         def stop():
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(options, "parser", stop)
+        monkeypatch.setattr(cli.options, "parser", stop)
         assert run("check") == (130, "", "crnn: interrupted\n")
+
+    def test_ctrl_c_ends_after_the_step_under_way(self, run, monkeypatch):
+        press_in_step(monkeypatch, 3, signal.SIGINT)
+        code, out, err = run("train", "--text", "words.txt", *SMALL, "--quiet")
+        assert (code, err) == (130, "")
+        assert "interrupted: the model of the last finished step is kept" in out
+        assert_trained(run, steps=3)
+
+    @pytest.mark.parametrize(
+        ("signals", "code", "word"),
+        [
+            (["SIGINT", "SIGINT"], 130, "interrupted"),
+            (["SIGTERM"], 143, "terminated"),
+            (["SIGHUP"], 129, "hangup"),
+            (["SIGINT", "SIGTERM"], 143, "terminated"),
+        ],
+    )
+    def test_a_signal_costs_no_training(self, run, monkeypatch, signals, code, word):
+        """It comes in the middle of the third step: the model of the second is saved."""
+        if not all(hasattr(signal, name) for name in signals):
+            pytest.skip("this system has no such signal")
+        press_in_step(monkeypatch, 3, *(getattr(signal, name) for name in signals))
+        got, out, err = run("train", "--text", "words.txt", *SMALL, "--quiet")
+        assert (got, err) == (code, f"crnn train: {word}\n")
+        assert "wrote model.safetensors: the model of the last good step" in out
+        assert_trained(run, steps=2)
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+    @pytest.mark.parametrize("signals", [["SIGINT"], ["SIGTERM"]])
+    def test_a_signal_while_the_model_is_saved(self, run, monkeypatch, signals):
+        replace, coming = os.replace, [getattr(signal, name) for name in signals]
+
+        def interrupted(*paths):
+            if coming:
+                signal.raise_signal(coming.pop())
+            replace(*paths)
+
+        monkeypatch.setattr(os, "replace", interrupted)
+        code, _, _ = run("train", "--text", "words.txt", *SMALL)
+        assert code == (130 if signals == ["SIGINT"] else 143)
+        assert sorted(os.listdir()) == ["model.safetensors", "words.txt"]
+        assert crnn.load("model.safetensors").config.n_a == 24
+
+    @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no SIGHUP")
+    def test_what_nohup_ignores_stays_ignored(self, run, monkeypatch):
+        press_in_step(monkeypatch, 3, signal.SIGHUP)
+        before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        try:
+            assert run("train", "--text", "words.txt", *SMALL, "--quiet")[0] == 0
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        finally:
+            signal.signal(signal.SIGHUP, before)
+
+    def test_outside_the_main_thread_signals_are_left_alone(self, run):
+        codes = []
+        thread = threading.Thread(target=lambda: codes.append(run("sample", "none")[0]))
+        thread.start()
+        thread.join()
+        assert codes == [2]
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="signals")
+    @pytest.mark.parametrize(
+        ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "SIGTERM"]
+    )
+    def test_a_process_that_is_stopped_keeps_its_model(self, tmp_path, number, code):
+        (tmp_path / "words.txt").write_text(WORDS)
+        command = [sys.executable, "-m", "crnn", "train", "--text", "words.txt", *SMALL]
+        with subprocess.Popen(
+            [*command, "--epochs", "1000000"], cwd=tmp_path, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        ) as child:  # fmt: skip
+            while "epoch 3/" not in child.stdout.readline():
+                pass
+            child.send_signal(number)
+            child.stdout.read()
+        assert child.returncode == code
+        assert crnn.load(tmp_path / "model.safetensors").config.n_a == 24
+
+
+def press_in_step(monkeypatch, step, *numbers):
+    """Raise signals in the middle of a step of Adam: its parameters are half updated."""
+    real, done = crnn.Adam.step, []
+
+    def pressed(self, parameters, *arguments):
+        done.append(1)
+        real(self, parameters, *arguments)
+        if len(done) == step:
+            for number in numbers:
+                signal.raise_signal(number)
+
+    monkeypatch.setattr(crnn.Adam, "step", pressed)
+
+
+def assert_trained(run, steps):
+    """The saved model is the one that so many steps give."""
+    vocabulary = text.Vocabulary.of(WORDS)
+    model = crnn.RNN(14, 24, 14, steps="all", rng=0)
+    windows = 5508 // 8 // 16 + 1
+    assert steps < windows, "all in the first epoch"
+    learn = vocabulary.encode(WORDS)[:5508]
+    rule = {"batch_size": 8, "steps": 16, "clip_norm": 1.0, "progress": False}
+
+    class Enough(Exception):
+        pass
+
+    class Few(crnn.Adam):
+        done = 0
+
+        def step(self, *arguments):
+            if self.done == steps:
+                raise Enough
+            self.done += 1
+            super().step(*arguments)
+
+    with pytest.raises(Enough):
+        model.fit_stream(learn, epochs=1, optimizer=Few(0.002), **rule)
+    saved = crnn.load("model.safetensors").parameters
+    for name, parameter in model.parameters.items():
+        np.testing.assert_array_equal(saved[name], parameter)
 
 
 USAGE = [
@@ -352,7 +481,7 @@ FILES = [
     ("train --text words.txt --hidden 2147483647", "--hidden 2147483647, --layers 1: too large"),
     ("train --text words.txt --resume words.txt", "not a model of crnn's"),
     ("train --text words.txt --resume plain", "plain: a model without a vocabulary"),
-    ("train --text words.txt --resume small", "--text: character 't' is not among the 2"),
+    ("train --text words.txt --resume small", "--text: character ' ' is not among the 2"),
     ("sample none", "none: No such file or directory"),
     ("sample .", "directory"),
     ("sample words.txt", "words.txt: not a model of crnn's, or damaged"),
@@ -401,9 +530,10 @@ class TestMistakes:
         self.refused(run, files, arguments.split(), message)
 
     @pytest.mark.parametrize("option", ["--out", "--text", "--resume"])
-    def test_an_empty_name(self, run, files, option):
-        message = f"{option}: expected the name of a file, got ''"
-        self.refused(run, files, ["train", option, ""], message)
+    @pytest.mark.parametrize("name", ["", "-"])
+    def test_a_name_that_is_none(self, run, files, option, name):
+        message = f"{option}: expected the name of a file, got {name!r}"
+        self.refused(run, files, ["train", option, name], message)
 
     @pytest.mark.parametrize("vocabulary", HOSTILE, ids=range(len(HOSTILE)))
     @pytest.mark.parametrize(

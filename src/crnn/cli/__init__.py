@@ -7,7 +7,7 @@ import sys
 
 import crnn
 from crnn.benchmark.command import bench
-from crnn.cli import check, options, sample, train
+from crnn.cli import check, options, sample, signals, train
 from crnn.cli.errors import UsageError, one_line
 from crnn.cli.outlet import Outlet, outlets
 
@@ -19,15 +19,22 @@ _COMMANDS = {"train": train.run, "sample": sample.run, "bench": bench, "check": 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; give the exit code.
 
-    0 is well, 1 is a failed check or a training that diverged, 2 is what cannot be done as asked,
-    130 is Ctrl-C. Options that cannot be read, and --help, leave by SystemExit, as argparse does.
+    0 is success, 1 a failed check or a training that diverged, 2 what cannot be done as asked, and
+    128 + n the signal n: 130 is Ctrl-C, 143 SIGTERM. Options that cannot be read raise SystemExit,
+    as argparse does.
     """
-    with outlets(sys.stdout, sys.stderr) as out:
+    with outlets(sys.stdout, sys.stderr) as out, signals.raised():
         name = "crnn"
         try:
             asked = options.parser().parse_args(arguments)
             name += f" {asked.command}"
             return _said(name, out, _run(asked))
+        except SystemExit as left:  # argparse, after --help or an error
+            if left.code:
+                raise
+            return _said(name, out, 0)
+        except signals.Stopped as stop:
+            return _failed(name, stop, 128 + stop.number)
         except KeyboardInterrupt:
             return _failed(name, "interrupted", 130)
         except crnn.DivergenceError as error:
@@ -49,14 +56,13 @@ def _run(asked: argparse.Namespace) -> int:
 
 
 def _said(name: str, out: Outlet, code: int) -> int:
-    """The command's own code, unless what it had to say was lost on somebody who wanted it."""
+    """The command's exit code, or 2 if its output was lost, on a full disk for instance."""
     out.flush()
     if out.error is None or isinstance(out.error, BrokenPipeError):
         return code  # a reader that leaves, as in `crnn sample ... | head`, has enough
     return _failed(name, f"standard output: {one_line(out.error)}", code or 2)
 
 
-def _failed(name: str, what: str | Exception, code: int) -> int:
-    line = what if isinstance(what, str) else one_line(what)
-    print(f"{name}: {line}", file=sys.stderr)
+def _failed(name: str, what: str | BaseException, code: int) -> int:
+    print(f"{name}: {one_line(what)}", file=sys.stderr)
     return code

@@ -14,6 +14,7 @@ from typing import NoReturn
 import crnn
 from crnn._engine.validate import LARGEST
 from crnn.benchmark import command as bench
+from crnn.cli.errors import one_line
 
 Commands = argparse._SubParsersAction  # argparse has no public name for it
 
@@ -22,7 +23,7 @@ class _Parser(argparse.ArgumentParser):
     """argparse, with one line for an error."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message.removeprefix('argument ')}\n")
+        self.exit(2, f"{self.prog}: {one_line(message).removeprefix('argument ')}\n")
 
 
 class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
@@ -66,9 +67,14 @@ def _number(what: str, accepts: Callable[[float], bool]) -> Callable[[str], floa
 
 
 def _named(text: str) -> str:
-    """Read a path."""
-    if not text:
-        raise argparse.ArgumentTypeError("expected the name of a file, got ''")
+    """Read the name of a file.
+
+    In other programs "-" is standard input or output. A model needs a file that can be read at any
+    position and replaced as a whole.
+    """
+    if text in ("", "-"):
+        hint = " (./- is a file of that name)" if text else ""
+        raise argparse.ArgumentTypeError(f"expected the name of a file, got {text!r}{hint}")
     return text
 
 

@@ -18,7 +18,7 @@ from crnn.text import Vocabulary, python_topics
 
 BITS = 1 / math.log(2)  # in a nat
 
-#: What a new model is given by options, and a resumed one has already: with the defaults.
+#: Options of a new model, with their defaults; a resumed model has its own.
 OF_A_NEW_MODEL = {"hidden": 256, "layers": 1, "activation": "tanh", "dtype": "float32"}
 
 
@@ -28,30 +28,27 @@ def run(options: argparse.Namespace) -> int:
     text = _read_text(options.text)
     _check_out(options)
     model, vocabulary = _model_to_train(options, text)
-    try:
-        symbols = vocabulary.encode(text)
-    except ValueError as error:
-        raise UsageError(f"--text: {error}") from None
-    learn, held_out = _split(symbols, options)
+    learned = _learned(len(text), options)
     size = sum(p.size for p in model.parameters.values())
     print(
-        f"{len(symbols)} characters, {len(vocabulary)} different; {len(learn)} to learn from, "
-        f"{len(held_out)} held out\n{size} parameters in {model.config.num_layers} "
+        f"{len(text)} characters, {len(vocabulary)} different; {learned} to learn from, "
+        f"{len(text) - learned} held out\n{size} parameters in {model.config.num_layers} "
         f"layer(s) of {model.config.n_a} {model.config.activation} units",
         flush=True,
     )
+    symbols = vocabulary.encode(text)
     began = time.perf_counter()
-    history = _fit(model, learn, held_out, options, began)
+    history = _fit(model, symbols[:learned], symbols[learned:], options, began)
     if history.interrupted:
         print("interrupted: the model of the last finished step is kept")
     print(f"wrote {options.out} after {time.perf_counter() - began:.1f} s of training\n")
     drawn = model.sample(options.length, temperature=options.temperature, rng=options.seed)
     print(vocabulary.decode(drawn))
-    return 0
+    return 130 if history.interrupted else 0
 
 
 def _refuse_contradictions(options: argparse.Namespace) -> None:
-    """Refuse options that another one leaves without a meaning."""
+    """Refuse options that have no meaning beside another one."""
     if options.momentum is not None and options.optimizer != "sgd":
         raise UsageError("--momentum: expected only with --optimizer sgd")
     for name, default in OF_A_NEW_MODEL.items():
@@ -78,7 +75,7 @@ def _read_text(path: str | None) -> str:
 
 
 def _check_out(options: argparse.Namespace) -> None:
-    """Find out now what would lose the model in the end."""
+    """Find out before training whether the model can be saved after it."""
     try:
         files.check_writable(options.out)
     except OSError as error:
@@ -88,9 +85,14 @@ def _check_out(options: argparse.Namespace) -> None:
 
 
 def _model_to_train(options: argparse.Namespace, text: str) -> tuple[crnn.RNN, Vocabulary]:
-    if options.resume is not None:
-        return load(options.resume)
     vocabulary = Vocabulary.of(text)
+    if options.resume is not None:
+        model, known = load(options.resume)
+        try:
+            known.encode(vocabulary.characters)
+        except ValueError as error:
+            raise UsageError(f"--text: {error}") from None
+        return model, known
     try:
         model = crnn.RNN(
             len(vocabulary),
@@ -110,21 +112,22 @@ def _model_to_train(options: argparse.Namespace, text: str) -> tuple[crnn.RNN, V
     return model, vocabulary
 
 
-def _split(symbols: Array, options: argparse.Namespace) -> tuple[Array, Array]:
-    """What to learn from, and what to hold out."""
-    learned = len(symbols) - round(len(symbols) * options.validation)
-    if learned <= options.batch or len(symbols) - learned < 2:
+def _learned(characters: int, options: argparse.Namespace) -> int:
+    """How many of the text's characters to learn from; the rest is held out."""
+    held_out: int = round(characters * options.validation)
+    learned = characters - held_out
+    if learned <= options.batch or held_out < 2:
         raise UsageError(
-            f"the text of {len(symbols)} characters is too short for --batch {options.batch} and "
+            f"the text of {characters} characters is too short for --batch {options.batch} and "
             f"--validation {options.validation:g}"
         )
-    return symbols[:learned], symbols[learned:]
+    return learned
 
 
 def _fit(
     model: crnn.RNN, learn: Array, held_out: Array, options: argparse.Namespace, began: float
 ) -> crnn.History:
-    """Train and save, also what was good before training diverged or Ctrl-C came twice."""
+    """Train and save: also the last good model if training diverges or a signal ends it."""
     rows = (len(learn) - 1) // options.batch  # steps of each parallel row
     characters = rows * options.batch / math.ceil(rows / options.steps)  # in a window, on average
     try:
@@ -141,10 +144,20 @@ def _fit(
             callback=lambda history: _report(history, characters, began, options),
         )
     except (crnn.DivergenceError, KeyboardInterrupt):
-        model.save(options.out)
+        _save(model, options.out)
+        print(f"wrote {options.out}: the model of the last good step")
         raise
-    model.save(options.out)
+    _save(model, options.out)
     return history
+
+
+def _save(model: crnn.RNN, path: str) -> None:
+    """Save, and only then let a signal that comes meanwhile end the command."""
+    try:
+        model.save(path)
+    except KeyboardInterrupt:
+        model.save(path)
+        raise
 
 
 def _optimizer(options: argparse.Namespace) -> crnn.SGD | crnn.Adam:
@@ -156,12 +169,14 @@ def _optimizer(options: argparse.Namespace) -> crnn.SGD | crnn.Adam:
 def _report(
     history: crnn.History, characters: float, began: float, options: argparse.Namespace
 ) -> None:
-    """One line an epoch, for windows of so many characters."""
+    """Print one line per epoch; a window has so many characters on average."""
     from tqdm import tqdm
 
     if len(history.val_loss) < len(history.loss):  # interrupted: nothing was validated
         return
-    tqdm.write(
+    # tqdm.write draws the bar again below the line: right on a terminal, a flood in a log.
+    write = tqdm.write if sys.stderr.isatty() else print
+    write(
         f"epoch {len(history.loss)}/{options.epochs}  "
         f"bits per character {history.loss[-1] * BITS:.3f}, "
         f"held out {history.val_loss[-1] * BITS:.3f}  "

@@ -1,0 +1,49 @@
+"""Signals that ask a process to stop, as an exception: what a command has done is then kept."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
+from typing import NoReturn
+
+#: `kill`, a terminal that is closed, and Ctrl-Break on Windows. (Ctrl-C is Python's own.)
+STOPS = ("SIGTERM", "SIGHUP", "SIGBREAK")
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal other than Ctrl-C asked the process to stop."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+    def __str__(self) -> str:
+        return (signal.strsignal(self.number) or f"signal {self.number}").lower()
+
+
+def _stop(number: int, _: FrameType | None) -> NoReturn:
+    raise Stopped(number)
+
+
+@contextlib.contextmanager
+def raised() -> Iterator[None]:
+    """While entered, each of `STOPS` raises `Stopped` in the main thread.
+
+    Only if it would otherwise end the process: `nohup` has SIGHUP ignored, and a program that
+    calls `crnn.cli.main` may have handlers of its own.
+    """
+    taken = []
+    if threading.current_thread() is threading.main_thread():
+        for name in STOPS:
+            number = getattr(signal, name, None)
+            if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, _stop)
+                taken.append(number)
+    try:
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, signal.SIG_DFL)
