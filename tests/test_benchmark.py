@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from crnn import cli, reference
 from crnn.benchmark import (
@@ -483,10 +484,36 @@ class TestReport:
         plot.draw(self.report, tmp_path / "ratios.png")
         assert (tmp_path / "ratios.png").read_bytes().startswith(b"\x89PNG")
 
-    def test_no_picture_without_matplotlib(self, tmp_path, monkeypatch):
-        monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-        with pytest.raises(RuntimeError, match="--plot needs matplotlib"):
-            plot.draw(self.report, tmp_path / "ratios.png")
+    @pytest.fixture
+    def drawn(self, tmp_path, monkeypatch):
+        """A function that draws a report, and gives the Figure."""
+        figures = []
+        monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: figures.append(figure))
+
+        def drawn(report):
+            plot.draw(report, tmp_path / "ratios.png")
+            figures[-1].draw_without_rendering()
+            return figures[-1]
+
+        return drawn
+
+    def test_a_picture_says_the_peers_versions(self, drawn):
+        legend = drawn(self.report).legends[0]
+        assert [text.get_text() for text in legend.get_texts()] == ["slow 1", "fair 1"]
+
+    @pytest.mark.parametrize(("load", "told"), [(None, False), (0.1, False), (3.14, True)])
+    def test_a_picture_says_if_the_machine_was_busy(self, drawn, load, told):
+        report = fake_report(crnn=[1.0], slow=[2.0])
+        report.machine["load"] = load
+        title = drawn(report).get_suptitle()
+        assert ("busy with other work (load 3.1)" in title) == told
+        assert title.startswith("abacus, beads kernels, crnn 0")
+
+    def test_ticks_are_whole_numbers(self, drawn):
+        axes = drawn(fake_report(crnn=[1.0], slow=[1000.0], fair=[0.9])).axes[0]
+        words = {tick.get_text() for tick in axes.get_xticklabels()}
+        assert {"1", "128"} <= words or {"1", "256"} <= words
+        assert not any("e" in word for word in words)
 
 
 class TestCommand:
@@ -519,11 +546,23 @@ class TestCommand:
             ("--shapes=", "--shapes: expected a shape TxMxN_XxN_A"),
             ("--rounds 0", "--rounds: expected a whole number >= 1, got 0"),
             ("--json none/bench.json", "--json: there is no folder"),
+            ("--json -", "--json: expected the name of a file, got '-'"),
+            ("--plot bench.txt", "--plot: expected a name ending in .png, .svg or .pdf, got bench"),
         ],
     )
     def test_mistakes_are_one_line(self, capsys, arguments, message):
         assert cli.main(["bench", *arguments.split()]) == 2
         assert capsys.readouterr().err.startswith(f"crnn bench: {message}")
+
+    def test_a_missing_matplotlib_is_told_before_the_run(self, capsys, monkeypatch):
+        monkeypatch.setitem(sys.modules, "matplotlib.backend_bases", None)
+        assert cli.main(["bench", "--plot", "bench.png"]) == 2
+        assert capsys.readouterr().err.startswith("crnn bench: --plot needs matplotlib")
+
+    def test_a_folder_that_is_write_protected_is_told_before_the_run(self, capsys, monkeypatch):
+        monkeypatch.setattr(os, "access", lambda *_: False)  # root may write anything
+        assert cli.main(["bench", "--json", "bench.json"]) == 2
+        assert capsys.readouterr().err == "crnn bench: --json: no permission to write bench.json\n"
 
     def test_a_shape_that_fits_no_memory_is_no_success(self, capsys, near):
         shape = "999999999x999999x9999x9999"

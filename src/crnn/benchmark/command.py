@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
 from crnn._engine import validate
+from crnn.benchmark import plot
 from crnn.benchmark.cases import QUICK, SHAPES, Case
 from crnn.benchmark.machine import cores
 from crnn.benchmark.peers import PEERS, onednn
@@ -50,10 +52,10 @@ def bench(options: argparse.Namespace) -> int:
     except ValueError as error:
         raise ValueError(f"--shapes: {error}") from None
     for option, path in (("--json", options.json), ("--plot", options.plot)):
-        if path is not None and not path.absolute().parent.is_dir():
-            raise ValueError(f"{option}: there is no folder {path.absolute().parent}")
-        if path is not None and path.is_dir():
-            raise ValueError(f"{option}: expected the name of a file, got the folder {path}")
+        if path is not None:
+            _check_writable(option, path)
+    if options.plot is not None:
+        plot.check(options.plot)
     if options.build_onednn:
         print(f"built {onednn.build()}", file=sys.stderr)
     report = run(
@@ -72,10 +74,21 @@ def bench(options: argparse.Namespace) -> int:
     if not report.cells:
         raise ValueError("--shapes: nothing could be timed")
     if options.plot is not None:
-        from crnn.benchmark.plot import draw
-
-        draw(report, options.plot)
+        plot.draw(report, options.plot)
     return 0
+
+
+def _check_writable(option: str, path: Path) -> None:
+    """Find out before a run whether its results can be written after it."""
+    folder = path.absolute().parent
+    if str(path) == "-":
+        raise ValueError(f"{option}: expected the name of a file, got '-'")
+    if not folder.is_dir():
+        raise ValueError(f"{option}: there is no folder {folder}")
+    if path.is_dir():
+        raise ValueError(f"{option}: expected the name of a file, got the folder {path}")
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        raise ValueError(f"{option}: no permission to write {path}")
 
 
 def _peers(names: str | None) -> list[str]:

@@ -5,24 +5,36 @@ from __future__ import annotations
 from pathlib import Path
 
 from crnn.benchmark.results import Report
+from crnn.benchmark.table import busy
 
 
-def draw(report: Report, path: Path) -> None:
-    """A dot for each peer and row, on a logarithmic axis; right of the line, crnn is faster.
+def check(path: Path) -> None:
+    """Find out before a run whether `draw` will be able to write this file.
 
     Raises
     ------
     RuntimeError
-        Where matplotlib is not installed.
+        If matplotlib is not installed.
+    ValueError
+        If it does not know the format that the name ends in.
     """
     try:
-        from matplotlib.figure import Figure
+        from matplotlib.backend_bases import FigureCanvasBase
     except ImportError:
         raise RuntimeError("--plot needs matplotlib: python -m pip install matplotlib") from None
 
+    formats = FigureCanvasBase.get_supported_filetypes()
+    if path.suffix and path.suffix[1:].lower() not in formats:
+        raise ValueError(f"--plot: expected a name ending in .png, .svg or .pdf, got {path.name}")
+
+
+def draw(report: Report, path: Path) -> None:
+    """A dot for each peer and row, on a logarithmic axis; right of the line, crnn is faster."""
+    from matplotlib.figure import Figure
+
     operations = list(dict.fromkeys(row.operation for row in report.rows))
     most = max(sum(row.operation == o for row in report.rows) for o in operations)
-    figure = Figure(figsize=(6 * len(operations), 2 + 0.25 * most), layout="constrained")
+    figure = Figure(figsize=(6 * len(operations), 2.3 + 0.25 * most), layout="constrained")
     all_axes = figure.subplots(1, len(operations), squeeze=False)[0]
     for axes, operation in zip(all_axes, operations, strict=True):
         rows = [row for row in report.rows if row.operation == operation]
@@ -30,16 +42,24 @@ def draw(report: Report, path: Path) -> None:
             dots = [(row.ratio(name), y) for y, row in enumerate(rows) if name in row.theirs]
             if dots:
                 marker = "os^Dv<>"[k % 7]
-                axes.plot(*zip(*dots, strict=True), marker, color=f"C{k}", label=name, alpha=0.8)
+                label = f"{name} {report.versions[name]}"
+                axes.plot(*zip(*dots, strict=True), marker, color=f"C{k}", label=label, alpha=0.8)
         axes.axvline(1, color="black", linewidth=1)
         labels = [f"{r.case.name} f{r.case.dtype[-2:]}, {r.threads} thr." for r in rows]
         axes.set_yticks(range(len(rows)), labels, fontsize=8)
         axes.set_xscale("log", base=2)
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:.2g}")
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.set_xlabel("time of the peer over crnn's")
         axes.set_title(operation)
         axes.set_ylim(len(rows) - 0.5, -0.5)  # the first row on top
         axes.grid(axis="x", alpha=0.3)
-    figure.legend(*all_axes[0].get_legend_handles_labels(), loc="outside right upper")
-    figure.suptitle(f"{report.machine['cpu']}, crnn {report.machine['crnn']}")
+    handles = {  # a peer that is missing from one plot may be in the other
+        label: handle
+        for axes in all_axes
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(handles.values(), handles.keys(), loc="outside right upper")
+    machine = report.machine
+    lines = [f"{machine['cpu']}, {machine['simd']} kernels, crnn {machine['crnn']}", busy(report)]
+    figure.suptitle("\n".join(line for line in lines if line is not None))
     figure.savefig(path, dpi=150)

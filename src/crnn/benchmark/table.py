@@ -45,9 +45,8 @@ def summary(report: Report) -> Iterator[str]:
     """The machine, what was left out and why, and means of the ratios."""
     machine, versions = report.machine, report.versions
     yield f"{machine['cpu']}, {machine['cores']} cores, kernels {machine['simd']}"
-    load = machine["load"]
-    if load is not None and load > machine["cores"] / 2:
-        yield f"the machine was busy with other work (load {load:.1f}): do not quote these figures"
+    if (note := busy(report)) is not None:
+        yield note
     yield ", ".join(f"{name} {version}" for name, version in versions.items())
     for threads in sorted({peak.threads for peak in report.peaks}):
         peaks = [peak.median for peak in report.peaks if peak.threads == threads]
@@ -65,6 +64,14 @@ def summary(report: Report) -> Iterator[str]:
             yield from _ratios(report, operation, name)
     yield from _threads_over_one(report)
     yield from _double_over_single(report)
+
+
+def busy(report: Report) -> str | None:
+    """What to say if the machine had other work when the run began."""
+    load = report.machine["load"]
+    if load is None or load <= report.machine["cores"] / 2:
+        return None
+    return f"the machine was busy with other work (load {load:.1f}): do not quote these figures"
 
 
 def _threads(n: int) -> str:
