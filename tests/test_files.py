@@ -9,12 +9,15 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import pytest
+from safetensors import safe_open
 from safetensors.numpy import save as to_bytes
 
 import crnn
+from crnn._network.config import Config
 
 
 @pytest.fixture
@@ -211,6 +214,64 @@ def test_a_pipe_or_a_device_is_not_renamed_over(tmp_path, model):
     assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
 
 
+@dataclass(frozen=True)
+class NewerConfig(Config):
+    """What a later version of crnn might have: one more field."""
+
+    leak: float = 1.0
+
+
+class TestOtherVersions:
+    """The first new field of a configuration breaks no file, of a new version or an old one."""
+
+    def save(self, path, **fields):
+        model = crnn.RNN(2, 3, 4, rng=0)
+        config = NewerConfig(**asdict(model.config), **fields)
+        crnn.files.save(path, config, model.parameters, {})
+
+    def test_an_older_version_reads_a_model_that_does_not_need_the_new_field(self, tmp_path):
+        self.save(tmp_path / "m")
+        assert crnn.load(tmp_path / "m").config == Config(2, 3, 4)
+
+    def test_an_older_version_refuses_a_model_that_needs_it_and_names_the_field(self, tmp_path):
+        self.save(tmp_path / "m", leak=0.5)
+        with pytest.raises(ValueError, match="configuration has 'leak': it needs a newer crnn"):
+            crnn.load(tmp_path / "m")
+
+    def test_a_newer_version_reads_older_files_and_its_own(self, tmp_path, monkeypatch):
+        crnn.RNN(2, 3, 4, rng=0).save(tmp_path / "old")
+        self.save(tmp_path / "new", leak=0.5)
+        monkeypatch.setattr(crnn.files, "Config", NewerConfig)
+        assert crnn.load(tmp_path / "old").config == NewerConfig(2, 3, 4)
+        assert crnn.load(tmp_path / "new").config == NewerConfig(2, 3, 4, leak=0.5)
+
+    def test_files_are_those_of_0_1_0(self, tmp_path):
+        """Versions that know exactly the fields of 0.1.0 refuse a file with any other set."""
+        crnn.RNN(2, 3, 4, rng=0).save(tmp_path / "m")
+        with safe_open(tmp_path / "m", framework="numpy") as file:
+            header = json.loads(file.metadata()["crnn"])
+        assert header == {
+            "format": 1,
+            "config": {
+                "n_x": 2, "n_a": 3, "n_y": 4, "num_layers": 1, "direction": "forward",
+                "activation": "tanh", "steps": "last", "loss": "cross_entropy", "dtype": "float32",
+            },
+            "metadata": {},
+        }  # fmt: skip
+
+    @pytest.mark.parametrize("left_out", ["num_layers", "direction", "activation", "steps", "loss"])
+    def test_a_field_that_is_missing_has_its_default(self, tmp_path, left_out):
+        model = crnn.RNN(2, 3, 4, rng=0)
+        config = asdict(model.config)
+        del config[left_out]
+        header = {"format": 1, "config": config, "written by": "somebody"}  # and no metadata
+        content = to_bytes(dict(model.parameters), {"crnn": json.dumps(header)})
+        (tmp_path / "m").write_bytes(content)
+        loaded = crnn.load(tmp_path / "m")
+        assert loaded.config == model.config
+        assert loaded.metadata == {}
+
+
 class TestHostile:
     def write(self, path, header, tensors):
         crnn_entry = header if isinstance(header, str) else json.dumps(header)
@@ -275,7 +336,7 @@ class TestHostile:
             ({"dtype": ["float32"]}, "dtype: expected"),
             ({"n_x": True}, "n_x: expected a whole number"),
             ({"direction": ["forward"]}, "direction: expected"),
-            ({"surprise": 1}, "configuration does not have the entries"),
+            ({"surprise": 1}, "configuration has 'surprise': it needs a newer crnn"),
         ],
     )
     def test_configurations_that_do_not_fit(self, tmp_path, changed, message):
@@ -290,7 +351,9 @@ class TestHostile:
             ({"format": 2}, "format 2, and this version reads 1"),
             ({"format": True}, "format True, and this version reads 1"),
             ({"format": 1.0}, r"format 1\.0, and this version reads 1"),
-            ({"format": 1, "config": [], "metadata": {}}, "configuration does not have"),
+            ({"format": 1, "config": [], "metadata": {}}, "configuration is not a mapping"),
+            ({"format": 1, "metadata": {}}, "configuration is not a mapping"),
+            ({"format": 1, "config": {"n_x": 2}}, "configuration lacks 'n_a', 'n_y'"),
             ({"format": 1, "config": {}, "metadata": {"a": 1}}, "metadata are not strings"),
         ],
     )

@@ -5,6 +5,7 @@ import importlib
 import importlib.metadata
 import inspect
 import os
+import pickle
 import pkgutil
 import re
 import shutil
@@ -49,6 +50,42 @@ def test_every_public_name_is_there():
         crnn.__all__, key=lambda name: (not name.isupper(), not name[0].isupper(), name)
     )
     assert len(set(crnn.__all__)) == len(crnn.__all__)
+
+
+#: What crnn 0.1.0 had in modules that have moved.
+MOVED = [
+    "config.Config", "config.DIRECTIONS", "data.Batch", "data.Sequences", "data.windows",
+    "initial.orthogonal", "layers.forward", "losses.LOSSES", "network.Network",
+    "optim.Optimizer", "optim.SGD", "optim.clip_by_norm", "train.DivergenceError", "train.History",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", MOVED)
+def test_import_paths_of_0_1_0_are_valid(path):
+    module, name = path.split(".")
+    for line in (
+        f"from crnn.{module} import {name}",
+        f"import crnn.{module}; crnn.{module}.{name}",
+        f"from crnn import {module}; {module}.{name}",
+    ):
+        exec(line, {})
+
+
+def test_pickles_of_0_1_0_are_read():
+    config, adam = crnn.RNN(2, 3, 4, rng=0).config, crnn.Adam(1e-2)
+    pickled = pickle.dumps((config, adam), protocol=2)  # which names modules in plain text
+    for new, old in ((b"crnn._network.config", b"crnn.config"), (b"crnn._training", b"crnn")):
+        assert new in pickled
+        pickled = pickled.replace(new, old)
+    assert pickle.loads(pickled) == (config, adam)
+
+
+def test_dir_shows_public_names_and_no_inner_modules():
+    done = python("import crnn, crnn.cli; print(*dir(crnn))")
+    assert set(done.stdout.split()) == {
+        *crnn.__all__, "__version__", "benchmark", "check", "cli", "files", "functional", "model",
+        "reference", "streaming", "text", "weights",
+    }  # fmt: skip
 
 
 def public():

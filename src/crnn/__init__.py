@@ -10,7 +10,7 @@ except Exception as error:  # a BLAS of another kind is a TypeError
         f"({error}). Build it, with a C compiler at hand: python -m pip install ."
     ) from error
 
-from crnn import _moved  # noqa: F401
+from crnn import _moved
 from crnn._engine.config import get_include, get_num_threads, set_num_threads, set_up, show_config
 from crnn._training.optim import SGD, Adam
 from crnn._training.train import DivergenceError, History
@@ -39,3 +39,8 @@ __version__ = _version("crnn")
 
 set_up()
 del set_up
+
+
+def __dir__() -> list[str]:
+    names = (name for name in globals() if not name.startswith("_") and name not in _moved.MOVED)
+    return sorted([*names, "__version__"])

@@ -2,6 +2,10 @@
 
 The header's metadata has one entry, "crnn": JSON with the format's number, the configuration and
 the model's own metadata. A file is read as data and nothing in it is ever executed.
+
+Versions of crnn read each other's files. A configuration without a field has the field's default,
+and a field that 0.1.0 did not have is written only if its value is not the default. So an older
+crnn reads every model that does not need the new field, and refuses the others by its name.
 """
 
 from __future__ import annotations
@@ -12,8 +16,8 @@ import json
 import os
 import secrets
 import stat
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, fields
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -23,6 +27,10 @@ from crnn.reference import Array
 
 FORMAT = 1
 _DTYPES = {"float32": "F32", "float64": "F64"}
+#: The fields of a configuration in crnn 0.1.0, which are always written.
+_FIRST_FIELDS = {
+    "n_x", "n_a", "n_y", "num_layers", "direction", "activation", "steps", "loss", "dtype",
+}  # fmt: skip
 
 
 def save(
@@ -37,8 +45,25 @@ def save(
     """
     from safetensors.numpy import save as to_bytes
 
-    header = {"format": FORMAT, "config": asdict(config), "metadata": _strings(metadata)}
+    header = {"format": FORMAT, "config": entries(config), "metadata": _strings(metadata)}
     write(path, to_bytes(dict(parameters), {"crnn": json.dumps(header)}))
+
+
+def entries(config: Config) -> dict[str, Any]:
+    """A configuration as a file holds it."""
+    values = asdict(config)
+    new = {field.name: field.default for field in fields(config) if field.name not in _FIRST_FIELDS}
+    return {name: v for name, v in values.items() if name not in new or v != new[name]}
+
+
+def check_entries(values: Any) -> dict[str, Any]:
+    """The fields of a configuration, some of which may be missing; raises ValueError."""
+    if not isinstance(values, dict):
+        raise ValueError("its configuration is not a mapping of names to values")
+    unknown = values.keys() - {field.name for field in fields(Config)}
+    if unknown:
+        raise ValueError(f"its configuration has {_listed(unknown)}: it needs a newer crnn")
+    return values
 
 
 def write(path: str | os.PathLike[str], content: bytes) -> None:
@@ -143,7 +168,7 @@ def load(path: str | os.PathLike[str]) -> tuple[Config, dict[str, Array], dict[s
     try:
         with safe_open(path, framework="numpy") as file:
             header = _header(file.metadata())
-            config = _config(header["config"])
+            config = _config(header.get("config"))
             # Every tensor's size is checked before any memory is taken.
             names = list(file.keys())
             _check_tensors(config, {name: file.get_slice(name) for name in names})
@@ -157,7 +182,7 @@ def load(path: str | os.PathLike[str]) -> tuple[Config, dict[str, Array], dict[s
         OverflowError,
     ) as error:
         raise ValueError(f"{path}: not a model of crnn's, or damaged: {error}") from None
-    return config, parameters, header["metadata"]
+    return config, parameters, header.get("metadata", {})
 
 
 def _header(metadata: dict[str, str] | None) -> dict[str, Any]:
@@ -167,19 +192,25 @@ def _header(metadata: dict[str, str] | None) -> dict[str, Any]:
     number = header.get("format")
     if type(number) is not int or number != FORMAT:  # True and 1.0 are equal to 1
         raise ValueError(f"format {number!r}, and this version reads {FORMAT}")
-    own = header.get("metadata")
+    own = header.get("metadata", {})
     if not isinstance(own, dict) or not all(isinstance(value, str) for value in own.values()):
         raise ValueError("its metadata are not strings")
     return header
 
 
 def _config(values: Any) -> Config:
-    names = [field.name for field in fields(Config)]
-    if not isinstance(values, dict) or sorted(values) != sorted(names):
-        raise ValueError(f"its configuration does not have the entries {', '.join(names)}")
-    if not isinstance(values["dtype"], str) or values["dtype"] not in _DTYPES:
-        raise ValueError(f"dtype: expected 'float32' or 'float64', got {values['dtype']!r}")
+    values = check_entries(values)
+    missing = [f.name for f in fields(Config) if f.default is MISSING and f.name not in values]
+    if missing:
+        raise ValueError(f"its configuration lacks {_listed(missing)}")
+    dtype = values.get("dtype", Config.dtype)
+    if not isinstance(dtype, str) or dtype not in _DTYPES:
+        raise ValueError(f"dtype: expected 'float32' or 'float64', got {dtype!r}")
     return Config(**values)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(map(repr, sorted(names)))
 
 
 def _check_tensors(config: Config, tensors: dict[str, Any]) -> None:

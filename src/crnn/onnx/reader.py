@@ -13,6 +13,7 @@ from google.protobuf.message import DecodeError
 from onnx import ModelProto, checker, helper
 
 import crnn
+from crnn import files
 from crnn._network.config import Config
 from crnn.onnx.graph import Cell, Followed, Graph, Linear
 from crnn.onnx.numbers import Rows
@@ -275,6 +276,10 @@ def _metadata(config: Config, model: ModelProto) -> dict[str, str]:
         said = json.loads(text)
     except ValueError:
         said = None
-    if not isinstance(said, dict) or {**found, **said} != found:
+    try:
+        files.check_entries(said)
+    except ValueError as error:
+        raise ValueError(f"metadata_props: {CONFIG} is {text}: {error}") from None
+    if {**found, **said} != found:
         raise ValueError(f"metadata_props: {CONFIG} is {text}, the graph's is {json.dumps(found)}")
     return properties

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -95,7 +94,7 @@ def _metadata_props(model: crnn.RNN) -> dict[str, str]:
             raise TypeError(f"metadata: expected strings by strings, got {key!r}: {value!r}")
     if CONFIG in model.metadata:
         raise ValueError(f"metadata: {CONFIG!r} is the name of the configuration in ONNX")
-    return {**model.metadata, CONFIG: json.dumps(asdict(model.config))}
+    return {**model.metadata, CONFIG: json.dumps(files.entries(model.config))}
 
 
 class _Writer:
