@@ -1,12 +1,13 @@
 """One step at a time: streams and samples."""
 
 import pickle
+import threading
 
 import numpy as np
 import pytest
 
 import crnn
-from crnn import check, streaming
+from crnn import check
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -83,6 +84,76 @@ def test_state_can_be_kept_set_and_reset():
     assert np.isfinite(stream.step(x)).all(), "a state given away is a copy"
 
 
+def test_a_single_number_is_a_symbol_or_the_only_input():
+    model = crnn.RNN(1, 3, 2, rng=0)
+    whole, number = model.stream(), model.stream()
+    np.testing.assert_array_equal(number.step(0.5), whole.step(np.array([[0.5]], np.float32)))
+    np.testing.assert_array_equal(number.step(0), whole.step([0]))
+    symbols = crnn.RNN(5, 3, 2, rng=0)
+    np.testing.assert_array_equal(symbols.stream().step(np.int32(4)), symbols.stream().step([4]))
+    with pytest.raises(ValueError, match=r"x_t: expected floats of shape \(m, n_x\) = \(1, 5\)"):
+        symbols.stream().step(0.5)
+    with pytest.raises(ValueError, match=r"x_t: expected shape \(2,\)"):
+        symbols.stream(2).step(4)
+
+
+def test_out_may_not_be_the_input():
+    stream = crnn.RNN(2, 3, 2, rng=0).stream(2)
+    x = np.ones((2, 2), np.float32)
+    with pytest.raises(ValueError, match="out: expected memory of its own"):
+        stream.step(x, x)
+
+
+@pytest.mark.parametrize("n_a", [4, 512], ids=["with the GIL", "without"])
+def test_steps_in_several_threads_follow_one_another(n_a):
+    """A counter: with Waa = 1 and relu every step adds one, and none may be lost."""
+    model = crnn.RNN(1, n_a, n_a, steps="all", activation="relu", loss="mse", rng=0)
+    eye = np.eye(n_a)
+    model.parameters["Waa"], model.parameters["Wax"], model.parameters["ba"] = eye, 1, 0
+    model.parameters["Wya"], model.parameters["by"] = eye, 0
+    stream, m_threads, n = model.stream(), 4, 200
+    seen = [[] for _ in range(m_threads)]
+
+    def step(mine):
+        for k in range(n):
+            y = stream.step(np.ones((1, 1), np.float32))
+            assert (y == y[0, 0]).all()
+            mine.append(int(y[0, 0]))
+            if k % 10 == 0:  # other operations meanwhile
+                state = stream.state[0]
+                assert (state == state[0, 0]).all()
+
+    threads = [threading.Thread(target=step, args=(mine,)) for mine in seen]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(k for mine in seen for k in mine) == list(range(1, m_threads * n + 1))
+
+
+def test_a_stream_may_be_refreshed_reset_and_set_while_another_thread_steps():
+    """Each step sees a whole state: one that was set, zeros, or that of the step before."""
+    model = crnn.RNN(1, 512, 1, steps="all", activation="relu", loss="mse", rng=0)
+    model.parameters["Waa"], model.parameters["Wax"] = np.eye(512), 0
+    model.parameters["Wya"], model.parameters["by"] = 1 / 512, 0
+    stream, done, wrong = model.stream(), threading.Event(), []
+
+    def step():
+        while not done.is_set():
+            y = float(stream.step(np.zeros((1, 1), np.float32))[0, 0])
+            if y not in (0, 1, 2):
+                wrong.append(y)
+
+    thread = threading.Thread(target=step)
+    thread.start()
+    for k in range(300):
+        stream.state = [np.full((1, 512), 1 + k % 2, np.float32)]
+        (stream.refresh if k % 3 == 0 else stream.reset)()
+    done.set()
+    thread.join()
+    assert wrong == []
+
+
 @pytest.mark.parametrize(
     ("x_t", "error", "message"),
     [
@@ -138,19 +209,49 @@ class TestSample:
         assert model.sample(1, temperature=0)[0] == zero[0, 0]
         assert model.sample(1, prime=[], temperature=0)[0] == zero[0, 0]
 
+    @staticmethod
+    def always(logits, dtype="float32"):
+        """A model that gives the same logits at every step."""
+        n = len(logits)
+        model = crnn.RNN(n, 2, n, steps="all", dtype=dtype, rng=0)
+        model.parameters["Wya"], model.parameters["by"] = 0, logits
+        return model
+
+    @pytest.mark.parametrize("dtype", ["float32", "float64"])
+    @pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
+    def test_symbols_are_those_of_the_plain_loop(self, dtype, temperature):
+        """Step by step, with NumPy's softmax and one draw of `rng` at a time."""
+        n = 600  # several blocks of draws
+        model = crnn.RNN(7, 16, 7, steps="all", dtype=dtype, rng=0)
+        model.parameters["Waa"] = 2 * model.parameters["Waa"]
+        rng, stream, symbols, symbol = np.random.default_rng(3), model.stream(), [], 2
+        for _ in range(n):
+            logits = np.log(stream.step([symbol])[0].astype(float)) / temperature
+            cumulative = np.cumsum(np.exp(logits - logits.max()))
+            symbol = int(np.searchsorted(cumulative, rng.random() * cumulative[-1], side="right"))
+            symbols.append(symbol)
+        drawn = model.sample(n, prime=[2], temperature=temperature, rng=3)
+        np.testing.assert_array_equal(drawn, symbols)
+
     def test_temperature_shapes_the_distribution(self):
-        logits, rng = np.log([0.2, 0.0 + 1e-300, 0.8]), np.random.default_rng(0)
-        counts = np.bincount([streaming.draw(logits, 1.0, rng) for _ in range(20000)], minlength=3)
+        model = self.always(np.log([0.2, 1e-300, 0.8]))
+        counts = np.bincount(model.sample(20000, rng=0), minlength=3)
         np.testing.assert_allclose(counts / 20000, [0.2, 0, 0.8], atol=0.01)
-        counts = np.bincount([streaming.draw(logits, 0.5, rng) for _ in range(20000)], minlength=3)
+        counts = np.bincount(model.sample(20000, temperature=0.5, rng=0), minlength=3)
         np.testing.assert_allclose(counts / 20000, [1 / 17, 0, 16 / 17], atol=0.01)
 
     def test_an_impossible_class_is_never_drawn_even_last(self):
-        class One:
-            def random(self):
-                return np.nextafter(1.0, 0)
+        class Highest(np.random.Generator):
+            def random(self, n):
+                return np.full(n, np.nextafter(1.0, 0))
 
-        assert streaming.draw(np.array([0.0, 0.0, -2000.0]), 1.0, One()) == 1
+        drawn = self.always([0.0, 0.0, -2000.0]).sample(3, rng=Highest(np.random.PCG64(0)))
+        np.testing.assert_array_equal(drawn, 1)
+
+    def test_an_infinite_logit_is_certain(self):
+        for temperature in (0, 1, 1e300):
+            drawn = self.always([0.0, np.inf, 5.0]).sample(3, temperature=temperature, rng=0)
+            np.testing.assert_array_equal(drawn, 1)
 
     def test_an_answer_of_nan_is_no_symbol(self, model):
         model.parameters["by"][1] = np.nan

@@ -11,12 +11,16 @@ from crnn._engine.stream import Stepper
 from crnn._network.config import Config
 from crnn.reference import Array
 
+#: Symbols that are drawn in one call, between which Ctrl-C is heard.
+UNINTERRUPTED = 256
+
 
 class Stream:
     """m sequences read one step at a time, with the state kept: made by `crnn.RNN.stream`.
 
     T steps give what one call over T steps gives, up to rounding. The weights are packed once, as
-    they are when the stream is made; `refresh` reads them again.
+    they are when the stream is made; `refresh` reads them again. Threads may share a stream: steps
+    that are taken at the same time follow one another, in any order.
 
     Attributes
     ----------
@@ -41,8 +45,7 @@ class Stream:
             )
         self._config, self._parameters, self._m = config, parameters, m
         self._softmax = config.classifies if softmax is None else softmax
-        self._shape, self._dtype = (m, config.n_x), config.np_dtype
-        self._shape_y = (m, config.n_y)
+        self._dtype = config.np_dtype
         self.refresh()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -91,16 +94,17 @@ class Stream:
         >>> stream.state
         [array([[0., 0.]], dtype=float32)]
         """
-        self._stepper.a[...] = 0
+        stepper = self._stepper
+        stepper.write_states(np.zeros_like(stepper.read_states()))
 
     @property
     def state(self) -> list[Array]:
         """The states (m, n_a) after the last step, one per layer; assign to set them."""
-        return [a.copy() for a in self._stepper.a]
+        return list(self._stepper.read_states())
 
     @state.setter
     def state(self, state: Any) -> None:
-        n, m, n_a = self._stepper.a.shape
+        n, m, n_a = self._config.num_layers, self._m, self._config.n_a
         try:
             state = list(state)
         except TypeError:
@@ -113,8 +117,7 @@ class Stream:
             validate.array(f"state[{i}]", a, self._dtype, like="the model", m=m, n_a=n_a)
             for i, a in enumerate(state)
         ]
-        for a, value in zip(self._stepper.a, checked, strict=True):
-            a[...] = value
+        self._stepper.write_states(np.stack(checked))
 
     def step(self, x_t: Any, out: Array | None = None) -> Array:
         """Read one step and answer.
@@ -122,7 +125,8 @@ class Stream:
         Parameters
         ----------
         x_t : array (m, n_x), or integers (m,)
-            The inputs of this step; integers stand for one-hot rows.
+            The inputs of this step; integers stand for one-hot rows. With m = 1, a symbol may be
+            given as a number, and so may the input of a model with n_x = 1.
         out : array (m, n_y), optional
             C-contiguous array of the model's dtype for the answer.
 
@@ -143,35 +147,33 @@ class Stream:
         >>> stream.step([1, 0]).sum(axis=1).round(5)      # symbols 1 and 0: one a sequence
         array([1., 1.], dtype=float32)
         """
-        x, symbols = x_t, None
-        if (  # what needs no help is not looked at twice: a step may take a microsecond
-            type(x_t) is not np.ndarray
-            or x_t.dtype != self._dtype
-            or x_t.shape != self._shape
-            or not x_t.flags.c_contiguous
-            or not x_t.flags.aligned
-        ):
-            x, symbols = self._checked(x_t)
-        if out is None:
-            out = np.empty(self._shape_y, self._dtype)  # (m, n_y)
-        else:
-            read = x if symbols is None else symbols
-            out = validate.output("out", out, self._shape_y, self._dtype, {"x_t": read})
-        self._stepper.step(out, x, symbols)
-        return out
+        y_hat = self._stepper.step(x_t, out)
+        if y_hat is not None:  # both fit as they are
+            return y_hat
+        x_t = self._checked(x_t)
+        if out is not None:
+            shape_y = (self._m, self._config.n_y)
+            validate.output("out", out, shape_y, self._dtype, {"x_t": x_t})
+        y_hat = self._stepper.step(x_t, None if out is None else np.asarray(out))
+        if y_hat is None:
+            raise RuntimeError("x_t no longer fits: it changed after it had been checked")
+        return y_hat if out is None else out
 
-    def _checked(self, x_t: Any) -> tuple[Array | None, Array | None]:
-        """x_t as floats (m, n_x), or as symbols (m,)."""
+    def _checked(self, x_t: Any) -> Array:
+        """x_t as floats (m, n_x) of the model's dtype, or as symbols (m,)."""
         config, m = self._config, self._m
         x = validate.plain("x_t", x_t)
-        if x.dtype.kind in "iu":
-            return None, validate.class_numbers("x_t", x, config.n_x, None, m)
-        if x.shape != self._shape or x.dtype.kind != "f":
+        integers = x.dtype.kind in "iu"
+        if x.ndim == 0 and m == 1 and (integers or config.n_x == 1):
+            x = x.reshape((1,) if integers else (1, 1))
+        if integers:
+            return validate.class_numbers("x_t", x, config.n_x, None, m)
+        if x.shape != (m, config.n_x) or x.dtype.kind != "f":
             raise ValueError(
                 f"x_t: expected floats of shape (m, n_x) = ({m}, {config.n_x}) or integers of "
                 f"shape ({m},), got {validate.described(x)}"
             )
-        return validate.in_order(x, self._dtype), None
+        return validate.in_order(x, self._dtype)
 
 
 def sample(
@@ -194,24 +196,12 @@ def sample(
         prime = validate.class_numbers("prime", prime, config.n_x, None, prime.size)
         for k in range(len(prime)):
             logits = stream.step(prime[k : k + 1])
-    drawn = np.empty(n, np.intp)
-    for k in range(n):
-        if np.isnan(logits).any():
-            raise ValueError(f"sample: the model's answer to step {len(prime) + k} has NaN")
-        drawn[k] = draw(logits[0], temperature, rng)
-        if k + 1 < n:
-            logits = stream.step(drawn[k : k + 1])
-    return drawn
-
-
-def draw(logits: Array, temperature: float, rng: np.random.Generator) -> int:
-    """A class from softmax(logits / temperature), logits (n_y,); the most probable one at 0."""
-    if temperature == 0:
-        return int(logits.argmax())
-    # At a temperature near 0, -inf is right for all but the most probable; NaN stays NaN.
-    with np.errstate(over="ignore", invalid="ignore"):
-        shifted = (logits - logits.max()).astype(np.float64) / temperature
-        cumulative = np.cumsum(np.exp(shifted))
-    # The last class with any probability catches what rounding leaves over.
-    k = np.searchsorted(cumulative, rng.random() * cumulative[-1], side="right")
-    return int(min(k, np.searchsorted(cumulative, cumulative[-1])))
+    symbols = np.empty(n, np.intp)
+    for start in range(0, n, UNINTERRUPTED):
+        part = symbols[start : start + UNINTERRUPTED]
+        uniforms = rng.random(len(part)) if temperature > 0 else np.zeros(len(part))
+        drawn = stream._stepper.sample(logits, part, uniforms, temperature)
+        if drawn < len(part):
+            at = len(prime) + start + drawn
+            raise ValueError(f"sample: the model's answer to step {at} has NaN")
+    return symbols

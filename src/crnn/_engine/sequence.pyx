@@ -17,34 +17,11 @@ cimport numpy as cnp
 
 from crnn._engine.workspace import scratch
 
+from crnn._engine.arrays cimport apart, fits, fits_to_write
 from crnn._engine.integers cimport symbols_fit, within
 from crnn._engine.kernels cimport _operations, _threads, crnn_operations, crnn_rnn
 
 cnp.import_array()
-
-
-cdef bint _fits(value, int dtype, int ndim, Py_ssize_t n0, Py_ssize_t n1, Py_ssize_t n2):
-    """Whether value is such an array of that type number and shape, of ndim sizes."""
-    cdef cnp.npy_intp *shape
-    if (not cnp.PyArray_CheckExact(value) or cnp.PyArray_TYPE(value) != dtype
-            or cnp.PyArray_NDIM(value) != ndim or not cnp.PyArray_ISCARRAY_RO(value)):
-        return False
-    shape = cnp.PyArray_DIMS(value)
-    return shape[0] == n0 and (ndim < 2 or shape[1] == n1) and (ndim < 3 or shape[2] == n2)
-
-
-cdef bint _fits_to_write(value, int dtype, int ndim, Py_ssize_t n0, Py_ssize_t n1, Py_ssize_t n2):
-    return _fits(value, dtype, ndim, n0, n1, n2) and cnp.PyArray_ISWRITEABLE(value)
-
-
-cdef bint _apart(out, value):
-    """Whether two contiguous arrays share no memory; value may be None."""
-    cdef char *a = <char *>cnp.PyArray_DATA(out)
-    cdef char *b
-    if value is None:
-        return True
-    b = <char *>cnp.PyArray_DATA(value)
-    return a + cnp.PyArray_NBYTES(out) <= b or b + cnp.PyArray_NBYTES(value) <= a
 
 
 cdef bint _all_apart(tuple outs, tuple inputs):
@@ -53,10 +30,10 @@ cdef bint _all_apart(tuple outs, tuple inputs):
     for k in range(len(outs)):
         if outs[k] is not None:
             for value in inputs:
-                if not _apart(outs[k], value):
+                if not apart(outs[k], value):
                     return False
             for j in range(k):
-                if not _apart(outs[k], outs[j]):
+                if not apart(outs[k], outs[j]):
                     return False
     return True
 
@@ -77,8 +54,8 @@ cdef int _read(crnn_rnn *call, x, Waa, Wax, a0, lengths, reverse, activation):
         return 0
     shape = cnp.PyArray_DIMS(Wax)
     call.n_a, call.n_x = shape[0], shape[1]
-    if not (_fits(Waa, real, 2, call.n_a, call.n_a, 0)
-            and _fits(Wax, real, 2, call.n_a, call.n_x, 0)):
+    if not (fits(Waa, real, 2, call.n_a, call.n_a, 0)
+            and fits(Wax, real, 2, call.n_a, call.n_x, 0)):
         return 0
     if cnp.PyArray_NDIM(x) < 2:
         return 0
@@ -88,23 +65,23 @@ cdef int _read(crnn_rnn *call, x, Waa, Wax, a0, lengths, reverse, activation):
             and 1 <= call.n_a <= INT_MAX):
         return 0
     if lengths is not None:
-        if not _fits(lengths, cnp.NPY_INTP, 1, call.m, 0, 0):
+        if not fits(lengths, cnp.NPY_INTP, 1, call.m, 0, 0):
             return 0
         call.lengths = <const Py_ssize_t *>cnp.PyArray_DATA(lengths)
         if not within(call.lengths, call.m, 1, call.T):
             return 0
         if within(call.lengths, call.m, call.T, call.T):
             call.lengths = NULL
-    if _fits(x, real, 3, call.T, call.m, call.n_x):
+    if fits(x, real, 3, call.T, call.m, call.n_x):
         call.x = cnp.PyArray_DATA(x)
-    elif _fits(x, cnp.NPY_INTP, 2, call.T, call.m, 0):
+    elif fits(x, cnp.NPY_INTP, 2, call.T, call.m, 0):
         call.symbols = <const Py_ssize_t *>cnp.PyArray_DATA(x)
         if not symbols_fit(call.symbols, call.lengths, call.T, call.m, call.n_x):
             return 0
     else:
         return 0
     if a0 is not None:
-        if not _fits(a0, real, 2, call.m, call.n_a, 0):
+        if not fits(a0, real, 2, call.m, call.n_a, 0):
             return 0
         call.a0 = cnp.PyArray_DATA(a0)
     if reverse is not False and reverse is not True:
@@ -145,13 +122,13 @@ def rnn_forward(x, Waa, Wax, ba, a0, lengths, reverse, activation, out):
         return None
     if ba is None:
         ba = cnp.PyArray_ZEROS(1, <cnp.npy_intp *>&call.n_a, real, 0)
-    elif not _fits(ba, real, 1, call.n_a, 0, 0):
+    elif not fits(ba, real, 1, call.n_a, 0, 0):
         return None
     if out is None:
         out = _new(real, 3, call.T, call.m, call.n_a)
-    elif not (_fits_to_write(out, real, 3, call.T, call.m, call.n_a) and _apart(out, x)
-              and _apart(out, Waa) and _apart(out, Wax) and _apart(out, ba) and _apart(out, a0)
-              and _apart(out, lengths)):
+    elif not (fits_to_write(out, real, 3, call.T, call.m, call.n_a) and apart(out, x)
+              and apart(out, Waa) and apart(out, Wax) and apart(out, ba) and apart(out, a0)
+              and apart(out, lengths)):
         return None
     call.ba, call.a = cnp.PyArray_DATA(ba), cnp.PyArray_DATA(out)
     _run(&call, real, False)
@@ -166,8 +143,8 @@ def rnn_backward(da, a, x, Waa, Wax, a0, lengths, reverse, activation, need_dx, 
     """
     cdef crnn_rnn call
     cdef int real = _read(&call, x, Waa, Wax, a0, lengths, reverse, activation)
-    if (real == 0 or not _fits(da, real, 3, call.T, call.m, call.n_a)
-            or not _fits(a, real, 3, call.T, call.m, call.n_a)
+    if (real == 0 or not fits(da, real, 3, call.T, call.m, call.n_a)
+            or not fits(a, real, 3, call.T, call.m, call.n_a)
             or (need_dx is not True and need_dx is not False)):
         return None
     if into is None:
@@ -181,12 +158,12 @@ def rnn_backward(da, a, x, Waa, Wax, a0, lengths, reverse, activation, need_dx, 
         if not isinstance(into, tuple) or len(into) != 5:
             return None
         dWaa, dWax, dba, dx, da0 = into
-        if not (_fits_to_write(dWaa, real, 2, call.n_a, call.n_a, 0)
-                and _fits_to_write(dWax, real, 2, call.n_a, call.n_x, 0)
-                and _fits_to_write(dba, real, 1, call.n_a, 0, 0)
-                and (dx is None or _fits_to_write(dx, real, 3, call.T, call.m, call.n_x))
+        if not (fits_to_write(dWaa, real, 2, call.n_a, call.n_a, 0)
+                and fits_to_write(dWax, real, 2, call.n_a, call.n_x, 0)
+                and fits_to_write(dba, real, 1, call.n_a, 0, 0)
+                and (dx is None or fits_to_write(dx, real, 3, call.T, call.m, call.n_x))
                 and (dx is None or call.x != NULL)
-                and (da0 is None or _fits_to_write(da0, real, 2, call.m, call.n_a, 0))
+                and (da0 is None or fits_to_write(da0, real, 2, call.m, call.n_a, 0))
                 and _all_apart((dWaa, dWax, dba, dx, da0), (da, a, x, Waa, Wax, a0, lengths))):
             return None
     call.da, call.a = cnp.PyArray_DATA(da), cnp.PyArray_DATA(a)

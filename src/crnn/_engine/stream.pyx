@@ -1,72 +1,167 @@
-# cython: boundscheck=False, wraparound=False, initializedcheck=False
-"""One time step of a model on packed weights: what a stream is made of."""
+# cython: boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
+"""One time step of a model on packed weights, and the loop that samples: what a stream runs."""
+cimport cython
+from libc.math cimport exp, isinf, isnan
+from libc.string cimport memcpy
+
 import numpy as np
+
+cimport numpy as cnp
 
 from crnn._engine.workspace import aligned
 
-from cpython.buffer cimport (PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer)
-
+from crnn._engine.arrays cimport apart, fits, fits_to_write
 from crnn._engine.blas cimport real
+from crnn._engine.integers cimport within
 from crnn._engine.kernels cimport _operations, crnn_operations, crnn_stream
+
+cnp.import_array()
 
 
 cdef class Stepper:
-    """Weights packed once, states kept: `step` takes no memory.
+    """The states of a stream and its packed weights.
 
     `weights` are Wax and Waa of each layer from the lowest, then Wya; `biases` are ba of each
     layer, then by, in one array. All are validated, contiguous and of one dtype.
+
+    Several threads may use a stepper. Whoever reads or writes the states holds the lock, so that
+    steps taken at the same time follow one another in some order.
     """
-    cdef readonly object a  # (num_layers, m, n_a)
+    cdef object _a  # (num_layers, m, n_a): the states, and all that changes besides _z (m, n_a)
     cdef object _packed, _biases, _z
-    cdef bint _double, _small
+    cdef int _type  # NumPy's type number of the floats
+    cdef bint _small
     cdef const crnn_operations *_kernels
-    cdef crnn_stream _call
+    cdef crnn_stream _call  # without x, symbols and y, which each step adds to a copy of its own
+    cdef cython.pymutex _lock
 
     def __init__(self, Py_ssize_t m, list weights, biases, bint relu, bint softmax):
         dtype = biases.dtype
-        self._double = dtype == np.float64
-        self._kernels = _operations(self._double)
+        self._type = cnp.PyArray_TYPE(biases)
+        self._kernels = _operations(self._type == cnp.NPY_DOUBLE)
         n_a, n_x = weights[0].shape
         self._call.m, self._call.n_x, self._call.n_a = m, n_x, n_a
         self._call.n_y = weights[len(weights) - 1].shape[0]
         self._call.num_layers = len(weights) // 2
         self._call.relu, self._call.softmax = relu, softmax
-        self.a = np.zeros((self._call.num_layers, m, n_a), dtype)
+        self._a = np.zeros((self._call.num_layers, m, n_a), dtype)
         self._z, self._biases = np.empty((m, n_a), dtype), biases
         self._packed = aligned(sum(self._kernels.padded(W.shape[1], W.shape[0]) for W in weights),
                                dtype)
         self._small = m * len(self._packed) < 50_000  # some microseconds
-        if self._double:
-            self._set_up[double](weights, self._packed, biases, self.a, self._z)
-        else:
-            self._set_up[float](weights, self._packed, biases, self.a, self._z)
+        self._pack(weights)
+        self._call.packed = cnp.PyArray_DATA(self._packed)
+        self._call.biases = cnp.PyArray_DATA(self._biases)
+        self._call.a, self._call.z = cnp.PyArray_DATA(self._a), cnp.PyArray_DATA(self._z)
 
-    cdef _set_up(self, list weights, real[::1] packed, const real[::1] biases,
-                 real[:, :, ::1] a, real[:, ::1] z):
-        cdef Py_ssize_t start = 0
-        cdef const real[:, ::1] W
+    cdef _pack(self, list weights):
+        cdef char *packed = <char *>cnp.PyArray_DATA(self._packed)
+        cdef Py_ssize_t size = self._packed.itemsize
         for W in weights:
-            self._kernels.pack(W.shape[1], W.shape[0], &W[0, 0], &packed[start])
-            start += self._kernels.padded(W.shape[1], W.shape[0])
-        self._call.packed, self._call.biases = &packed[0], &biases[0]
-        self._call.a, self._call.z = &a[0, 0, 0], &z[0, 0]
+            self._kernels.pack(W.shape[1], W.shape[0], cnp.PyArray_DATA(W), packed)
+            packed += size * self._kernels.padded(W.shape[1], W.shape[0])
 
-    def step(self, y, x, symbols):
-        """Fill y (m, n_y) from x (m, n_x), or symbols (m,); the other is None.
+    def step(self, x_t, out):
+        """The answer y_hat (m, n_y) to x_t (m, n_x) or symbols (m,), in `out` if that is given.
 
-        The arrays' addresses are asked for plainly: typed views of three would take longer than
-        a small step. Such a step keeps the GIL for the same reason.
+        Returns None, and does nothing, if an argument does not fit as it is. A small step keeps
+        the GIL: to release it would take longer.
         """
-        cdef Py_buffer output, given
-        PyObject_GetBuffer(y, &output, PyBUF_WRITABLE)
-        PyObject_GetBuffer(symbols if x is None else x, &given, PyBUF_SIMPLE)
-        self._call.x = NULL if x is None else given.buf
-        self._call.symbols = <const Py_ssize_t *>given.buf if x is None else NULL
-        self._call.y = output.buf
-        if self._small:
-            self._kernels.stream_step(&self._call)
+        cdef crnn_stream call = self._call
+        if fits(x_t, self._type, 2, call.m, call.n_x, 0):
+            call.x = cnp.PyArray_DATA(x_t)
+        elif fits(x_t, cnp.NPY_INTP, 1, call.m, 0, 0):
+            call.symbols = <const Py_ssize_t *>cnp.PyArray_DATA(x_t)
+            if not within(call.symbols, call.m, 0, call.n_x - 1):
+                return None
         else:
+            return None
+        if out is None:
+            out = self._new(2, call.m, call.n_y, 0)
+        elif not fits_to_write(out, self._type, 2, call.m, call.n_y, 0) or not apart(out, x_t):
+            return None
+        call.y = cnp.PyArray_DATA(out)
+        with self._lock:
+            if self._small:
+                self._kernels.stream_step(&call)
+            else:
+                with nogil:
+                    self._kernels.stream_step(&call)
+        return out
+
+    def read_states(self):
+        """A copy of the states, (num_layers, m, n_a)."""
+        a = self._new(3, self._call.num_layers, self._call.m, self._call.n_a)
+        with self._lock:
+            memcpy(cnp.PyArray_DATA(a), self._call.a, cnp.PyArray_NBYTES(a))
+        return a
+
+    def write_states(self, a):
+        """Set the states from a contiguous array (num_layers, m, n_a) of the model's dtype."""
+        with self._lock:
+            memcpy(self._call.a, cnp.PyArray_DATA(a), cnp.PyArray_NBYTES(a))
+
+    def sample(self, logits, symbols, uniforms, double temperature):
+        """Draw every one of `symbols` (n,), of intp, and step on it, for a model with m = 1.
+
+        `logits` (1, n_y) is the answer before the first draw and becomes the answer to the last
+        symbol; `uniforms` (n,) are draws from [0, 1). Returns how many symbols were drawn: fewer
+        than n only if `logits` now has NaN.
+        """
+        cdef Py_ssize_t *drawn = <Py_ssize_t *>cnp.PyArray_DATA(symbols)
+        cdef const double *u = <const double *>cnp.PyArray_DATA(uniforms)
+        cdef void *answer = cnp.PyArray_DATA(logits)
+        cdef Py_ssize_t n = cnp.PyArray_SIZE(symbols)
+        cumulative = np.empty(self._call.n_y)  # float64
+        cdef double *sums = <double *>cnp.PyArray_DATA(cumulative)
+        with self._lock:
             with nogil:
-                self._kernels.stream_step(&self._call)
-        PyBuffer_Release(&given)
-        PyBuffer_Release(&output)
+                if self._type == cnp.NPY_DOUBLE:
+                    n = self._sample(<double *>answer, n, drawn, u, temperature, sums)
+                else:
+                    n = self._sample(<float *>answer, n, drawn, u, temperature, sums)
+        return n
+
+    cdef Py_ssize_t _sample(self, real *logits, Py_ssize_t n, Py_ssize_t *drawn, const double *u,
+                            double temperature, double *cumulative) noexcept nogil:
+        cdef crnn_stream call = self._call
+        cdef Py_ssize_t k
+        call.y = logits
+        for k in range(n):
+            drawn[k] = _draw(logits, call.n_y, temperature, u[k], cumulative)
+            if drawn[k] < 0:
+                return k
+            call.symbols = &drawn[k]
+            self._kernels.stream_step(&call)
+        return n
+
+    cdef object _new(self, int ndim, Py_ssize_t n0, Py_ssize_t n1, Py_ssize_t n2):
+        cdef cnp.npy_intp[3] shape
+        shape[0], shape[1], shape[2] = n0, n1, n2
+        return cnp.PyArray_EMPTY(ndim, shape, self._type, 0)
+
+
+cdef Py_ssize_t _draw(const real *logits, Py_ssize_t n, double temperature, double uniform,
+                      double *cumulative) noexcept nogil:
+    """A class from softmax(logits / temperature), the most probable one at temperature 0.
+
+    `uniform` is a draw from [0, 1); `cumulative` (n) is workspace. Returns -1 if a logit is NaN.
+    """
+    cdef Py_ssize_t k, best = 0
+    cdef double total = 0
+    for k in range(n):
+        if isnan(logits[k]):
+            return -1
+        if logits[k] > logits[best]:
+            best = k
+    if temperature == 0 or isinf(logits[best]):
+        return best
+    for k in range(n):
+        total += exp(<double>(logits[k] - logits[best]) / temperature)
+        cumulative[k] = total
+    # Rounding may leave no sum above uniform * total. The last class with any probability, which is
+    # the first whose sum is the total, is then the answer.
+    k = 0
+    while cumulative[k] <= uniform * total and cumulative[k] < total:
+        k += 1
+    return k
