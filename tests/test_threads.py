@@ -209,15 +209,16 @@ class TestManyCallers:
         wrong, errors = [], []
 
         def caller(first):
+            """All problems twice, in a circle that begins at the first."""
+            circle = 2 * list(zip(problems, bits, strict=True))
             try:
-                for k in range(first, first + 2 * len(problems)):
-                    sizes, kind = problems[k % len(problems)]
-                    if forward_and_backward(sizes, **kind) != bits[k % len(problems)]:
+                for (sizes, kind), expected in circle[first:] + circle[:first]:
+                    if forward_and_backward(sizes, **kind) != expected:
                         wrong.append((sizes, kind))
             except BaseException as error:
                 errors.append(error)
 
-        callers = [threading.Thread(target=caller, args=(3 * k,)) for k in range(4)]
+        callers = [threading.Thread(target=caller, args=(first,)) for first in (0, 3, 6, 9)]
         for thread in callers:
             thread.start()
         for thread in callers:

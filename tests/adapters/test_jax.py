@@ -302,8 +302,10 @@ class TestRefused:
         results = {"forward": [(T, m, n_a)], "backward": gradients}[target]
         flags = {"reverse": np.int32(0), "activation": np.int32(0)}
 
+        dtypes = ["float32", "float32", "float32", "float32", "int32", "float32", "float32"]
+
         def run(inputs, results, dtype="float32", **flags):
-            operands = [jnp.ones(s, "int32" if k == 4 else "float32") for k, s in enumerate(inputs)]
+            operands = [jnp.ones(s, d) for s, d in zip(inputs, dtypes, strict=False)]
             structs = [jax.ShapeDtypeStruct(s, np.dtype(dtype)) for s in results]
             call = jax.ffi.ffi_call(f"crnn_rnn_{target}", structs)
             jax.block_until_ready(call(*operands, **flags))

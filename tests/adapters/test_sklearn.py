@@ -3,6 +3,7 @@
 import _thread
 import doctest
 import importlib
+import itertools
 import pickle
 import pkgutil
 import re
@@ -152,6 +153,11 @@ def test_digits():
     assert rnn.n_iter_ < rnn.max_iter, "tol ends it"
 
 
+def cut(sequences, *lengths):
+    """The beginnings of the sequences, of these lengths in turn."""
+    return [sequence[:n] for sequence, n in zip(sequences, itertools.cycle(lengths))]
+
+
 def walks(m=120, T=9, n_x=1, seed=0):
     """Random walks' steps X (m, T, n_x), and y: whether the walk ends above where it began."""
     X = np.random.default_rng(seed).standard_normal((m, T, n_x))
@@ -214,11 +220,10 @@ class TestEvery:
 
     def test_unequal_lengths(self, estimator):
         X, y = walks()
-        lengths = np.arange(len(X)) % 9 + 1
-        xs = [x[:n] for x, n in zip(X, lengths, strict=True)]
+        xs = cut(X, *range(1, 10))
         y = targets(estimator, X, y)
         if tags_steps(estimator):
-            y = [labels[:n] for labels, n in zip(y, lengths, strict=True)]
+            y = cut(y, *range(1, 10))
         rnn = small(estimator).fit(xs, y)
         given = answers(rnn, xs)
         for i in (0, 5, 8):  # each on its own
@@ -229,11 +234,10 @@ class TestEvery:
     @pytest.mark.parametrize("n_x", ["(T_i,)", "(T_i, 1)"])
     def test_other_lists_of_sequences(self, estimator, kind, n_x):
         X, y = walks()
-        lengths = np.arange(len(X)) % 9 + 1
-        xs = [x[:n] if n_x == "(T_i, 1)" else x[:n, 0] for x, n in zip(X, lengths, strict=True)]
+        xs = cut(X if n_x == "(T_i, 1)" else X[..., 0], *range(1, 10))
         y = targets(estimator, X, y)
         if tags_steps(estimator):
-            y = [labels[:n] for labels, n in zip(y, lengths, strict=True)]
+            y = cut(y, *range(1, 10))
         truth = small(estimator).fit(xs, y)
         if kind == "array of objects":
             xs, y = objects(xs), objects(y) if tags_steps(estimator) else y
@@ -254,10 +258,10 @@ class TestEvery:
 
     def test_grid_search_over_objects(self, estimator):
         X, y = walks()
-        xs = objects([x[: 5 + i % 4] for i, x in enumerate(X)])
+        xs = objects(cut(X, 5, 6, 7, 8))
         y = targets(estimator, X, y)
         if tags_steps(estimator):
-            y = objects([labels[: 5 + i % 4] for i, labels in enumerate(y)])
+            y = objects(cut(y, 5, 6, 7, 8))
         search = GridSearchCV(small(estimator, max_iter=2), {"hidden_size": [3, 4]}, cv=KFold(3))
         assert np.isfinite(search.fit(xs, y).best_score_)
 
@@ -369,9 +373,9 @@ class TestEvery:
     def test_grid_search_over_lists(self, estimator):
         X, y = walks(90)
         y = targets(estimator, X, y)
-        xs = [x[: 9 - i % 3] for i, x in enumerate(X)]
+        xs = cut(X, 9, 8, 7)
         if tags_steps(estimator):
-            y = [labels[: 9 - i % 3] for i, labels in enumerate(y)]
+            y = cut(y, 9, 8, 7)
         search = GridSearchCV(small(estimator), {"hidden_size": [2, 8]}, cv=3, error_score="raise")
         search.fit(xs, y)
         assert len(search.predict(xs)) == 90
@@ -719,7 +723,7 @@ class TestTagger:
         rnn = small(RNNSequenceTagger).fit(self.X, self.y)
         assert rnn.predict_proba(self.X).shape == (60, 9, 2)
         assert rnn.predict(self.X).shape == (60, 9)
-        xs = [x[: 3 + i % 5] for i, x in enumerate(self.X)]
+        xs = cut(self.X, 3, 4, 5, 6, 7)
         given = rnn.predict(xs)
         assert [labels.shape for labels in given] == [(len(x),) for x in xs]
         assert [p.shape for p in rnn.predict_proba(xs)] == [(len(x), 2) for x in xs]
@@ -758,10 +762,7 @@ class TestTagger:
         np.testing.assert_array_equal(flat(by_class), flat(by_step))
 
     def test_cross_validation_splits_sequences(self):
-        xs, ys = (
-            [x[: 5 + i % 4] for i, x in enumerate(self.X)],
-            [labels[: 5 + i % 4] for i, labels in enumerate(self.y)],
-        )
+        xs, ys = cut(self.X, 5, 6, 7, 8), cut(self.y, 5, 6, 7, 8)
         scores = cross_val_score(small(RNNSequenceTagger), xs, ys, cv=KFold(3))
         assert scores.shape == (3,)
         assert np.all((scores >= 0) & (scores <= 1))

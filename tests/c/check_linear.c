@@ -172,7 +172,15 @@ double check_stream(const crnn_operations *kernels, int *cases) {
     for (int d = 0; d < 4; d++)
         for (int k = 0; k < (d == 0 ? (int)(sizeof rows / sizeof *rows) : SIZES); k++)
             for (int repeat = 0; repeat < 4; repeat++, kind++, ++*cases) {
-                shape s = {3, 4, 6, 5, 1 + kind % LAYERS, kind / 3 & 1, kind / 6 & 1, kind & 1};
+                /* Every option changes at a pace of its own, so that they meet in many ways. */
+                shape s = {.m = 3,
+                           .n_x = 4,
+                           .n_a = 6,
+                           .n_y = 5,
+                           .num_layers = 1 + kind % LAYERS,
+                           .symbols = kind % 2,
+                           .relu = kind / 3 % 2,
+                           .softmax = kind / 6 % 2};
                 *(d == 0   ? &s.m
                   : d == 1 ? &s.n_x
                   : d == 2 ? &s.n_a

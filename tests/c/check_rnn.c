@@ -174,21 +174,27 @@ static double check(const crnn_operations *kernels, ptrdiff_t T, ptrdiff_t m, pt
     return largest;
 }
 
+/* All 64 kinds, one a call. Steps of 7 reach every kind, and change several options at once. */
+static int next_kind(void) {
+    static int kind = 0;
+    kind = (kind + 7) % KINDS;
+    return kind;
+}
+
 /* Each dimension at each size, and rows with units, since few rows have kernels of their own; eight
  * of the 64 kinds at a time, and all of them over the sizes. */
 double check_rnn(const crnn_operations *kernels, int *cases) {
     static const ptrdiff_t rows[] = {1, 2, 3, 4, 5, 6, 7, 16};
     double largest = 0;
-    int kind = 0;
     for (int s = 0; s < SIZES; s++) {
         const ptrdiff_t n = sizes[s];
         const ptrdiff_t shapes[][4] = {{n, 4, 5, 6}, {3, n, 5, 6}, {3, 4, n, 6}, {3, 4, 5, n}};
         for (int d = 0; d < 4; d++)
             for (int k = 0; k < 8; k++, ++*cases)
                 largest = worse(largest, check(kernels, shapes[d][0], shapes[d][1], shapes[d][2],
-                                               shapes[d][3], (kind += 7) % KINDS, 1));
+                                               shapes[d][3], next_kind(), 1));
         for (size_t r = 0; r < sizeof rows / sizeof *rows; r++, ++*cases)
-            largest = worse(largest, check(kernels, 2, rows[r], 3, n, (kind += 7) % KINDS, 1));
+            largest = worse(largest, check(kernels, 2, rows[r], 3, n, next_kind(), 1));
     }
     return largest;
 }
@@ -197,11 +203,10 @@ double check_rnn(const crnn_operations *kernels, int *cases) {
  * rows, and over columns of weights that one cache cannot hold. */
 double check_large(const crnn_operations *kernels, int *cases) {
     double largest = 0;
-    int kind = 0;
     for (int k = 0; k < 16; k++, ++*cases)
-        largest = worse(largest, check(kernels, 600, 3, 2, 5, (kind += 7) % KINDS, 1));
+        largest = worse(largest, check(kernels, 600, 3, 2, 5, next_kind(), 1));
     for (int k = 0; k < 2; k++, ++*cases)
-        largest = worse(largest, check(kernels, 40, 16, 5, 97, (kind += 7) % KINDS, 3));
+        largest = worse(largest, check(kernels, 40, 16, 5, 97, next_kind(), 3));
     for (int m = 1; m < 3; m++, ++*cases)
         largest = worse(largest, check(kernels, 2, m, 5, 777, DX | A0 | (m & 1 ? REVERSE : 0), 2));
     return largest;
