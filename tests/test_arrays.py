@@ -214,7 +214,7 @@ class TestTheModel:
     def test_a_call_over_all_examples_reads_them_where_they_are(self, model, kind):
         x, y, _ = self.examples(model)
         sequences = Sequences(model.config, IN_PLACE[kind](x), IN_PLACE[kind](y))
-        (batch,) = sequences.in_order(self.m)
+        (batch,) = sequences.batches()
         assert batch.x.ctypes.data == x.ctypes.data
         assert batch.y.ctypes.data == y.ctypes.data
         symbols = np.zeros((self.T, self.m), np.intp)

@@ -7,11 +7,10 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, overload
 
-import numpy as np
-
 from crnn import files, streaming
 from crnn._engine import validate
 from crnn._network import initial
+from crnn._network.answers import answers
 from crnn._network.arena import Views
 from crnn._network.config import Config
 from crnn._network.data import Sequences
@@ -159,17 +158,7 @@ class RNN:
         >>> [y_hat.shape for y_hat in model.predict_proba([[0, 1, 2], [1]])]  # two of symbols
         [(3, 2), (1, 2)]
         """
-        sequences = Sequences(self.config, x, lengths=lengths)
-        batch = sequences.batch()
-        T, m = batch.x.shape[:2]
-        trace = self._network.forward(batch)
-        y_hat = self._network.loss.y_hat(trace.logits)
-        if self.config.steps == "last":
-            return y_hat
-        if trace.counted is not None:
-            counted, y_hat = y_hat, np.zeros((T * m, self.config.n_y), y_hat.dtype)
-            y_hat[trace.counted] = counted
-        return sequences.split(y_hat.reshape(T, m, self.config.n_y))
+        return answers(self._network, Sequences(self.config, x, lengths=lengths))
 
     @overload
     def predict(self, x: Array, lengths: Any = None) -> Array: ...
@@ -191,7 +180,7 @@ class RNN:
         Raises
         ------
         ValueError, TypeError
-            Where x or lengths do not fit.
+            Where x or lengths do not fit; ValueError too where an answer to be made a class is NaN.
 
         Examples
         --------
@@ -199,10 +188,7 @@ class RNN:
         >>> crnn.RNN(3, 8, 2, rng=0).predict(np.zeros((5, 4, 3)))
         array([0, 0, 0, 0])
         """
-        y_hat = self.predict_proba(x, lengths)
-        if isinstance(y_hat, list):
-            return [self._network.loss.decide(item) for item in y_hat]
-        return self._network.loss.decide(y_hat)
+        return answers(self._network, Sequences(self.config, x, lengths=lengths), decide=True)
 
     def gradients(
         self, x: Any, y: Any, lengths: Any = None, sample_weight: Any = None
@@ -241,10 +227,10 @@ class RNN:
         >>> gradients["Waa"].shape
         (8, 8)
         """
-        batch = Sequences(self.config, x, _given("y", y), lengths, sample_weight).batch()
+        sequences = Sequences(self.config, x, _given("y", y), lengths, sample_weight)
         arena = self._network.new_arena()
-        step = self._network.gradients(batch, None, arena.views)
-        return step.loss, dict(arena.views)
+        loss = self._network.mean_gradients(sequences.batches(backward=True), arena)
+        return loss, dict(arena.views)
 
     def evaluate(
         self, x: Any, y: Any, lengths: Any = None, sample_weight: Any = None
@@ -277,7 +263,7 @@ class RNN:
         0.5
         """
         sequences = Sequences(self.config, x, _given("y", y), lengths, sample_weight)
-        return self._network.evaluate(sequences.in_order(1024))
+        return self._network.evaluate(sequences.batches())
 
     def fit(
         self,

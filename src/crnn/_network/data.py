@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from crnn._engine import validate
+from crnn._network import layers
 from crnn._network.config import Config
 from crnn.reference import Array
 
 #: Batches that are drawn together and then sorted by length: enough to find like lengths,
 #: few enough that an epoch's order stays random.
 BUCKET = 50
+
+#: Bytes that the arrays of a pass may take where examples can be run in groups.
+MOST_BYTES = 7 << 23  # with the workspace of the kernels less than 64 MiB
+
+#: So many padded steps cost about as much as another call.
+FEW_STEPS = 2048
 
 
 class Batch(NamedTuple):
@@ -98,13 +106,38 @@ class Sequences:
         for chunk in chunks:
             yield self.batch(chunk)
 
-    def in_order(self, size: int) -> Iterator[Batch]:
-        """All examples as they came, in batches of `size`."""
-        if self.m <= size:
-            yield self.batch()
-            return
-        for start in range(0, self.m, size):
-            yield self.batch(np.arange(start, min(start + size, self.m)))
+    def batches(self, backward: bool = False) -> Iterator[Batch]:
+        """All examples, in the groups of `groups`."""
+        for chosen in self.groups(backward):
+            yield self.batch(chosen)
+
+    def groups(self, backward: bool = False) -> list[Array | None]:
+        """Which examples to run together, for a pass in bounded memory; [None] is all at once.
+
+        Examples of like lengths form a group, so that little of it is padding. A group's arrays
+        take at most MOST_BYTES, or it is a single example. Groups come by falling size: buffers
+        need not grow.
+        """
+        steps = len(self.x) if self.lengths is None else int(self.lengths.max())
+        per_step = layers.bytes_per_step(self._config, backward)
+        copied = per_step + self._bytes_of_x()
+        if self.lengths is None:
+            if self.m * steps * per_step <= MOST_BYTES:
+                return [None]
+            size = max(MOST_BYTES // (copied * steps), 1)
+            return [np.arange(i, min(i + size, self.m)) for i in range(0, self.m, size)]
+        order = np.argsort(self.lengths, kind="stable")
+        starts = _cut(self.lengths[order], MOST_BYTES // copied)
+        if len(starts) == 1:
+            return [None]
+        groups = [np.sort(group) for group in np.split(order, starts[1:])]  # as the caller has them
+        padded = [len(group) * int(self.lengths[group].max()) for group in groups]
+        return [groups[i] for i in np.argsort(padded, kind="stable")[::-1]]
+
+    def _bytes_of_x(self) -> int:
+        """Of a step, twice: a loop still holds one batch while it makes the next."""
+        x, axes = (self.x, 2) if isinstance(self.x, np.ndarray) else (self.x[0], 1)
+        return 2 * x.itemsize * int(math.prod(x.shape[axes:]))
 
     def fault(self) -> str | None:
         """Where x or y is not finite, in an error's words, or None.
@@ -142,16 +175,6 @@ class Sequences:
 
     def _list_of_weights(self, name: str) -> list[Array] | list[None]:
         return self.weights if name == "y" and isinstance(self.weights, list) else [None] * self.m
-
-    def split(self, y_hat: Array) -> Array | list[Array]:
-        """Answers (T, m, ...) as x came: a list of (T_i, ...), or all T of an array."""
-        if not self._lists_y:
-            missing = len(self.x) - len(y_hat)  # a batch is no longer than its longest example
-            if missing == 0:
-                return y_hat
-            return np.concatenate([y_hat, np.zeros((missing, *y_hat.shape[1:]), y_hat.dtype)])
-        assert self.lengths is not None
-        return [y_hat[:T, i] for i, T in enumerate(self.lengths)]
 
     def _array_of_x(self, x: Any, lengths: Any) -> tuple[Array, Array | None]:
         a = validate.plain(self._of + "x", x)
@@ -281,6 +304,22 @@ class Sequences:
 
     def _floats(self, a: Array) -> Array:
         return validate.in_order(a, self._config.np_dtype)
+
+
+def _cut(lengths: Array, most: int) -> list[int]:
+    """Where groups begin, of rising lengths (m,): at most so many steps each, padding included.
+
+    In a group padding is not more than the steps that count, or it is less than a call costs.
+    """
+    starts, counted = [0], 0
+    for k, length in enumerate(lengths.tolist()):
+        padded = (k + 1 - starts[-1]) * length
+        padding = padded - counted - length
+        if k > starts[-1] and (padded > most or padding > max(counted + length, FEW_STEPS)):
+            starts.append(k)
+            counted = 0
+        counted += length
+    return starts
 
 
 def _not_finite(values: Array, read: Array | None) -> tuple[int, ...] | None:

@@ -31,6 +31,11 @@ class Trace:
     logits: Array  # (rows, n_y)
     buffers: Buffers
 
+    @property
+    def steps(self) -> int:
+        """T."""
+        return len(self.a[0])
+
     def rows_of(self, y: Array | None) -> Array:
         """Targets or weights as rows of logits: (m, ...) as they are, (T, m, ...) that count."""
         assert y is not None
@@ -106,6 +111,28 @@ def backward(
         if first > 0:
             below = dx[0] if n == 1 else np.add(dx[0], dx[1], out=dx[0])  # (T, m, width)
             da = _apart(below, n, trace)
+
+
+def bytes_per_step(config: Config, backward: bool) -> int:
+    """The most bytes that a pass allocates for each step of each example, x apart.
+
+    Index arrays and temporaries of the loss are included, and the C workspace, whose size does not
+    grow with the number of steps, is not.
+    """
+    size, width = config.np_dtype.itemsize, config.width
+    states = config.num_layers * width  # the a of every recurrence
+    above, both = config.num_layers - 1, config.num_directions > 1
+    if both:
+        states += above * width  # both directions side by side, as input
+    if backward:
+        # da of the top layer; dx of each recurrence above the lowest layer; both directions' apart.
+        states += width + above * config.num_directions * width + (width if both and above else 0)
+    if config.steps == "last":
+        return states * size
+    # The features of the rows that count; their gradient, and both directions' apart.
+    rows = width * (4 if backward else 2)
+    # logits, y and weights, in float64 for the squared error; numbers and masks of rows
+    return (states + rows) * size + config.n_y * (3 * size + 8) + 48
 
 
 def final_state(a: Array, of: Inputs) -> Array:

@@ -15,6 +15,9 @@ import numpy as np
 from crnn._engine import kernels
 from crnn.reference import Array
 
+#: Stands for a class where the answer is NaN.
+UNDECIDED = -1
+
 
 class Loss(Protocol):
     """What a model needs of a loss. ``logits`` (rows, n_y) are the output layer's numbers."""
@@ -46,12 +49,9 @@ class CrossEntropy:
         return logits
 
     def decide(self, y_hat: Array) -> Array:
-        """The most probable class; raises ValueError where the answer is NaN."""
-        undecided = np.isnan(y_hat[..., 0])  # a softmax over NaN is NaN in every class
-        if undecided.any():
-            where = tuple(int(i) for i in np.argwhere(undecided)[0])
-            raise ValueError(f"predict: the model's answer at {where} is NaN, which is no class")
+        """The most probable class, and -1 where the answer is NaN."""
         classes: Array = y_hat.argmax(axis=-1)
+        classes[np.isnan(y_hat[..., 0])] = UNDECIDED  # a softmax over NaN is NaN in every class
         return classes
 
     def descend(self, logits: Array, y: Array, weights: Array | None = None) -> tuple[float, float]:

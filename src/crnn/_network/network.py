@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
+
 from crnn._network import layers
 from crnn._network.arena import Arena, Layout, Views
 from crnn._network.buffers import Buffers
@@ -69,6 +71,23 @@ class Network:
         loss, metric = self._descend(trace, batch)
         layers.backward(self.config, self.parameters, trace, trace.logits, gradients)
         return Step(loss, metric, len(trace.logits), trace)
+
+    def mean_gradients(self, batches: Iterable[Batch], mean: Arena) -> float:
+        """The loss over all rows of all batches; fill `mean` with its gradient."""
+        rows, loss, buffers = 0, 0.0, self.new_buffers()
+        total = None  # of the gradient times rows, where there is more than one batch
+        for batch in batches:
+            if rows and total is None:
+                total = mean.flat * np.float64(rows)
+            step = self.gradients(batch, None, mean.views, buffers)
+            if total is not None:
+                total += mean.flat * np.float64(step.rows)
+            rows += step.rows
+            loss += step.loss * step.rows
+        if total is None:
+            return step.loss
+        mean.flat[...] = total / rows
+        return loss / rows
 
     def evaluate(
         self, batches: Iterable[Batch], carry: bool = False, state: State | None = None

@@ -37,7 +37,7 @@ class Examples:
 
     def validation(self) -> Iterator[Batch] | None:
         """The held-out examples, where there are any."""
-        return None if self.held_out is None else self.held_out.in_order(self.batch_size)
+        return None if self.held_out is None else self.held_out.batches()
 
     def fault(self, of_validation: bool) -> str | None:
         """What in the data explains a loss that is not finite: see `Sequences.fault`."""

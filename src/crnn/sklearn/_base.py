@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 import crnn
 from crnn.sklearn._data import Array, Examples, Inputs, check_X
-from crnn.sklearn._training import Watch, answers, threads
+from crnn.sklearn._training import Watch, threads
 
 
 class Targets(NamedTuple):
@@ -221,9 +221,13 @@ class BaseRNN(BaseEstimator):  # type: ignore[misc]
         self.validation_scores_ = watch.scores if scored else None
         self.best_validation_score_ = max(watch.scores) if scored else None
 
-    def _answers(self, X: Any) -> tuple[Inputs, Any]:
-        """X checked, and y_hat in crnn's order: (n, n_y), (T, n, n_y) or n arrays (T_i, n_y)."""
+    def _answers(self, X: Any, *, decide: bool = False) -> tuple[Inputs, Any]:
+        """X checked, and y_hat in crnn's order: (n, n_y), (T, n, n_y) or n arrays (T_i, n_y).
+
+        With `decide` class numbers instead: without the last axis.
+        """
         check_is_fitted(self)
         inputs = check_X(self, X, reset=False)
         with threads.limited(self.n_jobs):
-            return inputs, answers(self.model_, inputs.x)
+            predict = self.model_.predict if decide else self.model_.predict_proba
+            return inputs, predict(inputs.x)

@@ -96,13 +96,6 @@ class Labelling(BaseRNN):
             raise ValueError(f"y: expected the labels {self.classes_}, got {unknown} too")
         return np.searchsorted(self.classes_, labels)
 
-    def _labels(self, y_hat: Array) -> Array:
-        """The most probable label of each answer (..., n_classes)."""
-        if np.isnan(y_hat).any():  # argmax would take NaN for the largest
-            raise ValueError("predict: an answer of the model is NaN, which is no label")
-        labels: Array = self.classes_[y_hat.argmax(axis=-1)]
-        return labels
-
     def _with_class_weight(self, numbers: Array, w: Array | None) -> Array | None:
         """Weights (n,) or None, times what the class of each weighs."""
         if self.class_weight is None:

@@ -1,4 +1,4 @@
-"""When to stop, how many threads to use, and answers in batches."""
+"""When to stop, and how many threads to use."""
 
 from __future__ import annotations
 
@@ -6,16 +6,11 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
-from typing import Any
 
 import numpy as np
 from joblib import effective_n_jobs
 
 import crnn
-from crnn.sklearn._data import Array
-
-#: Examples answered at a time: enough to fill the kernels, few enough for their states to fit.
-BATCH = 256
 
 
 class Watch:
@@ -90,14 +85,3 @@ class _Threads:
 
 
 threads = _Threads()
-
-
-def answers(model: crnn.RNN, x: Array | list[Array]) -> Any:
-    """y_hat of all examples: (n, n_y), or (T, n, n_y), or n arrays (T_i, n_y)."""
-    if isinstance(x, list):
-        parts = [model.predict_proba(x[k : k + BATCH]) for k in range(0, len(x), BATCH)]
-        if isinstance(parts[0], list):
-            return [y_hat for part in parts for y_hat in part]
-    else:
-        parts = [model.predict_proba(x[:, k : k + BATCH]) for k in range(0, x.shape[1], BATCH)]
-    return np.concatenate(parts, axis=-2)

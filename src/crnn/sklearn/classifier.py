@@ -228,7 +228,9 @@ class RNNClassifier(ClassifierMixin, Labelling):  # type: ignore[misc]
         >>> rnn.fit(np.eye(4), [0, 0, 1, 1]).predict(np.eye(4))
         array([0, 0, 1, 1])
         """
-        return self._labels(self.predict_proba(X))
+        numbers = self._answers(X, decide=True)[1]
+        labels: Array = self.classes_[numbers]
+        return labels
 
     def _check_targets(
         self, inputs: Inputs, y: Any, sample_weight: Any, classes: Any, cold: bool

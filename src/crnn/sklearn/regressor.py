@@ -12,7 +12,6 @@ from sklearn.utils import check_array, check_consistent_length
 import crnn
 from crnn.sklearn._base import BaseRNN, Targets
 from crnn.sklearn._data import Array, Examples, Inputs, check_weights
-from crnn.sklearn._training import answers
 
 
 class RNNRegressor(RegressorMixin, BaseRNN):  # type: ignore[misc]
@@ -167,7 +166,7 @@ validation_scores_, best_validation_score_
         return Targets(values, weights, values.shape[1])
 
     def _held_out_score(self, model: crnn.RNN, held_out: Examples) -> float:
-        y_hat = answers(model, held_out.x)
+        y_hat = model.predict(held_out.x)
         if not np.isfinite(y_hat).all():
             return -np.inf  # no better than anything
         return float(r2_score(held_out.y, y_hat, sample_weight=held_out.weights))

@@ -179,10 +179,11 @@ validation_scores_, best_validation_score_
         >>> rnn.fit(np.eye(3), np.eye(3, dtype=int)).predict([np.zeros(2)])[0].shape
         (2,)
         """
-        y_hat = self.predict_proba(X)
-        if isinstance(y_hat, list):
-            return [self._labels(item) for item in y_hat]
-        return self._labels(y_hat)
+        numbers = self._answers(X, decide=True)[1]
+        if isinstance(numbers, list):
+            return [self.classes_[item] for item in numbers]
+        labels: Array = self.classes_[numbers.T]
+        return labels
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """The accuracy over all steps.
@@ -209,14 +210,11 @@ validation_scores_, best_validation_score_
         >>> rnn.fit(np.eye(3), np.eye(3, dtype=int)).score(np.eye(3), np.eye(3, dtype=int))
         1.0
         """
-        inputs, y_hat = self._answers(X)
+        inputs, numbers = self._answers(X, decide=True)
         labels, weights = inputs.flat("y", y), self._step_weights(inputs, sample_weight)
-        most_probable = [self._labels(item) for item in y_hat]
-        if isinstance(y_hat, list):
-            given = np.concatenate(most_probable)
-        else:
-            given = np.stack(most_probable, axis=1).reshape(-1)  # (T, n) to example after example
-        return float(accuracy_score(labels, given, sample_weight=weights))
+        # Example after example, as inputs.flat has them.
+        flat = np.concatenate(numbers) if isinstance(numbers, list) else numbers.T.reshape(-1)
+        return float(accuracy_score(labels, self.classes_[flat], sample_weight=weights))
 
     def _check_targets(
         self, inputs: Inputs, y: Any, sample_weight: Any, classes: Any, cold: bool

@@ -1,0 +1,94 @@
+"""A network's answers to many sequences: run in groups, put into the caller's order."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from crnn._network.data import Sequences
+from crnn._network.layers import Trace
+from crnn._network.losses import UNDECIDED
+from crnn._network.network import Network
+from crnn.reference import Array
+
+
+def answers(network: Network, sequences: Sequences, decide: bool = False) -> Array | list[Array]:
+    """y_hat, or what is decided from it, shaped as targets are; 0 past an example's length.
+
+    Raises ValueError where an answer to be decided is NaN.
+    """
+    places = _Places(sequences, network.config.steps == "all")
+    result: Array | None = None  # (rows, n_y), or (rows,) of classes
+    buffers = network.new_buffers()
+    for chosen in sequences.groups():
+        trace = network.forward(sequences.batch(chosen), None, buffers)
+        found = network.loss.y_hat(trace.logits)
+        if decide:
+            found = network.loss.decide(found)
+        if chosen is None and len(found) == places.rows and not sequences.listed:
+            result = found  # all of them, in order: nothing is copied
+            break
+        if result is None:
+            result = np.zeros((places.rows, *found.shape[1:]), found.dtype)
+        result[places.of(trace, chosen)] = found
+    assert result is not None
+    if decide and network.config.classifies:
+        places.demand_classes(result)
+    return places.shaped(result)
+
+
+class _Places:
+    """Where an answer belongs among the rows of the result.
+
+    Those are examples, or (T, m) steps and examples, or the steps of one listed example after
+    another.
+    """
+
+    def __init__(self, sequences: Sequences, every_step: bool) -> None:
+        self._m, self._every_step = sequences.m, every_step
+        self._ends: Array | None = None  # of listed examples
+        if not every_step:
+            self.rows = self._m
+        elif sequences.listed:
+            assert sequences.lengths is not None
+            self._ends = np.cumsum(sequences.lengths)
+            self._starts = self._ends - sequences.lengths
+            self.rows = int(self._ends[-1])
+        else:
+            self._T = len(sequences.x)
+            self.rows = self._T * self._m
+
+    def of(self, trace: Trace, chosen: Array | None) -> Array:
+        """The places of a pass's rows, whose examples were the chosen ones."""
+        if chosen is None:
+            chosen = np.arange(self._m)
+        if not self._every_step:
+            return chosen
+        rows = np.arange(trace.steps * len(chosen)) if trace.counted is None else trace.counted
+        t, i = np.divmod(rows, len(chosen))
+        places: Array = t + self._starts[chosen[i]] if self._ends is not None else t * self._m
+        if self._ends is None:
+            places += chosen[i]
+        return places
+
+    def shaped(self, result: Array) -> Array | list[Array]:
+        """The rows as targets are shaped."""
+        if not self._every_step:
+            return result
+        if self._ends is not None:
+            return np.split(result, self._ends[:-1])
+        return result.reshape(self._T, self._m, *result.shape[1:])
+
+    def demand_classes(self, classes: Array) -> None:
+        """Raise ValueError where there is an answer without a class."""
+        undecided = classes == UNDECIDED
+        if not undecided.any():
+            return
+        row = int(undecided.argmax())
+        if not self._every_step:
+            place = f"example {row}"
+        elif self._ends is not None:
+            i = int(np.searchsorted(self._ends, row, side="right"))
+            place = f"step {row - self._starts[i]} of x[{i}]"
+        else:
+            place = f"step {row // self._m} of example {row % self._m}"
+        raise ValueError(f"predict: the model's answer to {place} is NaN, which is no class")
