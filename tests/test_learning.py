@@ -244,6 +244,41 @@ class TestLoop:
         history = fit(crnn.RNN(1, 4, 2, rng=0), x, y, epochs=3, callback=lambda h: answer)
         assert len(history.loss) == 3
 
+    def test_a_callback_and_an_optimizer_run_in_the_callers_error_state(self):
+        """And what the network computes does not: its infinities are reported by training."""
+        x, y = np.ones((3, 8, 1)), [0, 1] * 4
+        raised = []
+
+        def divide(what):
+            with pytest.raises(FloatingPointError):
+                np.ones(1) / np.zeros(1)
+            raised.append(what)
+
+        class Dividing(crnn.SGD):
+            def step(self, *arguments):
+                divide("optimizer")
+                super().step(*arguments)
+
+        with np.errstate(all="raise"):
+            fit(crnn.RNN(1, 2, 2, rng=0), x, y, epochs=1, batch_size=8, optimizer=Dividing(0.1),
+                callback=lambda history: divide("callback"))  # fmt: skip
+            linear = crnn.RNN(1, 2, 1, activation="relu", loss="mse", rng=0)
+            with pytest.raises(crnn.DivergenceError):
+                fit(linear, x, np.ones((8, 1)), epochs=9, optimizer=crnn.SGD(1e20))
+        assert raised == ["optimizer", "callback"]
+
+    def test_lengths_that_change_meanwhile_are_those_of_the_call(self):
+        x, y = np.random.default_rng(0).standard_normal((6, 8, 1)), [0, 1] * 4
+        lengths = np.array([6, 1, 2, 3, 4, 5, 6, 2])
+
+        def fitted(callback):
+            model = crnn.RNN(1, 4, 2, rng=0)
+            fit(model, x, y, lengths=lengths, epochs=3, batch_size=4, rng=0, callback=callback)
+            return [p.tobytes() for p in model.parameters.values()]
+
+        kept = fitted(None)
+        assert fitted(lambda history: lengths.fill(10**12)) == kept
+
     @pytest.mark.parametrize("bad", [2, -1, 10**9])
     def test_classes_that_change_meanwhile_are_refused(self, bad):
         """The arrays that fit was given are read in place: what a callback writes is seen."""

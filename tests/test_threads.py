@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ import threadpoolctl
 
 import crnn
 from crnn import check
+from crnn._engine import workspace
 
 needs_proc = pytest.mark.skipif(
     not os.path.isdir("/proc/self/task"), reason="reads /proc/self/task"
@@ -91,13 +93,13 @@ class TestNumber:
         code = """
 import ctypes, os
 import numpy as np, crnn
-from crnn import _config
+from crnn._engine import kernels
 x, Waa, Wax = np.ones((400, 256, 8), "f4"), np.eye(128, dtype="f4"), np.ones((128, 8), "f4")
 crnn.set_num_threads(1)
 bits = crnn.rnn_forward(x, Waa, Wax).tobytes()
 before = len(os.listdir("/proc/self/task"))
 allow_1000 = ctypes.CFUNCTYPE(ctypes.c_int)(lambda: 1000)
-_config._kernels.limit_threads(ctypes.cast(allow_1000, ctypes.c_void_p).value)
+kernels.limit_threads(ctypes.cast(allow_1000, ctypes.c_void_p).value)
 assert crnn.rnn_forward(x, Waa, Wax).tobytes() == bits
 print(len(os.listdir("/proc/self/task")) - before)
 """
@@ -200,6 +202,13 @@ for _ in range(2):
         python(code)
 
 
+def run_in_threads(functions):
+    """Each in a thread of its own; the first error of one is raised."""
+    with ThreadPoolExecutor(len(functions)) as pool:
+        for future in [pool.submit(function) for function in functions]:
+            future.result()
+
+
 class TestManyCallers:
     def test_each_gets_its_own_numbers(self):
         """Forward and backward of different sizes, interleaved: one has the pool, others do not."""
@@ -255,6 +264,35 @@ a = np.empty((3000, 64, 256), "f4")
 def call():
     crnn.rnn_forward(x, Waa, Wax, out=a)
 """
+
+
+class TestWorkspace:
+    def test_idle_threads_keep_little(self):
+        """A megabyte each at most, and 64 together; what is larger is freed after its call."""
+        megabyte, most = workspace.SMALL, workspace.MOST_KEPT
+        done, kept = threading.Barrier(6), []
+
+        def work():
+            for nbytes in (megabyte, 30 * megabyte, 100 * megabyte):
+                taken = workspace.take(nbytes)
+                assert taken.nbytes >= nbytes
+                assert taken.ctypes.data % 64 == 0
+                done.wait()  # all are in a call at once, so no two may have the same
+                workspace.give_back(taken)
+            kept.append(workspace._own.workspace.nbytes)
+            done.wait()
+
+        run_in_threads([work] * 6)
+        assert kept == [megabyte] * 6
+        assert sum(free.nbytes for free in workspace._shared._free) <= most
+
+    def test_a_large_one_is_used_again_by_any_thread(self):
+        taken = workspace.take(2 * workspace.SMALL)
+        workspace.give_back(taken)
+        again = []
+        run_in_threads([lambda: again.append(workspace.take(workspace.SMALL + 1))])
+        assert np.shares_memory(again[0], taken)
+        workspace.give_back(again[0])
 
 
 class TestSignals:

@@ -8,7 +8,7 @@ that do not fit. The recurrence itself is entered by sequence.pyx.
 from libc.math cimport INFINITY, sqrt
 from libc.stdint cimport uintptr_t
 
-from crnn._engine.workspace import scratch
+from crnn._engine.workspace import give_back, take
 
 from crnn._engine.blas cimport real
 from crnn._engine.integers cimport within
@@ -65,13 +65,13 @@ cdef const crnn_operations *_operations(bint double_precision) noexcept nogil:
     return kernels.f64 if double_precision else kernels.f32
 
 
-cdef _linear_scratch(crnn_linear *call, bint double_precision):
-    """Give the call a workspace, which is good as long as what this returns."""
+cdef _linear_workspace(crnn_linear *call, bint double_precision):
+    """Take a workspace for the call, to be given back after it."""
     cdef Py_ssize_t size = _operations(double_precision).linear_workspace(call.n_in, call.n_out)
-    kept = scratch(size * (8 if double_precision else 4))
-    cdef unsigned char[::1] view = kept
+    workspace = take(size * (8 if double_precision else 4))
+    cdef unsigned char[::1] view = workspace
     call.workspace = &view[0]
-    return kept
+    return workspace
 
 
 def tanh(real[::1] z):
@@ -86,10 +86,11 @@ def output_forward(const real[:, ::1] Wya, const real[::1] by, const real[:, ::1
     cdef crnn_linear call
     call.rows, call.n_in, call.n_out = a.shape[0], a.shape[1], Wya.shape[0]
     call.x, call.W, call.b, call.y = &a[0, 0], &Wya[0, 0], &by[0], &logits[0, 0]
-    _kept = _linear_scratch(&call, real is double)
+    workspace = _linear_workspace(&call, real is double)
     with nogil:
         call.threads = _threads()
         _operations(real is double).linear_forward(&call)
+    give_back(workspace)
 
 
 def output_backward(const real[:, ::1] Wya, const real[:, ::1] dlogits, const real[:, ::1] a,
@@ -99,10 +100,11 @@ def output_backward(const real[:, ::1] Wya, const real[:, ::1] dlogits, const re
     call.rows, call.n_in, call.n_out = a.shape[0], a.shape[1], Wya.shape[0]
     call.x, call.W, call.dy = &a[0, 0], &Wya[0, 0], &dlogits[0, 0]
     call.dW, call.db, call.dx = &dWya[0, 0], &dby[0], &da[0, 0]
-    _kept = _linear_scratch(&call, real is double)
+    workspace = _linear_workspace(&call, real is double)
     with nogil:
         call.threads = _threads()
         _operations(real is double).linear_backward(&call)
+    give_back(workspace)
 
 
 def softmax(real[:, ::1] logits):

@@ -15,7 +15,7 @@ from libc.string cimport memset
 
 cimport numpy as cnp
 
-from crnn._engine.workspace import scratch
+from crnn._engine.workspace import give_back, take
 
 from crnn._engine.arrays cimport apart, fits, fits_to_write
 from crnn._engine.integers cimport symbols_fit, within
@@ -103,14 +103,15 @@ cdef int _run(crnn_rnn *call, int real, bint backward) except -1:
     """Find the call a workspace and threads, release the GIL, work."""
     cdef const crnn_operations *operations = _operations(real == cnp.NPY_DOUBLE)
     cdef Py_ssize_t size = operations.rnn_workspace(call.T, call.m, call.n_x, call.n_a, backward)
-    kept = scratch(size * (8 if real == cnp.NPY_DOUBLE else 4))
-    call.workspace = cnp.PyArray_DATA(kept)
+    workspace = take(size * (8 if real == cnp.NPY_DOUBLE else 4))
+    call.workspace = cnp.PyArray_DATA(workspace)
     call.threads = _threads()
     with nogil:
         if backward:
             operations.rnn_backward(call)
         else:
             operations.rnn_forward(call)
+    give_back(workspace)
     return 0
 
 

@@ -1,7 +1,11 @@
-"""Memory that is kept from call to call, since fresh memory costs page faults."""
+"""Workspaces for the kernels, kept from call to call: new memory costs page faults.
+
+A page fault every 4 KiB takes longer than the work of a short sequence.
+"""
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import Any
 
@@ -10,19 +14,14 @@ import numpy as np
 from crnn.reference import Array
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
-#: Bytes that a thread keeps at most; a larger workspace is given back after its call.
+#: A workspace of at most this many bytes belongs to its thread, which keeps it.
+SMALL = 1 << 20
+#: Larger ones are shared by all threads; at most this many bytes of them are kept between calls.
 MOST_KEPT = 1 << 26
 
 
-class _Kept(threading.local):
-    buffer: Array | None = None
-
-
-_kept = _Kept()
-
-
 def aligned(size: int, dtype: np.dtype[Any]) -> Array:
-    """An array (size,) that begins at a multiple of 64 bytes; its numbers are anything."""
+    """An uninitialised array (size,) that begins at a multiple of 64 bytes."""
     try:
         raw = np.empty(size + ALIGNMENT // dtype.itemsize, dtype)
     except ValueError:  # more than NumPy can count
@@ -31,14 +30,56 @@ def aligned(size: int, dtype: np.dtype[Any]) -> Array:
     return raw[skip : skip + size]
 
 
-def scratch(nbytes: int) -> Array:
-    """At least so many bytes from a 64-byte boundary, whatever they are; until this thread's next.
+class _ThreadsOwn(threading.local):
+    workspace: Array = np.empty(0, np.uint8)
 
-    A page fault every 4 KiB is more than the work, for a short sequence.
+
+class _Shared:
+    """Large workspaces that no call uses at present, the one used last at the end."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._free: list[Array] = []
+        self._lock = threading.Lock()
+
+    def take(self, nbytes: int) -> Array:
+        with self._lock:
+            for k in reversed(range(len(self._free))):
+                if self._free[k].nbytes >= nbytes:
+                    return self._free.pop(k)
+        return aligned(nbytes, np.dtype(np.uint8))
+
+    def give_back(self, workspace: Array) -> None:
+        with self._lock:
+            self._free.append(workspace)
+            while sum(free.nbytes for free in self._free) > self._most:
+                del self._free[0]
+
+    def replace_lock(self) -> None:
+        """In a forked child: another thread of the parent may have held the lock."""
+        self._lock = threading.Lock()
+
+
+_own = _ThreadsOwn()
+_shared = _Shared(MOST_KEPT)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_shared.replace_lock)
+
+
+def take(nbytes: int) -> Array:
+    """An uninitialised workspace of at least `nbytes`, aligned to 64 bytes.
+
+    It is the caller's until `give_back`, or, if it is small, until this thread takes the next.
     """
-    kept = _kept.buffer
-    if kept is None or kept.nbytes < nbytes:
-        kept = aligned(nbytes, np.dtype(np.uint8))
-        if nbytes <= MOST_KEPT:
-            _kept.buffer = kept
-    return kept
+    if nbytes > SMALL:
+        return _shared.take(nbytes)
+    workspace = _own.workspace
+    if workspace.nbytes < nbytes:
+        workspace = _own.workspace = aligned(nbytes, np.dtype(np.uint8))
+    return workspace
+
+
+def give_back(workspace: Array) -> None:
+    """Let other calls use a workspace that `take` gave."""
+    if workspace.nbytes > SMALL:
+        _shared.give_back(workspace)

@@ -181,7 +181,7 @@ class Sequences:
         n_x = self._config.n_x
         if a.ndim == 2 and a.dtype.kind in "iu":
             T, m = validate.time_and_examples(self._of + "x", a, "shape (T, m)")
-            lengths = validate.lengths_of(lengths, T, m, self._of + "lengths")
+            lengths = self._own_lengths(lengths, T, m)
             return validate.class_numbers(self._of + "x", a, n_x, lengths, T, m), lengths
         if a.ndim != 3 or a.dtype.kind != "f" or a.shape[2] != n_x:
             raise ValueError(
@@ -189,7 +189,12 @@ class Sequences:
                 f"of shape (T, m), or a list of sequences, got {validate.described(a)}"
             )
         T, m = validate.time_and_examples(self._of + "x", a, "shape (T, m, n_x)")
-        return self._floats(a), validate.lengths_of(lengths, T, m, self._of + "lengths")
+        return self._floats(a), self._own_lengths(lengths, T, m)
+
+    def _own_lengths(self, lengths: Any, T: int, m: int) -> Array | None:
+        """The lengths as a copy: the caller may change theirs while training reads them."""
+        checked = validate.lengths_of(lengths, T, m, self._of + "lengths")
+        return None if checked is None else checked.copy()
 
     def _list_of_x(self, x: Any) -> list[Array]:
         if not x:

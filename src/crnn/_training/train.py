@@ -191,6 +191,15 @@ class _Interrupt:
         self.came = True
 
 
+def _unwarned() -> np.errstate:
+    """NumPy does not warn of what is not finite: training looks for it at every step.
+
+    This is for the network's own arithmetic. Callbacks and optimizers, which a user may have
+    written, run in the error state of whoever called `fit`.
+    """
+    return np.errstate(all="ignore")
+
+
 class Descent:
     """A step downhill that is either finite and finished, or undone."""
 
@@ -207,7 +216,8 @@ class Descent:
         """One step, and the gradient's norm before clipping; raises DivergenceError."""
         self.steps += 1
         gradients = self.gradients.flat
-        step = self.network.gradients(batch, state, self.gradients.views, self.buffers)
+        with _unwarned():
+            step = self.network.gradients(batch, state, self.gradients.views, self.buffers)
         norm = clip_by_norm(gradients, self.plan.clip_norm)
         self._demand(math.isfinite(step.loss), step.loss, "loss")
         self._demand(math.isfinite(norm), step.loss, "gradient")
@@ -226,11 +236,12 @@ class Descent:
 
         The step before any other is judged by the next one's loss; the last step by this.
         """
-        if held_out is not None:
-            loss, metric = self.network.evaluate(held_out, carry)
-        else:
-            batch, state = self.last
-            loss, metric = self.network.evaluate([batch], carry, state)
+        with _unwarned():
+            if held_out is not None:
+                loss, metric = self.network.evaluate(held_out, carry)
+            else:
+                batch, state = self.last
+                loss, metric = self.network.evaluate([batch], carry, state)
         self._demand(math.isfinite(loss), loss, "loss" if held_out is None else VALIDATION_LOSS)
         return loss, metric
 
@@ -254,12 +265,7 @@ def train(descent: Descent, course: Course, plan: Plan) -> History:
 def _train(descent: Descent, course: Course, plan: Plan) -> History:
     history = History(descent.network.loss.metric)
     best = descent.parameters.copy()
-    # What is not finite is looked for at every step; NumPy need not warn of it too.
-    with (
-        _progress_bar(plan, course) as bar,
-        _Interrupt() as interrupt,
-        np.errstate(all="ignore"),
-    ):
+    with _progress_bar(plan, course) as bar, _Interrupt() as interrupt:
         for epoch in range(plan.epochs):
             bar.set_description(f"epoch {epoch + 1}/{plan.epochs}", refresh=False)
             _one_epoch(descent, course, history, bar, interrupt)
