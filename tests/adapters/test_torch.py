@@ -2,6 +2,7 @@
 
 import copy
 import doctest
+import functools
 import io
 import os
 import pickle
@@ -9,6 +10,7 @@ import re
 import subprocess
 import sys
 import warnings
+import weakref
 from itertools import product
 from pathlib import Path
 
@@ -20,8 +22,9 @@ torch = pytest.importorskip("torch")
 
 import crnn  # noqa: E402
 import crnn.torch  # noqa: E402
-from crnn.torch import modules, ops, threads  # noqa: E402
+from crnn.torch import arrays, flops, gradients, modules, ops, packed, threads  # noqa: E402
 
+pack = torch.nn.utils.rnn.pack_padded_sequence
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 T, M, N_X, N_A = 11, 4, 3, 5  # more steps than modules.SHORTEST: they are crnn's
@@ -144,7 +147,8 @@ def test_equals_torch_for_every_argument_and_call_form(options, dtype, calls):
             assert_close(result, truth)
         for a, b in zip(layout, layout_of_theirs, strict=True):
             assert torch.equal(a, b) if isinstance(b, torch.Tensor) else a == b
-    assert len(calls["rnn_backward"]) == len(forms) * cells, "it was crnn that computed"
+    dense, packed = 3, 2  # forms; LENGTHS are packed into three pieces, cut where half have ended
+    assert len(calls["rnn_backward"]) == (dense + 3 * packed) * cells, "it was crnn that computed"
 
 
 @pytest.mark.parametrize("shape", [(100, 32, 128), (100, 1, 64)])
@@ -190,15 +194,18 @@ class TestModule:
         [
             (ValueError, (0, 3), {}),
             (TypeError, (2.0, 3), {}),
-            (ValueError, (2, 3), {"nonlinearity": "sigmoid"}),
+            (ValueError, (2, 3), {"nonlinearity": "gelu"}),
+            (ValueError, (2, 3), {"nonlinearity": ["tanh"]}),
+            (ValueError, (2, 3), {"proj_size": 1}),
             (ValueError, (2, 3), {"dropout": 2}),
             (TypeError, (2, 3), {"bias": 1}),
         ],
     )
     def test_wrong_arguments_are_refused_as_torch_refuses_them(self, error, arguments, options):
-        for cls in (torch.nn.RNN, crnn.torch.RNN):
-            with pytest.raises(error):
-                cls(*arguments, **options)
+        with pytest.raises(error) as said:
+            torch.nn.RNN(*arguments, **options)
+        with pytest.raises(error, match=re.escape(str(said.value))):
+            crnn.torch.RNN(*arguments, **options)
 
     @pytest.mark.parametrize(
         ("x", "hx"),
@@ -281,17 +288,66 @@ class TestModule:
         assert len(calls["rnn_forward"]) == 2
 
 
+class TestPacked:
+    """Rows of a PackedSequence, cut into pieces where half of the examples have finished."""
+
+    @pytest.mark.parametrize("reverse", [False, True])
+    @pytest.mark.parametrize("lengths", [[5], [5, 5, 5], [9, 9, 2, 2], [9, 8, 7, 6, 5, 4, 3, 2, 1],
+                                         [9, 1, 1, 1, 1], [4, 4, 4, 3, 3, 3, 1]])  # fmt: skip
+    @pytest.mark.parametrize("state", [True, False])
+    def test_rows_equal_the_padded_array(self, lengths, reverse, state):
+        """As the operator itself has it, with every gradient, to within rounding."""
+        torch.manual_seed(0)
+        m = len(lengths)
+        lengths = torch.tensor(lengths)
+        draw = functools.partial(torch.randn, dtype=torch.float64, requires_grad=True)
+        x, Waa, Wax, ba = draw(int(lengths[0]), m, N_X), draw(N_A, N_A), draw(N_A, N_X), draw(N_A)
+        leaves = [x, Waa, Wax, ba, draw(m, N_A)]
+        a0 = leaves[4] if state else None
+        rest = (Waa, Wax, ba, a0, lengths, reverse, False)
+        leaves = leaves if state else leaves[:4]
+        rows = ops.rnn_forward(pack(x, lengths).data, *rest)
+        padded = pack(ops.rnn_forward(x, *rest), lengths).data
+        da = random_like(rows, 1)
+        assert_close(rows, padded)
+        for mine, truth in zip(
+            torch.autograd.grad(rows, leaves, da), torch.autograd.grad(padded, leaves, da),
+            strict=True,
+        ):  # fmt: skip
+            assert_close(mine, truth)
+        assert_close(gradients.equations(pack(x, lengths).data, *rest), rows)
+
+    def test_pieces_without_padding_are_not_copied(self, calls):
+        x = pack(torch.randn(9, 4, N_X), torch.tensor([9, 9, 2, 2])).data
+        weights = torch.randn(N_A, N_A), torch.randn(N_A, N_X)
+        a = ops.rnn_forward(x, *weights, None, None, torch.tensor([9, 9, 2, 2]), False, False)
+        shapes, places = [], []
+        for given, options, _ in calls["rnn_forward"]:
+            shapes.append(given[0].shape[:2])
+            places.append((given[0].ctypes.data, options["out"].ctypes.data))
+        assert shapes == [(2, 4), (7, 2)]
+        assert places == [(x[k].data_ptr(), a[k].data_ptr()) for k in (0, 8)]
+
+    def test_at_most_half_of_a_piece_is_padding(self):
+        lengths = np.sort(np.random.default_rng(0).geometric(0.05, 200))[::-1]
+        pieces = packed._pieces(lengths)
+        assert sum(piece.T for piece in pieces) == lengths[0]
+        assert len(pieces) <= 1 + np.log2(200)
+        for piece in pieces:
+            rows = piece.rows.stop - piece.rows.start
+            assert rows == (piece.T * piece.m if piece.lengths is None else piece.lengths.sum())
+            assert 2 * rows > piece.T * piece.m
+
+    def test_packed_rows_need_lengths(self):
+        given = torch.randn(3, N_X), torch.randn(N_A, N_A), torch.randn(N_A, N_X)
+        with pytest.raises(ValueError, match=r"lengths: expected .* packed x \(rows, n_x\)"):
+            ops.rnn_forward(*given, None, None, None, False, False)
+
+
 class TestCell:
-    @pytest.mark.parametrize("options", [{}, {"bias": False, "nonlinearity": "relu"}])
-    @pytest.mark.parametrize("shape", [(M, N_X), (N_X,)])
-    def test_equals_torch(self, shape, options):
-        theirs = torch.nn.RNNCell(N_X, N_A, **options)
-        mine = crnn.torch.RNNCell(N_X, N_A, **options)
-        mine.load_state_dict(theirs.state_dict())
-        assert repr(mine) == repr(theirs)
-        x, hx = torch.randn(shape), torch.randn(*shape[:-1], N_A)
-        assert torch.equal(mine(x, hx), theirs(x, hx))
-        assert torch.equal(mine(x), theirs(x))
+    def test_it_is_torchs(self):
+        """So whatever knows torch's cell by its class (quantization, torch.fx) knows this one."""
+        assert crnn.torch.RNNCell is torch.nn.RNNCell
 
     def test_steps_of_a_cell_are_an_rnn(self):
         rnn, cell = crnn.torch.RNN(N_X, N_A), crnn.torch.RNNCell(N_X, N_A)
@@ -344,33 +400,38 @@ class TestOperator:
     @pytest.mark.parametrize("kind", KINDS)
     def test_the_equations_are_the_same_function(self, kind):
         given = arguments(**kind)
-        assert_close(ops.rnn_forward(*given), ops.equations(*given))
+        assert_close(ops.rnn_forward(*given), gradients.equations(*given))
 
     def test_padding_is_never_read(self):
         given = arguments(lengths=torch.tensor([5, 1, 4, 2]))
         with torch.no_grad():
             given[0][4, 1] = torch.nan
-        for function in (ops.rnn_forward, ops.equations):
-            gradients = torch.autograd.grad(function(*given).sum(), given[:5])
-            assert all(g.isfinite().all() for g in gradients)
+        for function in (ops.rnn_forward, gradients.equations):
+            found = torch.autograd.grad(function(*given).sum(), given[:5])
+            assert all(g.isfinite().all() for g in found)
 
-    def test_numpy_sees_the_tensors_memory_and_torch_that_of_the_result(self, calls):
+    def test_crnn_reads_and_writes_the_tensors_own_memory(self, calls):
         x, Waa, Wax, ba, a0, *reading = arguments(torch.float32)
         a = ops.rnn_forward(x, Waa, Wax, ba, a0, *reading)
         a.sum().backward()
-        ((seen, _, result),) = calls["rnn_forward"]
-        for array, tensor in zip((*seen, result), (x, Waa, Wax, ba, a0, a), strict=True):
+        ((seen, options, _),) = calls["rnn_forward"]
+        arrays = (*seen, options["out"])
+        for array, tensor in zip(arrays, (x, Waa, Wax, ba, a0, a), strict=True):
             assert array.ctypes.data == tensor.data_ptr()
-        ((seen, options, g),) = calls["rnn_backward"]
-        for array, tensor in zip(seen[1:], (a, x, Waa, Wax, a0), strict=True):
+        with torch.no_grad():
+            results = ops.rnn_backward(a, a, x, Waa, Wax, a0, *reading, True)
+        seen, options, _ = calls["rnn_backward"][-1]
+        for array, tensor in zip(seen, (a, a, x, Waa, Wax, a0), strict=True):
             assert array.ctypes.data == tensor.data_ptr()
-        assert options["need_dx"]
-        assert Waa.grad.data_ptr() == g.dWaa.ctypes.data
+        for array, tensor in zip(options["out"], results, strict=True):
+            assert array.ctypes.data == tensor.data_ptr()
 
-    def test_gradients_of_data_are_not_computed(self, calls):
+    def test_gradients_that_nobody_asks_for_are_not_computed(self, calls):
         mine = pair(num_layers=2)[1]
         mine(torch.randn(T, M, N_X))[0].sum().backward()
-        assert [options["need_dx"] for _, options, _ in calls["rnn_backward"]] == [True, False]
+        out = [options["out"] for _, options, _ in calls["rnn_backward"]]
+        assert [g.dx is not None for g in out] == [True, False]
+        assert [g.da0 for g in out] == [None, None]
 
     def test_a_penalty_on_gradients_trains_as_in_torch(self):
         results = []
@@ -383,11 +444,41 @@ class TestOperator:
         for theirs, mine in zip(*results, strict=True):
             assert_close(mine, theirs)
 
-    def test_an_output_changed_in_place_is_an_error_and_no_wrong_gradient(self):
+    @pytest.mark.parametrize("form", ["dense", "packed"])
+    @pytest.mark.parametrize("inplace", ["relu_", "add_"])
+    def test_an_output_may_be_changed_in_place_as_in_torch(self, form, inplace):
+        """The backward pass needs the states as they were; they are computed once more."""
+        results = []
+        for rnn in pair(num_layers=2):
+            x = torch.linspace(-1, 1, T * M * N_X).reshape(T, M, N_X).requires_grad_()
+            if form == "packed":
+                rnn_input = pack(x, LENGTHS, enforce_sorted=False)
+                output = rnn(rnn_input)[0].data
+            else:
+                output = rnn(x)[0]
+            if inplace == "relu_":
+                output.relu_()
+            else:  # of a view
+                output[-1].add_(2)
+            loss = (output * random_like(output, 2)).sum()
+            results.append(torch.autograd.grad(loss, [x, *rnn.parameters()]))
+        for theirs, mine in zip(*results, strict=True):
+            assert_close(mine, theirs)
+
+    def test_an_input_changed_in_place_is_an_error_as_in_torch(self):
+        for rnn in pair():
+            x = torch.randn(T, M, N_X)
+            output, _ = rnn(x)
+            x.mul_(2)
+            with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+                output.sum().backward()
+
+    def test_the_states_are_not_kept_alive(self):
+        """No reference cycle between an output and what its backward pass has saved."""
         output, _ = pair()[1](torch.randn(T, M, N_X))
-        output.mul_(2)
-        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
-            output.sum().backward()
+        watched = weakref.ref(output)
+        del output
+        assert watched() is None
 
     def test_checkpoint(self):
         theirs, mine = pair()
@@ -633,12 +724,14 @@ class TestProcessesAndThreads:
 
 
 class TestPages:
-    @pytest.mark.parametrize("module", [crnn.torch, modules, ops, threads])
+    @pytest.mark.parametrize(
+        "module", [crnn.torch, arrays, flops, gradients, modules, ops, packed, threads]
+    )
     def test_the_examples_in_docstrings_run(self, module):
         tried = doctest.testmod(module)
         assert tried.failed == 0
 
-    @pytest.mark.parametrize("name", crnn.torch.__all__)
+    @pytest.mark.parametrize("name", sorted({*crnn.torch.__all__} - {"RNNCell"}))
     def test_every_public_name_has_an_example_that_was_tried(self, name):
         value = getattr(crnn.torch, name)
         (example,) = doctest.DocTestFinder(recurse=False).find(value, name)

@@ -1,28 +1,31 @@
-"""RNN and RNNCell as torch.nn has them, and accelerate, which swaps the one for the other."""
+"""RNN as torch.nn has it, and accelerate, which swaps the one for the other."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from itertools import chain
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.forward_ad import unpack_dual
-from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+from torch.fx import Proxy
+from torch.nn.utils.rnn import PackedSequence
 
-from crnn.torch.ops import equations, forward_op
+from crnn.torch.gradients import equations
+from crnn.torch.ops import forward_op
 
-__all__ = ["RNN", "RNNCell", "accelerate"]
-
-Layer = Callable[..., Tensor]
+__all__ = ["RNN", "accelerate"]
 
 _MODES = {"tanh": "RNN_TANH", "relu": "RNN_RELU"}
 _DTYPES = (torch.float32, torch.float64)
-#: Fewer steps than these are torch's, which is faster there: to pass an operator made in Python,
-#: and its gradient, takes as long as four to six of torch's steps (without gradient 4 to 14).
+#: Sequences of fewer steps are left to torch, which is faster there: calling an operator made in
+#: Python, and its gradient, takes as long as four to six of torch's steps (without gradients 4 to
+#: 14).
 SHORTEST = 8
+
+#: torch's own class, also where someone puts the one below in its place.
+TorchRNN = torch.nn.RNN
 
 _warned: set[str] = set()
 
@@ -52,13 +55,15 @@ class RNN(torch.nn.RNNBase):  # type: ignore[misc]
     Notes
     -----
     Parameters, initial values, `state_dict`, call forms and results are those of torch.nn.RNN,
-    and so are the numbers that dropout draws. float32 and float64 on the CPU are crnn's work. All
-    else (other devices, half, complex, autocast, torch.func, forward-mode differentiation) is left
-    to torch, with a warning the first time; and so are fewer than 8 steps, where torch is as fast.
+    and so are the numbers that dropout draws. crnn computes float32 and float64 on the CPU.
+    Everything else (other devices, half, complex, autocast, torch.func, forward-mode
+    differentiation, per-sample gradients and other classes of tensors) is left to torch, with a
+    warning the first time. So are sequences of fewer than 8 steps, which torch computes as fast,
+    and export to ONNX, which wants ONNX's own operator: both without a warning.
 
-    It is a `torch.nn.RNNBase` but no `torch.nn.RNN`: torch.compile breaks its graph at every
-    instance of that class. As many threads work as `crnn.set_num_threads` allows;
-    torch.set_num_threads does not reach them, OMP_NUM_THREADS in the environment does.
+    It is a `torch.nn.RNNBase` but not a `torch.nn.RNN`: torch.compile breaks its graph at every
+    instance of that class. It uses as many threads as `crnn.set_num_threads` allows;
+    torch.set_num_threads does not change that, OMP_NUM_THREADS in the environment does.
 
     Examples
     --------
@@ -82,9 +87,14 @@ class RNN(torch.nn.RNNBase):  # type: ignore[misc]
         bidirectional: bool = False,
         device: Any = None,
         dtype: Any = None,
+        **others: Any,
     ) -> None:
-        if nonlinearity not in _MODES:
-            raise ValueError(f"nonlinearity: expected 'tanh' or 'relu', got {nonlinearity!r}")
+        if "proj_size" in others:
+            raise ValueError("proj_size argument is only supported for LSTM, not RNN or GRU")
+        if not isinstance(nonlinearity, str) or nonlinearity not in _MODES:
+            raise ValueError(
+                f"Unknown nonlinearity '{nonlinearity}'. Select from 'tanh' or 'relu'."
+            )
         super().__init__(
             _MODES[nonlinearity],
             input_size,
@@ -96,6 +106,7 @@ class RNN(torch.nn.RNNBase):  # type: ignore[misc]
             bidirectional,
             device=device,
             dtype=dtype,
+            **others,
         )
         self.nonlinearity = nonlinearity
 
@@ -116,16 +127,25 @@ class RNN(torch.nn.RNNBase):  # type: ignore[misc]
         h_n : Tensor (num_layers * directions, m, hidden_size), or as hx is
             The final state of each layer and direction.
         """
-        packed = isinstance(input, PackedSequence)
-        data = input.data if packed else input
+        for value in (input, hx):
+            if isinstance(value, Proxy):
+                return self._call_in_graph(value.tracer, input, hx)
+        if torch.onnx.is_in_onnx_export() or not self._has_the_shapes(input, hx):
+            return TorchRNN.forward(self, input, hx)
+        data = input.data if isinstance(input, PackedSequence) else input
         weights = self.all_weights
-        tensors = [data, hx, *chain.from_iterable(weights)]
-        if not (self._has_the_shapes(input, hx) and _are_ours(tensors)):
-            return _left_to_torch(self, data, input, hx)
-        layer = _layer_for(tensors)
-        if layer is forward_op and self._is_short(input):
-            return torch.nn.RNN.forward(self, input, hx)
-        if packed:
+        tensors = [t for t in (data, hx, *chain.from_iterable(weights)) if t is not None]
+        if reason := _why_torch(tensors):
+            result = TorchRNN.forward(self, input, hx)  # or its error
+            _warn_once(reason)
+            return result
+        layer: Any = forward_op
+        if reason := _why_equations(tensors):
+            _warn_once(reason)
+            layer = equations
+        elif self._is_short(input):
+            return TorchRNN.forward(self, input, hx)
+        if isinstance(input, PackedSequence):
             return self._run_packed(layer, weights, input, hx)
         one = data.dim() == 2
         if one:
@@ -136,6 +156,21 @@ class RNN(torch.nn.RNNBase):  # type: ignore[misc]
         if one:
             return output[:, 0], h_n[:, 0]
         return output.transpose(0, 1) if self.batch_first else output, h_n
+
+    def __prepare_scriptable__(self) -> Any:
+        """What torch.jit.script calls first."""
+        raise RuntimeError(
+            "crnn.torch.RNN cannot be compiled by torch.jit.script: use torch.compile or "
+            "torch.export, or script a torch.nn.RNN of the same arguments that has loaded this "
+            "module's state_dict"
+        )
+
+    def _call_in_graph(self, tracer: Any, *arguments: Any) -> Any:
+        """One node for the whole module in a graph of torch.fx, as torch's own modules are."""
+        if self is getattr(tracer, "root", None):  # then torch.fx looks inside, and finds nothing
+            return TorchRNN.forward(self, *arguments)
+        path = tracer.path_of_module(self)
+        return tracer.create_proxy("call_module", path, arguments, {})
 
     def _has_the_shapes(self, input: Any, hx: Tensor | None) -> bool:
         """Whether input and hx fit, and hold anything; where not, torch says what is wrong."""
@@ -165,36 +200,45 @@ class RNN(torch.nn.RNNBase):  # type: ignore[misc]
         return T < SHORTEST
 
     def _run_packed(
-        self, layer: Layer, weights: list[list[Tensor]], packed: PackedSequence, hx: Tensor | None
+        self, layer: Any, weights: list[list[Tensor]], packed: PackedSequence, hx: Tensor | None
     ) -> tuple[PackedSequence, Tensor]:
-        """Pad, run, pack; the examples stay in the order in which they are packed."""
-        data, batch_sizes, order, order_back = packed
-        x, lengths = pad_packed_sequence(PackedSequence(data, batch_sizes))
+        """The examples stay in the order in which they are packed: by falling length."""
+        x, batch_sizes, order, order_back = packed
         if hx is not None and order is not None:
             hx = hx[:, order]
-        output, h_n = self._run(layer, weights, x, hx, lengths)
-        data = pack_padded_sequence(output, lengths).data
+        m = int(batch_sizes[0])
+        # Example i has as many steps as there are batch sizes above i.
+        short = torch.searchsorted(batch_sizes.flip(0), torch.arange(m), right=True)
+        lengths = len(batch_sizes) - short  # (m,)
+        last = (batch_sizes.cumsum(0) - batch_sizes)[lengths - 1] + torch.arange(m)
+        output, h_n = self._run(layer, weights, x, hx, lengths, slice(m), last)
         if order_back is not None:
             h_n = h_n[:, order_back]
-        return PackedSequence(data, batch_sizes, order, order_back), h_n
+        return PackedSequence(output, batch_sizes, order, order_back), h_n
 
     def _run(
         self,
-        layer: Layer,
+        layer: Any,
         weights: list[list[Tensor]],
         x: Tensor,
         hx: Tensor | None,
         lengths: Tensor | None = None,
+        first: Any = 0,
+        last: Any = -1,
     ) -> tuple[Tensor, Tensor]:
-        """Every layer in every direction: x (T, m, n_x), hx (cells, m, n_a)."""
+        """Every layer in every direction: x (T, m, n_x) or (rows, n_x), hx (cells, m, n_a).
+
+        `first` and `last` are where the examples' first and last steps lie.
+        """
         n = 2 if self.bidirectional else 1
         finals: list[Tensor] = []
-        for first in range(0, len(weights), n):
-            if first > 0 and self.training and self.dropout > 0:
-                x = _dropout(x, self.dropout, lengths)
+        for below in range(0, len(weights), n):
+            if below > 0 and self.training and self.dropout > 0:
+                x = torch.nn.functional.dropout(x, self.dropout)
             states = []
-            for k in range(first, first + n):
+            for k in range(below, below + n):
                 w_ih, w_hh, *biases = weights[k]
+                reverse = k > below
                 a = layer(
                     x,
                     w_hh,
@@ -202,46 +246,20 @@ class RNN(torch.nn.RNNBase):  # type: ignore[misc]
                     biases[0] + biases[1] if biases else None,
                     None if hx is None else hx[k],
                     lengths,
-                    k > first,
+                    reverse,
                     self.mode == "RNN_RELU",
                 )
                 states.append(a)
-                finals.append(_final_state(a, lengths, reverse=k > first))
-            x = states[0] if n == 1 else torch.cat(states, 2)  # (T, m, n * n_a)
+                finals.append(a[first if reverse else last])
+            x = states[0] if n == 1 else torch.cat(states, -1)  # (..., n * n_a)
         return x, torch.stack(finals)
-
-
-class RNNCell(torch.nn.RNNCell):  # type: ignore[misc]
-    """Drop-in for `torch.nn.RNNCell`: one step, ``h' = tanh(W_ih x + b_ih + W_hh h + b_hh)``.
-
-    It computes as torch.nn.RNNCell does, by inheritance: a call is one step, and to leave torch and
-    come back takes longer than that. (64 units, one example, forward and backward: 157 microseconds
-    against 419 through crnn's operator.) It is here so that code can take both classes from one
-    place. `RNN` is for loops over steps whose input is known; a step outside PyTorch is
-    `crnn.Stream`, at 0.8 microseconds.
-
-    Parameters
-    ----------
-    input_size, hidden_size : int
-    bias : bool, optional
-    nonlinearity : {"tanh", "relu"}, optional
-    device, dtype : optional
-        As everywhere in torch.
-
-    Examples
-    --------
-    >>> import torch, crnn.torch
-    >>> cell = crnn.torch.RNNCell(3, 8)
-    >>> cell(torch.zeros(4, 3), torch.zeros(4, 8)).shape
-    torch.Size([4, 8])
-    """
 
 
 def accelerate(module: torch.nn.Module) -> int:
     """Turn every `torch.nn.RNN` in a module, or the module itself, into a `crnn.torch.RNN`.
 
-    In place: each stays the object that it is, with its parameters, hooks and mode, so that
-    optimizers and whoever else refers to it see nothing of it.
+    This happens in place: each stays the same object, with its parameters, hooks and mode, so an
+    optimizer, or anything else that refers to it, goes on working.
 
     Parameters
     ----------
@@ -251,7 +269,7 @@ def accelerate(module: torch.nn.Module) -> int:
     -------
     count : int
         How many were turned. Subclasses of torch.nn.RNN, which may compute something else, are
-        left as they are, and so are cells: one step alone is no faster in crnn.
+        left as they are.
 
     Examples
     --------
@@ -262,46 +280,47 @@ def accelerate(module: torch.nn.Module) -> int:
     >>> type(model["rnn"])
     <class 'crnn.torch.modules.RNN'>
     """
-    found = [part for part in module.modules() if type(part) is torch.nn.RNN]
+    found = [part for part in module.modules() if type(part) is TorchRNN]
     for part in found:
         part.__class__ = RNN
     return len(found)
 
 
-def _are_ours(tensors: list[Tensor | None]) -> bool:
-    """Whether crnn can do the work: floats of one kind in the memory of the CPU."""
+def _why_torch(tensors: list[Tensor]) -> str | None:
+    """What crnn does not compute among x and the others, or None."""
+    for tensor in tensors:
+        if not _is_plain(tensor):
+            return f"the class {type(tensor).__name__}"
     x = tensors[0]
-    assert x is not None
-    dtype = x.dtype
-    if dtype not in _DTYPES or torch.is_autocast_enabled("cpu"):
-        return False
     for tensor in tensors:
-        if tensor is not None and not (tensor.is_cpu and tensor.dtype == dtype):
-            return False
-    return True
+        if tensor.dtype not in _DTYPES or not tensor.is_cpu:
+            return f"{tensor.dtype} on {tensor.device.type}"
+        if tensor.dtype != x.dtype:
+            return f"{tensor.dtype} beside {x.dtype}"  # which torch refuses
+    return "autocast" if torch.is_autocast_enabled("cpu") else None
 
 
-def _layer_for(tensors: list[Tensor | None]) -> Layer:
-    """crnn's operator, or its equations in torch where it could not be differentiated."""
-    # An operator made in Python knows neither: it would give a tangent of zeros, or an error.
+def _is_plain(tensor: Tensor) -> bool:
+    """Whether a tensor takes no part in what is done with it, as torch's ExpandedWeight does."""
+    kind = type(tensor)
+    return (
+        kind is Tensor
+        or kind is torch.nn.Parameter
+        or kind.__torch_function__ is torch._C._disabled_torch_function_impl
+    )
+
+
+def _why_equations(tensors: list[Tensor]) -> str | None:
+    """What asks for torch's own operations, or None.
+
+    An operator made in Python does not take part in torch.func or in forward-mode differentiation:
+    it would give a tangent of zeros, or an error.
+    """
     if torch._C._are_functorch_transforms_active():
-        _warn_once("torch.func")
-        return equations
-    for tensor in tensors:
-        if tensor is not None and unpack_dual(tensor).tangent is not None:
-            _warn_once("forward-mode differentiation")
-            return equations
-    return forward_op  # type: ignore[no-any-return]
-
-
-def _left_to_torch(module: RNN, x: Tensor, *arguments: Any) -> Any:
-    """What torch's own class computes, or raises."""
-    result = torch.nn.RNN.forward(module, *arguments)
-    if not (x.is_cpu and x.dtype in _DTYPES):
-        _warn_once(f"{x.dtype} on {x.device.type}")
-    elif x.numel() > 0:
-        _warn_once("autocast")
-    return result
+        return "torch.func"
+    if any(unpack_dual(tensor).tangent is not None for tensor in tensors):
+        return "forward-mode differentiation"
+    return None
 
 
 def _warn_once(why: str) -> None:
@@ -309,21 +328,5 @@ def _warn_once(why: str) -> None:
         _warned.add(why)
         warnings.warn(
             f"crnn.torch computes float32 and float64 on the CPU; {why} is left to torch",
-            stacklevel=6,  # past forward, and what torch.nn.Module calls it from
+            stacklevel=5,  # past forward, and what torch.nn.Module calls it from
         )
-
-
-def _dropout(x: Tensor, p: float, lengths: Tensor | None) -> Tensor:
-    """Dropout as torch.nn.RNN has it: of the packed steps alone, or its numbers would differ."""
-    if lengths is None:
-        return torch.nn.functional.dropout(x, p)
-    packed = pack_padded_sequence(x, lengths)
-    data = torch.nn.functional.dropout(packed.data, p)
-    return pad_packed_sequence(PackedSequence(data, packed.batch_sizes))[0]
-
-
-def _final_state(a: Tensor, lengths: Tensor | None, reverse: bool) -> Tensor:
-    """The state after the last step read, (m, n_a): right to left, that is step 0."""
-    if reverse or lengths is None:
-        return a[0 if reverse else -1]
-    return a[lengths - 1, torch.arange(a.shape[1])]

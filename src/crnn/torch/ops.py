@@ -1,8 +1,10 @@
 """One layer in one direction, as an operator of PyTorch: rnn_forward beside rnn_backward.
 
 Names and shapes are crnn's: x (T, m, n_x), Waa (n_a, n_a), Wax (n_a, n_x), ba (n_a,), a0 (m, n_a),
-lengths (m,) of int64, a (T, m, n_a). NumPy sees the tensors' own memory, and PyTorch that of the
-results: nothing is copied but what is not contiguous.
+lengths (m,) of int64, a (T, m, n_a). The rows of a PackedSequence are taken as they are: x
+(rows, n_x) with the examples' falling lengths, and then a is (rows, n_a) and dx (rows, n_x).
+
+crnn reads and writes the tensors' own memory: only what is not contiguous is copied.
 """
 
 from __future__ import annotations
@@ -13,14 +15,11 @@ import torch
 from torch import Tensor
 
 import crnn
+from crnn.torch.arrays import array_of, optional_array_of
+from crnn.torch.packed import packed_backward, packed_forward
 from crnn.torch.threads import make_way
 
-__all__ = ["equations", "rnn_backward", "rnn_forward"]
-
-
-def _array(tensor: Tensor | None) -> Any:
-    """The tensor's memory as an ndarray."""
-    return None if tensor is None else tensor.numpy()
+__all__ = ["backward_op", "forward_op", "rnn_backward", "rnn_forward"]
 
 
 @torch.library.custom_op(
@@ -40,26 +39,33 @@ def rnn_forward(
     reverse: bool,
     relu: bool,
 ) -> Tensor:
-    """`crnn.rnn_forward` on tensors: every state, (T, m, n_a)."""
+    """`crnn.rnn_forward` on tensors: every state, (T, m, n_a) or (rows, n_a)."""
     make_way(x, Waa)
-    a = crnn.rnn_forward(
-        x.numpy(),
-        Waa.numpy(),
-        Wax.numpy(),
-        _array(ba),
-        _array(a0),
-        lengths=_array(lengths),
-        reverse=reverse,
-        activation="relu" if relu else "tanh",
+    a = _like_states(x, Waa)
+    given = (
+        array_of(x),
+        array_of(Waa),
+        array_of(Wax),
+        optional_array_of(ba),
+        optional_array_of(a0),
     )
-    return torch.from_numpy(a)
+    activation = "relu" if relu else "tanh"
+    if x.dim() == 2:
+        packed_forward(*given, _falling(lengths), reverse, activation, array_of(a))
+    else:
+        crnn.rnn_forward(
+            *given,
+            lengths=optional_array_of(lengths),
+            reverse=reverse,
+            activation=activation,
+            out=array_of(a),
+        )
+    return a
 
 
 @rnn_forward.register_fake  # type: ignore[untyped-decorator]
-def _(
-    x: Tensor, Waa: Tensor, Wax: Tensor, ba: Any, a0: Any, lengths: Any, reverse: bool, relu: bool
-) -> Tensor:
-    return x.new_empty(x.shape[0], x.shape[1], Waa.shape[0])
+def _like_states(x: Tensor, Waa: Tensor, *_: Any) -> Tensor:
+    return x.new_empty(*x.shape[:-1], Waa.shape[0])
 
 
 @torch.library.custom_op(
@@ -67,7 +73,8 @@ def _(
     mutates_args=(),
     device_types="cpu",
     schema="(Tensor da, Tensor a, Tensor x, Tensor Waa, Tensor Wax, Tensor? a0, Tensor? lengths, "
-    "bool reverse, bool relu, bool need_dx) -> (Tensor, Tensor, Tensor, Tensor, Tensor)",
+    "bool reverse, bool relu, bool need_dx, bool need_da0=True) "
+    "-> (Tensor, Tensor, Tensor, Tensor, Tensor)",
 )  # type: ignore[untyped-decorator]
 def rnn_backward(
     da: Tensor,
@@ -80,26 +87,39 @@ def rnn_backward(
     reverse: bool,
     relu: bool,
     need_dx: bool,
+    need_da0: bool = True,
 ) -> tuple[Tensor, ...]:
-    """`crnn.rnn_backward` on tensors: dWaa, dWax, dba, dx, da0; dx is empty unless needed."""
+    """`crnn.rnn_backward` on tensors: dWaa, dWax, dba, dx, da0; dx and da0 empty unless needed."""
     make_way(x, Waa)
-    g = crnn.rnn_backward(
-        da.numpy(),
-        a.numpy(),
-        x.numpy(),
-        Waa.numpy(),
-        Wax.numpy(),
-        _array(a0),
-        lengths=_array(lengths),
-        reverse=reverse,
-        activation="relu" if relu else "tanh",
-        need_dx=need_dx,
+    results: tuple[Tensor, ...] = _like_gradients(
+        da, a, x, Waa, Wax, a0, lengths, reverse, relu, need_dx, need_da0
     )
-    return tuple(x.new_empty(0) if d is None else torch.from_numpy(d) for d in g)
+    arrays: list[Any] = [array_of(d) if d.numel() > 0 else None for d in results]
+    out = crnn.Gradients(*arrays)
+    given = (
+        array_of(da),
+        array_of(a),
+        array_of(x),
+        array_of(Waa),
+        array_of(Wax),
+        optional_array_of(a0),
+    )
+    activation = "relu" if relu else "tanh"
+    if x.dim() == 2:
+        packed_backward(*given, _falling(lengths), reverse, activation, out)
+    else:
+        crnn.rnn_backward(
+            *given,
+            lengths=optional_array_of(lengths),
+            reverse=reverse,
+            activation=activation,
+            out=out,
+        )
+    return results
 
 
 @rnn_backward.register_fake  # type: ignore[untyped-decorator]
-def _(
+def _like_gradients(
     da: Tensor,
     a: Tensor,
     x: Tensor,
@@ -110,83 +130,26 @@ def _(
     reverse: bool,
     relu: bool,
     need_dx: bool,
+    need_da0: bool = True,
 ) -> tuple[Tensor, ...]:
-    m, n_a = a.shape[1:]
+    n_a = Waa.shape[0]
+    m = lengths.shape[0] if x.dim() == 2 else x.shape[1]
     return (
         Waa.new_empty(Waa.shape),
         Wax.new_empty(Wax.shape),
         Waa.new_empty(n_a),
         x.new_empty(x.shape if need_dx else 0),
-        Waa.new_empty(m, n_a),
+        Waa.new_empty((m, n_a) if need_da0 else 0),
     )
+
+
+def _falling(lengths: Tensor | None) -> Any:
+    """The lengths of the examples of packed rows, as an array."""
+    if lengths is None:
+        raise ValueError("lengths: expected the examples' falling lengths for packed x (rows, n_x)")
+    return array_of(lengths)
 
 
 # As they are called: past one layer of Python.
 forward_op = torch.ops.crnn.rnn_forward.default
 backward_op = torch.ops.crnn.rnn_backward.default
-
-
-def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    ctx.save_for_backward(*inputs[:6], output)
-    ctx.reverse, ctx.relu = inputs[6:]
-
-
-def _backward(ctx: Any, da: Tensor) -> tuple[Tensor | None, ...]:
-    if torch.is_grad_enabled():  # create_graph=True: these gradients will be differentiated
-        return _differentiable_gradients(ctx, da)
-    x, Waa, Wax, _, a0, lengths, a = ctx.saved_tensors
-    need_dx, _, _, need_dba, need_da0 = ctx.needs_input_grad[:5]
-    dWaa, dWax, dba, dx, da0 = backward_op(
-        da, a, x, Waa, Wax, a0, lengths, ctx.reverse, ctx.relu, need_dx
-    )
-    return (
-        dx if need_dx else None,
-        dWaa,
-        dWax,
-        dba if need_dba else None,
-        da0 if need_da0 else None,
-        None,
-        None,
-        None,
-    )
-
-
-def _differentiable_gradients(ctx: Any, da: Tensor) -> tuple[Tensor | None, ...]:
-    """The same gradients through torch's own operations, which it differentiates again."""
-    *tensors, lengths, _ = ctx.saved_tensors
-    needed = ctx.needs_input_grad[:5]
-    # Views, since one may be made from another (a0 from x): only what lies between counts here.
-    x, Waa, Wax, ba, a0 = views = [None if t is None else t.view_as(t) for t in tensors]
-    a = equations(x, Waa, Wax, ba, a0, lengths, ctx.reverse, ctx.relu)
-    wanted = [view for view, need in zip(views, needed, strict=True) if need]
-    gradients = iter(torch.autograd.grad(a, wanted, da, create_graph=True))
-    return *(next(gradients) if need else None for need in needed), None, None, None
-
-
-def equations(
-    x: Tensor,
-    Waa: Tensor,
-    Wax: Tensor,
-    ba: Tensor | None,
-    a0: Tensor | None,
-    lengths: Tensor | None,
-    reverse: bool,
-    relu: bool,
-) -> Tensor:
-    """`rnn_forward` in torch's own operations: slow, and differentiable as often as one likes."""
-    T, m = x.shape[:2]
-    a = x.new_zeros(m, len(Waa)) if a0 is None else a0
-    valid = None if lengths is None else (torch.arange(T)[:, None] < lengths)[..., None]
-    if valid is not None:
-        x = torch.where(valid, x, 0)  # whatever stood there: 0 * NaN is NaN
-    z = torch.nn.functional.linear(x, Wax, ba)
-    states: list[Any] = [None] * T
-    for t in reversed(range(T)) if reverse else range(T):
-        after = z[t] + a @ Waa.T
-        after = after.relu() if relu else after.tanh()
-        a = after if valid is None else torch.where(valid[t], after, a)
-        states[t] = a if valid is None else torch.where(valid[t], a, 0)
-    return torch.stack(states)
-
-
-rnn_forward.register_autograd(_backward, setup_context=_setup_context)
