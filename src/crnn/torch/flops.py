@@ -44,4 +44,4 @@ def _backward(
     through_states = rows if need_da0 else rows - m
     of_x = 2 * rows if need_dx else rows
     n_a, n_x = Wax.shape
-    return 2 * n_a * (n_a * (rows + through_states) + n_x * of_x)
+    return int(2 * n_a * (n_a * (rows + through_states) + n_x * of_x))
