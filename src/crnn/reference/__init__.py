@@ -9,7 +9,7 @@ Waa (n_a, n_a), Wax (n_a, n_x), ba (n_a,), Wya (n_y, n_a), by (n_y,), a0 (m, n_a
 Arguments are not checked here; `crnn.rnn_forward` and `crnn.rnn_backward` do.
 """
 
-from crnn.reference.arrays import Array, one_hot
+from crnn.reference.loop import Array, one_hot
 from crnn.reference.output import (
     cross_entropy,
     cross_entropy_backward,

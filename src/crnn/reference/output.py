@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from crnn.reference.arrays import Array
+from crnn.reference.loop import Array
 
 
 def output_forward(a: Array, Wya: Array, by: Array) -> Array:

@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from crnn.reference.arrays import Array, input_rows, valid_steps
+from crnn.reference import loop
+from crnn.reference.loop import Array, input_rows, valid_steps
 
 
 class Gradients(NamedTuple):
@@ -114,17 +115,15 @@ def rnn_forward(
     >>> rnn_forward(x, np.full((1, 1), 0.5), np.full((1, 2), 0.25))[:, 0, 0].round(4)
     array([0.4621, 0.6237, 0.6706])
     """
-    T, m = x.shape[:2]
-    valid = valid_steps(T, m, lengths)
-    x = input_rows(x, valid, Wax)
-    a = np.empty((T, m, len(Waa)), Waa.dtype) if out is None else out
-    state = np.zeros_like(a[0]) if a0 is None else a0
-    for t in reversed(range(T)) if reverse else range(T):
-        z = state @ Waa.T + x[t] @ Wax.T + (0 if ba is None else ba)
-        # An example that is over, or read right to left has not begun, keeps its state.
-        state = np.where(valid[t], activate(z, activation), state)
-        a[t] = np.where(valid[t], state, 0)
-    return a
+
+    def step(x_t: Array, a_before: Array) -> Array:
+        z = a_before @ Waa.T + x_t @ Wax.T + (0 if ba is None else ba)
+        return activate(z, activation)
+
+    valid = valid_steps(x, lengths)
+    rows = input_rows(x, valid, Wax)
+    a = np.empty((*x.shape[:2], len(Waa)), Waa.dtype) if out is None else out
+    return loop.forward(step, rows, np.zeros_like(a[0]) if a0 is None else a0, valid, reverse, a)
 
 
 def rnn_backward(
@@ -159,26 +158,20 @@ def rnn_backward(
     >>> rnn_backward(np.ones_like(a), a, x, Waa, Wax).dba.round(4)
     array([2.4222])
     """
-    T, m = x.shape[:2]
-    valid = valid_steps(T, m, lengths)
-    rows = input_rows(x, valid, Wax)
-    state_0 = np.zeros_like(a[0]) if a0 is None else a0
     dWaa, dWax, dba = np.zeros_like(Waa), np.zeros_like(Wax), np.zeros_like(Waa[0])
-    dx = np.zeros_like(rows)
-    da_next = np.zeros_like(a[0])  # Waa' dz<t+1>
-    for t in range(T) if reverse else reversed(range(T)):
-        before = t + 1 if reverse else t - 1
-        state = state_0
-        if 0 <= before < T:
-            state = np.where(valid[before], a[before], state_0)
-        state = np.where(valid[t], state, 0)  # where dz is 0, and 0 times infinity NaN
-        dz = np.where(valid[t], activate_backward(da[t] + da_next, a[t], activation), 0)
-        dWaa += dz.T @ state
-        dWax += dz.T @ rows[t]
-        dba += dz.sum(axis=0)
-        dx[t] = np.where(valid[t], dz @ Wax, 0)
-        da_next = np.where(valid[t], dz @ Waa, da_next)
-    gradients = Gradients(dWaa, dWax, dba, dx if need_dx and x.ndim == 3 else None, da_next)
+
+    def step(da_t: Array, a_t: Array, a_before: Array, x_t: Array) -> tuple[Array, Array]:
+        dz = activate_backward(da_t, a_t, activation)
+        dWaa[...] += dz.T @ a_before
+        dWax[...] += dz.T @ x_t
+        dba[...] += dz.sum(axis=0)
+        return dz @ Waa, dz @ Wax
+
+    valid = valid_steps(x, lengths)
+    rows = input_rows(x, valid, Wax)
+    a0 = np.zeros_like(a[0]) if a0 is None else a0
+    dx, da0 = loop.backward(step, da, a, rows, a0, valid, reverse)
+    gradients = Gradients(dWaa, dWax, dba, dx if need_dx and x.ndim == 3 else None, da0)
     if out is None:
         return gradients
     for result, gradient in zip(out, gradients, strict=True):
@@ -237,17 +230,16 @@ def rnn_forward_stacked(
     >>> rnn_forward_stacked(np.ones((3, 1, 2)), Wa)[:, 0, 0].round(4)
     array([0.4621, 0.6237, 0.6706])
     """
+
+    def step(x_t: Array, a_before: Array) -> Array:
+        z = np.concatenate([a_before, x_t], axis=1) @ Wa.T + (0 if ba is None else ba)
+        return activate(z, activation)
+
     n_a = len(Wa)
-    T, m = x.shape[:2]
-    valid = valid_steps(T, m, lengths)
-    x = input_rows(x, valid, Wa[:, n_a:])
-    a = np.empty((T, m, n_a), Wa.dtype)
-    state = np.zeros_like(a[0]) if a0 is None else a0
-    for t in reversed(range(T)) if reverse else range(T):
-        z = np.concatenate([state, x[t]], axis=1) @ Wa.T + (0 if ba is None else ba)
-        state = np.where(valid[t], activate(z, activation), state)
-        a[t] = np.where(valid[t], state, 0)
-    return a
+    valid = valid_steps(x, lengths)
+    rows = input_rows(x, valid, Wa[:, n_a:])
+    a = np.empty((*x.shape[:2], n_a), Wa.dtype)
+    return loop.forward(step, rows, np.zeros_like(a[0]) if a0 is None else a0, valid, reverse, a)
 
 
 def rnn_backward_stacked(
@@ -288,22 +280,17 @@ def rnn_backward_stacked(
     array([2.4222])
     """
     n_a = len(Wa)
-    T, m = x.shape[:2]
-    valid = valid_steps(T, m, lengths)
-    rows = input_rows(x, valid, Wa[:, n_a:])
-    state_0 = np.zeros_like(a[0]) if a0 is None else a0
-    dWa, dba, dx = np.zeros_like(Wa), np.zeros_like(Wa[:, 0]), np.zeros_like(rows)
-    da_next = np.zeros_like(a[0])
-    for t in range(T) if reverse else reversed(range(T)):
-        before = t + 1 if reverse else t - 1
-        state = state_0
-        if 0 <= before < T:
-            state = np.where(valid[before], a[before], state_0)
-        state = np.where(valid[t], state, 0)  # where dz is 0, and 0 times infinity NaN
-        dz = np.where(valid[t], activate_backward(da[t] + da_next, a[t], activation), 0)
-        dWa += dz.T @ np.concatenate([state, rows[t]], axis=1)
-        dba += dz.sum(axis=0)
+    dWa, dba = np.zeros_like(Wa), np.zeros_like(Wa[:, 0])
+
+    def step(da_t: Array, a_t: Array, a_before: Array, x_t: Array) -> tuple[Array, Array]:
+        dz = activate_backward(da_t, a_t, activation)
+        dWa[...] += dz.T @ np.concatenate([a_before, x_t], axis=1)
+        dba[...] += dz.sum(axis=0)
         da_before, dx_t = np.split(dz @ Wa, [n_a], axis=1)
-        dx[t] = np.where(valid[t], dx_t, 0)
-        da_next = np.where(valid[t], da_before, da_next)
-    return dWa, dba, None if x.ndim == 2 else dx, da_next
+        return da_before, dx_t
+
+    valid = valid_steps(x, lengths)
+    rows = input_rows(x, valid, Wa[:, n_a:])
+    a0 = np.zeros_like(a[0]) if a0 is None else a0
+    dx, da0 = loop.backward(step, da, a, rows, a0, valid, reverse)
+    return dWa, dba, None if x.ndim == 2 else dx, da0
