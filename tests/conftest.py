@@ -1,10 +1,16 @@
-"""Kernel tables: every instruction set that can run here, in one process."""
+"""Kernel tables: every instruction set that can run here, in one process. And Ctrl-C."""
 
 import os
+import signal
 
 import pytest
 
 from crnn._engine import kernels
+
+# A shell without job control starts background jobs with Ctrl-C ignored, and their children inherit
+# that: `sh -c 'python -m pytest &'`. The tests of Ctrl-C press it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _in_use():

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 
 from crnn import cli, reference
 from crnn.benchmark import (
@@ -36,6 +35,8 @@ from crnn.benchmark.peers.numpy import Numpy
 from crnn.benchmark.peers.protocol import Peer, Prepared
 
 SMALL = Case(3, 2, 4, 5)
+# Older versions of matplotlib call pyparsing by names that newer versions of it warn of.
+quiet = pytest.mark.filterwarnings("ignore:.* deprecated - use:DeprecationWarning")
 CACHES = {1: 32 << 10, 2: 1 << 20, 3: 16 << 20}
 
 
@@ -480,6 +481,7 @@ class TestReport:
         assert json.loads(text)["rows"][0]["ratios"] == {"slow": 4, "fair": 1.5}
         assert json.loads(text)["cells"][0]["quartiles"] == [2, 3]
 
+    @quiet
     def test_picture(self, tmp_path):
         plot.draw(self.report, tmp_path / "ratios.png")
         assert (tmp_path / "ratios.png").read_bytes().startswith(b"\x89PNG")
@@ -487,6 +489,8 @@ class TestReport:
     @pytest.fixture
     def drawn(self, tmp_path, monkeypatch):
         """A function that draws a report, and gives the Figure."""
+        from matplotlib.figure import Figure
+
         figures = []
         monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: figures.append(figure))
 
@@ -497,10 +501,12 @@ class TestReport:
 
         return drawn
 
+    @quiet
     def test_a_picture_says_the_peers_versions(self, drawn):
         legend = drawn(self.report).legends[0]
         assert [text.get_text() for text in legend.get_texts()] == ["slow 1", "fair 1"]
 
+    @quiet
     @pytest.mark.parametrize(("load", "told"), [(None, False), (0.1, False), (3.14, True)])
     def test_a_picture_says_if_the_machine_was_busy(self, drawn, load, told):
         report = fake_report(crnn=[1.0], slow=[2.0])
@@ -509,6 +515,7 @@ class TestReport:
         assert ("busy with other work (load 3.1)" in title) == told
         assert title.startswith("abacus, beads kernels, crnn 0")
 
+    @quiet
     def test_ticks_are_whole_numbers(self, drawn):
         axes = drawn(fake_report(crnn=[1.0], slow=[1000.0], fair=[0.9])).axes[0]
         words = {tick.get_text() for tick in axes.get_xticklabels()}
@@ -517,6 +524,7 @@ class TestReport:
 
 
 class TestCommand:
+    @quiet
     def test_prints_one_table_and_writes_json_and_a_picture(self, tmp_path, capsys, monkeypatch):
         monkeypatch.chdir(tmp_path)
         arguments = "bench --quick --shapes 10x2x8x8 --peers numpy --seconds 0.001"

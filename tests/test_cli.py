@@ -626,6 +626,11 @@ class TestVocabulary:
         with pytest.raises(TypeError, match="characters: expected a str"):
             text.Vocabulary(characters)
 
+    @pytest.mark.parametrize("symbols", [[True], [np.False_], np.array([True]), [1.0], ["a"], 1])
+    def test_what_is_no_integer_is_refused(self, symbols):
+        with pytest.raises(TypeError, match=r"symbols: expected integers \(N,\), got"):
+            text.Vocabulary("ab").decode(symbols)
+
     @pytest.mark.parametrize("k", [-1, 14, 10**30])
     @pytest.mark.parametrize("given", [list, iter, np.array])
     def test_numbers_without_a_character_are_refused(self, k, given):

@@ -172,9 +172,15 @@ def _integers(symbols: Any) -> Array:
     if isinstance(symbols, np.ndarray) and symbols.ndim == 1 and symbols.dtype.kind in "iu":
         return symbols
     try:
-        return np.array([operator.index(k) for k in symbols], object)  # some exceed 64 bits
+        return np.array([_index(k) for k in symbols], object)  # some exceed 64 bits
     except (TypeError, OverflowError):
         raise TypeError(f"symbols: expected integers (N,), got {validate.shown(symbols)}") from None
+
+
+def _index(k: Any) -> int:
+    if isinstance(k, (bool, np.bool_)):  # Python and older versions of NumPy count with them
+        raise TypeError
+    return operator.index(k)
 
 
 def _code_points(text: str) -> Iterator[Array]:

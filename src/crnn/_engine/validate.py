@@ -255,6 +255,8 @@ def number(
     try:
         if isinstance(value, (bool, np.bool_, str, bytes, bytearray)):
             raise TypeError
+        if isinstance(value, np.ndarray) and (value.ndim or value.dtype == bool):
+            raise TypeError  # older versions of NumPy take an array of one number, with a warning
         x = float(value)
     except OverflowError:  # an integer beyond the largest double
         x = np.inf
