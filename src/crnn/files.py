@@ -39,9 +39,9 @@ def save(
     parameters: Mapping[str, Array],
     metadata: Mapping[str, str],
 ) -> None:
-    """Write a model's file, whole or not at all: see `write`.
+    """Write a model's file completely or not at all: see `write`.
 
-    Raises TypeError where metadata are not strings.
+    Raises TypeError if metadata are not strings.
     """
     from safetensors.numpy import save as to_bytes
 
@@ -69,8 +69,8 @@ def check_entries(values: Any) -> dict[str, Any]:
 def write(path: str | os.PathLike[str], content: bytes) -> None:
     """Write a whole file under a temporary name beside `path`, then rename it.
 
-    An existing file's permissions are kept. Raises OSError where `path` cannot be written; it is
-    as it was then.
+    An existing file's permissions are kept. Raises OSError if `path` cannot be written, and leaves
+    what is there unchanged.
     """
     target, mode = _target(path)
     with _renamed_to(target, mode) as file:
@@ -80,7 +80,7 @@ def write(path: str | os.PathLike[str], content: bytes) -> None:
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
-    """Raise what `save` would raise at this path, without touching what stands there."""
+    """Raise what `save` would raise for this path, without changing what is there."""
     target, mode = _target(path)
     if mode is not None and not os.access(target, os.W_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), os.fspath(path))
@@ -99,7 +99,7 @@ def _strings(metadata: Any) -> dict[str, str]:
 
 
 def _spelled(path: Any) -> str:
-    """A path as text; `open` would take an integer for a descriptor, and close it."""
+    """A path as text, and never an integer: `open` would take it as a file descriptor."""
     try:
         text = os.fsdecode(path)
     except TypeError:
@@ -110,35 +110,37 @@ def _spelled(path: Any) -> str:
 
 
 def _target(path: str | os.PathLike[str]) -> tuple[Path, int | None]:
-    """The file that a path leads to, and its permissions where there is one already."""
-    target = Path(os.path.realpath(_spelled(path)))  # a link stays a link, to the new file
+    """The file that a path leads to, and its permissions if it exists."""
+    target = Path(
+        os.path.realpath(_spelled(path))
+    )  # a symbolic link stays, and leads to the new file
     try:
         mode = target.stat().st_mode
     except FileNotFoundError:
         return target, None
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
-    if not stat.S_ISREG(mode):  # a device or a pipe must not be renamed over
+    if not stat.S_ISREG(mode):  # a device or a pipe must not be replaced
         raise OSError(errno.EINVAL, "Not a regular file", os.fspath(path))
     return target, stat.S_IMODE(mode)
 
 
 def _new_file_beside(target: Path) -> tuple[Path, BinaryIO]:
-    """A file that nobody else has, open for writing, with the permissions that umask leaves.
+    """A new file, open for writing, with the permissions that the umask gives.
 
-    (tempfile's would be 0600, and the umask cannot be asked for without setting it.)
+    (tempfile's would be 0600, and the umask cannot be read without setting it.)
     """
     temporary = target.with_name(f".crnn-{secrets.token_hex(8)}.tmp")
     try:
         return temporary, open(temporary, "xb")
     except OSError as error:
-        # The name that the caller knows.
+        # Report the name that the caller knows.
         raise type(error)(error.errno, error.strerror, str(target)) from None
 
 
 @contextlib.contextmanager
 def _renamed_to(target: Path, mode: int | None) -> Iterator[BinaryIO]:
-    """A new file that takes the target's place in the end, or vanishes where anything fails."""
+    """A new file that replaces the target at the end, or is deleted if anything fails."""
     temporary, file = _new_file_beside(target)
     try:
         with file:
@@ -150,7 +152,7 @@ def _renamed_to(target: Path, mode: int | None) -> Iterator[BinaryIO]:
         with contextlib.suppress(OSError):
             temporary.unlink()
         if isinstance(error, OSError) and error.errno is not None and error.filename is None:
-            # "No space left": for what the caller named.
+            # Such as "no space left": report the name that the caller knows.
             raise OSError(error.errno, error.strerror, str(target)) from None
         raise
 
@@ -158,18 +160,18 @@ def _renamed_to(target: Path, mode: int | None) -> Iterator[BinaryIO]:
 def load(path: str | os.PathLike[str]) -> tuple[Config, dict[str, Array], dict[str, str]]:
     """Configuration, parameters and metadata of a file that `save` wrote.
 
-    Raises ValueError where the file is anything else, and OSError where it cannot be read.
+    Raises ValueError if the file is anything else, and OSError if it cannot be read.
     """
     from safetensors import SafetensorError, safe_open
 
     path = _spelled(path)
-    with open(path, "rb"):  # a missing file or a folder is Python's own error
+    with open(path, "rb"):  # a missing file or a folder raises Python's own error
         pass
     try:
         with safe_open(path, framework="numpy") as file:
             header = _header(file.metadata())
             config = _config(header.get("config"))
-            # Every tensor's size is checked before any memory is taken.
+            # Every tensor's size is checked before memory is allocated.
             names = list(file.keys())
             _check_tensors(config, {name: file.get_slice(name) for name in names})
             parameters = {name: file.get_tensor(name) for name in config.shapes()}
@@ -214,7 +216,7 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _check_tensors(config: Config, tensors: dict[str, Any]) -> None:
-    # Counted first: shapes() of a hostile num_layers would take for ever.
+    # The count is compared first: shapes() of a huge num_layers would take very long.
     if len(tensors) != config.num_parameter_arrays or set(tensors) != set(config.shapes()):
         raise ValueError("its tensors are not those of its configuration")
     for name, shape in config.shapes().items():

@@ -1,8 +1,8 @@
-"""Weights of other libraries, to and from a model's parameters; neither library is imported.
+"""A model's parameters to and from the weights of other libraries, which are not imported.
 
-torch's `nn.RNN` and `nn.Linear` hold the same matrices under names of their own, and two biases of
-which the sum counts. Keras' `SimpleRNN` and `Dense` hold them transposed, in a list. Neither tells
-the activation, the loss, or whether an answer comes at every step.
+torch's `nn.RNN` and `nn.Linear` have the same matrices under their own names, and two biases that
+are added. Keras' `SimpleRNN` and `Dense` have them transposed, in a list. Neither says which
+activation or loss they are used with, or whether there is an answer at every step.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _IN_KERAS_ORDER = ("Wax", "Waa", "ba")
 
 
 def from_torch(state_dict: Any, dtype: Any, **choices: str) -> tuple[Config, Named]:
-    """Configuration and parameters of an `nn.RNN` and an `nn.Linear`, whatever their prefixes."""
+    """Configuration and parameters of an `nn.RNN` and an `nn.Linear`, with any prefixes."""
     keys = _torch_keys(state_dict)
     recurrent = [match.groups() for match in map(_OF_RNN.fullmatch, keys) if match]
     linear = [match.groups() for match in map(_OF_LINEAR.fullmatch, keys) if match]
@@ -70,7 +70,7 @@ def from_torch(state_dict: Any, dtype: Any, **choices: str) -> tuple[Config, Nam
 
 
 def to_torch(config: Config, parameters: Named, rnn: Any, head: Any, ba: Any, by: Any) -> Named:
-    """A state dict of arrays: torch's first bias is ba, its second zeros."""
+    """A state dict of arrays. torch's first bias is ba and its second is zero."""
     if config.direction == "reverse":
         raise ValueError(
             "to_torch_state_dict: expected a model with direction 'forward' or 'bidirectional', "
@@ -127,7 +127,7 @@ def from_keras(weights: Any, direction: Any, dtype: Any, **choices: str) -> tupl
 
 
 def to_keras(config: Config, parameters: Named, ba: Any, by: Any) -> list[Array]:
-    """What `set_weights` takes."""
+    """The list that `set_weights` takes."""
     _check_left_out(parameters, ba=ba, by=by)
     names = [
         name + recurrence.suffix
@@ -160,7 +160,7 @@ def _torch_keys(state_dict: Any) -> list[str]:
 
 
 def _prefix_of(what: str, matches: list[Any]) -> str:
-    """The one module that the keys belong to, with a dot behind it."""
+    """The prefix, with its dot, of the one module that the keys belong to."""
     prefixes: list[str] = sorted({prefix for prefix, *_ in matches})
     if len(prefixes) != 1:
         came = f"those of {_these(prefixes)}" if prefixes else "none"
@@ -189,7 +189,7 @@ def _demand_keys(keys: list[str], of_rnn: list[str], head: str) -> None:
 
 
 def _keras_layout(given: list[Array]) -> list[slice]:
-    """Where each recurrence's arrays stand, and last those of the Dense layer."""
+    """The positions of each recurrence's arrays, and last those of the Dense layer."""
     # Matrices and biases by their number of axes: 221 a recurrence and 21 at the end, or 22 and 2.
     axes = "".join(str(a.ndim) if a.ndim in (1, 2) else "?" for a in given)
     if not re.fullmatch("(221?)+21?", axes):
@@ -217,7 +217,7 @@ def _read(what: str, a: Array, name: str, shape: tuple[int, ...]) -> Array:
 
 
 def _dtype(given: Iterable[Array], dtype: Any) -> Any:
-    """The dtype asked for, or else the one that all weights have."""
+    """The requested dtype, or the one that all weights have."""
     if dtype is not None:
         return dtype
     names = sorted({a.dtype.name for a in given})
@@ -229,7 +229,7 @@ def _dtype(given: Iterable[Array], dtype: Any) -> Any:
 
 
 def _check_left_out(parameters: Named, **kept: Any) -> None:
-    """A bias is left out only where it is asked for and says nothing."""
+    """A bias may be left out only if it is zero."""
     for bias, keep in kept.items():
         if not validate.flag(bias, keep):
             for name, value in parameters.items():
@@ -238,7 +238,7 @@ def _check_left_out(parameters: Named, **kept: Any) -> None:
 
 
 def _prefix(name: str, module: Any) -> str:
-    """A submodule's name as its keys begin."""
+    """What the keys of a submodule begin with."""
     if not isinstance(module, str):
         raise TypeError(f"{name}: expected a str, got {validate.shown(module)}")
     return f"{module}." if module else ""

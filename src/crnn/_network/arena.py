@@ -14,11 +14,11 @@ from crnn.reference import Array
 
 
 class Views(dict[str, Array]):
-    """The named views of an arena. Assigning to a name copies the numbers into its view."""
+    """The named views of an arena. Assigning to a name copies the values into its view."""
 
     def __setitem__(self, name: str, value: Any) -> None:
         if name not in self:
-            raise KeyError(f"{name!r} is none of {', '.join(self)}")
+            raise KeyError(f"expected one of {', '.join(self)}, got {name!r}")
         view = self[name]
         value = validate.plain(name, value)
         if value.dtype.kind not in "fiu" or value.shape not in ((), view.shape):
@@ -29,7 +29,7 @@ class Views(dict[str, Array]):
         view[...] = value
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # A copy is a snapshot: a plain dict of arrays of their own.
+        # A copy is a plain dict of copied arrays.
         return dict, ({name: view.copy() for name, view in self.items()},)
 
     def _fixed(self, *args: Any, **kwargs: Any) -> NoReturn:

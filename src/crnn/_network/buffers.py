@@ -1,4 +1,4 @@
-"""The arrays of a network's passes, kept from pass to pass."""
+"""The arrays of a network's passes, reused from pass to pass: fresh memory costs page faults."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from crnn.reference import Array
 
 
 class Buffers:
-    """Arrays by name, for one pass after another: of whatever shape, holding whatever was left."""
+    """Uninitialised arrays by name. An array is reused by the next request for its name."""
 
     def __init__(self, dtype: np.dtype[Any]) -> None:
         self._dtype = dtype
@@ -19,7 +19,7 @@ class Buffers:
         self._shaped: dict[str, Array] = {}
 
     def array(self, name: str, shape: tuple[int, ...]) -> Array:
-        """An array that is good until the next of that name."""
+        """An uninitialised array, valid until the next request for this name."""
         shaped = self._shaped.get(name)
         if shaped is None or shaped.shape != shape:
             size = math.prod(shape)
@@ -30,7 +30,10 @@ class Buffers:
         return shaped
 
     def zeros(self, name: str, shape: tuple[int, ...]) -> Array:
-        """The same, all zeros but for what was written before: always to the same places."""
+        """An array of zeros, for a caller that always writes to the same places.
+
+        It is cleared only if its shape changes: what the caller wrote before is still there.
+        """
         shaped = self._shaped.get(name)
         if shaped is None or shaped.shape != shape:
             shaped = self.array(name, shape)

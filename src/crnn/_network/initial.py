@@ -1,4 +1,4 @@
-"""Where training starts."""
+"""The initial values of parameters."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from crnn.reference import Array
 def orthogonal(n: int, rng: np.random.Generator) -> Array:
     """A random orthogonal matrix (n, n), uniform over all of them.
 
-    Every singular value is 1, so at first the recurrence neither grows nor shrinks what it
-    carries through time.
+    Every singular value is 1, so at the start of training the recurrence neither amplifies nor
+    damps what it carries through time.
 
     References
     ----------
@@ -27,7 +27,7 @@ def orthogonal(n: int, rng: np.random.Generator) -> Array:
 
 
 def glorot(n_out: int, n_in: int, rng: np.random.Generator) -> Array:
-    """Uniform in ``+-sqrt(6 / (n_in + n_out))``: (n_out, n_in).
+    """A matrix (n_out, n_in), uniform between ``+-sqrt(6 / (n_in + n_out))``.
 
     References
     ----------

@@ -1,7 +1,8 @@
-"""Layers of recurrences and an output layer: forward beside backward, on arrays already checked.
+"""Layers of recurrences and an output layer, forward beside backward, on checked arrays.
 
-`forward` keeps what `backward` needs in a Trace: each layer's input and each cell's states, and
-nothing else. Both take their arrays from Buffers: a Trace is good until the next pass over them.
+`forward` keeps what `backward` needs in a Trace: each layer's input, each recurrence's states, and
+nothing else. Both take their arrays from Buffers, so a Trace is valid until the next pass that uses
+the same Buffers.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ class Trace:
 
     inputs: list[Inputs]  # one per recurrence
     a: list[Array]  # one (T, m, n_a) per recurrence
-    features: Array  # (rows, width): what the output layer sees
-    every_step: bool  # whether rows are steps and examples, or examples only
-    counted: Array | None  # rows of T * m that count, where not all do
+    features: Array  # (rows, width): the input of the output layer
+    every_step: bool  # whether there is a row for each step and example, or one for each example
+    counted: Array | None  # indices of the rows of T * m within lengths; None if all are
     logits: Array  # (rows, n_y)
     buffers: Buffers
 
@@ -37,7 +38,7 @@ class Trace:
         return len(self.a[0])
 
     def rows_of(self, y: Array | None) -> Array:
-        """Targets or weights as rows of logits: (m, ...) as they are, (T, m, ...) that count."""
+        """Targets or weights (m, ...) or (T, m, ...) as the rows that belong to the logits."""
         assert y is not None
         if not self.every_step:
             return y
@@ -45,7 +46,7 @@ class Trace:
         return y if self.counted is None else y[self.counted]
 
     def final_states(self) -> State:
-        """Every recurrence's state after its last step, to start the next window from: copies."""
+        """Copies of every recurrence's state after its last step: where the next window starts."""
         return [final_state(a, of).copy() for a, of in zip(self.a, self.inputs, strict=True)]
 
 
@@ -57,7 +58,7 @@ def forward(
     state: State | None = None,
     buffers: Buffers | None = None,
 ) -> Trace:
-    """Run all recurrences and the output layer on x (T, m, n_x) or (T, m), from `state` or 0."""
+    """Run all recurrences and the output layer on x, (T, m, n_x) or (T, m), from `state` or 0."""
     (T, m), n = x.shape[:2], config.num_directions
     if buffers is None:
         buffers = Buffers(config.np_dtype)
@@ -92,7 +93,7 @@ def backward(
     dlogits: Array,
     gradients: dict[str, Array],
 ) -> None:
-    """Fill `gradients`, whose names are the parameters', from dlogits (rows, n_y)."""
+    """Fill `gradients`, which has the parameters' names, from dlogits (rows, n_y)."""
     n, buffers, places = config.num_directions, trace.buffers, config.recurrences()
     da, dfeatures = _room(config, trace)
     kernels.output_backward(
@@ -100,7 +101,7 @@ def backward(
     )
     if da is None:
         da = _spread(config, trace, dfeatures)
-    for first in range(len(places) - n, -1, -n):  # layers, from the top
+    for first in range(len(places) - n, -1, -n):  # each layer, the top one first
         dx: list[Array] = []
         for k in range(first, first + n):
             a, own = trace.a[k], places[k].of(gradients)
@@ -136,7 +137,10 @@ def bytes_per_step(config: Config, backward: bool) -> int:
 
 
 def final_state(a: Array, of: Inputs) -> Array:
-    """The state after the last step read, (m, n_a), perhaps in place: right to left, of step 0."""
+    """The state (m, n_a) after the last step read, which is step 0 for right to left.
+
+    It is a view of `a` if all examples end at the same step.
+    """
     t = 0 if of.reverse else -1
     state: Array = a[t]
     if of.lengths is not None and not of.reverse:
@@ -159,7 +163,7 @@ def _inputs(
 
 
 def _side_by_side(parts: list[Array], name: str, buffers: Buffers) -> Array:
-    """Both directions' numbers: the array itself where there is one direction."""
+    """The arrays of both directions in one array. With one direction it is that array itself."""
     if len(parts) == 1:
         return parts[0]
     *leading, n_a = parts[0].shape
@@ -168,7 +172,7 @@ def _side_by_side(parts: list[Array], name: str, buffers: Buffers) -> Array:
 
 
 def _apart(both: Array, n: int, trace: Trace) -> list[Array]:
-    """The other way: dL/da<t> of each direction, from that of both side by side."""
+    """The opposite of `_side_by_side`: dL/da<t> of each direction, from that of both."""
     T, m, n_a = trace.a[0].shape
     if n == 1:
         return [both.reshape(T, m, n_a)]
@@ -179,9 +183,10 @@ def _apart(both: Array, n: int, trace: Trace) -> list[Array]:
 
 
 def _room(config: Config, trace: Trace) -> tuple[list[Array] | None, Array]:
-    """For dL/da<t> of the top layer, or None, and for the gradient of what the output saw.
+    """Arrays for dL/da<t> of the top layer and for the gradient of the output layer's input.
 
-    They are one memory where that gradient is a step of dL/da<t>, or all of them.
+    They share memory if that input is all states or those of one step. Otherwise the first is None,
+    and `_spread` makes it later.
     """
     buffers, inputs, shape = trace.buffers, trace.inputs[-1], trace.a[-1].shape
     alone = config.num_directions == 1 and trace.counted is None
@@ -195,7 +200,7 @@ def _room(config: Config, trace: Trace) -> tuple[list[Array] | None, Array]:
 
 
 def _spread(config: Config, trace: Trace, dfeatures: Array) -> list[Array]:
-    """dL/da<t> of each direction of the top layer, from the gradient of what the output saw."""
+    """dL/da<t> of each direction of the top layer, from the gradient of the output's input."""
     n, n_a = config.num_directions, config.n_a
     if trace.every_step and trace.counted is None:
         return _apart(dfeatures, n, trace)
@@ -205,7 +210,7 @@ def _spread(config: Config, trace: Trace, dfeatures: Array) -> list[Array]:
 
 
 def _spread_steps(trace: Trace, direction: int, part: Array) -> Array:
-    """Zeros but for the rows that count."""
+    """Zeros, except in the rows that count."""
     shape = trace.a[0].shape
     da = trace.buffers.array(f"da {direction}", shape)
     da.fill(0)
@@ -214,8 +219,8 @@ def _spread_steps(trace: Trace, direction: int, part: Array) -> Array:
 
 
 def _spread_last(trace: Trace, direction: int, part: Array) -> Array:
-    """Zeros but for each example's last step read."""
-    inputs, shape = trace.inputs[direction], trace.a[0].shape  # of any layer: they read alike
+    """Zeros, except at the last step read of each example."""
+    inputs, shape = trace.inputs[direction], trace.a[0].shape  # the same in any layer
     if inputs.reverse or inputs.lengths is None:
         da = trace.buffers.zeros(f"last da {direction}", shape)
         da[0 if inputs.reverse else -1] = part

@@ -19,9 +19,9 @@ from crnn.reference import Array
 
 @dataclass
 class Step:
-    """One forward and backward pass: means over its counted rows.
+    """The result of a forward and backward pass: means over its counted rows.
 
-    Its trace is good until the next pass over the same buffers.
+    Its trace is valid until the next pass that uses the same buffers.
     """
 
     loss: float
@@ -45,11 +45,11 @@ class Network:
         return self.arena.views
 
     def new_arena(self) -> Arena:
-        """Make room for one number per parameter, all zero."""
+        """An arena of zeros for one number per parameter."""
         return Arena(self._layout)
 
     def new_buffers(self) -> Buffers:
-        """Make room for the passes of a loop."""
+        """Arrays that the passes of a loop reuse."""
         return Buffers(self.config.np_dtype)
 
     def forward(
@@ -66,7 +66,7 @@ class Network:
         gradients: dict[str, Array],
         buffers: Buffers | None = None,
     ) -> Step:
-        """Run the batch forward and backward; fill `gradients`."""
+        """Run the batch forward and backward, and fill `gradients`."""
         trace = self.forward(batch, state, buffers)
         loss, metric = self._descend(trace, batch)
         layers.backward(self.config, self.parameters, trace, trace.logits, gradients)
@@ -75,7 +75,7 @@ class Network:
     def mean_gradients(self, batches: Iterable[Batch], mean: Arena) -> float:
         """The loss over all rows of all batches; fill `mean` with its gradient."""
         rows, loss, buffers = 0, 0.0, self.new_buffers()
-        total = None  # of the gradient times rows, where there is more than one batch
+        total = None  # sum of gradient times rows, if there is more than one batch
         for batch in batches:
             if rows and total is None:
                 total = mean.flat * np.float64(rows)
@@ -92,7 +92,7 @@ class Network:
     def evaluate(
         self, batches: Iterable[Batch], carry: bool = False, state: State | None = None
     ) -> tuple[float, float]:
-        """Mean loss and metric over all rows of all batches, the first from `state`."""
+        """Mean loss and metric over all rows of all batches. The first one starts from `state`."""
         rows, loss, metric, buffers = 0, 0.0, 0.0, self.new_buffers()
         for batch in batches:
             trace = self.forward(batch, state, buffers)
@@ -104,6 +104,6 @@ class Network:
         return loss / rows, metric / rows
 
     def _descend(self, trace: layers.Trace, batch: Batch) -> tuple[float, float]:
-        """Mean loss and metric of a batch; the trace's logits become the loss's gradient."""
+        """Mean loss and metric of a batch. The trace's logits are overwritten by their gradient."""
         weights = None if batch.weights is None else trace.rows_of(batch.weights)
         return self.loss.descend(trace.logits, trace.rows_of(batch.y), weights)
