@@ -280,9 +280,9 @@ REFUSED = [
     (lambda: crnn.RNN(1, 1, 2, dtype="float16"), ValueError, "dtype: expected float32 or float64"),
     (lambda: crnn.RNN(1, 1, 2, dtype="x"), ValueError, "dtype: expected float32 or float64"),
     (lambda: crnn.RNN(1, 1, 2, rng="x"), TypeError, "rng: expected None, a seed or"),
-    (lambda: model().predict(X[0]), ValueError, "x: expected floats of shape"),
+    (lambda: model().predict(X[0]), ValueError, "x: expected numbers of shape"),
     (lambda: model().predict(X[..., :2]), ValueError, "with n_x = 3"),
-    (lambda: model().predict(X.astype(complex)), ValueError, "x: expected floats of shape"),
+    (lambda: model().predict(X.astype(complex)), ValueError, "x: expected numbers of shape"),
     (lambda: model().predict(np.full((T, M), 3)), ValueError, "x: expected integers in 0..2"),
     (lambda: model().predict([]), ValueError, "x: expected at least one sequence"),
     (
@@ -290,7 +290,7 @@ REFUSED = [
         ValueError,
         r"x\[1\]: expected at least one step",
     ),
-    (lambda: model().predict([X[:, 0], [0, 1]]), ValueError, r"x\[1\]: expected floats of shape"),
+    (lambda: model().predict([X[:, 0], [0, 1]]), ValueError, r"x\[1\]: expected numbers of shape"),
     (lambda: model().predict([[0, 1], X[:, 0]]), TypeError, r"x\[1\]: expected integers"),
     (lambda: model().predict([X[:, 0]], [3]), ValueError, "lengths: expected None with a list x"),
     (lambda: model().gradients(X, None), TypeError, "y: expected targets, got None"),
@@ -315,3 +315,106 @@ REFUSED = [
 def test_what_does_not_fit_is_refused_by_name(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+class Mine(crnn.RNN):
+    """What a user may build on a model."""
+
+    __slots__ = ("slot",)
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.mean, self.slot = 1.5, ["in a slot"]
+
+
+@pytest.mark.parametrize("cls", [crnn.RNN, Mine])
+@pytest.mark.parametrize(
+    "duplicate", [copy.copy, copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))]
+)
+class TestCopies:
+    def test_have_what_was_set_on_the_model(self, cls, duplicate):
+        model = cls(2, 4, 3, rng=0)
+        model.notes, model.metadata["on"] = ["kept"], "noise"
+        again = duplicate(model)
+        assert type(again) is cls
+        assert (again.notes, again.metadata) == (["kept"], {"on": "noise"})
+        if cls is Mine:
+            assert (again.mean, again.slot) == (1.5, ["in a slot"])
+
+    def test_have_parameters_and_metadata_of_their_own(self, cls, duplicate):
+        model = cls(2, 4, 3, rng=0)
+        again = duplicate(model)
+        again.parameters["by"], again.metadata["on"] = 7, "noise"
+        assert not model.parameters["by"].any()
+        assert not model.metadata
+        x = np.ones((3, 2, 2))
+        again.fit(x, [0, 1], epochs=1, progress=False)
+        assert not model.parameters["by"].any()
+
+    def test_may_hold_themselves(self, cls, duplicate):
+        model = cls(2, 4, 3, rng=0)
+        model.me = model
+        again = duplicate(model)
+        assert again.me is (model if duplicate is copy.copy else again)
+
+
+class TestKindsOfInput:
+    X = np.random.default_rng(0).integers(-3, 4, (5, 4, 2))
+
+    @pytest.mark.parametrize("dtype", ["i1", "u2", "i8", "f2", "f8", "?"])
+    def test_numbers_of_any_dtype(self, dtype):
+        model, x = crnn.RNN(2, 4, 3, rng=0), self.X.astype(dtype)
+        y_hat = model.predict_proba(x)
+        np.testing.assert_array_equal(y_hat, model.predict_proba(x.astype("f4")))
+        np.testing.assert_array_equal(y_hat, model.predict_proba(list(x.swapaxes(0, 1))))
+
+    def test_false_and_true_are_classes(self):
+        y = np.array([True, False, False, True])
+        model = crnn.RNN(2, 4, 2, rng=0)
+        assert model.evaluate(self.X, y) == model.evaluate(self.X, y.astype(int))
+        every = crnn.RNN(2, 4, 2, steps="all", rng=0)
+        by_step = [np.tile(y_i, 5) for y_i in y]
+        x = list(self.X.swapaxes(0, 1))
+        assert every.evaluate(x, by_step) == every.evaluate(x, [y_i.astype(int) for y_i in by_step])
+
+    def test_optimizers_by_name(self):
+        by_name, by_object = (crnn.RNN(2, 4, 2, rng=0) for _ in range(2))
+        for name, optimizer in {"sgd": crnn.SGD(0.1), "adam": crnn.Adam()}.items():
+            for _ in range(2):  # the second time with the moments of the first
+                for model, given in ((by_name, name), (by_object, optimizer)):
+                    model.fit(self.X, [0, 1, 1, 0], optimizer=given, progress=False, rng=0)
+        for name, value in by_name.parameters.items():
+            np.testing.assert_array_equal(value, by_object.parameters[name])
+
+
+@pytest.mark.parametrize(
+    ("shape", "told"),
+    [
+        (
+            (6, 2, 5),
+            r"\(m, n_x, T\), the order of aeon and sktime, x.transpose\(2, 0, 1\) fits",
+        ),
+        ((2, 5, 6), r"if its axes are \(n_x, T, m\), x.transpose\(1, 2, 0\) fits"),
+        ((6, 5), "got float64"),
+        ((6, 5, 7), r"got float64 of shape \(6, 5, 7\)$"),
+    ],
+)
+def test_x_that_would_fit_in_another_order_of_axes(shape, told):
+    x = np.ones(shape)
+    with pytest.raises(ValueError, match="^x: expected .*" + told):
+        crnn.RNN(2, 4, 3, rng=0).predict(x)
+    with pytest.raises(ValueError, match="^x: expected .*" + told):
+        crnn.rnn_forward(x, np.eye(4), np.ones((4, 2)))
+
+
+def test_examples_first_are_told_by_y():
+    model, every = (crnn.RNN(2, 4, 3, steps=steps, rng=0) for steps in ("last", "all"))
+    x = np.ones((6, 5, 2))  # meant as m = 6
+    with pytest.raises(ValueError, match=r"y: .*; if x is \(m, T, n_x\), .* x.swapaxes\(0, 1\)"):
+        model.fit(x, np.zeros(6, int), progress=False)
+    with pytest.raises(ValueError, match=r"y: .*; if x is \(m, T, n_x\), .* y.swapaxes\(0, 1\)"):
+        every.evaluate(x, np.zeros((5, 6), int))
+    with pytest.raises(ValueError, match=r"y: expected shape \(5,\), got int64 of shape \(7,\)$"):
+        model.evaluate(x, np.zeros(7, int))
+    with pytest.raises(ValueError, match=r"x\[0\]: .*; if its axes are \(n_x, T\), x\[0\].T fits"):
+        model.predict([np.ones((2, 6))])

@@ -243,6 +243,36 @@ def cast(weights, dtype):
     return [value.astype(dtype) for value in weights]
 
 
+class TestOneLogit:
+    """Of a sigmoid: not a softmax over one class, which is 1 everywhere."""
+
+    def test_is_refused_with_cross_entropy(self):
+        torch = {
+            "rnn.weight_ih_l0": np.ones((4, 2), "f4"),
+            "rnn.weight_hh_l0": np.eye(4, dtype="f4"),
+            "head.weight": np.ones((1, 4), "f4"),
+        }
+        keras = [np.ones((2, 4), "f4"), np.eye(4, dtype="f4"), np.ones((4, 1), "f4")]
+        for read, given in (
+            (crnn.RNN.from_torch_state_dict, torch),
+            (crnn.RNN.from_keras_weights, keras),
+        ):
+            with pytest.raises(ValueError, match="n_y: expected at least 2 with loss='cross_entro"):
+                read(given)
+            assert read(given, loss="mse").config.n_y == 1
+
+    def test_is_a_softmax_over_two_logits_of_which_the_first_is_0(self):
+        logit = crnn.RNN(2, 4, 1, loss="mse", dtype="float64", rng=0)
+        logit.parameters["by"] = 0.3
+        state = logit.to_torch_state_dict()
+        for key in ("head.weight", "head.bias"):
+            state[key] = np.concatenate([np.zeros_like(state[key]), state[key]])
+        x = np.random.default_rng(0).standard_normal((5, 7, 2))
+        sigmoid = 1 / (1 + np.exp(-logit.predict(x)[:, 0]))
+        y_hat = crnn.RNN.from_torch_state_dict(state).predict_proba(x)
+        np.testing.assert_allclose(y_hat[:, 1], sigmoid, rtol=1e-14)
+
+
 @pytest.mark.parametrize(("given", "read"), both_ways())
 class TestDtype:
     def test_is_that_of_the_weights_or_the_one_asked_for(self, given, read):

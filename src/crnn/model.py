@@ -16,10 +16,13 @@ from crnn._network.config import Config
 from crnn._network.data import Sequences
 from crnn._network.network import Network
 from crnn._training.courses import Course, Examples, Stretch, checked_symbols, windows
-from crnn._training.optim import SGD, Memory, Optimizer
+from crnn._training.optim import SGD, Memory, Optimizer, chosen
 from crnn._training.train import Descent, DivergenceError, History, Plan, train
 from crnn.reference import Array, stack
 from crnn.weights import from_keras, from_torch, to_keras, to_torch
+
+#: The attributes that `RNN._build` makes.
+_BUILT = ("_network", "_memory", "metadata")
 
 
 class RNN:
@@ -97,9 +100,17 @@ class RNN:
         model.metadata.update(metadata)
         return model
 
+    def __getstate__(self) -> Any:
+        """What a copy and a pickle keep besides configuration, parameters and metadata."""
+        state = super().__getstate__()  # a dict, or a dict and a subclass's slots
+        own, *slots = state if isinstance(state, tuple) else (state,)
+        own = {name: value for name, value in own.items() if name not in _BUILT}
+        return (own, *slots) if slots else own
+
     def __reduce__(self) -> tuple[Any, ...]:
-        # The views must stay views into one arena, in a copy too.
-        return self._of, (self.config, dict(self.parameters), self.metadata)
+        # The views must be views into one arena in a copy too, so a copy is built anew.
+        parts = self.config, dict(self.parameters), self.metadata
+        return self._of, parts, self.__getstate__()
 
     def __repr__(self) -> str:
         arguments = ", ".join(f"{name}={value!r}" for name, value in asdict(self.config).items())
@@ -132,8 +143,9 @@ class RNN:
         Parameters
         ----------
         x : array (T, m, n_x), integers (T, m), or a list of (T_i, n_x) or (T_i,)
-            The inputs; integers stand for one-hot rows. A list or a tuple is m sequences, each
-            with its own length (for `rnn_forward` a nested list is the array itself).
+            The inputs: numbers of any dtype; integers (T, m) or (T_i,) stand for one-hot rows. A
+            list or a tuple is m sequences, each with its own length (for `rnn_forward` a nested
+            list is the array itself).
         lengths : integers (m,), optional
             Steps of each example where x is an array.
 
@@ -200,8 +212,8 @@ class RNN:
         x, lengths
             As for `predict_proba`.
         y : integers (m,) or (T, m); values (m, n_y) or (T, m, n_y); lists with a list x
-            Class numbers for cross entropy, values for mse. Past an example's length anything
-            may stand.
+            Class numbers for cross entropy (False and True are 0 and 1), values for mse. Past an
+            example's length, and where the weight is 0, anything may stand.
         sample_weight : numbers (m,), optional
             Of at least 0, one an example; with steps="all" it holds at each of its steps, and
             weights shaped as class numbers are, one a step, are taken too.
@@ -274,7 +286,7 @@ class RNN:
         sample_weight: Any = None,
         epochs: int = 10,
         batch_size: int = 32,
-        optimizer: Optimizer = SGD(0.1),  # noqa: B008 - frozen
+        optimizer: Optimizer | str = SGD(0.1),  # noqa: B008 - frozen
         clip_norm: float | None = None,
         validation: Any = None,
         patience: int | None = None,
@@ -294,7 +306,8 @@ class RNN:
             loss is then its mean of ``w loss``, so its gradient is right on average. Examples that
             weigh nothing are left out before anything is drawn.
         epochs, batch_size : int, optional
-        optimizer : SGD or Adam, optional
+        optimizer : SGD, Adam, "sgd" or "adam", optional
+            The names stand for ``SGD(0.1)`` and ``Adam()``.
         clip_norm : float, optional
             Scale the gradient down to this global norm where it is larger.
         validation : (x, y), (x, y, lengths) or (x, y, lengths, sample_weight), optional
@@ -333,7 +346,7 @@ class RNN:
         >>> history.metric[-1] > 0.9
         True
         """
-        plan = Plan(epochs, optimizer, clip_norm, patience, progress, callback)
+        plan = Plan(epochs, chosen(optimizer), clip_norm, patience, progress, callback)
         batch_size = validate.count("batch_size", batch_size)
         generator = validate.generator(rng)
         sequences = Sequences(self.config, x, _given("y", y), lengths, sample_weight)
@@ -355,7 +368,7 @@ class RNN:
         epochs: int = 10,
         batch_size: int = 32,
         steps: int = 64,
-        optimizer: Optimizer = SGD(0.1),  # noqa: B008 - frozen
+        optimizer: Optimizer | str = SGD(0.1),  # noqa: B008 - frozen
         clip_norm: float | None = None,
         validation: Any = None,
         patience: int | None = None,
@@ -400,7 +413,7 @@ class RNN:
         >>> history.metric[-1] > 0.9
         True
         """
-        plan = Plan(epochs, optimizer, clip_norm, patience, progress, callback)
+        plan = Plan(epochs, chosen(optimizer), clip_norm, patience, progress, callback)
         batch_size = validate.count("batch_size", batch_size)
         steps = validate.count("steps", steps)
         symbols = checked_symbols(self.config, "symbols", symbols, batch_size)
@@ -562,6 +575,17 @@ class RNN:
         ValueError, TypeError
             Where a key is missing or unknown, or a weight does not fit; the message names it.
 
+        Notes
+        -----
+        ``steps="last"`` reads the final state of each direction, as ``h_n`` has them. A torch model
+        that reads ``out[:, -1]`` (or ``out[-1]``) of a bidirectional RNN is another one: it sees
+        the backward direction after a single step. Load that with ``steps="all"`` and take the
+        last step of the answer, ``model.predict(x)[-1]``.
+
+        A linear layer with one output under a sigmoid is refused with cross entropy: a softmax over
+        one class is always 1. Its two classes become a softmax over two logits by a first row of
+        zeros: ``head.weight`` is then ``np.vstack([np.zeros_like(w), w])``, and so is the bias.
+
         Examples
         --------
         >>> import numpy as np, crnn
@@ -650,6 +674,16 @@ class RNN:
         ------
         ValueError, TypeError
             Where an argument does not fit; the message names it, as in "weights[2]".
+
+        Notes
+        -----
+        ``steps="last"`` reads the final state of each direction, as `return_sequences=False` does.
+        A model that reads the last step of a bidirectional layer with `return_sequences=True` is
+        another one: load it with ``steps="all"`` and take the last step of the answer.
+
+        ``Dense(1, "sigmoid")`` is refused with cross entropy: a softmax over one class is always 1.
+        Its two classes become a softmax over two logits by a first column of zeros in its kernel
+        and a first zero in its bias.
 
         Examples
         --------

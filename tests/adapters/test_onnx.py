@@ -431,6 +431,7 @@ REFUSED = {
         node("RNN", "x W R B three", "Y Y_h", hidden_size=4)
     ],
     "no such operator": [RECURRENCE, node("Tanh", "Y_h", "y")],
+    "crnn.RNN has no sigmoid": [RECURRENCE, node("Sigmoid", "Y_h", "y")],
     "other is no domain": [RECURRENCE, node("RNN", "Y_h", "y", domain="other")],
     "output: expected the output layer's answers": [RECURRENCE, node("Identity", "Y_h", "y")],
     "expected a constant of one number per output": [

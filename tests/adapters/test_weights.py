@@ -39,6 +39,17 @@ class TestTorch:
                 output = torch.cat(list(h_n[-2 if modules["rnn"].bidirectional else -1 :]), dim=-1)
             return modules["head"](output).numpy()
 
+    def test_the_last_output_of_both_directions_is_the_last_step_of_all(self, torch):
+        """``out[-1]`` is not ``h_n``: the backward direction has read one step there."""
+        theirs, x = self.modules(torch, bidirectional=True), inputs("float32")
+        y_hat = self.answers(torch, theirs, x, "all")[-1]
+        last, every = (
+            crnn.RNN.from_torch_state_dict(theirs.state_dict(), steps=steps, loss="mse")
+            for steps in ("last", "all")
+        )
+        np.testing.assert_allclose(every.predict(x)[-1], y_hat, rtol=0, atol=1e-6)
+        assert np.abs(last.predict(x) - y_hat).max() > 0.1
+
     @pytest.mark.parametrize(("num_layers", "direction", "steps"), KINDS)
     @pytest.mark.parametrize("dtype", ["float32", "float64"])
     @pytest.mark.parametrize("activation", ["tanh", "relu"])

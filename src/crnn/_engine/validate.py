@@ -166,7 +166,7 @@ def class_numbers(name: str, value: Any, n: int, lengths: Array | None, *shape: 
 def class_range(name: str, value: Any, n: int, lengths: Array | None, *shape: int) -> Array:
     """As `class_numbers`, of whichever integer dtype and strides they have."""
     a = plain(name, value)
-    if a.dtype.kind not in "iu":
+    if a.dtype.kind not in "iub":  # False and True are classes 0 and 1
         raise TypeError(f"{name}: expected integers (class numbers), got {described(a)}")
     if a.shape != shape:
         raise ValueError(f"{name}: expected shape {shape}, got {described(a)}")
@@ -177,6 +177,21 @@ def class_range(name: str, value: Any, n: int, lengths: Array | None, *shape: in
         where = tuple(int(i) for i in np.argwhere(wrong)[0])
         raise ValueError(f"{name}: expected integers in 0..{n - 1}, got {a[where]} at {where}")
     return a
+
+
+def other_order(name: str, shape: tuple[int, ...], n_x: int) -> str:
+    """The end of an error: how x of the wrong shape would fit, or nothing."""
+    before = shape[:-1]
+    if n_x not in before or shape[-1] == n_x:
+        return ""
+    axes = {
+        (3, 0): ("(n_x, T, m)", "transpose(1, 2, 0)"),
+        (3, 1): ("(m, n_x, T), the order of aeon and sktime", "transpose(2, 0, 1)"),
+        (2, 0): ("(n_x, T)", "T"),
+    }
+    # An axis 1 of size n_x comes first: aeon's order is the most common of these.
+    known = axes.get((len(shape), 1 if before[1:] == (n_x,) else 0))
+    return "" if known is None else f"; if its axes are {known[0]}, {name}.{known[1]} fits"
 
 
 def weights(name: str, value: Any, lengths: Array | None, *shape: int) -> Array:
@@ -315,6 +330,11 @@ def sequence(
     if x.ndim == 2:
         x = class_numbers("x", x, n_x, lengths, T, m)
     else:
+        if x.shape[2] != n_x:
+            raise ValueError(
+                f"x: expected shape (T, m, n_x) with n_x = {n_x}, got {described(x)}"
+                + other_order("x", x.shape, n_x)
+            )
         x = array("x", x, dtype, like="Waa", T=T, m=m, n_x=n_x)
     if a0 is not None:
         a0 = array("a0", a0, dtype, like="Waa", m=m, n_a=n_a)

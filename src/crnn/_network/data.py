@@ -183,10 +183,11 @@ class Sequences:
             T, m = validate.time_and_examples(self._of + "x", a, "shape (T, m)")
             lengths = self._own_lengths(lengths, T, m)
             return validate.class_numbers(self._of + "x", a, n_x, lengths, T, m), lengths
-        if a.ndim != 3 or a.dtype.kind != "f" or a.shape[2] != n_x:
+        if a.ndim != 3 or a.dtype.kind not in "fiub" or a.shape[2] != n_x:
             raise ValueError(
-                f"{self._of}x: expected floats of shape (T, m, n_x) with n_x = {n_x}, integers "
+                f"{self._of}x: expected numbers of shape (T, m, n_x) with n_x = {n_x}, integers "
                 f"of shape (T, m), or a list of sequences, got {validate.described(a)}"
+                + validate.other_order("x", a.shape, n_x)
             )
         T, m = validate.time_and_examples(self._of + "x", a, "shape (T, m, n_x)")
         return self._floats(a), self._own_lengths(lengths, T, m)
@@ -205,10 +206,11 @@ class Sequences:
         for i, a in enumerate(items):
             if integers:
                 items[i] = validate.class_numbers(f"{self._of}x[{i}]", a, n_x, None, a.size)
-            elif a.ndim != 2 or a.dtype.kind != "f" or a.shape[1] != n_x:
+            elif a.ndim != 2 or a.dtype.kind not in "fiub" or a.shape[1] != n_x:
                 raise ValueError(
-                    f"{self._of}x[{i}]: expected floats of shape (T_i, n_x) with n_x = {n_x}, or "
+                    f"{self._of}x[{i}]: expected numbers of shape (T_i, n_x) with n_x = {n_x}, or "
                     f"integers of shape (T_i,) in every sequence, got {validate.described(a)}"
+                    + validate.other_order(f"x[{i}]", a.shape, n_x)
                 )
             else:
                 items[i] = self._floats(a)
@@ -223,7 +225,23 @@ class Sequences:
         if self._config.steps == "all":
             shape = (len(self.x), self.m)
         lengths = self.lengths if self._config.steps == "all" else None
-        return self._target(self._of + "y", y, lengths, shape)
+        try:
+            return self._target(self._of + "y", y, lengths, shape)
+        except ValueError as error:
+            raise ValueError(f"{error}{self._if_examples_first(y)}") from None
+
+    def _if_examples_first(self, y: Any) -> str:
+        """The end of an error of y, where its shape suggests that x has its examples first."""
+        try:
+            shape = np.shape(y)
+        except ValueError:  # a ragged list
+            return ""
+        T, m = len(self.x), self.m
+        every_step = self._config.steps == "all"
+        if m == T or shape[: 1 + every_step] != ((m, T) if every_step else (T,)):
+            return ""
+        both = "x.swapaxes(0, 1) and y.swapaxes(0, 1) are" if every_step else "x.swapaxes(0, 1) is"
+        return f"; if x is (m, T, n_x), examples first, {both} time first, as expected"
 
     def _list_of_y(self, y: Any) -> list[Array]:
         if not isinstance(y, (list, tuple)) or len(y) != self.m:

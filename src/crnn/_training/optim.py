@@ -122,6 +122,24 @@ class Adam:
         )  # fmt: skip
 
 
+# One object each, so that calling `fit` again by the same name continues with the same moments.
+_BY_NAME: dict[str, Optimizer] = {"sgd": SGD(0.1), "adam": Adam()}
+
+
+def chosen(optimizer: Any) -> Optimizer:
+    """The optimizer, which may be given by its name."""
+    if isinstance(optimizer, str):
+        return _BY_NAME[validate.choice("optimizer", optimizer, tuple(_BY_NAME))]
+    methods = (getattr(optimizer, name, None) for name in ("start", "step"))
+    if isinstance(optimizer, type) or not all(map(callable, methods)):
+        raise TypeError(
+            "optimizer: expected crnn.SGD, crnn.Adam, 'sgd' or 'adam', got "
+            f"{validate.shown(optimizer)}"
+        )
+    found: Optimizer = optimizer
+    return found
+
+
 def clip_by_norm(gradients: Array, most: float | None) -> float:
     """The Euclidean norm of gradients (size,); where it passes `most`, they are scaled to that."""
     return kernels.clip(gradients, math.inf if most is None else most)

@@ -124,11 +124,11 @@ class Plan:
 
     def __post_init__(self) -> None:
         validate.count("epochs", self.epochs)
-        methods = (getattr(self.optimizer, name, None) for name in ("start", "step"))
-        if isinstance(self.optimizer, type) or not all(map(callable, methods)):
-            raise TypeError(f"optimizer: expected crnn.SGD or crnn.Adam, got {self.optimizer!r}")
         if self.clip_norm is not None:
-            most = validate.number("clip_norm", self.clip_norm, above=True)
+            try:
+                most = validate.number("clip_norm", self.clip_norm, above=True)
+            except ValueError as error:
+                raise ValueError(f"{error}; None is for no clipping") from None
             object.__setattr__(self, "clip_norm", most)
         if self.patience is not None:
             validate.count("patience", self.patience)

@@ -62,6 +62,11 @@ def from_onnx(
     with clip, with other activations or more outputs are refused. So are graphs without the
     operator: torch writes it only with ``torch.onnx.export(..., dynamo=False)``.
 
+    A graph that reads the last step of both directions, as torch's ``out[:, -1]``, is refused too:
+    the backward direction's final state is at step 0. Export it without that selection, which gives
+    ``steps="all"``, and take the last step of the answer. A softmax over one class is always 1, and
+    crnn has no sigmoid yet: export a binary classifier with two logits, the first of them 0.
+
     Examples
     --------
     >>> import crnn
