@@ -332,7 +332,7 @@ def sequence(
     else:
         if x.shape[2] != n_x:
             raise ValueError(
-                f"x: expected shape (T, m, n_x) with n_x = {n_x}, got {described(x)}"
+                f"x: expected shape (T, m, n_x) = {(T, m, n_x)}, got {described(x)}"
                 + other_order("x", x.shape, n_x)
             )
         x = array("x", x, dtype, like="Waa", T=T, m=m, n_x=n_x)
