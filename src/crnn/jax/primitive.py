@@ -14,7 +14,7 @@ from jax.custom_derivatives import SymbolicZero, custom_vjp_primal_tree_values
 
 from crnn._engine import xla
 
-_ACTIVATIONS = ("tanh", "relu")  # their places are enum crnn_activation
+_ACTIVATIONS = ("tanh", "relu")  # in the order of enum crnn_activation
 
 jax.ffi.register_ffi_target("crnn_rnn_forward", xla.forward, platform="cpu")
 jax.ffi.register_ffi_target("crnn_rnn_backward", xla.backward, platform="cpu")
@@ -42,7 +42,7 @@ def rnn(
         gathered, never multiplied. Past an example's length anything may stand.
     Waa : array (n_a, n_a), float32 or float64
         Recurrent weights. Their dtype is the call's; every other float array must have it.
-        (JAX has float64 only where ``jax_enable_x64`` is set.)
+        (JAX has float64 only if ``jax_enable_x64`` is set.)
     Wax : array (n_a, n_x)
         Input weights.
     ba : array (n_a,), optional
@@ -65,18 +65,18 @@ def rnn(
     Raises
     ------
     ValueError, TypeError
-        Where the type or shape of an argument does not fit; the message names it.
-    jax.errors.JaxRuntimeError or ValueError, as JAX has it
-        When the call runs, where an integer of `x` or `lengths` is out of range.
+        If the type or shape of an argument does not fit; the message names it.
+    jax.errors.JaxRuntimeError or ValueError, depending on JAX
+        When the call runs, if an integer of `x` or `lengths` is out of range.
 
     Notes
     -----
-    Reverse-mode gradients only, and first ones: for `jax.jvp` and for gradients of gradients use
-    `jax.lax.scan`.
+    Only first derivatives in reverse mode are supported. For `jax.jvp` and for gradients of
+    gradients use `jax.lax.scan`.
 
     `jax.vmap` over inputs, states or lengths with shared weights folds the mapped axis into m.
-    Over weights it calls once for each. The gradient of a mapped call calls once for each too,
-    since each has weight gradients of its own, which JAX adds up where the weights were shared.
+    Over weights it makes one call for each entry. So does the gradient of a mapped call, because
+    each entry has its own weight gradients, which JAX adds if the weights were shared.
 
     Examples
     --------
@@ -101,9 +101,9 @@ def rnn(
 def _inputs(
     x: jax.Array, Waa: jax.Array, Wax: jax.Array, ba: Any, a0: Any, lengths: Any
 ) -> tuple[jax.Array, ...]:
-    """The handlers' operands x, Waa, Wax, a0, lengths, ba: checked, and there where they were not.
+    """The handlers' operands x, Waa, Wax, a0, lengths, ba: checked, with defaults filled in.
 
-    What is zero costs a thousandth of a call; XLA makes it once, when it compiles.
+    The zeros of a default cost a thousandth of a call: XLA makes them once, when it compiles.
     """
     dtype = Waa.dtype
     if dtype not in (jnp.float32, jnp.float64):
@@ -143,7 +143,7 @@ def _check(name: str, a: jax.Array, dtype: Any, names: str, *shape: int) -> None
 
 
 def _integers(a: jax.Array) -> jax.Array:
-    """As the handlers take them. What does not fit becomes negative, and is refused there."""
+    """In a type that the handlers take. What does not fit becomes negative: they refuse it."""
     return a.astype(jnp.int64 if a.dtype.itemsize == 8 else jnp.int32)
 
 
@@ -157,9 +157,9 @@ def _recurrence(reverse: bool, activation: int) -> Callable[..., jax.Array]:
     def begin(*given: Any) -> tuple[jax.Array, Any]:
         inputs = custom_vjp_primal_tree_values(given)
         a = forward(*inputs)
-        # Whether dx is wanted is known here and needed in `end`. It goes there as a shape: JAX may
-        # trace this function anew for other wants, but takes the residuals' tree for always the
-        # same, and mixes up trees that tell the wants apart.
+        # Whether dx is wanted is known here and needed in `end`, and is passed on as a shape. It
+        # must not change the tree of residuals: JAX may trace this function again with other
+        # arguments to differentiate, but assumes that the tree is always the same.
         wants_dx = given[0].perturbed and not jnp.issubdtype(inputs[0].dtype, jnp.integer)
         return a, (*inputs[:-1], a, jnp.zeros(int(wants_dx), bool))
 
@@ -170,13 +170,13 @@ def _recurrence(reverse: bool, activation: int) -> Callable[..., jax.Array]:
             dWaa, dWax, dba, da0, *dx = map(jnp.zeros_like, (Waa, Wax, Waa[0], a0))
         else:
             dWaa, dWax, dba, da0, *dx = backward[len(wanted) == 1](*inputs, da)
-        # Zeros, not None, for a dx that nobody reads: this tree too is to be always the same.
+        # Zeros, not None, for a dx that nobody reads: this tree must always be the same, too.
         nothing = None if jnp.issubdtype(x.dtype, jnp.integer) else jnp.zeros_like(x)
         return dx[0] if dx else nothing, dWaa, dWax, da0, None, dba
 
     recurrence = jax.custom_vjp(forward)
     recurrence.defvjp(begin, end, symbolic_zeros=True)
-    # Outside of a jit the rules above would be traced anew at each call.
+    # Outside of a jit the rules above would be traced again at each call.
     compiled: Callable[..., jax.Array] = jax.jit(recurrence)
     return compiled
 
@@ -231,7 +231,7 @@ def _backward(wants_dx: bool, **options: Any) -> Callable[..., list[jax.Array]]:
 def _one_by_one(
     f: Callable[..., Any], is_mapped: Sequence[bool], inputs: Sequence[jax.Array]
 ) -> Any:
-    """A call of f for each entry along the first axes of the mapped inputs."""
+    """Call f for each entry along the first axes of the mapped inputs."""
 
     def one(entries: Sequence[jax.Array]) -> Any:
         entry = iter(entries)

@@ -1,9 +1,9 @@
-"""crnn as an ONNX backend: the operator RNN is crnn's, all others are onnx's own in NumPy.
+"""crnn as an ONNX backend: crnn runs the operator RNN, and onnx's own NumPy code all others.
 
 The functions follow `onnx.backend.base`. A model runs in `onnx.reference.ReferenceEvaluator`,
-which computes every operator as the standard words it; the operator RNN is replaced by
-`crnn.rnn_forward`, with all that the evaluator's own lacks: relu, clip, sequence_lens. GRU and
-LSTM are refused: the evaluator reads them without their sequence_lens.
+which implements every operator as the standard defines it. Its operator RNN is replaced by
+`crnn.rnn_forward`, with what the evaluator's own lacks: relu, clip and sequence_lens. GRU and LSTM
+are refused, because the evaluator ignores their sequence_lens.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = [
 
 
 class RNN(OpRun):  # type: ignore[misc]
-    """The operator RNN; its attributes are read, and refused, before anything runs."""
+    """The operator RNN. Its attributes are checked before anything runs."""
 
     op_domain = ""
 
@@ -43,7 +43,7 @@ class RNN(OpRun):  # type: ignore[misc]
 
     @property
     def output(self) -> list[str]:
-        """The outputs that have names: the evaluator would store an omitted one under ""."""
+        """The outputs that have names; the evaluator would store an omitted one under ""."""
         return [name for name in self.onnx_node.output if name]
 
     def _run(self, *inputs: Array | None, **attributes: Any) -> tuple[Array, ...]:
@@ -82,19 +82,19 @@ class Prepared(BackendRep):  # type: ignore[misc]
         inputs : sequence of arrays, dict of str to array, or one array
             The graph's inputs: in its order, by name, or the only one.
         **kwargs
-            None is known.
+            None are accepted.
 
         Returns
         -------
         outputs : named tuple of arrays
-            The graph's outputs, by place and by name.
+            The graph's outputs, by position and by name.
 
         Raises
         ------
         ValueError
-            Where inputs are missing or too many, or do not fit the model's operators.
+            If inputs are missing or too many, or do not fit the model's operators.
         TypeError
-            Where a keyword is given.
+            If a keyword is given.
         """
         if kwargs:
             raise TypeError(f"run: expected no keywords, got {sorted(kwargs)}")
@@ -142,7 +142,7 @@ class CrnnBackend(Backend):  # type: ignore[misc]
         device : str, optional
             "CPU".
         **kwargs
-            None is known.
+            None are accepted.
 
         Returns
         -------
@@ -152,11 +152,11 @@ class CrnnBackend(Backend):  # type: ignore[misc]
         Raises
         ------
         ValueError
-            Where the model is not valid ONNX, or the device is not the CPU.
+            If the model is not valid ONNX, or the device is not the CPU.
         NotImplementedError
-            Where it has an operator, or an activation, that is not run here; the message names it.
+            If it has an operator or an activation that is not supported; the message names it.
         TypeError
-            Where a keyword is given.
+            If a keyword is given.
 
         Examples
         --------
@@ -226,7 +226,7 @@ class CrnnBackend(Backend):  # type: ignore[misc]
             The node's inputs that have names: in its order, by name, or the only one.
         device : str, optional
         outputs_info : object, optional
-            Part of the convention; it is not needed and not read.
+            Part of the convention; ignored.
         **kwargs
             `opset_version`, an int: the version of the operators, by default the newest that
             onnx knows.
@@ -288,7 +288,7 @@ class CrnnBackend(Backend):  # type: ignore[misc]
 
 
 def _check(what: str, check: Any, *arguments: Any, **options: Any) -> None:
-    """Let onnx's own method check what it is given, which is all that it does."""
+    """Call onnx's own method, which does nothing but check its arguments."""
     try:
         check(*arguments, **options)
     except checker.ValidationError as error:

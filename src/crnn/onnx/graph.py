@@ -1,4 +1,4 @@
-"""A graph of any exporter's, followed with numbers: which cells it has, and what they read."""
+"""Any exporter's graph, followed with numbers to find its cells and what each of them reads."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from crnn.onnx import backend, rnn
 from crnn.onnx.numbers import Ledger, Rows
 from crnn.reference import Array
 
-#: Operators that move values and change none, by which of their inputs is moved.
+#: Operators that move values without changing them, and which of their inputs they move.
 _MOVES = {
     "Concat": "all",
     **dict.fromkeys(
@@ -33,7 +33,7 @@ class Input:
 
 @dataclass(frozen=True)
 class Symbols:
-    """Integers of x that no node has looked up yet."""
+    """The integers of x, before a node looks them up in a table."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Linear:
 
 @dataclass
 class Followed:
-    """Numbers of values that depend on x."""
+    """The numbers of values that depend on x."""
 
     numbers: Array
 
@@ -76,13 +76,13 @@ class Graph:
     x : str
         The graph's input that is followed.
     symbols : bool
-        Whether x is integers.
+        Whether x has integers.
     shape : tuple of int
-        Of x: two sizes, T and m in either order, and n_x unless x is integers.
+        Of x: T and m in either order, and n_x unless x has integers.
     known : dict of str to array
         The graph's other inputs.
     lengths : array (m,) or None
-        What sequence_lens must be, where not all T steps count.
+        What sequence_lens must be, unless all T steps count.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class Graph:
                 raise ValueError(f"{node.domain} is no domain of crnn's")
             inputs = [self.values[name] for name in node.input]
             outputs = self._outputs(node, inputs)
-        except Exception as error:  # NumPy and onnx say of a graph that cannot run what they like
+        except Exception as error:  # NumPy and onnx raise many kinds for a graph that cannot run
             called = f"{node.op_type} {node.name!r}" if node.name else node.op_type
             raise ValueError(f"{called}: {error}") from error
         self.values.update(zip(filter(None, node.output), outputs, strict=True))
@@ -152,7 +152,7 @@ class Graph:
         raise ValueError("crnn.RNN has no such operator after its input")
 
     def _evaluated(self, node: NodeProto, inputs: list[Any]) -> tuple[Array, ...]:
-        """What the operator makes of constants, or of numbers."""
+        """The operator's result for constants, or for numbers."""
         arrays = [v.numbers if isinstance(v, Followed) else v for v in inputs if v is not None]
         named = {name: a for name, a in zip(filter(None, node.input), arrays, strict=True)}
         return backend.run_node(node, named, opset_version=self.opset)
@@ -200,7 +200,7 @@ class Graph:
         return Followed(Y), Followed(Y_h)
 
     def _below(self, x: Array) -> list[Rows]:
-        """What X (T, m, n) is made of: the input, or the states of cells, each at its place."""
+        """What X (T, m, n) consists of: the input, or states of cells, in their own positions."""
         T, m = x.shape[:2]
         if T == 1:
             raise ValueError("X: the graph is of a single step; export it with several, or any")
@@ -227,7 +227,7 @@ class Graph:
     # The input.
 
     def _symbols(self, indices: Any) -> Array:
-        """Which of x's integers stands where."""
+        """Which of the integers of x is at each position."""
         if not isinstance(indices, Followed):
             raise ValueError("looks up constants")
         found = self.ledger.whole_rows(indices.numbers[..., None])
@@ -283,7 +283,7 @@ class Graph:
         return self.ledger.rows(count, len(Wya), linear).numbers[which]
 
     def _places(self, found: list[tuple[Rows, Array]]) -> tuple[str, Array]:
-        """Whether the states are every cell's final ones or those of every step; and whose."""
+        """Whether these are each cell's final states or those of all steps, and of which rows."""
         which = [which for _, which in found]
         example = which[0] % self.m
         final = [self.final_steps(rows.of.reverse)[example] * self.m + example for rows, _ in found]

@@ -1,8 +1,8 @@
-"""Numbers that stand for values: how the reader follows a graph without knowing its operators.
+"""Numbers that represent values: how the reader follows a graph through any reshaping.
 
-Every value that depends on the model's input gets a number of its own, and the operators that only
-move values (Transpose, Reshape, Gather, Concat, ...) are run on the numbers. Where the numbers
-arrive says what was moved where.
+Every value that depends on the model's input gets its own number, and operators that only move
+values (Transpose, Reshape, Gather, Concat, ...) are run on the numbers. Their new positions show
+which value was moved where.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Rows:
     first: int
     count: int
     width: int
-    of: Any  # what they are values of
+    of: Any  # the object whose values they are
 
     @property
     def numbers(self) -> Array:
@@ -31,7 +31,7 @@ class Rows:
 
 
 class Ledger:
-    """All rows handed out so far. 0 is never one of their numbers: it stands for the value 0."""
+    """All rows created so far. Their numbers begin at 1, since 0 represents the value 0."""
 
     def __init__(self) -> None:
         self._rows: list[Rows] = []
@@ -44,16 +44,16 @@ class Ledger:
         return self._rows[-1]
 
     def owner(self, number: int) -> Rows | None:
-        """The rows that a number is from."""
+        """The rows that contain a number."""
         for rows in self._rows:
             if rows.first <= number < rows.first + rows.count * rows.width:
                 return rows
         return None
 
     def whole_rows(self, numbers: Array) -> list[tuple[Rows, Array]] | None:
-        """What lies along the last axis, if that is whole rows side by side, each in order.
+        """What the last axis consists of, if it is whole rows side by side, each in order.
 
-        For each: the rows, and which of them stands at each place of the other axes.
+        For each of them: the rows, and which row is at each position of the other axes.
         """
         found, k = [], 0
         while k < numbers.shape[-1]:

@@ -20,7 +20,7 @@ from crnn.onnx.numbers import Rows
 from crnn.onnx.writer import CONFIG
 from crnn.reference import Array
 
-#: Sizes that stand for symbolic axes: the graph is read twice, and must say the same.
+#: Sizes in place of symbolic axes. The graph is read with both, and must be the same model.
 _PROBES = ((5, 3), (7, 4))
 
 
@@ -121,17 +121,17 @@ def _loaded(model: Any) -> ModelProto:
 
 @dataclass
 class _Inputs:
-    """What goes into the graph."""
+    """The inputs of the graph."""
 
     x: str
     symbols: bool
-    shape: list[int | None]  # of x; None where it is symbolic
+    shape: list[int | None]  # of x; None if symbolic
     lengths: str | None
-    m_axis: int  # of x, where there are lengths
+    m_axis: int  # of x, if there are lengths
 
     @classmethod
     def of(cls, model: ModelProto) -> _Inputs:
-        """Find x by its axes, and lengths, or say which input is neither."""
+        """Find x and lengths by their axes; raise ValueError for an input that is neither."""
         constants = {tensor.name for tensor in model.graph.initializer}
         x, lengths = None, None
         for value in model.graph.input:
@@ -166,7 +166,7 @@ class _Inputs:
 
 @dataclass
 class _Read:
-    """What one reading of the graph found, from the bottom layer to the output layer."""
+    """The result of reading the graph once, from the bottom layer to the output layer."""
 
     layers: list[list[Cell]]
     linear: Linear
@@ -211,7 +211,7 @@ class _Read:
 
 
 def _read(model: ModelProto, inputs: _Inputs, probe: tuple[int, int]) -> _Read:
-    """Follow the graph for an input of the probe's sizes, or of its own where they are fixed."""
+    """Follow the graph with an input of the probe's sizes, or of its own sizes if fixed."""
     shape = tuple(
         size if size is not None else probe[axis] for axis, size in enumerate(inputs.shape)
     )
@@ -228,10 +228,10 @@ def _read(model: ModelProto, inputs: _Inputs, probe: tuple[int, int]) -> _Read:
 
 
 def _output_layer(graph: Graph, output: Any) -> Linear:
-    """The output layer whose answers, each at its place, are the graph's output."""
+    """The output layer whose answers, in their own positions, are the graph's output."""
     if isinstance(output, Followed):
         numbers = output.numbers
-        rows = graph.ledger.owner(int(numbers.max()))  # 0 stands past an example's length
+        rows = graph.ledger.owner(int(numbers.max()))  # 0 is what stands past an example's length
         if rows is not None and isinstance(rows.of, Linear):
             if rows.of.steps == "last":
                 orders, expected, valid = [numbers], rows.numbers, np.ones((graph.m, 1), bool)
@@ -274,7 +274,7 @@ def _layers(linear: Linear) -> tuple[list[list[Cell]], Array | None]:
 
 
 def _metadata(config: Config, model: ModelProto) -> dict[str, str]:
-    """The metadata_props without the configuration among them, which must be true of the graph."""
+    """The metadata_props without the configuration, which must be that of the graph."""
     properties = {entry.key: entry.value for entry in model.metadata_props}
     text, found = properties.pop(CONFIG, "{}"), asdict(config)
     try:

@@ -1,8 +1,8 @@
-"""ONNX's operator RNN, in full, over `crnn.rnn_forward`.
+"""The whole of ONNX's operator RNN, computed by `crnn.rnn_forward`.
 
 The operator's arrays stack the directions: W ``(D, n_a, n_x)`` is Wax, R ``(D, n_a, n_a)`` is Waa,
 and B ``(D, 2 n_a)`` has two halves whose sum is ba. Past an example's length the states are 0, as
-in ONNX Runtime; an example of length 0 has zeros everywhere, whatever its initial state.
+in ONNX Runtime; an example of length 0 has zeros everywhere, with any initial state.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ _DEFAULTS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Attributes:
-    """What a node RNN says beside its arrays, checked."""
+    """The attributes of a node RNN, checked."""
 
     reverse: list[bool]  # one per direction
-    activations: list[str]  # one per direction, in crnn's words
+    activations: list[str]  # one per direction, with crnn's names
     clip: float | None
     hidden_size: int | None
     batch_first: bool  # layout 1: X (m, T, n_x), Y (m, T, D, n_a), initial_h and Y_h (m, D, n_a)
 
     @classmethod
     def of(cls, node: NodeProto) -> Attributes:
-        """Read them from a node; what crnn has no operator for is a NotImplementedError."""
+        """Read them from a node. Raises NotImplementedError for what crnn does not have."""
         given = dict(_DEFAULTS)
         for attribute in node.attribute:
             if attribute.ref_attr_name:
@@ -99,7 +99,7 @@ class Weights:
 
 
 def checked(name: str, value: Any, dtype: Any, shape: tuple[int, ...]) -> Array:
-    """The array, if it is of the dtype of W and of the shape expected."""
+    """The array, if it has this dtype, which is that of W, and this shape."""
     if value.dtype != dtype or value.shape != shape:
         raise ValueError(
             f"RNN: {name}: expected {dtype} of shape {shape}, "
@@ -168,7 +168,7 @@ def _states(
     """The states (T, m, n_a) of direction d, 0 past an example's length."""
     arrays = (weights.Waa[d], weights.Wax[d], weights.ba[d], a0)
     activation, reverse = attributes.activations[d], attributes.reverse[d]
-    # rnn_forward counts from 1: the rows of length 0 run one step, which is taken back below.
+    # rnn_forward takes lengths from 1: rows of length 0 run one step, which is cleared below.
     counted = None if lengths is None else np.maximum(lengths, 1)
     if attributes.clip is None:
         a = rnn_forward(x, *arrays, lengths=counted, reverse=reverse, activation=activation)
@@ -176,7 +176,7 @@ def _states(
         order = _reading_order(len(x), x.shape[1], counted) if reverse else None
         x = x if order is None else np.take_along_axis(x, order, axis=0)
         a = _clipped(x, *arrays, counted, activation, attributes.clip)
-        # Reading backwards twice is reading forwards.
+        # The same permutation restores the order.
         a = a if order is None else np.take_along_axis(a, order, axis=0)
     if lengths is not None:
         a[:, lengths == 0] = 0
@@ -184,7 +184,7 @@ def _states(
 
 
 def _reading_order(T: int, m: int, lengths: Array | None) -> Array:
-    """The step that is read t-th from right to left, (T, m, 1); past the end, the step itself."""
+    """The step that is read t-th from right to left, (T, m, 1); past the end, t itself."""
     t = np.arange(T)[:, None]
     n = np.full(m, T) if lengths is None else lengths
     return np.where(t < n, n - 1 - t, t)[..., None]
@@ -200,12 +200,11 @@ def _clipped(
     activation: str,
     clip: float,
 ) -> Array:
-    """States from left to right, where what goes into the activation is clipped to +-clip.
+    """States from left to right, where the input of the activation is clipped to +-clip.
 
-    An activation f that never falls can change places with the clip: ``f(min(max(z, -c), c))`` is
-    ``min(max(f(z), f(-c)), f(c))``. So states are clipped, not what they are made of, and as long
-    as no state is beyond the limit nothing was to be clipped: the whole sequence in one call is
-    right up to the first step with such a state. From there on each step is a call of its own.
+    For a non-decreasing activation f, ``f(min(max(z, -c), c))`` is ``min(max(f(z), f(-c)), f(c))``.
+    So the states can be clipped in place of z. The whole sequence runs in one call, which is right
+    up to the first step that has a state beyond the limit. From there on each step is its own call.
     """
     bound = np.tanh(clip) if activation == "tanh" else clip
     limit = x.dtype.type(bound)

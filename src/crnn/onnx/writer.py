@@ -15,9 +15,9 @@ from crnn import files
 from crnn.reference import Array
 
 OPSET = 22
-IR_VERSION = 10  # what came with opset 22, so that no newer runtime is asked for than it needs
-CONFIG = "crnn.config"  # the entry of metadata_props that is not the model's own metadata
-LARGEST = 2**31 - 2**20  # bytes of parameters: protobuf counts a whole file in 31 bits
+IR_VERSION = 10  # released with opset 22, so that no newer runtime is needed
+CONFIG = "crnn.config"  # the entry of metadata_props for the configuration
+LARGEST = 2**31 - 2**20  # bytes of parameters: protobuf limits a file to 2^31
 
 
 def to_onnx(
@@ -98,7 +98,7 @@ def _metadata_props(model: crnn.RNN) -> dict[str, str]:
 
 
 class _Writer:
-    """The graph, node by node. A method adds nodes and gives the name of what they compute."""
+    """The graph, node by node. Each method adds nodes and returns the name of their result."""
 
     def __init__(self, model: crnn.RNN, integers: bool, lengths: bool):
         self.config, self.parameters = model.config, dict(model.parameters)
@@ -187,7 +187,7 @@ class _Writer:
             return self.add("Squeeze", [outputs[-1], self.integers_of(f"{a}_axis", [axis])], a)
         order = [1, 0, 2] if final else [0, 2, 1, 3]
         rows = self.add("Transpose", [outputs[-1]], f"{a}_rows", perm=order)  # (..., m, D, n_a)
-        shape = self.integers_of(f"{a}_shape", [0] * (axis + 1) + [config.width])  # 0: as it was
+        shape = self.integers_of(f"{a}_shape", [0] * (axis + 1) + [config.width])  # 0 keeps a size
         return self.add("Reshape", [rows, shape], a)
 
     def output_layer(self, features: str) -> None:
@@ -199,7 +199,7 @@ class _Writer:
         if config.steps == "last":
             weights = self.constant("Wya", Wya)  # (n_y, width)
             self.add("Gemm", [features, weights, by], logits, transB=1)
-        else:  # Gemm has two axes only
+        else:  # Gemm takes two axes only
             weights = self.constant("Wya_transposed", Wya.T)  # (width, n_y)
             products = self.add("MatMul", [features, weights], "products")
             self.add("Add", [products, by], logits)
