@@ -1,24 +1,63 @@
 """The extensions and their compiler flags; everything else is in pyproject.toml."""
 
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.errors import PlatformError
 
-# -fno-math-errno only spares the store to errno: no result changes by it.
-FLAGS = {"unix": ["-O3", "-std=c11", "-fno-math-errno"], "msvc": ["/O2", "/std:c11"]}
+# A user's CFLAGS come before these, so that -ffast-math and its parts are turned off again: with
+# them NaN and infinity are not recognised and sums are reordered. The linker needs the flags too:
+# gcc would otherwise link a start-up file that flushes denormals in the whole process.
+EXACT = [
+    "-fno-fast-math",
+    "-fno-unsafe-math-optimizations",
+    "-fno-finite-math-only",
+    "-fno-associative-math",
+    "-fno-reciprocal-math",
+    "-fsigned-zeros",
+]
+# -fno-math-errno only saves the store to errno: no result changes by it.
+UNIX = ["-O3", "-std=c11", *EXACT, "-fno-math-errno"]
+MSVC = ["/O2", "/std:c11", "/fp:precise"]
 CSRC = Path("src/crnn/_engine/csrc")
 INCLUDE = Path("src/crnn/include")
+
+
+def asks_for_debug_information():
+    return any(flag.startswith("-g") for flag in os.environ.get("CFLAGS", "").split())
 
 
 class BuildExt(build_ext):
     """Adds the flags of the compiler in use, which is known only now."""
 
+    def build_extensions(self):
+        if self.compiler.compiler_type != "msvc":  # setuptools itself explains a missing MSVC
+            self.expect_compiler(self.compiler.compiler_so[0])
+        super().build_extensions()
+
     def build_extension(self, ext):
-        ext.extra_compile_args += FLAGS.get(self.compiler.compiler_type, FLAGS["unix"])
+        if self.compiler.compiler_type == "msvc":
+            ext.extra_compile_args += MSVC
+        else:
+            # Python's own flags ask for debug information, four fifths of the package's size.
+            debug = [] if asks_for_debug_information() else ["-g0"]
+            ext.extra_compile_args += UNIX + debug
+            ext.extra_link_args += ["-O3", *EXACT]
         super().build_extension(ext)
+
+    def expect_compiler(self, command):
+        if shutil.which(command) is None:
+            raise PlatformError(
+                f"crnn is compiled from C, and there is no C compiler {command!r}. Install one "
+                "(Debian, Ubuntu: apt install gcc libc6-dev; Fedora: dnf install gcc; Alpine: apk "
+                "add gcc musl-dev; macOS: xcode-select --install), or name it in the environment "
+                "variable CC."
+            )
 
 
 HEADERS = sorted(path.as_posix() for path in (*CSRC.rglob("*.h"), *INCLUDE.glob("*.h")))
@@ -47,4 +86,11 @@ extensions = [
     extension("_engine.probe", PROBE),
 ]
 
-setup(ext_modules=cythonize(extensions, language_level=3), cmdclass={"build_ext": BuildExt})
+# Free-threading: no extension has state of its own that a call changes, but for the thread pool and
+# each stream's, which have locks; the kernels in use are chosen once, at import.
+DIRECTIVES = {"language_level": 3, "freethreading_compatible": True}
+
+setup(
+    ext_modules=cythonize(extensions, compiler_directives=DIRECTIVES),
+    cmdclass={"build_ext": BuildExt},
+)

@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,62 @@ def test_a_missing_extension_is_an_import_error_that_says_how_to_build_it(tmp_pa
 
 def test_the_version_has_one_source():
     assert crnn.__version__ == importlib.metadata.version("crnn")
+
+
+def test_importing_needs_no_installed_metadata():
+    """As in a frozen program, or where the package's folder was copied into another project."""
+    code = """
+import importlib.metadata
+
+def none(name):
+    raise importlib.metadata.PackageNotFoundError(name)
+
+importlib.metadata.version = importlib.metadata.distribution = none
+import crnn
+print(crnn.__version__)
+"""
+    assert python(code).stdout == f"{crnn.__version__}\n"
+
+
+EXTRAS = ["jax", "onnx", "sklearn", "torch"]
+
+
+@pytest.mark.parametrize("extra", EXTRAS)
+def test_a_missing_library_is_named_with_its_extra(extra):
+    code = f"""
+import sys
+class Missing:
+    def find_spec(name, *_):
+        if name == {extra!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Missing)
+try:
+    import crnn.{extra}
+except ModuleNotFoundError as error:
+    print(error.name, error, sep=": ")
+"""
+    name, message = python(code).stdout.strip().split(": ", 1)
+    assert name == extra
+    assert message.endswith(f'python -m pip install "crnn[{extra}]"')
+
+
+@pytest.mark.parametrize("extra", EXTRAS)
+@pytest.mark.parametrize("inside", ["import nothing_of_that_name", "raise ImportError('broken')"])
+def test_an_error_inside_an_installed_library_is_not_masked(tmp_path, extra, inside):
+    (tmp_path / f"{extra}.py").write_text(inside)
+    done = python(f"import crnn.{extra}", env={**os.environ, "PYTHONPATH": str(tmp_path)})
+    assert "crnn[" not in done.stderr
+    assert "nothing_of_that_name" in done.stderr or "ImportError: broken" in done.stderr
+
+
+@pytest.mark.skipif(
+    not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="this Python always has the GIL"
+)
+def test_importing_leaves_the_gil_disabled():
+    done = python(
+        "import crnn, crnn._engine.probe, crnn._engine.xla, sys; print(sys._is_gil_enabled())"
+    )
+    assert (done.stdout, done.stderr) == ("False\n", "")
 
 
 def test_every_public_name_is_there():

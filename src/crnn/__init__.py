@@ -1,7 +1,5 @@
 """The vanilla (Elman) recurrent network on the CPU."""
 
-from importlib.metadata import version as _version
-
 try:
     from crnn import _c_api  # noqa: F401  (PyCapsule_Import looks for it)
 except Exception as error:  # a BLAS of another kind is a TypeError
@@ -35,7 +33,7 @@ __all__ = [
     "show_config",
 ]
 
-__version__ = _version("crnn")
+__version__ = "0.1.0"  # the one source: pyproject.toml reads it here
 
 set_up()
 del set_up

@@ -14,7 +14,6 @@ cdef extern from "probe.h":
         CRNN_PROBE_BLOCK
 
 cdef const crnn_probe *probe = crnn_find_probe()
-cdef float result  # what the probes compute, so that nothing is left out
 
 BLOCK = CRNN_PROBE_BLOCK
 
@@ -26,25 +25,19 @@ def name():
 
 def fma(Py_ssize_t rounds):
     """Do fused multiply-adds in registers; give the number of floating-point operations."""
-    global result
-    cdef float total
     with nogil:
-        total = probe.fma(rounds)
-    result = total
+        probe.fma(rounds)
     return rounds * probe.flops_a_round
 
 
 def read(x, Py_ssize_t rounds):
     """Read whole blocks of x, float32 and contiguous, `rounds` times over; give the bytes."""
-    global result
-    cdef Py_buffer buffer  # and no memoryview, whose support is ten times this module's size
+    cdef Py_buffer buffer  # a memoryview's support code is ten times the size of this module
     cdef Py_ssize_t n
-    cdef float total = 0
     PyObject_GetBuffer(x, &buffer, PyBUF_SIMPLE)
     n = buffer.len // <Py_ssize_t>sizeof(float)
     n -= n % CRNN_PROBE_BLOCK
     with nogil:
-        total = probe.read(n, <const float *>buffer.buf, rounds)
+        probe.read(n, <const float *>buffer.buf, rounds)
     PyBuffer_Release(&buffer)
-    result = total
     return n * sizeof(float) * rounds

@@ -4,6 +4,9 @@ Compiled functions call crnn's kernels through XLA's foreign function interface,
 threads and without the GIL; nothing is copied on the way. Needs jax: ``pip install "crnn[jax]"``.
 """
 
-from crnn.jax.primitive import rnn
+from crnn._extras import extra
+
+with extra("jax", "JAX"):
+    from crnn.jax.primitive import rnn
 
 __all__ = ["rnn"]

@@ -4,8 +4,11 @@ X is what scikit-learn has it to be, examples first: an array (n, T, n_x), an ar
 sequences of one number a step, or a list of arrays (T_i, n_x) or (T_i,) of any lengths.
 """
 
-from crnn.sklearn.classifier import RNNClassifier
-from crnn.sklearn.regressor import RNNRegressor
-from crnn.sklearn.tagger import RNNSequenceTagger
+from crnn._extras import extra
+
+with extra("sklearn", "scikit-learn"):
+    from crnn.sklearn.classifier import RNNClassifier
+    from crnn.sklearn.regressor import RNNRegressor
+    from crnn.sklearn.tagger import RNNSequenceTagger
 
 __all__ = ["RNNClassifier", "RNNRegressor", "RNNSequenceTagger"]

@@ -7,10 +7,13 @@ Below the module is one operator, ``torch.ops.crnn.rnn_forward``, a layer read i
 with its gradient ``torch.ops.crnn.rnn_backward``: see `crnn.torch.ops`.
 """
 
-from torch.nn import RNNCell
+from crnn._extras import extra
 
-import crnn.torch.flops  # noqa: F401  registers the operators' formulas
-from crnn.torch.modules import RNN, accelerate
+with extra("torch", "PyTorch"):
+    from torch.nn import RNNCell
+
+    import crnn.torch.flops  # noqa: F401  registers the operators' formulas
+    from crnn.torch.modules import RNN, accelerate
 
 # One step is torch's own work, and the name is here so that code can take both classes from one
 # place: to leave torch and come back takes longer than a step (64 units, one example, forward and
