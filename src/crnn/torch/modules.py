@@ -12,8 +12,10 @@ from torch.autograd.forward_ad import unpack_dual
 from torch.fx import Proxy
 from torch.nn.utils.rnn import PackedSequence
 
+from crnn.torch.arrays import array_of
 from crnn.torch.gradients import equations
 from crnn.torch.ops import forward_op
+from crnn.torch.packed import lengths_of
 
 __all__ = ["RNN", "accelerate"]
 
@@ -206,12 +208,9 @@ class RNN(torch.nn.RNNBase):  # type: ignore[misc]
         x, batch_sizes, order, order_back = packed
         if hx is not None and order is not None:
             hx = hx[:, order]
-        m = int(batch_sizes[0])
-        # Example i has as many steps as there are batch sizes above i.
-        short = torch.searchsorted(batch_sizes.flip(0), torch.arange(m), right=True)
-        lengths = len(batch_sizes) - short  # (m,)
-        last = (batch_sizes.cumsum(0) - batch_sizes)[lengths - 1] + torch.arange(m)
-        output, h_n = self._run(layer, weights, x, hx, lengths, slice(m), last)
+        lengths, last = map(torch.from_numpy, lengths_of(array_of(batch_sizes)))
+        first = slice(len(lengths))
+        output, h_n = self._run(layer, weights, x, hx, lengths, first, last)
         if order_back is not None:
             h_n = h_n[:, order_back]
         return PackedSequence(output, batch_sizes, order, order_back), h_n

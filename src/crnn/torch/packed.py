@@ -1,10 +1,10 @@
 """A layer over the rows of a PackedSequence: forward beside backward, without padding to T.
 
 The rows are sorted by time, and the examples by falling length: step t consists of the first
-`batch_sizes[t]` examples. The steps are cut into pieces wherever half of a piece's examples have
+`batch_sizes[t]` examples. The steps are cut into pieces where half of a piece's examples have
 finished. A piece in which no example finishes is read and written where it lies, as an array
-(T, m, features); any other is copied into one, and at most half of that is padding. Each piece is
-one call of crnn, and the states that pass between pieces are rows of the result.
+(T, m, features). Any other is copied into one, and at most half of that is padding. Each piece is
+one call of crnn, and the states that pass from one piece to the next are rows of the result.
 """
 
 from __future__ import annotations
@@ -17,82 +17,79 @@ from numpy.typing import NDArray
 
 import crnn
 
-__all__ = ["batch_sizes_of", "packed_backward", "packed_forward"]
+__all__ = ["batch_sizes_of", "lengths_of", "packed_backward", "packed_forward"]
 
 Array = NDArray[Any]
+
+#: Rows of padding that cost less than one more call of crnn.
+SMALL = 256
 
 
 def batch_sizes_of(lengths: Array) -> Array:
     """How many examples each step has, (T,), from their falling lengths (m,)."""
-    steps = np.arange(lengths[0])
-    return len(lengths) - np.searchsorted(lengths[::-1], steps, side="right")
+    return len(lengths) - np.searchsorted(lengths[::-1], np.arange(lengths[0]), side="right")
+
+
+def lengths_of(batch_sizes: Array) -> tuple[Array, Array]:
+    """The falling lengths of the examples (m,), and the row in which each one's last step lies."""
+    examples = np.arange(batch_sizes[0])
+    lengths = len(batch_sizes) - np.searchsorted(batch_sizes[::-1], examples, side="right")
+    return lengths, (np.cumsum(batch_sizes) - batch_sizes)[lengths - 1] + examples
 
 
 class _Piece(NamedTuple):
-    """Some steps of the first m examples; `runs` are steps of as many examples each."""
+    """Some steps of the first m examples."""
 
     T: int
     m: int
     rows: slice  # of the packed rows
     before: int  # the first row of the step before
     lengths: Array | None  # (m,) of falling steps in this piece; None where all have T
-    runs: list[tuple[slice, int, slice]]  # steps, examples, packed rows
+    places: Array | None  # of its rows among the T m of the padded array; None where all are rows
 
     def read(self, packed: Array, copy: bool = False) -> Array:
         """The piece's rows as (T, m, features); zeros past an example's length."""
-        if self.lengths is None:
+        if self.places is None:
             view = packed[self.rows].reshape(self.T, self.m, -1)
             return view.copy() if copy else view
-        padded = np.zeros((self.T, self.m, packed.shape[1]), packed.dtype)
-        for steps, count, rows in self.runs:
-            padded[steps, :count] = packed[rows].reshape(-1, count, packed.shape[1])
-        return padded
+        padded = np.zeros((self.T * self.m, packed.shape[1]), packed.dtype)
+        padded[self.places] = packed[self.rows]
+        return padded.reshape(self.T, self.m, -1)
 
     def to_write(self, packed: Array) -> Array:
         """An array (T, m, features) for results, which `write` then takes to the packed rows."""
         shape = self.T, self.m, packed.shape[1]
-        if self.lengths is None:
+        if self.places is None:
             return packed[self.rows].reshape(shape)
         return np.empty(shape, packed.dtype)
 
     def write(self, values: Array, packed: Array) -> None:
-        if self.lengths is not None:
-            for steps, count, rows in self.runs:
-                packed[rows].reshape(-1, count, packed.shape[1])[...] = values[steps, :count]
+        """Take what was written into the array of `to_write` to the packed rows."""
+        if self.places is not None:
+            flat = values.reshape(self.T * self.m, -1)
+            np.take(flat, self.places, axis=0, out=packed[self.rows], mode="clip")
 
 
 def _pieces(lengths: Array) -> list[_Piece]:
     """The pieces of a packed sequence, in the order of time."""
     batch_sizes = batch_sizes_of(lengths)
-    T = len(batch_sizes)
-    ends = np.flatnonzero(np.diff(batch_sizes)) + 1
-    bounds = [0, *ends.tolist(), T]  # of the runs of steps with as many examples
-    first_rows = np.concatenate([[0], np.cumsum(batch_sizes)]).tolist()
-    counts = batch_sizes[bounds[:-1]].tolist()
+    T, rising = len(batch_sizes), batch_sizes[::-1]
+    first_rows = np.concatenate([[0], np.cumsum(batch_sizes)])
     pieces: list[_Piece] = []
-    first = 0
-    for last in range(len(counts)):
-        if last + 1 < len(counts) and 2 * counts[last + 1] > counts[first]:
-            continue
-        start, end, m = bounds[first], bounds[last + 1], counts[first]
-        pieces.append(
-            _Piece(
-                end - start,
-                m,
-                slice(first_rows[start], first_rows[end]),
-                first_rows[max(start - 1, 0)],
-                None if first == last else np.minimum(lengths[:m], end) - start,
-                [
-                    (
-                        slice(bounds[k] - start, bounds[k + 1] - start),
-                        counts[k],
-                        slice(first_rows[bounds[k]], first_rows[bounds[k + 1]]),
-                    )
-                    for k in range(first, last + 1)
-                ],
-            )
-        )
-        first = last + 1
+    start = 0
+    while start < T:
+        m = int(batch_sizes[start])
+        end = T - int(np.searchsorted(rising, m // 2, side="right"))  # at most half from here on
+        if m * (T - end) - (first_rows[T] - first_rows[end]) <= SMALL:
+            end = T
+        rows = slice(int(first_rows[start]), int(first_rows[end]))
+        inner = places = None
+        if batch_sizes[end - 1] < m:
+            inner = np.minimum(lengths[:m], end) - start
+            places = np.flatnonzero(np.arange(m) < batch_sizes[start:end, None])
+        before = int(first_rows[max(start - 1, 0)])
+        pieces.append(_Piece(end - start, m, rows, before, inner, places))
+        start = end
     return pieces
 
 
