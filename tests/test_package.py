@@ -156,7 +156,7 @@ def public():
             ):
                 yield f"{module.__name__}.{name}", value
     for owner in (crnn.RNN, crnn.Stream, text.Vocabulary):
-        for name in vars(owner):
+        for name in dir(owner):
             if not name.startswith("_") and inspect.isroutine(getattr(owner, name)):
                 yield f"{owner.__name__}.{name}", getattr(owner, name)
 

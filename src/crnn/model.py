@@ -1,31 +1,26 @@
-"""The model: recurrent layers and an output layer over one arena of parameters."""
+"""The model: recurrent layers and an output layer.
+
+The methods that train it are in `crnn._training.trainable`, and those that exchange weights with
+other libraries in `crnn.weights.convertible`.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any, overload
 
 from crnn import files, streaming
 from crnn._engine import validate
 from crnn._network import initial
 from crnn._network.answers import answers
-from crnn._network.arena import Views
 from crnn._network.config import Config
 from crnn._network.data import Sequences
-from crnn._network.network import Network
-from crnn._training.courses import Course, Examples, Stretch, checked_symbols, windows
-from crnn._training.optim import SGD, Memory, Optimizer, chosen
-from crnn._training.train import Descent, DivergenceError, History, Plan, train
-from crnn.reference import Array, stack
-from crnn.weights import from_keras, from_torch, to_keras, to_torch
-
-#: The attributes that `RNN._build` makes.
-_BUILT = ("_network", "_memory", "metadata")
+from crnn._training.trainable import Trainable
+from crnn.reference import Array
+from crnn.weights.convertible import Convertible
 
 
-class RNN:
+class RNN(Trainable, Convertible):
     """A vanilla recurrent network: ``a<t> = tanh(Waa a<t-1> + Wax x<t> + ba)`` and an output layer.
 
     Parameters
@@ -85,53 +80,6 @@ class RNN:
         generator = validate.generator(rng)
         self._build(config)
         initial.initialise(config, self.parameters, generator)
-
-    def _build(self, config: Config) -> None:
-        self._network = Network(config)
-        self._memory: tuple[Optimizer, Memory] | None = None
-        self.metadata: dict[str, str] = {}
-
-    @classmethod
-    def _of(cls, config: Config, parameters: dict[str, Array], metadata: dict[str, str]) -> RNN:
-        model = cls.__new__(cls)
-        model._build(config)
-        for name, value in parameters.items():
-            model.parameters[name] = value
-        model.metadata.update(metadata)
-        return model
-
-    def __getstate__(self) -> Any:
-        """What a copy and a pickle keep besides configuration, parameters and metadata."""
-        state = super().__getstate__()  # a dict, or a dict and a subclass's slots
-        own, *slots = state if isinstance(state, tuple) else (state,)
-        own = {name: value for name, value in own.items() if name not in _BUILT}
-        return (own, *slots) if slots else own
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # The views must be views into one arena in a copy too, so a copy is built anew.
-        parts = self.config, dict(self.parameters), self.metadata
-        return self._of, parts, self.__getstate__()
-
-    def __repr__(self) -> str:
-        arguments = ", ".join(f"{name}={value!r}" for name, value in asdict(self.config).items())
-        return f"RNN({arguments})"
-
-    @property
-    def config(self) -> Config:
-        """The constructor's arguments."""
-        return self._network.config
-
-    @property
-    def parameters(self) -> Views:
-        """Live views by name; assigning to a name copies numbers into its view."""
-        return self._network.parameters
-
-    @property
-    def Wa(self) -> Array:
-        """``[Waa | Wax]`` of a single layer, side by side: a copy, (n_a, n_a + n_x)."""
-        if "Waa" not in self.parameters:
-            raise AttributeError("Wa: expected a model of one layer and one direction")
-        return stack(self.parameters["Waa"], self.parameters["Wax"])
 
     @overload
     def predict_proba(self, x: Array, lengths: Any = None) -> Array: ...
@@ -239,7 +187,7 @@ class RNN:
         >>> gradients["Waa"].shape
         (8, 8)
         """
-        sequences = Sequences(self.config, x, _given("y", y), lengths, sample_weight)
+        sequences = Sequences(self.config, x, validate.given("y", y), lengths, sample_weight)
         arena = self._network.new_arena()
         loss = self._network.mean_gradients(sequences.batches(backward=True), arena)
         return loss, dict(arena.views)
@@ -274,185 +222,8 @@ class RNN:
         >>> accuracy
         0.5
         """
-        sequences = Sequences(self.config, x, _given("y", y), lengths, sample_weight)
+        sequences = Sequences(self.config, x, validate.given("y", y), lengths, sample_weight)
         return self._network.evaluate(sequences.batches())
-
-    def fit(
-        self,
-        x: Any,
-        y: Any,
-        *,
-        lengths: Any = None,
-        sample_weight: Any = None,
-        epochs: int = 10,
-        batch_size: int = 32,
-        optimizer: Optimizer | str = SGD(0.1),  # noqa: B008 - frozen
-        clip_norm: float | None = None,
-        validation: Any = None,
-        patience: int | None = None,
-        progress: bool = True,
-        rng: Any = None,
-        callback: Callable[[History], object] | None = None,
-    ) -> History:
-        """Train by gradient descent on shuffled mini-batches, like lengths together.
-
-        Ctrl-C ends training after the step under way. Calling again with the same optimizer
-        object goes on with its momentum or moments; a new one starts afresh.
-
-        Parameters
-        ----------
-        x, y, lengths, sample_weight
-            As for `gradients`. Over all examples the weights are scaled to a mean of 1; a batch's
-            loss is then its mean of ``w loss``, so its gradient is right on average. Examples that
-            weigh nothing are left out before anything is drawn.
-        epochs, batch_size : int, optional
-        optimizer : SGD, Adam, "sgd" or "adam", optional
-            The names stand for ``SGD(0.1)`` and ``Adam()``.
-        clip_norm : float, optional
-            Scale the gradient down to this global norm where it is larger.
-        validation : (x, y), (x, y, lengths) or (x, y, lengths, sample_weight), optional
-            Evaluated after each epoch.
-        patience : int, optional
-            Stop after this many epochs without a lower validation loss; the parameters of the
-            best epoch are kept. Needs `validation`.
-        progress : bool, optional
-            Show a bar with loss and throughput on stderr.
-        rng : int or numpy.random.Generator, optional
-            Draws the order of the examples.
-        callback : callable, optional
-            Called with the History after each epoch; training ends where it returns True.
-
-        Returns
-        -------
-        History
-            Losses, metric, gradient norm and steps per second of each epoch.
-
-        Raises
-        ------
-        ValueError, TypeError
-            Where an argument does not fit; nothing is changed then.
-        DivergenceError
-            Where a loss, gradient or update is not finite; the parameters are those of the last
-            good step.
-
-        Examples
-        --------
-        >>> import numpy as np, crnn
-        >>> rng = np.random.default_rng(0)
-        >>> x = rng.standard_normal((12, 200, 1)).astype("float32")
-        >>> y = (x.sum(axis=0)[:, 0] > 0).astype(int)          # the sign of the sum
-        >>> model = crnn.RNN(1, 16, 2, rng=0)
-        >>> history = model.fit(x, y, optimizer=crnn.Adam(1e-2), progress=False, rng=0)
-        >>> history.metric[-1] > 0.9
-        True
-        """
-        plan = Plan(epochs, chosen(optimizer), clip_norm, patience, progress, callback)
-        batch_size = validate.count("batch_size", batch_size)
-        generator = validate.generator(rng)
-        sequences = Sequences(self.config, x, _given("y", y), lengths, sample_weight)
-        held_out = None
-        if validation is not None:
-            if not isinstance(validation, (tuple, list)) or len(validation) not in (2, 3, 4):
-                raise ValueError(
-                    "validation: expected (x, y), (x, y, lengths) or (x, y, lengths, sample_weight)"
-                )
-            val_x, val_y, *val_options = validation
-            _given("validation y", val_y)
-            held_out = Sequences(self.config, val_x, val_y, *val_options, of="validation ")
-        return self._train(Examples(sequences, batch_size, generator, held_out), plan)
-
-    def fit_stream(
-        self,
-        symbols: Any,
-        *,
-        epochs: int = 10,
-        batch_size: int = 32,
-        steps: int = 64,
-        optimizer: Optimizer | str = SGD(0.1),  # noqa: B008 - frozen
-        clip_norm: float | None = None,
-        validation: Any = None,
-        patience: int | None = None,
-        progress: bool = True,
-        callback: Callable[[History], object] | None = None,
-    ) -> History:
-        """Train to predict the next symbol of one long sequence, by truncated BPTT.
-
-        The sequence is read as `batch_size` parallel rows, `steps` at a time; the state carries
-        from window to window, gradients stop at a window's edge.
-
-        Parameters
-        ----------
-        symbols : integers (N,)
-            In ``0..n_x - 1``; N is more than `batch_size`. The model has steps="all",
-            loss="cross_entropy", direction="forward" and n_x == n_y.
-        steps : int, optional
-            The window's length.
-        validation : integers, optional
-            A held-out sequence; its loss after each epoch is in nats per symbol.
-        epochs, batch_size, optimizer, clip_norm, patience, progress, callback
-            As for `fit`. There is nothing to draw: the order is the sequence's own.
-
-        Returns
-        -------
-        History
-
-        Raises
-        ------
-        ValueError, TypeError, DivergenceError
-            As for `fit`.
-
-        Examples
-        --------
-        >>> import numpy as np, crnn
-        >>> symbols = np.tile([0, 1, 2, 1], 200)
-        >>> model = crnn.RNN(3, 16, 3, steps="all", rng=0)
-        >>> adam = crnn.Adam(1e-2)
-        >>> history = model.fit_stream(
-        ...     symbols, batch_size=4, steps=16, optimizer=adam, progress=False
-        ... )
-        >>> history.metric[-1] > 0.9
-        True
-        """
-        plan = Plan(epochs, chosen(optimizer), clip_norm, patience, progress, callback)
-        batch_size = validate.count("batch_size", batch_size)
-        steps = validate.count("steps", steps)
-        symbols = checked_symbols(self.config, "symbols", symbols, batch_size)
-        if validation is not None:
-            validation = checked_symbols(self.config, "validation", validation, 1)
-        return self._train(Stretch(symbols, batch_size, steps, validation), plan)
-
-    def evaluate_stream(self, symbols: Any, batch_size: int = 32) -> tuple[float, float]:
-        """Mean loss (nats per symbol) and accuracy of predicting a sequence's next symbol.
-
-        The sequence is read as `batch_size` parallel rows (fewer where it is short), each from
-        the zero state.
-
-        Parameters
-        ----------
-        symbols : integers (N,)
-            As for `fit_stream`; N is at least 2.
-        batch_size : int, optional
-
-        Returns
-        -------
-        loss, accuracy : float
-
-        Raises
-        ------
-        ValueError, TypeError
-            As for `fit_stream`.
-
-        Examples
-        --------
-        >>> import numpy as np, crnn
-        >>> model = crnn.RNN(3, 16, 3, steps="all", rng=0)
-        >>> loss, accuracy = model.evaluate_stream(np.tile([0, 1, 2, 1], 20))
-        >>> 0 <= accuracy <= 1
-        True
-        """
-        symbols = checked_symbols(self.config, "symbols", symbols, 1)
-        m = min(validate.count("batch_size", batch_size), len(symbols) - 1)
-        return self._network.evaluate(windows(symbols, m, 64), carry=True)
 
     def sample(self, n: int, prime: Any = None, temperature: float = 1.0, rng: Any = None) -> Array:
         """Draw n symbols, each from y_hat of the one before, which is fed back as input.
@@ -537,202 +308,6 @@ class RNN:
         """
         files.save(path, self.config, self.parameters, self.metadata)
 
-    @classmethod
-    def from_torch_state_dict(
-        cls,
-        state_dict: Any,
-        *,
-        activation: str = "tanh",
-        steps: str = "last",
-        loss: str = "cross_entropy",
-        dtype: Any = None,
-    ) -> RNN:
-        """A model with the weights of torch's `nn.RNN` and an `nn.Linear` on top of it.
-
-        ``Waa`` is weight_hh, ``Wax`` weight_ih, ``ba`` the sum of bias_ih and bias_hh, and
-        ``Wya`` and ``by`` are the linear layer's; nothing is transposed.
-
-        Parameters
-        ----------
-        state_dict : mapping of str to array
-            The state dict of a module that holds both and nothing else, whatever their names and
-            what stands before them. Layers and directions are told by the keys; a missing bias is
-            zero. For two modules apart:
-            ``torch.nn.ModuleDict({"rnn": rnn, "head": linear}).state_dict()``.
-        activation, steps, loss : str, optional
-            As for `RNN`: weights do not tell. The linear layer's numbers are logits for cross
-            entropy.
-        dtype : {"float32", "float64"}, optional
-            That of the weights by default.
-
-        Returns
-        -------
-        RNN
-            With a copy of the weights.
-
-        Raises
-        ------
-        ValueError, TypeError
-            Where a key is missing or unknown, or a weight does not fit; the message names it.
-
-        Notes
-        -----
-        ``steps="last"`` reads the final state of each direction, as ``h_n`` has them. A torch model
-        that reads ``out[:, -1]`` (or ``out[-1]``) of a bidirectional RNN is another one: it sees
-        the backward direction after a single step. Load that with ``steps="all"`` and take the
-        last step of the answer, ``model.predict(x)[-1]``.
-
-        A linear layer with one output under a sigmoid is refused with cross entropy: a softmax over
-        one class is always 1. Its two classes become a softmax over two logits by a first row of
-        zeros: ``head.weight`` is then ``np.vstack([np.zeros_like(w), w])``, and so is the bias.
-
-        Examples
-        --------
-        >>> import numpy as np, crnn
-        >>> state_dict = {
-        ...     "rnn.weight_ih_l0": np.ones((8, 3)),
-        ...     "rnn.weight_hh_l0": np.eye(8),
-        ...     "head.weight": np.ones((2, 8)),
-        ... }
-        >>> model = crnn.RNN.from_torch_state_dict(state_dict, activation="relu", loss="mse")
-        >>> model.predict(np.ones((1, 1, 3)))
-        array([[24., 24.]])
-        """
-        choices = {"activation": activation, "steps": steps, "loss": loss}
-        return cls._of(*from_torch(state_dict, dtype, **choices), {})
-
-    def to_torch_state_dict(
-        self, *, rnn: str = "rnn", head: str = "head", ba: bool = True, by: bool = True
-    ) -> dict[str, Array]:
-        """The weights under torch's names: what `from_torch_state_dict` reads.
-
-        Parameters
-        ----------
-        rnn, head : str, optional
-            The names of the `nn.RNN` and of the `nn.Linear` in their module: "" for none.
-        ba, by : bool, optional
-            False leaves the bias out, for a module with bias=False; it must be zero.
-
-        Returns
-        -------
-        state_dict : dict of str to array
-            Copies. Of torch's two biases bias_ih is ``ba`` and bias_hh is zeros. torch loads
-            tensors: ``{key: torch.from_numpy(a) for key, a in state_dict.items()}``.
-
-        Raises
-        ------
-        ValueError, TypeError
-            Where an argument does not fit, or the model reads right to left alone, as no `nn.RNN`
-            does.
-
-        Examples
-        --------
-        >>> import crnn
-        >>> list(crnn.RNN(3, 8, 2, rng=0).to_torch_state_dict(head="fc", ba=False))
-        ['rnn.weight_ih_l0', 'rnn.weight_hh_l0', 'fc.weight', 'fc.bias']
-        """
-        return to_torch(self.config, self.parameters, rnn, head, ba, by)
-
-    @classmethod
-    def from_keras_weights(
-        cls,
-        weights: Any,
-        *,
-        direction: str = "forward",
-        activation: str = "tanh",
-        steps: str = "last",
-        loss: str = "cross_entropy",
-        dtype: Any = None,
-    ) -> RNN:
-        """A model with the weights of Keras' `SimpleRNN` layers and a `Dense` on top of them.
-
-        ``Wax`` is kernel, ``Waa`` recurrent_kernel and ``Wya`` the dense kernel, all transposed;
-        ``ba`` and ``by`` are the biases.
-
-        Parameters
-        ----------
-        weights : list of array
-            What the Keras model's `get_weights` gives: for each layer kernel (n_in, n_a),
-            recurrent_kernel (n_a, n_a) and bias (n_a,), where `Bidirectional` has those of its
-            forward layer before those of its backward layer; at the end the dense kernel
-            (n_a or 2 n_a, n_y) and bias (n_y,). A bias that is left out is zero.
-        direction : {"forward", "reverse", "bidirectional"}, optional
-            Bidirectional is `Bidirectional` with its default merge_mode="concat". Reverse is
-            go_backwards=True in the lowest layer alone: Keras gives its steps in the order read,
-            so layers above read on, and the steps of an answer come last first.
-        activation, steps, loss : str, optional
-            As for `RNN`: weights do not tell.
-        dtype : {"float32", "float64"}, optional
-            That of the weights by default.
-
-        Returns
-        -------
-        RNN
-            With a copy of the weights.
-
-        Raises
-        ------
-        ValueError, TypeError
-            Where an argument does not fit; the message names it, as in "weights[2]".
-
-        Notes
-        -----
-        ``steps="last"`` reads the final state of each direction, as `return_sequences=False` does.
-        A model that reads the last step of a bidirectional layer with `return_sequences=True` is
-        another one: load it with ``steps="all"`` and take the last step of the answer.
-
-        ``Dense(1, "sigmoid")`` is refused with cross entropy: a softmax over one class is always 1.
-        Its two classes become a softmax over two logits by a first column of zeros in its kernel
-        and a first zero in its bias.
-
-        Examples
-        --------
-        >>> import numpy as np, crnn
-        >>> weights = [np.ones((3, 8)), np.eye(8), np.zeros(8), np.ones((8, 2)), np.zeros(2)]
-        >>> model = crnn.RNN.from_keras_weights(weights, activation="relu", loss="mse")
-        >>> model.predict(np.ones((1, 1, 3)))
-        array([[24., 24.]])
-        """
-        choices = {"activation": activation, "steps": steps, "loss": loss}
-        return cls._of(*from_keras(weights, direction, dtype, **choices), {})
-
-    def to_keras_weights(self, *, ba: bool = True, by: bool = True) -> list[Array]:
-        """The weights as Keras lists them: what `from_keras_weights` reads.
-
-        Parameters
-        ----------
-        ba, by : bool, optional
-            False leaves the bias out, for a layer with use_bias=False; it must be zero.
-
-        Returns
-        -------
-        weights : list of array
-            Copies, for the Keras model's `set_weights`.
-
-        Raises
-        ------
-        ValueError, TypeError
-            Where an argument does not fit.
-
-        Examples
-        --------
-        >>> import crnn
-        >>> [a.shape for a in crnn.RNN(3, 8, 2, rng=0).to_keras_weights()]
-        [(3, 8), (8, 8), (8,), (8, 2), (2,)]
-        """
-        return to_keras(self.config, self.parameters, ba, by)
-
-    def _train(self, course: Course, plan: Plan) -> History:
-        if plan.patience is not None and course.held_out is None:
-            raise ValueError("patience: expected None without validation data")
-        if self._memory is None or self._memory[0] is not plan.optimizer:
-            self._memory = plan.optimizer, plan.optimizer.start(self._network.arena.flat)
-        try:
-            return train(Descent(self._network, self._memory[1], plan), course, plan)
-        except DivergenceError:
-            self._memory = None
-            raise
-
 
 def load(path: str | os.PathLike[str]) -> RNN:
     """Read a model that `RNN.save` wrote.
@@ -762,9 +337,3 @@ def load(path: str | os.PathLike[str]) -> RNN:
     3
     """
     return RNN._of(*files.load(path))
-
-
-def _given(name: str, value: Any) -> Any:
-    if value is None:
-        raise TypeError(f"{name}: expected targets, got None")
-    return value

@@ -233,6 +233,13 @@ def shown(value: Any) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
+def given(name: str, value: Any) -> Any:
+    """Targets, which must not be None."""
+    if value is None:
+        raise TypeError(f"{name}: expected targets, got None")
+    return value
+
+
 def flag(name: str, value: Any) -> bool:
     """True or False, and nothing that merely counts as one."""
     if not isinstance(value, (bool, np.bool_)):

@@ -1,30 +1,23 @@
-"""A model's parameters to and from the weights of other libraries, which are not imported.
-
-torch's `nn.RNN` and `nn.Linear` have the same matrices under their own names, and two biases that
-are added. Keras' `SimpleRNN` and `Dense` have them transposed, in a list. Neither says which
-activation or loss they are used with, or whether there is an answer at every step.
-"""
+"""The weights of torch's `nn.RNN` and `nn.Linear`: a state dict, with two biases that are added."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from crnn._engine import validate
-from crnn._network.config import DIRECTIONS, Config, Recurrence
+from crnn._network.config import Config, Recurrence
 from crnn.reference import Array
-
-Named = dict[str, Array]
+from crnn.weights.reading import Named, check_left_out, dtype_of, listed, matrix, read_floats
 
 # torch's keys, after the names of the modules around: "module.rnn.weight_hh_l0".
 _OF_RNN = re.compile(r"((?:.*\.)?)(weight|bias)_(?:ih|hh)_l([0-9]+)(_reverse)?")
 _OF_LINEAR = re.compile(r"((?:.*\.)?)(weight|bias)")
 
 _OF_TORCH = {"weight_ih": "Wax", "weight_hh": "Waa"}
-_IN_KERAS_ORDER = ("Wax", "Waa", "ba")
 
 
 def from_torch(state_dict: Any, dtype: Any, **choices: str) -> tuple[Config, Named]:
@@ -40,18 +33,18 @@ def from_torch(state_dict: Any, dtype: Any, **choices: str) -> tuple[Config, Nam
     given = {key: validate.plain(_entry(key), state_dict[key]) for key in keys}
 
     Wax, Waa, Wya = (
-        _matrix(_entry(key), given[key])
+        matrix(_entry(key), given[key])
         for key in (f"{rnn}weight_ih_l0", f"{rnn}weight_hh_l0", f"{head}weight")
     )
     direction = "bidirectional" if both else "forward"
     config = Config(
         Wax.shape[1], Waa.shape[1], len(Wya), layers, direction,
-        dtype=_dtype(given.values(), dtype), **choices,
+        dtype=dtype_of(given.values(), dtype), **choices,
     )  # fmt: skip
     shapes = config.shapes()
 
     def read(key: str, name: str) -> Array:
-        return _read(_entry(key), given[key], name, shapes[name])
+        return read_floats(_entry(key), given[key], name, shapes[name])
 
     parameters: Named = {}
     for recurrence in config.recurrences():
@@ -77,7 +70,7 @@ def to_torch(config: Config, parameters: Named, rnn: Any, head: Any, ba: Any, by
             "got 'reverse': no nn.RNN reads right to left alone"
         )
     rnn, head = _prefix("rnn", rnn), _prefix("head", head)
-    _check_left_out(parameters, ba=ba, by=by)
+    check_left_out(parameters, ba=ba, by=by)
     state: Named = {}
     for recurrence in config.recurrences():
         key, own = _torch_keys_of(rnn, recurrence), recurrence.of(parameters)
@@ -90,53 +83,6 @@ def to_torch(config: Config, parameters: Named, rnn: Any, head: Any, ba: Any, by
     if by:
         state[f"{head}bias"] = parameters["by"].copy()
     return state
-
-
-def from_keras(weights: Any, direction: Any, dtype: Any, **choices: str) -> tuple[Config, Named]:
-    """Configuration and parameters of `SimpleRNN` layers and a `Dense`, as `get_weights` lists."""
-    validate.choice("direction", direction, DIRECTIONS)
-    if not isinstance(weights, (list, tuple)):
-        raise TypeError(f"weights: expected a list of arrays, got {type(weights).__name__}")
-    given = [validate.plain(f"weights[{i}]", value) for i, value in enumerate(weights)]
-    *cells, head = _keras_layout(given)
-    directions = 2 if direction == "bidirectional" else 1
-    if len(cells) % directions:
-        raise ValueError(
-            "weights: expected two recurrences a layer for direction 'bidirectional', "
-            f"got {len(cells)} in all"
-        )
-    kernel, recurrent_kernel, dense = (
-        _matrix(f"weights[{i}]", given[i]) for i in (cells[0].start, cells[0].start + 1, head.start)
-    )
-    config = Config(
-        kernel.shape[0], recurrent_kernel.shape[0], dense.shape[1],
-        len(cells) // directions, direction, dtype=_dtype(given, dtype), **choices,
-    )  # fmt: skip
-    shapes = config.shapes()
-    parameters: Named = {}
-
-    def read(place: slice, *names: str) -> None:
-        places = range(place.start, place.stop)
-        for i, name in zip(places, names, strict=False):  # the bias may be left out
-            parameters[name] = _read(f"weights[{i}]", given[i], name, shapes[name][::-1]).T
-
-    for recurrence, place in zip(config.recurrences(), cells, strict=True):
-        read(place, *(name + recurrence.suffix for name in _IN_KERAS_ORDER))
-    read(head, "Wya", "by")
-    return config, parameters
-
-
-def to_keras(config: Config, parameters: Named, ba: Any, by: Any) -> list[Array]:
-    """The list that `set_weights` takes."""
-    _check_left_out(parameters, ba=ba, by=by)
-    names = [
-        name + recurrence.suffix
-        for recurrence in config.recurrences()
-        for name in _IN_KERAS_ORDER
-        if ba or name != "ba"
-    ]
-    names += ("Wya", "by") if by else ("Wya",)
-    return [parameters[name].T.copy() for name in names]
 
 
 def _torch_keys(state_dict: Any) -> list[str]:
@@ -154,7 +100,7 @@ def _torch_keys(state_dict: Any) -> list[str]:
     if foreign:
         raise ValueError(
             "state_dict: expected the weights of an nn.RNN and of an nn.Linear alone, "
-            f"got the unknown {_these(foreign)}"
+            f"got the unknown {listed(foreign)}"
         )
     return keys
 
@@ -163,7 +109,7 @@ def _prefix_of(what: str, matches: list[Any]) -> str:
     """The prefix, with its dot, of the one module that the keys belong to."""
     prefixes: list[str] = sorted({prefix for prefix, *_ in matches})
     if len(prefixes) != 1:
-        came = f"those of {_these(prefixes)}" if prefixes else "none"
+        came = f"those of {listed(prefixes)}" if prefixes else "none"
         raise ValueError(f"state_dict: expected the weights of one {what}, got {came}")
     return prefixes[0]
 
@@ -184,57 +130,8 @@ def _demand_keys(keys: list[str], of_rnn: list[str], head: str) -> None:
     unknown = [key for key in keys if key not in (*needed, f"{head}bias")]
     faults = {"missing": missing, "unknown": unknown}
     if missing or unknown:
-        told = "; ".join(f"{fault} {_these(those)}" for fault, those in faults.items() if those)
+        told = "; ".join(f"{fault} {listed(those)}" for fault, those in faults.items() if those)
         raise ValueError(f"state_dict: expected every key of an nn.RNN and an nn.Linear: {told}")
-
-
-def _keras_layout(given: list[Array]) -> list[slice]:
-    """The positions of each recurrence's arrays, and last those of the Dense layer."""
-    # Matrices and biases by their number of axes: 221 a recurrence and 21 at the end, or 22 and 2.
-    axes = "".join(str(a.ndim) if a.ndim in (1, 2) else "?" for a in given)
-    if not re.fullmatch("(221?)+21?", axes):
-        raise ValueError(
-            "weights: expected kernel, recurrent_kernel and perhaps bias of each recurrence, then "
-            "kernel and perhaps bias of a Dense layer, "
-            f"got arrays of shapes {', '.join(str(a.shape) for a in given)}"
-        )
-    return [slice(*match.span()) for match in re.finditer("221?|21?", axes)]
-
-
-def _matrix(what: str, a: Array) -> Array:
-    if a.ndim != 2 or not a.size:
-        raise ValueError(f"{what}: expected a matrix of numbers, got {validate.described(a)}")
-    return a
-
-
-def _read(what: str, a: Array, name: str, shape: tuple[int, ...]) -> Array:
-    if a.dtype.kind != "f" or a.shape != shape:
-        error = ValueError if a.dtype.kind == "f" else TypeError
-        raise error(
-            f"{what}: expected floats of shape {shape}, for {name}, got {validate.described(a)}"
-        )
-    return a
-
-
-def _dtype(given: Iterable[Array], dtype: Any) -> Any:
-    """The requested dtype, or the one that all weights have."""
-    if dtype is not None:
-        return dtype
-    names = sorted({a.dtype.name for a in given})
-    if names not in (["float32"], ["float64"]):
-        raise TypeError(
-            f"dtype: expected float32 or float64 to be asked for, the weights are {_these(names)}"
-        )
-    return names[0]
-
-
-def _check_left_out(parameters: Named, **kept: Any) -> None:
-    """A bias may be left out only if it is zero."""
-    for bias, keep in kept.items():
-        if not validate.flag(bias, keep):
-            for name, value in parameters.items():
-                if name.startswith(bias) and value.any():
-                    raise ValueError(f"{bias}: expected True, since {name} is not zero, got False")
 
 
 def _prefix(name: str, module: Any) -> str:
@@ -252,7 +149,3 @@ def _torch_keys_of(rnn: str, recurrence: Recurrence) -> Callable[[str], str]:
 
 def _entry(key: str) -> str:
     return f"state_dict[{key!r}]"
-
-
-def _these(keys: list[Any]) -> str:
-    return ", ".join(map(repr, keys))

@@ -1,0 +1,208 @@
+"""How a model is trained: the methods of `crnn.RNN` that change its parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from crnn._engine import validate
+from crnn._network.data import Sequences
+from crnn._network.model import Model
+from crnn._training.courses import Course, Examples, Stretch, checked_symbols, windows
+from crnn._training.optim import SGD, Memory, Optimizer, chosen
+from crnn._training.train import Descent, DivergenceError, History, Plan, train
+
+
+class Trainable(Model):
+    """A model that learns from examples or from one long sequence."""
+
+    #: The optimizer of the last call, and what it remembers from step to step.
+    _memory: tuple[Optimizer, Memory] | None = None
+
+    def fit(
+        self,
+        x: Any,
+        y: Any,
+        *,
+        lengths: Any = None,
+        sample_weight: Any = None,
+        epochs: int = 10,
+        batch_size: int = 32,
+        optimizer: Optimizer | str = SGD(0.1),  # noqa: B008 - frozen
+        clip_norm: float | None = None,
+        validation: Any = None,
+        patience: int | None = None,
+        progress: bool = True,
+        rng: Any = None,
+        callback: Callable[[History], object] | None = None,
+    ) -> History:
+        """Train by gradient descent on shuffled mini-batches, like lengths together.
+
+        Ctrl-C ends training after the step under way. Calling again with the same optimizer
+        object goes on with its momentum or moments; a new one starts afresh.
+
+        Parameters
+        ----------
+        x, y, lengths, sample_weight
+            As for `gradients`. Over all examples the weights are scaled to a mean of 1; a batch's
+            loss is then its mean of ``w loss``, so its gradient is right on average. Examples that
+            weigh nothing are left out before anything is drawn.
+        epochs, batch_size : int, optional
+        optimizer : SGD, Adam, "sgd" or "adam", optional
+            The names stand for ``SGD(0.1)`` and ``Adam()``.
+        clip_norm : float, optional
+            Scale the gradient down to this global norm where it is larger.
+        validation : (x, y), (x, y, lengths) or (x, y, lengths, sample_weight), optional
+            Evaluated after each epoch.
+        patience : int, optional
+            Stop after this many epochs without a lower validation loss; the parameters of the
+            best epoch are kept. Needs `validation`.
+        progress : bool, optional
+            Show a bar with loss and throughput on stderr.
+        rng : int or numpy.random.Generator, optional
+            Draws the order of the examples.
+        callback : callable, optional
+            Called with the History after each epoch; training ends where it returns True.
+
+        Returns
+        -------
+        History
+            Losses, metric, gradient norm and steps per second of each epoch.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Where an argument does not fit; nothing is changed then.
+        DivergenceError
+            Where a loss, gradient or update is not finite; the parameters are those of the last
+            good step.
+
+        Examples
+        --------
+        >>> import numpy as np, crnn
+        >>> rng = np.random.default_rng(0)
+        >>> x = rng.standard_normal((12, 200, 1)).astype("float32")
+        >>> y = (x.sum(axis=0)[:, 0] > 0).astype(int)          # the sign of the sum
+        >>> model = crnn.RNN(1, 16, 2, rng=0)
+        >>> history = model.fit(x, y, optimizer=crnn.Adam(1e-2), progress=False, rng=0)
+        >>> history.metric[-1] > 0.9
+        True
+        """
+        plan = Plan(epochs, chosen(optimizer), clip_norm, patience, progress, callback)
+        batch_size = validate.count("batch_size", batch_size)
+        generator = validate.generator(rng)
+        sequences = Sequences(self.config, x, validate.given("y", y), lengths, sample_weight)
+        held_out = None
+        if validation is not None:
+            if not isinstance(validation, (tuple, list)) or len(validation) not in (2, 3, 4):
+                raise ValueError(
+                    "validation: expected (x, y), (x, y, lengths) or (x, y, lengths, sample_weight)"
+                )
+            val_x, val_y, *val_options = validation
+            validate.given("validation y", val_y)
+            held_out = Sequences(self.config, val_x, val_y, *val_options, of="validation ")
+        return self._train(Examples(sequences, batch_size, generator, held_out), plan)
+
+    def fit_stream(
+        self,
+        symbols: Any,
+        *,
+        epochs: int = 10,
+        batch_size: int = 32,
+        steps: int = 64,
+        optimizer: Optimizer | str = SGD(0.1),  # noqa: B008 - frozen
+        clip_norm: float | None = None,
+        validation: Any = None,
+        patience: int | None = None,
+        progress: bool = True,
+        callback: Callable[[History], object] | None = None,
+    ) -> History:
+        """Train to predict the next symbol of one long sequence, by truncated BPTT.
+
+        The sequence is read as `batch_size` parallel rows, `steps` at a time; the state carries
+        from window to window, gradients stop at a window's edge.
+
+        Parameters
+        ----------
+        symbols : integers (N,)
+            In ``0..n_x - 1``; N is more than `batch_size`. The model has steps="all",
+            loss="cross_entropy", direction="forward" and n_x == n_y.
+        steps : int, optional
+            The window's length.
+        validation : integers, optional
+            A held-out sequence; its loss after each epoch is in nats per symbol.
+        epochs, batch_size, optimizer, clip_norm, patience, progress, callback
+            As for `fit`. There is nothing to draw: the order is the sequence's own.
+
+        Returns
+        -------
+        History
+
+        Raises
+        ------
+        ValueError, TypeError, DivergenceError
+            As for `fit`.
+
+        Examples
+        --------
+        >>> import numpy as np, crnn
+        >>> symbols = np.tile([0, 1, 2, 1], 200)
+        >>> model = crnn.RNN(3, 16, 3, steps="all", rng=0)
+        >>> adam = crnn.Adam(1e-2)
+        >>> history = model.fit_stream(
+        ...     symbols, batch_size=4, steps=16, optimizer=adam, progress=False
+        ... )
+        >>> history.metric[-1] > 0.9
+        True
+        """
+        plan = Plan(epochs, chosen(optimizer), clip_norm, patience, progress, callback)
+        batch_size = validate.count("batch_size", batch_size)
+        steps = validate.count("steps", steps)
+        symbols = checked_symbols(self.config, "symbols", symbols, batch_size)
+        if validation is not None:
+            validation = checked_symbols(self.config, "validation", validation, 1)
+        return self._train(Stretch(symbols, batch_size, steps, validation), plan)
+
+    def evaluate_stream(self, symbols: Any, batch_size: int = 32) -> tuple[float, float]:
+        """Mean loss (nats per symbol) and accuracy of predicting a sequence's next symbol.
+
+        The sequence is read as `batch_size` parallel rows (fewer where it is short), each from
+        the zero state.
+
+        Parameters
+        ----------
+        symbols : integers (N,)
+            As for `fit_stream`; N is at least 2.
+        batch_size : int, optional
+
+        Returns
+        -------
+        loss, accuracy : float
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for `fit_stream`.
+
+        Examples
+        --------
+        >>> import numpy as np, crnn
+        >>> model = crnn.RNN(3, 16, 3, steps="all", rng=0)
+        >>> loss, accuracy = model.evaluate_stream(np.tile([0, 1, 2, 1], 20))
+        >>> 0 <= accuracy <= 1
+        True
+        """
+        symbols = checked_symbols(self.config, "symbols", symbols, 1)
+        m = min(validate.count("batch_size", batch_size), len(symbols) - 1)
+        return self._network.evaluate(windows(symbols, m, 64), carry=True)
+
+    def _train(self, course: Course, plan: Plan) -> History:
+        if plan.patience is not None and course.held_out is None:
+            raise ValueError("patience: expected None without validation data")
+        if self._memory is None or self._memory[0] is not plan.optimizer:
+            self._memory = plan.optimizer, plan.optimizer.start(self._network.arena.flat)
+        try:
+            return train(Descent(self._network, self._memory[1], plan), course, plan)
+        except DivergenceError:
+            self._memory = None
+            raise
