@@ -93,6 +93,9 @@ class Sequences:
 
     def shuffled(self, size: int, rng: np.random.Generator) -> Iterator[Batch]:
         """One epoch in batches of `size` (the last may be smaller), like lengths together."""
+        if self.m <= size:  # the one batch has no order, and is not copied
+            yield self.batch()
+            return
         order = rng.permutation(self.m)
         chunks = [order[i : i + size] for i in range(0, self.m, size)]
         if self.lengths is not None:

@@ -90,10 +90,16 @@ class Network:
         return loss / rows
 
     def evaluate(
-        self, batches: Iterable[Batch], carry: bool = False, state: State | None = None
+        self,
+        batches: Iterable[Batch],
+        carry: bool = False,
+        state: State | None = None,
+        buffers: Buffers | None = None,
     ) -> tuple[float, float]:
         """Mean loss and metric over all rows of all batches. The first one starts from `state`."""
-        rows, loss, metric, buffers = 0, 0.0, 0.0, self.new_buffers()
+        rows, loss, metric = 0, 0.0, 0.0
+        if buffers is None:
+            buffers = self.new_buffers()
         for batch in batches:
             trace = self.forward(batch, state, buffers)
             mean_loss, mean_metric = self._descend(trace, batch)

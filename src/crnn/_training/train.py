@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import signal
 import sys
@@ -238,10 +239,10 @@ class Descent:
         """
         with _unwarned():
             if held_out is not None:
-                loss, metric = self.network.evaluate(held_out, carry)
+                loss, metric = self.network.evaluate(held_out, carry, buffers=self.buffers)
             else:
                 batch, state = self.last
-                loss, metric = self.network.evaluate([batch], carry, state)
+                loss, metric = self.network.evaluate([batch], carry, state, self.buffers)
         self._demand(math.isfinite(loss), loss, "loss" if held_out is None else VALIDATION_LOSS)
         return loss, metric
 
@@ -267,7 +268,8 @@ def _train(descent: Descent, course: Course, plan: Plan) -> History:
     best = descent.parameters.copy()
     with _progress_bar(plan, course) as bar, _Interrupt() as interrupt:
         for epoch in range(plan.epochs):
-            bar.set_description(f"epoch {epoch + 1}/{plan.epochs}", refresh=False)
+            if bar is not None:
+                bar.set_description(f"epoch {epoch + 1}/{plan.epochs}", refresh=False)
             _one_epoch(descent, course, history, bar, interrupt)
             held_out = None if interrupt.came else course.validation()
             if held_out is not None:
@@ -309,7 +311,7 @@ def _one_epoch(
         step, norm = descent.update(batch, state)
         sums.add(step, norm, time.perf_counter() - began)
         state = step.trace.final_states() if course.carry else None
-        if not bar.disable:
+        if bar is not None:
             bar.set_postfix(loss=f"{sums.loss / sums.rows:.4f}", refresh=False)
             bar.update(step.rows if course.carry else batch.x.shape[1])
         if interrupt.came:
@@ -318,14 +320,14 @@ def _one_epoch(
 
 
 def _progress_bar(plan: Plan, course: Course) -> Any:
-    """A tqdm bar on stderr: loss and throughput."""
+    """A context: of a tqdm bar on stderr with loss and throughput, or of None without progress."""
+    if not plan.progress or sys.stderr is None:  # None: a program without a console
+        return contextlib.nullcontext()
     from tqdm import tqdm  # imported here: `import crnn` stays quick
 
-    terminal = sys.stderr is not None and sys.stderr.isatty()
     return tqdm(
         total=plan.epochs * course.size,
         unit=course.unit,
         unit_scale=True,
-        disable=not plan.progress or sys.stderr is None,  # None: a program without a console
-        mininterval=0.1 if terminal else 10,  # seconds; a log keeps every line
+        mininterval=0.1 if sys.stderr.isatty() else 10,  # seconds; a log keeps every line
     )
