@@ -516,11 +516,11 @@ class TestReport:
         assert title.startswith("abacus, beads kernels, crnn 0")
 
     @quiet
-    def test_ticks_are_whole_numbers(self, drawn):
+    def test_ticks_are_written_out(self, drawn):
         axes = drawn(fake_report(crnn=[1.0], slow=[1000.0], fair=[0.9])).axes[0]
-        words = {tick.get_text() for tick in axes.get_xticklabels()}
-        assert {"1", "128"} <= words or {"1", "256"} <= words
-        assert not any("e" in word for word in words)
+        words = [tick.get_text() for tick in axes.get_xticklabels()]
+        assert max(map(float, words)) > 100
+        assert not any("e" in word for word in words), "128, not 1.3e+02"
 
 
 class TestCommand:

@@ -189,22 +189,32 @@ class TestModule:
         assert crnn.torch.RNN(2, 3, 1, "relu").mode == "RNN_RELU"
 
     @pytest.mark.parametrize(
-        ("error", "arguments", "options"),
+        ("arguments", "options"),
         [
-            (ValueError, (0, 3), {}),
-            (TypeError, (2.0, 3), {}),
-            (ValueError, (2, 3), {"nonlinearity": "gelu"}),
-            (ValueError, (2, 3), {"nonlinearity": ["tanh"]}),
-            (ValueError, (2, 3), {"proj_size": 1}),
-            (ValueError, (2, 3), {"dropout": 2}),
-            (TypeError, (2, 3), {"bias": 1}),
+            ((0, 3), {}),
+            ((2.0, 3), {}),
+            ((2, 3), {"nonlinearity": "gelu"}),
+            ((2, 3), {"nonlinearity": ["tanh"]}),
+            ((2, 3), {"proj_size": 1}),
+            ((2, 3), {"dropout": 2}),
+            ((2, 3), {"bias": 1}),
         ],
     )
-    def test_wrong_arguments_are_refused_as_torch_refuses_them(self, error, arguments, options):
-        with pytest.raises(error) as said:
-            torch.nn.RNN(*arguments, **options)
-        with pytest.raises(error, match=re.escape(str(said.value))):
-            crnn.torch.RNN(*arguments, **options)
+    def test_wrong_arguments_are_refused_as_torch_refuses_them(self, arguments, options):
+        """By this version of torch: 2.6 takes a size of 0, and anything for a bias."""
+
+        def refusal(cls):
+            try:
+                cls(*arguments, **options)
+            except (TypeError, ValueError) as error:
+                return type(error), str(error)
+            return None, ""
+
+        (theirs, message), (mine, said) = map(refusal, (torch.nn.RNN, crnn.torch.RNN))
+        assert mine is theirs
+        assert message in said
+        if "nonlinearity" in options or "dropout" in options:  # by every version
+            assert theirs is ValueError
 
     @pytest.mark.parametrize(
         ("x", "hx"),
@@ -513,7 +523,7 @@ class TestCompiler:
         """
         done = subprocess.run(
             [sys.executable, str(HERE / "torch_inductor.py")],
-            capture_output=True, text=True, timeout=120, check=False,
+            capture_output=True, text=True, timeout=600, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         if done.stdout.startswith("no compiler"):
@@ -691,7 +701,7 @@ class TestProcessesAndThreads:
         """A pool of threads that a child waits for, but does not have, would hang it."""
         done = subprocess.run(
             [sys.executable, str(HERE / "torch_fork.py")],
-            capture_output=True, text=True, timeout=120, check=False,
+            capture_output=True, text=True, timeout=600, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         assert done.stdout == "same\nsame\n"
@@ -708,7 +718,7 @@ class TestProcessesAndThreads:
             for rank in range(2)
         ]
         for process in processes:
-            errors = process.communicate(timeout=120)[1]
+            errors = process.communicate(timeout=600)[1]
             assert process.returncode == 0, errors
         sys.path.insert(0, str(HERE))
         try:

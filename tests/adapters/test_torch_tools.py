@@ -92,10 +92,13 @@ class TestMemory:
         """FSDP2 on one process: it frees and resizes the storage of the parameters."""
         done = subprocess.run(
             [sys.executable, str(HERE / "torch_fsdp.py"), str(tmp_path)],
-            capture_output=True, text=True, timeout=120, check=False,
+            capture_output=True, text=True, timeout=600, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
-        assert done.stdout.splitlines()[-1] == "same"
+        result = done.stdout.splitlines()[-1]
+        if result.startswith("unsupported"):
+            pytest.skip(result)
+        assert result == "same"
 
 
 class TestExport:
@@ -241,7 +244,7 @@ def test_torchs_class_may_be_replaced(tmp_path):
         "torch.nn.RNN(3, 4).half()(torch.zeros(20, 1, 3).half())[0].dtype)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=600, check=False
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == "torch.Size([2, 4]) torch.float16\n"

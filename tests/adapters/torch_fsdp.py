@@ -1,6 +1,7 @@
 """Train a model sharded by fully_shard (FSDP2) in one process: torch_fsdp.py FOLDER.
 
-Prints "same" if its parameters end where those of the same model without sharding do.
+Prints "same" if its parameters end where those of the same model without sharding do, and
+"unsupported" if this version of torch cannot shard its own RNN on the CPU (2.6 cannot).
 """
 
 import os
@@ -48,10 +49,19 @@ if __name__ == "__main__":
     store = f"file://{Path(sys.argv[1]) / 'store'}"
     torch.distributed.init_process_group("gloo", init_method=store, rank=0, world_size=1)
     mesh = torch.distributed.init_device_mesh("cpu", (1,))
-    sharded = Answer(make(crnn.torch.RNN))
-    fully_shard(sharded.parts["rnn"], mesh=mesh)
-    fully_shard(sharded, mesh=mesh)
-    pairs = zip(train(sharded), train(Answer(make(torch.nn.RNN))), strict=True)
-    same = all(torch.allclose(mine, theirs, atol=1e-6) for mine, theirs in pairs)
-    print("same" if same else "different")
+
+    def sharded(cls):
+        model = Answer(make(cls))
+        fully_shard(model.parts["rnn"], mesh=mesh)
+        fully_shard(model, mesh=mesh)
+        return model
+
+    try:
+        train(sharded(torch.nn.RNN))
+    except AttributeError as error:
+        print("unsupported:", error)
+    else:
+        pairs = zip(train(sharded(crnn.torch.RNN)), train(Answer(make(torch.nn.RNN))), strict=True)
+        same = all(torch.allclose(mine, theirs, atol=1e-6) for mine, theirs in pairs)
+        print("same" if same else "different")
     torch.distributed.destroy_process_group()

@@ -1,9 +1,13 @@
 """Print how far a compiled module and its gradients are from torch.nn.RNN."""
 
 import torch
-from torch._inductor.exc import InductorError
+import torch._dynamo.exc
+from torch._inductor import exc
 
 import crnn.torch
+
+# Older versions of torch have one error for all backends.
+InductorError = getattr(exc, "InductorError", torch._dynamo.exc.BackendCompilerFailed)
 
 torch.manual_seed(0)
 theirs = torch.nn.RNN(3, 5, num_layers=2)
