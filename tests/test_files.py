@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import re
 import signal
 import stat
 import subprocess
@@ -204,6 +205,24 @@ def test_paths_that_cannot_be_files_are_refused(tmp_path, model, monkeypatch, na
     with pytest.raises(OSError, match=r"^\[Errno"):
         model.save(name)
     assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+@pytest.mark.parametrize("name", ["/dev/null", "/dev/zero", "a pipe", "a folder", "a missing file"])
+def test_what_is_no_file_is_refused_with_its_path(tmp_path, name):
+    """And a pipe is not waited for."""
+    os.mkfifo(tmp_path / "a pipe")
+    (tmp_path / "a folder").mkdir()
+    path = name if name.startswith("/") else str(tmp_path / name)
+    with pytest.raises(OSError, match=re.escape(repr(path))) as error:
+        crnn.load(path)
+    assert error.value.filename == path
+
+
+def test_an_empty_file_is_refused_with_its_path(tmp_path):
+    (tmp_path / "empty").touch()
+    with pytest.raises(ValueError, match=f"^{re.escape(str(tmp_path / 'empty'))}: not a model"):
+        crnn.load(tmp_path / "empty")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")

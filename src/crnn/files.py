@@ -115,14 +115,23 @@ def _target(path: str | os.PathLike[str]) -> tuple[Path, int | None]:
         os.path.realpath(_spelled(path))
     )  # a symbolic link stays, and leads to the new file
     try:
-        mode = target.stat().st_mode
+        mode = _regular_mode(target, path)
     except FileNotFoundError:
         return target, None
+    return target, stat.S_IMODE(mode)
+
+
+def _regular_mode(file: str | Path, path: str | os.PathLike[str]) -> int:
+    """A file's mode; OSError, with the path that the caller gave, if it is a device or a pipe.
+
+    Those can neither be mapped into memory nor replaced, and opening a pipe waits for its writer.
+    """
+    mode = os.stat(file).st_mode
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
-    if not stat.S_ISREG(mode):  # a device or a pipe must not be replaced
+    if not stat.S_ISREG(mode):
         raise OSError(errno.EINVAL, "Not a regular file", os.fspath(path))
-    return target, stat.S_IMODE(mode)
+    return mode
 
 
 def _new_file_beside(target: Path) -> tuple[Path, BinaryIO]:
@@ -165,7 +174,8 @@ def load(path: str | os.PathLike[str]) -> tuple[Config, dict[str, Array], dict[s
     from safetensors import SafetensorError, safe_open
 
     path = _spelled(path)
-    with open(path, "rb"):  # a missing file or a folder raises Python's own error
+    _regular_mode(path, path)
+    with open(path, "rb"):  # a file that may not be read raises Python's own error
         pass
     try:
         with safe_open(path, framework="numpy") as file:
