@@ -34,42 +34,42 @@ def rnn_forward(
     ----------
     x : array (T, m, n_x), or integers (T, m)
         The inputs, time first. Integers in ``0..n_x - 1`` stand for one-hot rows; they are
-        gathered, never multiplied. Past an example's length anything may stand.
+        gathered, never multiplied. Past an example's length the values are ignored.
     Waa : array (n_a, n_a), float32 or float64
-        Recurrent weights. Their dtype is the call's; every other float array must have it.
+        Recurrent weights. Every other float array must have the same dtype.
     Wax : array (n_a, n_x)
         Input weights.
     ba : array (n_a,), optional
         Bias; zeros by default.
     a0 : array (m, n_a), optional
-        The state before the first step; zeros by default. Whether 0 times a Waa that is not finite
-        is then 0 or NaN is left open.
+        The state before the first step; zeros by default. If Waa is not finite, it is undefined
+        whether 0 times an entry of it is then 0 or NaN.
     lengths : integers (m,), optional
-        Steps of each example, in ``1..T`` and in any order. Past an example's length its states
-        are exactly 0, so its last state stands at ``a[lengths[i] - 1, i]``.
+        The number of steps of each example, in ``1..T`` and in any order. Past an example's length
+        its states are exactly 0, so its last state is ``a[lengths[i] - 1, i]``.
     reverse : bool, optional
         Read each example's valid steps from the last to the first. ``a[t]`` stays at its own
         time index: it is the state after reading steps ``lengths[i] - 1`` down to ``t``.
     activation : {"tanh", "relu"}, optional
     out : array (T, m, n_a), optional
-        C-contiguous array for the result; it may share memory with no input.
+        C-contiguous array for the result. It must not share memory with any input.
 
     Returns
     -------
     a : array (T, m, n_a)
-        The states, in the dtype of Waa; `out` where that is given.
+        The states, in the dtype of Waa; `out` if it is given.
 
     Raises
     ------
     ValueError, TypeError
-        Where an argument does not fit; the message names it. Nothing is written then.
+        If an argument does not fit; the message names it, and nothing is written.
 
     Notes
     -----
-    C-contiguous arrays of native byte order are used as they are, those of any library that shares
-    its memory (the buffer protocol, ``__array_interface__``, DLPack); strided, non-native and
-    nested list input is copied once; input is never written. NaN and infinity flow through as in
-    NumPy. The GIL is released during the work.
+    C-contiguous arrays of native byte order are used without a copy, also those of any library that
+    shares its memory (the buffer protocol, ``__array_interface__``, DLPack). Strided, non-native
+    and nested list input is copied once. Input is never written to. NaN and infinity propagate as
+    in NumPy. The GIL is released during the computation.
 
     Examples
     --------
@@ -118,7 +118,8 @@ def rnn_backward(
     x, Waa, Wax, a0, lengths, reverse, activation
         As given to `rnn_forward`.
     need_dx : bool, optional
-        Whether dx is wanted: where x is data and no layer lies below, it is a quarter of the work.
+        Whether to compute dx. It is a quarter of the work, and not needed if x is data rather than
+        the output of a layer below.
     out : Gradients, optional
         C-contiguous arrays for the results; they may share memory neither with an input nor with
         one another. dx and da0 may be None, and are then not computed. It replaces need_dx.
@@ -133,7 +134,7 @@ def rnn_backward(
     Raises
     ------
     ValueError, TypeError
-        Where an argument does not fit; the message names it.
+        If an argument does not fit; the message names it.
 
     References
     ----------

@@ -39,7 +39,7 @@ class RNN(Trainable, Convertible):
         ``y_hat = softmax(Wya a<t> + by)`` and cross entropy with class numbers, or
         ``y_hat = Wya a<t> + by`` and the mean squared error with values.
     dtype : {"float32", "float64"}, optional
-        Of parameters and results; inputs are converted to it.
+        The dtype of parameters and results; inputs are converted to it.
     rng : int or numpy.random.Generator, optional
         Draws the initial parameters: orthogonal Waa, Glorot-uniform Wax and Wya, zero biases.
         The same seed gives the same bits.
@@ -47,12 +47,12 @@ class RNN(Trainable, Convertible):
     Attributes
     ----------
     metadata : dict of str to str
-        Yours; it is saved with the model.
+        For your own use; it is saved with the model.
 
     Raises
     ------
     ValueError, TypeError
-        Where an argument does not fit; the message names it.
+        If an argument does not fit; the message names it.
 
     Examples
     --------
@@ -95,7 +95,7 @@ class RNN(Trainable, Convertible):
             list or a tuple is m sequences, each with its own length (for `rnn_forward` a nested
             list is the array itself).
         lengths : integers (m,), optional
-            Steps of each example where x is an array.
+            The number of steps of each example, if x is an array.
 
         Returns
         -------
@@ -107,7 +107,7 @@ class RNN(Trainable, Convertible):
         Raises
         ------
         ValueError, TypeError
-            Where x or lengths do not fit.
+            If x or lengths do not fit.
 
         Examples
         --------
@@ -140,7 +140,7 @@ class RNN(Trainable, Convertible):
         Raises
         ------
         ValueError, TypeError
-            Where x or lengths do not fit; ValueError too where an answer to be made a class is NaN.
+            If x or lengths do not fit; ValueError also if an answer is NaN and a class is asked for.
 
         Examples
         --------
@@ -161,23 +161,23 @@ class RNN(Trainable, Convertible):
             As for `predict_proba`.
         y : integers (m,) or (T, m); values (m, n_y) or (T, m, n_y); lists with a list x
             Class numbers for cross entropy (False and True are 0 and 1), values for mse. Past an
-            example's length, and where the weight is 0, anything may stand.
+            example's length, and at weight 0, the values are ignored.
         sample_weight : numbers (m,), optional
-            Of at least 0, one an example; with steps="all" it holds at each of its steps, and
-            weights shaped as class numbers are, one a step, are taken too.
+            One per example, at least 0. With steps="all" it counts at each step of the example, and
+            one weight per step, in the shape of class numbers, is also accepted.
 
         Returns
         -------
         loss : float
             The mean over the counted steps and examples (and, for mse, over n_y); with weights
-            ``sum w loss / sum w``, so that examples of weight 0 are as good as left out.
+            ``sum w loss / sum w``, so that examples of weight 0 have no effect.
         gradients : dict of str to array
-            Of that mean, with the parameters' names and shapes.
+            The gradients of that mean, with the parameters' names and shapes.
 
         Raises
         ------
         ValueError, TypeError
-            Where an argument does not fit.
+            If an argument does not fit.
 
         Examples
         --------
@@ -213,7 +213,7 @@ class RNN(Trainable, Convertible):
         Raises
         ------
         ValueError, TypeError
-            Where an argument does not fit.
+            If an argument does not fit.
 
         Examples
         --------
@@ -234,8 +234,8 @@ class RNN(Trainable, Convertible):
         prime : integers (k,), optional
             Read first. Without it the first symbol is drawn after an input of zeros.
         temperature : float, optional
-            Logits are divided by it: below 1 is bolder, above 1 wilder, 0 takes the most
-            probable symbol.
+            Logits are divided by it: below 1 favours probable symbols, above 1 makes the choice
+            more even, and 0 takes the most probable symbol.
         rng : int or numpy.random.Generator, optional
 
         Returns
@@ -246,9 +246,8 @@ class RNN(Trainable, Convertible):
         Raises
         ------
         ValueError, TypeError
-            Where an argument does not fit, or the model has no symbols to feed back: it needs
-            steps="all", cross entropy, direction="forward" and n_x == n_y; and where an answer has
-            NaN.
+            If an argument does not fit, an answer has NaN, or the model has no symbols to feed
+            back: it needs steps="all", cross entropy, direction="forward" and n_x == n_y.
 
         Examples
         --------
@@ -272,7 +271,7 @@ class RNN(Trainable, Convertible):
         Raises
         ------
         ValueError, TypeError
-            Where m is no whole number of at least 1, or the model does not read forward.
+            If m is not a whole number of at least 1, or the model does not read forward.
 
         Examples
         --------
@@ -285,7 +284,7 @@ class RNN(Trainable, Convertible):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a safetensors file: parameters by name, configuration and metadata in its header.
 
-        Written under a temporary name and renamed, so `path` never holds half a model.
+        It is written under a temporary name and renamed, so `path` never has half a model.
 
         Parameters
         ----------
@@ -294,9 +293,9 @@ class RNN(Trainable, Convertible):
         Raises
         ------
         TypeError
-            Where metadata are not strings.
+            If metadata are not strings.
         OSError
-            Where the file cannot be written; what stood at `path` stands there still.
+            If the file cannot be written; what is at `path` is left unchanged.
 
         Examples
         --------
@@ -324,9 +323,9 @@ def load(path: str | os.PathLike[str]) -> RNN:
     Raises
     ------
     ValueError
-        Where the file is truncated, foreign or damaged. Nothing in a file is ever executed.
+        If the file is truncated, foreign or damaged. Nothing in a file is ever executed.
     OSError
-        Where it cannot be read.
+        If it cannot be read.
 
     Examples
     --------

@@ -133,12 +133,12 @@ class Stream:
         Returns
         -------
         y_hat : array (m, n_y)
-            Class probabilities for cross entropy, values for mse; `out` where that is given.
+            Class probabilities for cross entropy, values for mse; `out` if it is given.
 
         Raises
         ------
         ValueError, TypeError
-            Where an argument does not fit; the state stays as it was.
+            If an argument does not fit; the state stays as it was.
 
         Examples
         --------

@@ -77,9 +77,9 @@ def set_num_threads(n: int) -> None:
     Raises
     ------
     TypeError, ValueError
-        Where n is no whole number of at least 1.
+        If n is not a whole number of at least 1.
     RuntimeError
-        Where scipy was built with a BLAS whose threads cannot be set.
+        If scipy was built with a BLAS whose threads cannot be set.
 
     Examples
     --------
@@ -103,7 +103,7 @@ def get_num_threads() -> int:
     Returns
     -------
     n : int
-        That of scipy's BLAS; 1 where it does not say.
+        That of scipy's BLAS; 1 if it cannot be asked.
 
     Examples
     --------

@@ -1,8 +1,8 @@
-"""One recurrence over a whole sequence: the one way from Python into the compiled code.
+"""One recurrence over a whole sequence, for arguments that have been checked.
 
-The public functions, after validation, and the layers of a network both call it. Its arguments are
-known to fit. The compiled code looks at them once more (in nanoseconds), since another thread may
-have changed them in the meantime, and declines what does not fit.
+The public functions and the layers of a network both call it. The compiled code checks the
+arguments once more, which takes nanoseconds, because another thread may have changed them in the
+meantime.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from crnn._engine import sequence
 from crnn.reference import Array, Gradients
 
-#: dWaa, dWax, dba, dx and da0; the last two only where they are wanted.
+#: Arrays for dWaa, dWax, dba, dx and da0. The last two are None if not wanted.
 Results = tuple[Array, Array, Array, Array | None, Array | None]
 
 

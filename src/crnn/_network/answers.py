@@ -14,7 +14,7 @@ from crnn.reference import Array
 def answers(network: Network, sequences: Sequences, decide: bool = False) -> Array | list[Array]:
     """y_hat, or what is decided from it, shaped as targets are; 0 past an example's length.
 
-    Raises ValueError where an answer to be decided is NaN.
+    Raises ValueError if an answer to be decided is NaN.
     """
     places = _Places(sequences, network.config.steps == "all")
     result: Array | None = None  # (rows, n_y), or (rows,) of classes

@@ -42,7 +42,7 @@ class SGD:
     Raises
     ------
     TypeError, ValueError
-        Where a number is out of range.
+        If a number is out of range.
 
     Examples
     --------
@@ -83,7 +83,7 @@ class Adam:
     Raises
     ------
     TypeError, ValueError
-        Where a number is out of range.
+        If a number is out of range.
 
     References
     ----------

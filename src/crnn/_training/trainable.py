@@ -36,22 +36,22 @@ class Trainable(Model):
         rng: Any = None,
         callback: Callable[[History], object] | None = None,
     ) -> History:
-        """Train by gradient descent on shuffled mini-batches, like lengths together.
+        """Train by gradient descent on shuffled mini-batches of similar lengths.
 
-        Ctrl-C ends training after the step under way. Calling again with the same optimizer
-        object goes on with its momentum or moments; a new one starts afresh.
+        Ctrl-C ends training after the current step. Another call with the same optimizer object
+        continues with its momentum or moments; a new optimizer starts with none.
 
         Parameters
         ----------
         x, y, lengths, sample_weight
-            As for `gradients`. Over all examples the weights are scaled to a mean of 1; a batch's
-            loss is then its mean of ``w loss``, so its gradient is right on average. Examples that
-            weigh nothing are left out before anything is drawn.
+            As for `gradients`. The weights are scaled to a mean of 1 over all examples. A batch's
+            loss is the mean of ``w loss``, so its gradient is right on average. Examples of weight
+            0 are left out before anything is drawn.
         epochs, batch_size : int, optional
         optimizer : SGD, Adam, "sgd" or "adam", optional
-            The names stand for ``SGD(0.1)`` and ``Adam()``.
+            The names mean ``SGD(0.1)`` and ``Adam()``.
         clip_norm : float, optional
-            Scale the gradient down to this global norm where it is larger.
+            If the gradient's global norm is larger, scale it down to this.
         validation : (x, y), (x, y, lengths) or (x, y, lengths, sample_weight), optional
             Evaluated after each epoch.
         patience : int, optional
@@ -62,7 +62,7 @@ class Trainable(Model):
         rng : int or numpy.random.Generator, optional
             Draws the order of the examples.
         callback : callable, optional
-            Called with the History after each epoch; training ends where it returns True.
+            Called with the History after each epoch; training ends if it returns True.
 
         Returns
         -------
@@ -72,9 +72,9 @@ class Trainable(Model):
         Raises
         ------
         ValueError, TypeError
-            Where an argument does not fit; nothing is changed then.
+            If an argument does not fit; nothing is changed.
         DivergenceError
-            Where a loss, gradient or update is not finite; the parameters are those of the last
+            If a loss, gradient or update is not finite; the parameters are those of the last
             good step.
 
         Examples
@@ -166,7 +166,7 @@ class Trainable(Model):
     def evaluate_stream(self, symbols: Any, batch_size: int = 32) -> tuple[float, float]:
         """Mean loss (nats per symbol) and accuracy of predicting a sequence's next symbol.
 
-        The sequence is read as `batch_size` parallel rows (fewer where it is short), each from
+        The sequence is read as `batch_size` parallel rows (fewer if it is short), each from
         the zero state.
 
         Parameters

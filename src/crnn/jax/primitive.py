@@ -39,9 +39,9 @@ def rnn(
     ----------
     x : array (T, m, n_x), or integers (T, m)
         The inputs, time first. Integers in ``0..n_x - 1`` stand for one-hot rows; they are
-        gathered, never multiplied. Past an example's length anything may stand.
+        gathered, never multiplied. Past an example's length the values are ignored.
     Waa : array (n_a, n_a), float32 or float64
-        Recurrent weights. Their dtype is the call's; every other float array must have it.
+        Recurrent weights. Every other float array must have the same dtype.
         (JAX has float64 only if ``jax_enable_x64`` is set.)
     Wax : array (n_a, n_x)
         Input weights.

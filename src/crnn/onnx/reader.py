@@ -48,12 +48,12 @@ def from_onnx(
     Raises
     ------
     ValueError
-        Where the model is not valid ONNX, or is no crnn.RNN: the message names the node, the
+        If the model is not valid ONNX, or is not a crnn.RNN: the message names the node, the
         attribute or the input that does not fit.
     TypeError
-        Where `model` is of another type.
+        If `model` is of another type.
     OSError
-        Where the file cannot be read.
+        If the file cannot be read.
 
     Notes
     -----

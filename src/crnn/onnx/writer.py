@@ -51,12 +51,12 @@ def to_onnx(
     Raises
     ------
     TypeError
-        Where `model` is no crnn.RNN, a flag is not True or False, or metadata are not strings.
+        If `model` is not a crnn.RNN, a flag is not True or False, or metadata are not strings.
     ValueError
-        Where the parameters are too large for ONNX (2 GB), or the model's metadata have the entry
+        If the parameters are too large for ONNX (2 GB), or the model's metadata have the entry
         "crnn.config".
     OSError
-        Where the file cannot be written; what stood at `path` stands there still.
+        If the file cannot be written; what is at `path` is left unchanged.
 
     Notes
     -----

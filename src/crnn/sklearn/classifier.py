@@ -74,7 +74,7 @@ class RNNClassifier(ClassifierMixin, Labelling):  # type: ignore[misc]
     n_features_in_ : int
         n_x; the columns T of a 2-D X.
     feature_names_in_ : array (T,)
-        Where X was a DataFrame whose columns have names.
+        Only if X was a DataFrame whose columns have names.
     n_iter_ : int
         Epochs since the model was new.
     loss_, loss_curve_ : float, list of float
@@ -118,9 +118,9 @@ class RNNClassifier(ClassifierMixin, Labelling):  # type: ignore[misc]
         Raises
         ------
         ValueError, TypeError
-            Where an argument does not fit; the message names it.
+            If an argument does not fit; the message names it.
         crnn.DivergenceError
-            Where a loss, gradient or update is not finite. The estimator is then not fitted; with
+            If a loss, gradient or update is not finite. The estimator is then not fitted; with
             warm_start it has the parameters of the last good step.
 
         Examples
@@ -187,7 +187,7 @@ class RNNClassifier(ClassifierMixin, Labelling):  # type: ignore[misc]
         Raises
         ------
         ValueError, TypeError
-            Where X does not fit what the estimator was fitted with.
+            If X does not fit what the estimator was fitted with.
         sklearn.exceptions.NotFittedError
             Before `fit`.
 

@@ -31,15 +31,15 @@ class Convertible(Model):
         Parameters
         ----------
         state_dict : mapping of str to array
-            The state dict of a module that holds both and nothing else, whatever their names and
-            what stands before them. Layers and directions are told by the keys; a missing bias is
-            zero. For two modules apart:
+            The state dict of a module that contains these two and nothing else. Their names and
+            prefixes do not matter. The keys determine layers and directions; a missing bias is
+            zero. For two separate modules:
             ``torch.nn.ModuleDict({"rnn": rnn, "head": linear}).state_dict()``.
         activation, steps, loss : str, optional
-            As for `RNN`: weights do not tell. The linear layer's numbers are logits for cross
-            entropy.
+            As for `RNN`, since they cannot be seen in the weights. The linear layer's outputs are
+            logits for cross entropy.
         dtype : {"float32", "float64"}, optional
-            That of the weights by default.
+            The weights' own by default.
 
         Returns
         -------
@@ -49,7 +49,7 @@ class Convertible(Model):
         Raises
         ------
         ValueError, TypeError
-            Where a key is missing or unknown, or a weight does not fit; the message names it.
+            If a key is missing or unknown, or a weight does not fit; the message names it.
 
         Notes
         -----
@@ -80,12 +80,12 @@ class Convertible(Model):
     def to_torch_state_dict(
         self, *, rnn: str = "rnn", head: str = "head", ba: bool = True, by: bool = True
     ) -> dict[str, Array]:
-        """The weights under torch's names: what `from_torch_state_dict` reads.
+        """The weights under torch's names, as `from_torch_state_dict` reads them.
 
         Parameters
         ----------
         rnn, head : str, optional
-            The names of the `nn.RNN` and of the `nn.Linear` in their module: "" for none.
+            The names of the `nn.RNN` and of the `nn.Linear` in their module, or "".
         ba, by : bool, optional
             False leaves the bias out, for a module with bias=False; it must be zero.
 
@@ -98,7 +98,7 @@ class Convertible(Model):
         Raises
         ------
         ValueError, TypeError
-            Where an argument does not fit, or the model reads right to left alone, as no `nn.RNN`
+            If an argument does not fit, or the model reads only right to left, which no `nn.RNN`
             does.
 
         Examples
@@ -149,7 +149,7 @@ class Convertible(Model):
         Raises
         ------
         ValueError, TypeError
-            Where an argument does not fit; the message names it, as in "weights[2]".
+            If an argument does not fit; the message names it, as in "weights[2]".
 
         Notes
         -----
@@ -173,7 +173,7 @@ class Convertible(Model):
         return cls._of(*from_keras(weights, direction, dtype, **choices), {})
 
     def to_keras_weights(self, *, ba: bool = True, by: bool = True) -> list[Array]:
-        """The weights as Keras lists them: what `from_keras_weights` reads.
+        """The weights as a list of Keras, as `from_keras_weights` reads them.
 
         Parameters
         ----------
@@ -188,7 +188,7 @@ class Convertible(Model):
         Raises
         ------
         ValueError, TypeError
-            Where an argument does not fit.
+            If an argument does not fit.
 
         Examples
         --------
