@@ -112,24 +112,25 @@ def rnn_backward(
     ----------
     da : array (T, m, n_a)
         The loss's gradient with respect to each state from above, ``dL/da<t>``, without what
-        comes back through later steps. Past an example's length it is not read.
+        comes back through later steps. It is not read past an example's length.
     a : array (T, m, n_a)
-        What `rnn_forward` returned, zeros past an example's length included.
+        What `rnn_forward` returned, including the zeros past an example's length.
     x, Waa, Wax, a0, lengths, reverse, activation
         As given to `rnn_forward`.
     need_dx : bool, optional
         Whether to compute dx. It is a quarter of the work, and not needed if x is data rather than
         the output of a layer below.
     out : Gradients, optional
-        C-contiguous arrays for the results; they may share memory neither with an input nor with
-        one another. dx and da0 may be None, and are then not computed. It replaces need_dx.
+        C-contiguous arrays for the results. They must not share memory with an input or with one
+        another. dx and da0 may be None, and are then not computed; need_dx is ignored.
 
     Returns
     -------
     Gradients
-        `out` where that is given, otherwise the named tuple ``(dWaa, dWax, dba, dx, da0)``, each
-        shaped as what it is the gradient of and in the dtype of Waa. ``dx`` is None for integer x
-        or where it is not wanted, and exactly 0 past an example's length. Only valid steps count.
+        `out` if it is given, otherwise the named tuple ``(dWaa, dWax, dba, dx, da0)``, each in the
+        shape of what it is the gradient of and in the dtype of Waa. ``dx`` is None if x has
+        integers or dx is not wanted, and exactly 0 past an example's length. Only valid steps
+        count.
 
     Raises
     ------

@@ -101,8 +101,8 @@ class RNN(Trainable, Convertible):
         -------
         y_hat : array (m, n_y) or (T, m, n_y), or a list of (T_i, n_y)
             Class probabilities for cross entropy, values for mse; exactly 0 past an example's
-            length. One answer an example with steps="last", one a step with steps="all", and
-            then a list for a list.
+            length. One answer per example with steps="last", one per step with steps="all", and
+            then a list if x is a list.
 
         Raises
         ------
@@ -140,7 +140,7 @@ class RNN(Trainable, Convertible):
         Raises
         ------
         ValueError, TypeError
-            If x or lengths do not fit; ValueError also if an answer is NaN and a class is asked for.
+            If x or lengths do not fit, or if a class is asked for and an answer is NaN.
 
         Examples
         --------

@@ -119,8 +119,8 @@ class Trainable(Model):
     ) -> History:
         """Train to predict the next symbol of one long sequence, by truncated BPTT.
 
-        The sequence is read as `batch_size` parallel rows, `steps` at a time; the state carries
-        from window to window, gradients stop at a window's edge.
+        The sequence is read as `batch_size` parallel rows, `steps` at a time; the state is
+        passed on from window to window, and gradients stop at the edge of a window.
 
         Parameters
         ----------
@@ -132,7 +132,7 @@ class Trainable(Model):
         validation : integers, optional
             A held-out sequence; its loss after each epoch is in nats per symbol.
         epochs, batch_size, optimizer, clip_norm, patience, progress, callback
-            As for `fit`. There is nothing to draw: the order is the sequence's own.
+            As for `fit`. Nothing is drawn at random: the order is that of the sequence.
 
         Returns
         -------

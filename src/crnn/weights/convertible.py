@@ -128,18 +128,19 @@ class Convertible(Model):
         Parameters
         ----------
         weights : list of array
-            What the Keras model's `get_weights` gives: for each layer kernel (n_in, n_a),
-            recurrent_kernel (n_a, n_a) and bias (n_a,), where `Bidirectional` has those of its
-            forward layer before those of its backward layer; at the end the dense kernel
+            What the Keras model's `get_weights` returns: for each layer kernel (n_in, n_a),
+            recurrent_kernel (n_a, n_a) and bias (n_a,), for `Bidirectional` those of the forward
+            layer before those of the backward layer; at the end the dense kernel
             (n_a or 2 n_a, n_y) and bias (n_y,). A bias that is left out is zero.
         direction : {"forward", "reverse", "bidirectional"}, optional
             Bidirectional is `Bidirectional` with its default merge_mode="concat". Reverse is
-            go_backwards=True in the lowest layer alone: Keras gives its steps in the order read,
-            so layers above read on, and the steps of an answer come last first.
+            go_backwards=True in the lowest layer only: Keras returns its steps in the order in
+            which they were read, so the layers above read them in that order, and the steps of
+            Keras' answer are reversed.
         activation, steps, loss : str, optional
-            As for `RNN`: weights do not tell.
+            As for `RNN`, since they cannot be seen in the weights.
         dtype : {"float32", "float64"}, optional
-            That of the weights by default.
+            The weights' own by default.
 
         Returns
         -------
