@@ -471,6 +471,7 @@ FILES = [
     ("train --text empty.txt", "empty.txt: the file is empty"),
     ("train --text mark.txt", "mark.txt: the file is empty"),
     ("train --text binary", "binary: not UTF-8 text (invalid start byte at byte 0)"),
+    ("train --text one.txt", "--text: expected at least 2 different characters, got 'a' alone"),
     ("train --text short.txt", "the text of 5 characters is too short for --batch 32"),
     ("train --text words.txt --out none/m", "--out: "),
     ("train --text words.txt --out .", "--out: .: Is a directory"),
@@ -501,6 +502,7 @@ class TestMistakes:
         (tmp_path / "empty.txt").write_text("")
         (tmp_path / "mark.txt").write_text("", encoding="utf-8-sig")
         (tmp_path / "short.txt").write_text("abcab")
+        (tmp_path / "one.txt").write_text("a" * 999)
         (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
         model = crnn.RNN(2, 3, 2, steps="all", rng=0)
         model.save("plain")

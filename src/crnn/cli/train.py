@@ -93,6 +93,10 @@ def _model_to_train(options: argparse.Namespace, text: str) -> tuple[crnn.RNN, V
         except ValueError as error:
             raise UsageError(f"--text: {error}") from None
         return model, known
+    if len(vocabulary) < 2:
+        raise UsageError(
+            f"--text: expected at least 2 different characters, got {text[:1]!r} alone"
+        )
     try:
         model = crnn.RNN(
             len(vocabulary),
