@@ -60,8 +60,12 @@ class BuildExt(build_ext):
             )
 
 
-HEADERS = sorted(path.as_posix() for path in (*CSRC.rglob("*.h"), *INCLUDE.glob("*.h")))
+HEADERS = sorted(
+    path.as_posix()
+    for path in (*CSRC.rglob("*.h"), *CSRC.glob("*.inc"), *INCLUDE.glob("*.h"))
+)
 KERNELS = sorted(path.as_posix() for path in CSRC.glob("*.c") if path.stem != "probe")
+ORDER = (CSRC / "order.c").as_posix()
 PROBE = (CSRC / "probe.c").as_posix()
 XLA = (CSRC / "xla" / "handler.c").as_posix()
 
@@ -79,7 +83,7 @@ def extension(name, *sources):
 extensions = [
     extension("_engine.kernels", *KERNELS),
     extension("_engine.sequence"),
-    extension("_engine.over_blas"),
+    extension("_engine.over_blas", ORDER),
     extension("_engine.stream"),
     extension("_c_api"),
     extension("_engine.xla", XLA),

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Derive every tanh coefficient used by tanh.h and write tanh_coef.h.
+"""Derive every tanh coefficient used by tanh.inc and write tanh_coef.h.
 
 Method: weighted least squares on Chebyshev-distributed nodes, in 60-digit arithmetic, with Lawson
 reweighting (w *= |err|) to push the fit towards minimax.  The low-order coefficients are then

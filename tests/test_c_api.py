@@ -35,7 +35,18 @@ class Call(ctypes.Structure):
         *[(name, ctypes.c_ssize_t) for name in ("T", "m", "n_x", "n_a")],
         *[(name, ctypes.c_void_p) for name in POINTERS],
         ("workspace_bytes", ctypes.c_size_t),
+        ("da_n", ctypes.c_void_p),
     ]
+
+
+class NewerCall(Call):
+    """The record of a version to come."""
+
+    _fields_ = [("more", ctypes.c_ssize_t)]
+
+
+#: Bytes of the record in version 0.1.0, which ended before da_n.
+FIRST_SIZE = Call.da_n.offset
 
 
 class Table(ctypes.Structure):
@@ -192,12 +203,54 @@ def test_inputs_are_only_read():
         np.testing.assert_array_equal(array, before[name])
 
 
+def test_a_record_of_an_older_version():
+    """What its caller has never heard of counts as zero, whatever stands behind the record."""
+    p = Problem()
+    p.call.struct_size, p.call.da_n = FIRST_SIZE, 8
+    p.assert_as_in_python()
+
+
+def test_a_record_of_a_newer_version():
+    """It is fine while it uses nothing that is unknown here, and refused otherwise."""
+    p = Problem()
+    newer = NewerCall()
+    ctypes.memmove(ctypes.byref(newer), ctypes.byref(p.call), ctypes.sizeof(Call))
+    newer.struct_size = ctypes.sizeof(NewerCall)
+    p.call = newer
+    p.assert_as_in_python()
+    newer.more = 1
+    assert API.rnn_forward(newer) == API.rnn_backward(newer) == VERSION
+    assert API.rnn_workspace(newer, 0, ctypes.c_size_t()) == VERSION
+
+
+@pytest.mark.parametrize("kind", [{}, {"lengths": True}, {"reverse": True}, {"integers": True}])
+def test_the_gradient_of_the_last_step_alone(kind):
+    """da_n in place of a da that is zero but for each example's last step read."""
+    p = Problem(**kind)
+    p.run(backward=0)
+    da, lengths = p.problem.da, p.problem.options["lengths"]
+    T, m, _ = da.shape
+    last = np.zeros(m, int) if p.call.reverse else np.full(m, T) - 1
+    if lengths is not None and not p.call.reverse:
+        last = lengths - 1
+    da_n = np.ascontiguousarray(da[last, np.arange(m)])
+    da[...] = 0
+    da[last, np.arange(m)] = da_n
+    p.run(backward=1)
+    dense = {name: p.outputs[name].copy() for name in p.outputs}
+    p.call.da, p.call.da_n = None, da_n.ctypes.data
+    p.run(backward=1)
+    for name, output in p.outputs.items():
+        np.testing.assert_array_equal(output, dense[name], err_msg=name)
+
+
 class TestRefused:
     @pytest.mark.parametrize(
         ("field", "value", "status"),
         [
-            ("struct_size", ctypes.sizeof(Call) - 8, VERSION),
-            ("struct_size", ctypes.sizeof(Call) + 8, VERSION),
+            ("struct_size", 0, VERSION),
+            ("struct_size", FIRST_SIZE - 1, VERSION),
+            ("struct_size", 2**40, VERSION),
             ("dtype", 0, DTYPE),
             ("dtype", 3, DTYPE),
             ("activation", 2, OPTION),

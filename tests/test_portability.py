@@ -18,10 +18,14 @@ import pytest
 ROOT = Path(__file__).parent.parent
 CSRC = ROOT / "src" / "crnn" / "_engine" / "csrc"
 KERNELS = [path for path in sorted(CSRC.glob("*.c")) if path.stem != "probe"]
+INCLUDE = ROOT / "src" / "crnn" / "include"
 CHECKS = ROOT / "tests" / "c"
 CHECK_KERNELS = sorted(CHECKS.glob("check_*.c"))
 # The thread pool, with one table of kernels.
-CHECK_THREADS = [CHECKS / "threads" / "check_threads.c", CSRC / "threads.c", CSRC / "portable.c"]
+CHECK_THREADS = [
+    CHECKS / "threads" / "check_threads.c",
+    *(CSRC / name for name in ("threads.c", "order.c", "portable.c")),
+]
 CHECK_FORK = [CHECKS / "threads" / "check_fork.c", CSRC / "threads.c"]
 EMULATED = CHECKS / "emulated"
 
@@ -61,7 +65,7 @@ def build(folder, compiler, flags, sources):
     objects = [folder / f"{path.parent.name}_{path.stem}.o" for path in sources]
 
     def compile_one(source, target):
-        run(*compiler, "-std=c11", *flags, "-I", CSRC, "-c", source, "-o", target)
+        run(*compiler, "-std=c11", *flags, "-I", CSRC, "-I", INCLUDE, "-c", source, "-o", target)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(compile_one, sources, objects))
@@ -97,7 +101,7 @@ def test_avx512_emulated(tmp_path):
         without("no SIMDe: Debian's libsimde-dev")
     # -Wno-psabi: vectors of 64 bytes are passed in memory here, by everyone alike
     flags = ("-O1", "-Wno-psabi", *SANITIZERS, "-DEMULATED_AVX512", "-I", EMULATED)
-    sources = [*CHECK_KERNELS, EMULATED / "avx512.c", CSRC / "threads.c"]
+    sources = [*CHECK_KERNELS, EMULATED / "avx512.c", CSRC / "threads.c", CSRC / "order.c"]
     out = run(build(tmp_path, ["gcc"], flags, sources))
     assert "avx512 float rnn" in out
     assert "avx512 double rnn" in out

@@ -41,6 +41,7 @@ cdef extern from "crnn.h" nogil:
         void *da0
         void *workspace
         size_t workspace_bytes
+        const void *da_n
 
     crnn_rnn_call crnn_rnn_new()
 

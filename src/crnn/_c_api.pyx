@@ -6,17 +6,23 @@ they have. No function needs the GIL.
 """
 from cpython.pycapsule cimport PyCapsule_New
 from libc.stdint cimport SIZE_MAX, uintptr_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from crnn._engine.integers cimport symbols_fit, within
-from crnn._engine.kernels cimport _operations, _threads, crnn_rnn
+from crnn._engine.kernels cimport _operations, _threads
 
 cdef extern from "crnn.h":
     const char *CRNN_C_API_CAPSULE
 
+cdef extern from *:
+    const size_t offsetof_da_n "offsetof(crnn_rnn_call, da_n)"
+
 cdef enum:
     ALIGNMENT = 64  # of the kernels' workspace
     LARGEST = 2147483647  # of m and of each n: BLAS counts in 32 bits
+    LARGEST_RECORD = 4096  # bytes: a larger struct_size was never set
+
+cdef size_t FIRST_SIZE = offsetof_da_n  # of the record of version 0.1.0, which ended before da_n
 
 
 cdef size_t _size(int dtype) noexcept nogil:
@@ -24,13 +30,30 @@ cdef size_t _size(int dtype) noexcept nogil:
     return 4 if dtype == CRNN_FLOAT32 else 8 if dtype == CRNN_FLOAT64 else 0
 
 
-cdef int _check_sizes(const crnn_rnn_call *call) noexcept nogil:
-    """The record itself, its dtype and its sizes: all that its workspace depends on."""
-    cdef double T, m, n_x, n_a, numbers
-    if call == NULL:
+cdef int _read(const crnn_rnn_call *given, crnn_rnn_call *call) noexcept nogil:
+    """Copy a record of an older or newer version to one of this version.
+
+    Fields that an older record does not have are zero. A newer one is fine as long as what is not
+    known here is zero too: then the caller does not use it.
+    """
+    cdef size_t known, k
+    if given == NULL:
         return CRNN_NULL_POINTER
-    if call.struct_size != sizeof(crnn_rnn_call):
+    if not FIRST_SIZE <= given.struct_size <= LARGEST_RECORD:
         return CRNN_VERSION_MISMATCH
+    known = min(given.struct_size, sizeof(crnn_rnn_call))
+    for k in range(known, given.struct_size):
+        if (<const char *>given)[k] != 0:
+            return CRNN_VERSION_MISMATCH
+    memset(call, 0, sizeof(crnn_rnn_call))
+    memcpy(call, given, known)
+    call.struct_size = sizeof(crnn_rnn_call)
+    return _check_sizes(call)
+
+
+cdef int _check_sizes(const crnn_rnn_call *call) noexcept nogil:
+    """The dtype and the sizes: all that the workspace depends on."""
+    cdef double T, m, n_x, n_a, numbers
     if _size(call.dtype) == 0:
         return CRNN_UNSUPPORTED_DTYPE
     T, m, n_x, n_a = <double>call.T, <double>call.m, <double>call.n_x, <double>call.n_a
@@ -38,7 +61,8 @@ cdef int _check_sizes(const crnn_rnn_call *call) noexcept nogil:
         return CRNN_SIZE_OUT_OF_RANGE
     # More than any array, or the workspace, can have; a double does not overflow, and errs by far
     # less than the factor of 2.
-    numbers = (T * m + 3 * m + 2048) * (n_x + n_a) + (n_a + 64) * (n_x + n_a + 128)
+    numbers = ((T * m + 3 * m + 2048) * (2 * n_x + 3 * n_a + 8)
+               + 3 * (n_a + 64) * (n_x + n_a + 128))
     if 2 * numbers * _size(call.dtype) > <double>(SIZE_MAX / 2):
         return CRNN_SIZE_OUT_OF_RANGE
     return CRNN_OK
@@ -47,10 +71,15 @@ cdef int _check_sizes(const crnn_rnn_call *call) noexcept nogil:
 cdef size_t _row_at(const crnn_rnn_call *call, bint backward) noexcept nogil:
     """Where, in bytes, the kernels' workspace ends and that of this file begins.
 
-    It is a row (n_a): zeros for an absent ba, or a dba that nobody wants.
+    That is a row (n_a): zeros for an absent ba, or a dba that nobody wants. The kernels' part is
+    the largest for these sizes: that of a call with lengths and symbols.
     """
+    cdef crnn_rnn_call sizes
+    memset(&sizes, 0, sizeof(sizes))
+    sizes.T, sizes.m, sizes.n_x, sizes.n_a = call.T, call.m, call.n_x, call.n_a
+    sizes.lengths = &sizes.T  # never read: only whether there are lengths counts
     return _size(call.dtype) * <size_t>_operations(call.dtype == CRNN_FLOAT64).rnn_workspace(
-        call.T, call.m, call.n_x, call.n_a, backward)
+        &sizes, backward)
 
 
 cdef size_t _workspace_bytes(const crnn_rnn_call *call, bint backward) noexcept nogil:
@@ -69,12 +98,14 @@ cdef int _check_arrays(const crnn_rnn_call *call, bint backward) noexcept nogil:
     if call.x != NULL and call.symbols != NULL:
         return CRNN_UNSUPPORTED_OPTION
     if backward:
-        if call.da == NULL or call.dWaa == NULL or call.dWax == NULL:
+        if (call.da == NULL and call.da_n == NULL or call.dWaa == NULL
+                or call.dWax == NULL):
             return CRNN_NULL_POINTER
         if call.symbols != NULL and call.dx != NULL:
             return CRNN_UNSUPPORTED_OPTION
-        addresses |= (<uintptr_t>call.da | <uintptr_t>call.dWaa | <uintptr_t>call.dWax
-                      | <uintptr_t>call.dba | <uintptr_t>call.dx | <uintptr_t>call.da0)
+        addresses |= (<uintptr_t>call.da | <uintptr_t>call.da_n | <uintptr_t>call.dWaa
+                      | <uintptr_t>call.dWax | <uintptr_t>call.dba | <uintptr_t>call.dx
+                      | <uintptr_t>call.da0)
     else:
         addresses |= <uintptr_t>call.ba
     if addresses % _size(call.dtype) or integers % sizeof(Py_ssize_t):
@@ -93,13 +124,12 @@ cdef int _check_integers(const crnn_rnn_call *call) noexcept nogil:
 
 
 cdef int _check(const crnn_rnn_call *call, bint backward) noexcept nogil:
-    cdef int status = _check_sizes(call)
-    if status == CRNN_OK and (
-            call.activation != CRNN_TANH and call.activation != CRNN_RELU
+    """Everything besides the sizes."""
+    cdef int status = CRNN_OK
+    if (call.activation != CRNN_TANH and call.activation != CRNN_RELU
             or call.reverse != 0 and call.reverse != 1 or call.threads < 0):
-        status = CRNN_UNSUPPORTED_OPTION
-    if status == CRNN_OK:
-        status = _check_arrays(call, backward)
+        return CRNN_UNSUPPORTED_OPTION
+    status = _check_arrays(call, backward)
     if status == CRNN_OK and call.workspace_bytes < _workspace_bytes(call, backward):
         status = CRNN_WORKSPACE_TOO_SMALL
     if status == CRNN_OK:
@@ -107,61 +137,55 @@ cdef int _check(const crnn_rnn_call *call, bint backward) noexcept nogil:
     return status
 
 
-cdef char *_workspace(const crnn_rnn_call *call) noexcept nogil:
-    """The workspace from its first multiple of ALIGNMENT."""
-    return <char *>call.workspace + (ALIGNMENT - <uintptr_t>call.workspace % ALIGNMENT) % ALIGNMENT
-
-
-cdef crnn_rnn _record(const crnn_rnn_call *call) noexcept nogil:
-    """What forward and backward share, as the kernels have it."""
-    cdef crnn_rnn record
+cdef void *_prepare(crnn_rnn_call *call, bint backward) noexcept nogil:
+    """Make a checked record what the kernels expect; gives the row that is not theirs."""
+    cdef char *workspace = <char *>call.workspace
     cdef int allowed = _threads()
-    memset(&record, 0, sizeof(record))
-    record.T, record.m, record.n_x, record.n_a = call.T, call.m, call.n_x, call.n_a
-    record.x, record.symbols, record.lengths = call.x, call.symbols, call.lengths
-    record.Waa, record.Wax, record.ba, record.a0 = call.Waa, call.Wax, call.ba, call.a0
-    record.reverse, record.relu = call.reverse, call.activation == CRNN_RELU
-    record.a, record.workspace = call.a, _workspace(call)
-    record.threads = min(call.threads, allowed) if call.threads > 0 else allowed
-    return record
+    workspace += (ALIGNMENT - <uintptr_t>workspace % ALIGNMENT) % ALIGNMENT
+    call.workspace = workspace
+    call.threads = min(call.threads, allowed) if call.threads > 0 else allowed
+    return workspace + _row_at(call, backward)
 
 
-cdef int crnn_rnn_workspace(const crnn_rnn_call *call, int backward,
+cdef int crnn_rnn_workspace(const crnn_rnn_call *given, int backward,
                             size_t *bytes) noexcept nogil:
-    cdef int status = _check_sizes(call)
+    cdef crnn_rnn_call call
+    cdef int status = _read(given, &call)
     if status == CRNN_OK and bytes == NULL:
         status = CRNN_NULL_POINTER
     if status == CRNN_OK:
-        bytes[0] = _workspace_bytes(call, backward)
+        bytes[0] = _workspace_bytes(&call, backward)
     return status
 
 
-cdef int crnn_rnn_forward(const crnn_rnn_call *call) noexcept nogil:
-    cdef int status = _check(call, False)
-    cdef crnn_rnn record
-    cdef char *row
+cdef int crnn_rnn_forward(const crnn_rnn_call *given) noexcept nogil:
+    cdef crnn_rnn_call call
+    cdef int status = _read(given, &call)
+    cdef void *row
+    if status == CRNN_OK:
+        status = _check(&call, False)
     if status != CRNN_OK:
         return status
-    record = _record(call)
-    if record.ba == NULL:
-        row = <char *>record.workspace + _row_at(call, False)
+    row = _prepare(&call, False)
+    if call.ba == NULL:
         memset(row, 0, <size_t>call.n_a * _size(call.dtype))
-        record.ba = row
-    _operations(call.dtype == CRNN_FLOAT64).rnn_forward(&record)
+        call.ba = row
+    _operations(call.dtype == CRNN_FLOAT64).rnn_forward(&call)
     return CRNN_OK
 
 
-cdef int crnn_rnn_backward(const crnn_rnn_call *call) noexcept nogil:
-    cdef int status = _check(call, True)
-    cdef crnn_rnn record
+cdef int crnn_rnn_backward(const crnn_rnn_call *given) noexcept nogil:
+    cdef crnn_rnn_call call
+    cdef int status = _read(given, &call)
+    cdef void *row
+    if status == CRNN_OK:
+        status = _check(&call, True)
     if status != CRNN_OK:
         return status
-    record = _record(call)
-    record.da, record.dWaa, record.dWax = call.da, call.dWaa, call.dWax
-    record.dba, record.dx, record.da0 = call.dba, call.dx, call.da0
-    if record.dba == NULL:
-        record.dba = <char *>record.workspace + _row_at(call, True)
-    _operations(call.dtype == CRNN_FLOAT64).rnn_backward(&record)
+    row = _prepare(&call, True)
+    if call.dba == NULL:
+        call.dba = row
+    _operations(call.dtype == CRNN_FLOAT64).rnn_backward(&call)
     return CRNN_OK
 
 
@@ -171,7 +195,8 @@ cdef const char *crnn_status_message(int status) noexcept nogil:
     if status == CRNN_NULL_POINTER:
         return b"an array or record that the call needs is NULL"
     if status == CRNN_VERSION_MISMATCH:
-        return b"struct_size: expected that of a crnn_rnn_call of this version"
+        return (b"struct_size: expected that of a crnn_rnn_call, with no field set that this "
+                b"version does not know")
     if status == CRNN_UNSUPPORTED_DTYPE:
         return b"dtype: expected CRNN_FLOAT32 or CRNN_FLOAT64"
     if status == CRNN_UNSUPPORTED_OPTION:

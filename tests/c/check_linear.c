@@ -32,8 +32,8 @@ static double check_layer(const crnn_operations *kernels, ptrdiff_t rows, ptrdif
                         .dx = dx.real,
                         .dW = dW.real,
                         .db = db.real,
-                        .workspace = workspace(kernels->linear_workspace(n_in, n_out)),
                         .threads = threads};
+    call.workspace = workspace(kernels->linear_workspace(&call));
     linear(rows, n_in, n_out, x.exact, W.exact, b.exact, y);
     for (ptrdiff_t i = 0; i < rows; i++)
         for (ptrdiff_t j = 0; j < n_out; j++) {
@@ -138,7 +138,7 @@ static double check_step(const crnn_operations *kernels, shape s) {
                               .n_a = n_a,
                               .n_y = n_y,
                               .num_layers = s.num_layers,
-                              .relu = s.relu,
+                              .activation = s.relu ? CRNN_RELU : CRNN_TANH,
                               .softmax = s.softmax,
                               .packed = packed,
                               .biases = biases.real,

@@ -34,9 +34,9 @@ double check_tanh(const crnn_operations *kernels, int *cases) {
     }
     for (int k = 0; k < 7; k++)
         put(special.real, k, specials[k]);
-    kernels->finish(TANH, 1, SAMPLES, NULL, x.real);
-    kernels->finish(TANH, 1, SAMPLES, NULL, minus.real);
-    kernels->finish(TANH, 1, 7, NULL, special.real);
+    kernels->activate(CRNN_TANH, 1, SAMPLES, x.real);
+    kernels->activate(CRNN_TANH, 1, SAMPLES, minus.real);
+    kernels->activate(CRNN_TANH, 1, 7, special.real);
     for (int k = 0; k < SAMPLES; k++) {
         const double y = get(x.real, k), before = k > 0 ? get(x.real, k - 1) : 0;
         const int right = y >= before && y <= 1 && get(minus.real, k) == -y;

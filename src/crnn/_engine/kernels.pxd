@@ -1,29 +1,9 @@
 """The C side (csrc/crnn_kernels.h), for Cython."""
 
+from crnn._c_api cimport crnn_rnn_call
+
+
 cdef extern from "crnn_kernels.h" nogil:
-    ctypedef enum crnn_epilogue:
-        NOTHING, TANH, RELU, TANH_BACKWARD, RELU_BACKWARD
-
-    ctypedef struct crnn_rnn:
-        Py_ssize_t T, m, n_x, n_a
-        const void *x
-        const Py_ssize_t *symbols
-        const void *Waa
-        const void *Wax
-        const void *ba
-        const void *a0
-        const Py_ssize_t *lengths
-        int reverse, relu
-        void *a
-        const void *da
-        void *dWaa
-        void *dWax
-        void *dba
-        void *dx
-        void *da0
-        void *workspace
-        int threads
-
     ctypedef struct crnn_linear:
         Py_ssize_t rows, n_in, n_out
         const void *x
@@ -39,7 +19,7 @@ cdef extern from "crnn_kernels.h" nogil:
 
     ctypedef struct crnn_stream:
         Py_ssize_t m, n_x, n_a, n_y, num_layers
-        int relu, softmax
+        int activation, softmax
         const void *packed
         const void *biases
         const void *x
@@ -49,18 +29,18 @@ cdef extern from "crnn_kernels.h" nogil:
         void *y
 
     ctypedef struct crnn_operations:
-        void (*rnn_forward)(const crnn_rnn *) noexcept nogil
-        void (*rnn_backward)(const crnn_rnn *) noexcept nogil
+        void (*rnn_forward)(const crnn_rnn_call *) noexcept nogil
+        void (*rnn_backward)(const crnn_rnn_call *) noexcept nogil
         void (*linear_forward)(const crnn_linear *) noexcept nogil
         void (*linear_backward)(const crnn_linear *) noexcept nogil
-        Py_ssize_t (*rnn_workspace)(Py_ssize_t T, Py_ssize_t m, Py_ssize_t n_x, Py_ssize_t n_a,
-                                    int backward) noexcept nogil
-        Py_ssize_t (*linear_workspace)(Py_ssize_t n_in, Py_ssize_t n_out) noexcept nogil
+        Py_ssize_t (*rnn_workspace)(const crnn_rnn_call *, int backward) noexcept nogil
+        Py_ssize_t (*linear_workspace)(const crnn_linear *) noexcept nogil
         void (*stream_step)(const crnn_stream *) noexcept nogil
         void (*pack)(Py_ssize_t n_in, Py_ssize_t n_out, const void *W, void *packed) noexcept nogil
         Py_ssize_t (*padded)(Py_ssize_t n_in, Py_ssize_t n_out) noexcept nogil
-        void (*finish)(crnn_epilogue epilogue, Py_ssize_t rows, Py_ssize_t n, const void *a,
-                       void *z) noexcept nogil
+        void (*activate)(int activation, Py_ssize_t rows, Py_ssize_t n, void *z) noexcept nogil
+        void (*activate_backward)(int activation, Py_ssize_t rows, Py_ssize_t n, const void *a,
+                                  void *da) noexcept nogil
         void (*sum_rows)(Py_ssize_t rows, Py_ssize_t n, const void *dy, void *db) noexcept nogil
 
         void (*softmax)(Py_ssize_t rows, Py_ssize_t n, void *logits) noexcept nogil

@@ -12,7 +12,8 @@ from crnn._engine.workspace import give_back, take
 
 from crnn._engine.blas cimport real
 from crnn._engine.integers cimport within
-from crnn._engine.kernels cimport (TANH, crnn_find_kernels, crnn_kernels, crnn_linear,
+from crnn._c_api cimport CRNN_TANH
+from crnn._engine.kernels cimport (crnn_find_kernels, crnn_kernels, crnn_linear,
                             crnn_operations)
 from crnn._engine.over_blas cimport kernels_over_blas
 
@@ -67,7 +68,7 @@ cdef const crnn_operations *_operations(bint double_precision) noexcept nogil:
 
 cdef _linear_workspace(crnn_linear *call, bint double_precision):
     """Take a workspace for the call, to be given back after it."""
-    cdef Py_ssize_t size = _operations(double_precision).linear_workspace(call.n_in, call.n_out)
+    cdef Py_ssize_t size = _operations(double_precision).linear_workspace(call)
     workspace = take(size * (8 if double_precision else 4))
     cdef unsigned char[::1] view = workspace
     call.workspace = &view[0]
@@ -77,7 +78,7 @@ cdef _linear_workspace(crnn_linear *call, bint double_precision):
 def tanh(real[::1] z):
     """z becomes tanh(z), as the kernels compute it."""
     with nogil:
-        _operations(real is double).finish(TANH, 1, z.shape[0], NULL, &z[0])
+        _operations(real is double).activate(CRNN_TANH, 1, z.shape[0], &z[0])
 
 
 def output_forward(const real[:, ::1] Wya, const real[::1] by, const real[:, ::1] a,

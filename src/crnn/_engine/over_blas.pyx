@@ -3,48 +3,100 @@
 
 What can be grouped is grouped: one product for all inputs before the time loop, one each for dWaa,
 dWax and dx after it; only ``Waa a<t-1>`` and ``Waa' dz<t+1>`` wait for time. Element-wise work is
-the C kernels' (csrc/elementwise.h). The functions stand in a table like those of csrc/.
+the C kernels' (csrc/elementwise.inc). The functions stand in a table like those of csrc/.
 
-For one-hot inputs, column `symbol` of Wax is gathered on the way in and scatter-added on the way
-back, both through its transpose `table` (n_x, n_a), whose rows are contiguous.
+With lengths, the rows that exist are copied to dense arrays, step after step and the longest
+example first, as csrc/call.inc describes it, though all steps at once. For one-hot inputs, column
+`symbol` of Wax is read on the way in and added to on the way back, both through a transpose
+(n_x, n_a), whose rows are contiguous.
 """
 from libc.string cimport memcpy, memset
 
+from crnn._c_api cimport crnn_rnn_call
 from crnn._engine.blas cimport linear_backward_W, linear_backward_x, linear_forward, real
-from crnn._engine.kernels cimport (RELU, RELU_BACKWARD, TANH, TANH_BACKWARD, crnn_epilogue,
-                            crnn_kernels, crnn_linear, crnn_operations, crnn_rnn)
+from crnn._engine.kernels cimport crnn_kernels, crnn_linear, crnn_operations
 
 cdef extern from "denormals.h" nogil:
     ctypedef unsigned long long crnn_denormals  # of whatever type C has it
     crnn_denormals crnn_denormals_off() noexcept
     void crnn_denormals_restore(crnn_denormals before) noexcept
 
+cdef extern from "order.h" nogil:
+    void crnn_order_by_length(Py_ssize_t m, const Py_ssize_t *lengths, Py_ssize_t *order,
+                              Py_ssize_t *scratch) noexcept
+
 cdef const crnn_kernels *elementwise
+
+cdef enum:
+    STRETCH = 1 << 14  # rows of a partial sum, as in csrc/linear.inc
 
 
 cdef inline const crnn_operations *_elementwise(real *_) noexcept nogil:
     return elementwise.f32 if real is float else elementwise.f64
 
 
-cdef Py_ssize_t _shortest(const crnn_rnn *call) noexcept nogil:
-    """The first step at which any example is over: T without lengths."""
-    cdef Py_ssize_t i, over = call.T
-    if call.lengths != NULL:
+cdef struct rows_of_call:
+    Py_ssize_t count    # rows (steps of examples) that exist
+    Py_ssize_t *order   # (m,): the examples by falling length; NULL without lengths
+    Py_ssize_t *index   # (count,): where each dense row lies among the caller's (T m); likewise
+
+
+cdef rows_of_call _rows(const crnn_rnn_call *call, void *integers) noexcept nogil:
+    """The rows of a call; `integers` has room for m + T m of them where there are lengths."""
+    cdef rows_of_call rows
+    cdef Py_ssize_t s, rank, i, running = call.m, m = call.m
+    rows.count, rows.order, rows.index = call.T * m, NULL, NULL
+    if call.lengths == NULL:
+        return rows
+    rows.order = <Py_ssize_t *>integers
+    rows.index = rows.order + m
+    crnn_order_by_length(m, call.lengths, rows.order, rows.index)
+    rows.count = 0
+    for s in range(call.T):
+        running = _running(call, &rows, running, s)
+        for rank in range(running):
+            i = rows.order[rank]
+            rows.index[rows.count] = (call.lengths[i] - 1 - s if call.reverse else s) * m + i
+            rows.count += 1
+    return rows
+
+
+cdef inline Py_ssize_t _running(const crnn_rnn_call *call, const rows_of_call *rows,
+                                Py_ssize_t n, Py_ssize_t s) noexcept nogil:
+    """How many of the first n examples of the order read a step s; all m without lengths."""
+    if rows.order != NULL:
+        while n > 0 and call.lengths[rows.order[n - 1]] <= s:
+            n -= 1
+    return n
+
+
+cdef void _gather(const rows_of_call *rows, Py_ssize_t first, Py_ssize_t shift, Py_ssize_t n,
+                  const real *given, real *dense) noexcept nogil:
+    """Dense rows `first` and on, of n numbers, from the caller's, `shift` rows away from theirs."""
+    cdef Py_ssize_t r
+    for r in range(first, rows.count):
+        memcpy(dense + r * n, given + (rows.index[r] + shift) * n, n * sizeof(real))
+
+
+cdef void _scatter(const crnn_rnn_call *call, const rows_of_call *rows, Py_ssize_t n,
+                   const real *dense, real *given) noexcept nogil:
+    """The caller's array (T, m, n) from dense rows; zeros past an example's length."""
+    cdef Py_ssize_t r, t, i
+    for r in range(rows.count):
+        memcpy(given + rows.index[r] * n, dense + r * n, n * sizeof(real))
+    for t in range(call.T):
         for i in range(call.m):
-            over = min(over, call.lengths[i])
-    return over
+            if t >= call.lengths[i]:
+                memset(given + (t * call.m + i) * n, 0, n * sizeof(real))
 
 
-cdef void _fill_padding(const crnn_rnn *call, Py_ssize_t t, Py_ssize_t n, const real *rows,
-                        real *at_t) noexcept nogil:
-    """At step t, give each example that is over its row of `rows` (m, n), or zeros for NULL."""
+cdef void _gather_examples(const rows_of_call *rows, Py_ssize_t m, Py_ssize_t n,
+                           const real *given, real *dense) noexcept nogil:
+    """Rows (m, n) of the examples in their order."""
     cdef Py_ssize_t i
-    for i in range(call.m):
-        if t >= call.lengths[i]:
-            if rows != NULL:
-                memcpy(at_t + i * n, rows + i * n, n * sizeof(real))
-            else:
-                memset(at_t + i * n, 0, n * sizeof(real))
+    for i in range(m):
+        memcpy(dense + i * n, given + (i if rows.order == NULL else rows.order[i]) * n,
+               n * sizeof(real))
 
 
 cdef void _repeat(Py_ssize_t rows, Py_ssize_t n, const real *row, real *y) noexcept nogil:
@@ -62,141 +114,193 @@ cdef void _transpose(Py_ssize_t rows, Py_ssize_t columns, const real *A, real *B
             B[j * rows + i] = A[i * columns + j]
 
 
-cdef void _inputs(const crnn_rnn *call, real *z) noexcept nogil:
-    """z<t> = Wax x<t> + ba for every step; past an example's length symbols are not read."""
-    cdef Py_ssize_t t, i, j, m = call.m, n_a = call.n_a, n_x = call.n_x
-    cdef real *table = <real *>call.workspace
+cdef void _sum_over_rows(Py_ssize_t rows, Py_ssize_t n_in, Py_ssize_t n_out, const real *dy,
+                         const real *x, bint add, real *part, real *dW) noexcept nogil:
+    """dW (n_out, n_in) = dy' x, or += with `add`: a stretch of rows at a time, in `part`."""
+    cdef Py_ssize_t start = 0, block, k
+    if rows <= STRETCH:
+        linear_backward_W[real](rows, n_in, n_out, dy, x, 1 if add else 0, dW)
+        return
+    while start < rows:
+        block = min(rows - start, <Py_ssize_t>STRETCH)
+        linear_backward_W[real](block, n_in, n_out, dy + start * n_out, x + start * n_in, 0, part)
+        for k in range(n_in * n_out):
+            dW[k] = dW[k] + part[k] if add else part[k]
+        add = True
+        start += block
+
+
+cdef void _inputs(const crnn_rnn_call *call, const rows_of_call *rows, const real *x,
+                  real *table, real *z) noexcept nogil:
+    """z = Wax x + ba for every row, x and z as dense as the rows are."""
+    cdef Py_ssize_t r, j, n_a = call.n_a, n_x = call.n_x
     cdef const real *row
-    cdef const real *ba = <const real *>call.ba
-    _repeat[real](call.T * m, n_a, ba, z)
-    if call.x != NULL:
-        linear_forward[real](call.T * m, n_x, n_a, <const real *>call.x, <const real *>call.Wax,
-                             1, z)
+    _repeat[real](rows.count, n_a, <const real *>call.ba, z)
+    if x != NULL:
+        linear_forward[real](rows.count, n_x, n_a, x, <const real *>call.Wax, 1, z)
         return
     _transpose[real](n_a, n_x, <const real *>call.Wax, table)
-    for t in range(call.T):
-        for i in range(m):
-            if call.lengths == NULL or t < call.lengths[i]:
-                row = table + call.symbols[t * m + i] * n_a
-                for j in range(n_a):
-                    z[j] += row[j]
-            z += n_a
+    for r in range(rows.count):
+        row = table + call.symbols[r if rows.index == NULL else rows.index[r]] * n_a
+        for j in range(n_a):
+            z[r * n_a + j] += row[j]
 
 
-cdef void _scatter_add(const crnn_rnn *call, const real *dz) noexcept nogil:
-    """dWax = sum dz<t> x<t>' for one-hot x<t>."""
-    cdef Py_ssize_t t, i, j, n_a = call.n_a
-    cdef real *table = <real *>call.workspace
-    cdef real *row
-    memset(table, 0, call.n_x * n_a * sizeof(real))
-    for t in range(call.T):
-        for i in range(call.m):
-            if call.lengths == NULL or t < call.lengths[i]:
-                row = table + call.symbols[t * call.m + i] * n_a
-                for j in range(n_a):
-                    row[j] += dz[j]
-            dz += n_a
-    _transpose[real](call.n_x, n_a, table, <real *>call.dWax)
+cdef void _add_symbols(const crnn_rnn_call *call, const rows_of_call *rows, const real *dz,
+                       double *table) noexcept nogil:
+    """dWax = sum dz<t> x<t>' for one-hot x<t>, added up in double."""
+    cdef Py_ssize_t r, j, k, n_a = call.n_a, n_x = call.n_x
+    cdef double *row
+    cdef real *dWax = <real *>call.dWax
+    memset(table, 0, n_x * n_a * sizeof(double))
+    for r in range(rows.count):
+        row = table + call.symbols[r if rows.index == NULL else rows.index[r]] * n_a
+        for j in range(n_a):
+            row[j] += dz[r * n_a + j]
+    for j in range(n_a):
+        for k in range(n_x):
+            dWax[j * n_x + k] = <real>table[k * n_a + j]
 
 
-cdef void _rnn_forward(const crnn_rnn *call, real *a) noexcept nogil:
-    cdef crnn_denormals before = crnn_denormals_off()
-    cdef Py_ssize_t T = call.T, m = call.m, n_a = call.n_a, step = m * n_a, s, t
-    cdef Py_ssize_t back = step if call.reverse else -step  # from a<t> to the state before it
-    cdef Py_ssize_t over = _shortest(call)
-    cdef const real *start = <const real *>call.a0
-    cdef const real *previous = start
-    cdef crnn_epilogue epilogue = RELU if call.relu else TANH
-    cdef real *a_t
+cdef inline real *_after(real *numbers, Py_ssize_t count) noexcept nogil:
+    """What begins `count` numbers on, at a multiple of 64 bytes."""
+    cdef Py_ssize_t line = 64 // sizeof(real)
+    return numbers + (count + line - 1) // line * line
 
-    _inputs[real](call, a)
-    for s in range(T):
-        t = T - 1 - s if call.reverse else s
-        a_t = a + t * step
-        if s > 0:
-            previous = a_t + back
+
+cdef inline Py_ssize_t _integers(const crnn_rnn_call *call, real *_) noexcept nogil:
+    """Numbers that take as much room as the integers of `_rows`."""
+    return (call.m + call.T * call.m) * sizeof(Py_ssize_t) // sizeof(real)
+
+
+cdef void _rnn_forward(const crnn_rnn_call *call, real *a) noexcept nogil:
+    cdef crnn_denormals denormals = crnn_denormals_off()
+    cdef Py_ssize_t T = call.T, m = call.m, n_a = call.n_a, s, running = m
+    cdef real *table = <real *>call.workspace  # (n_x, n_a)
+    cdef real *start = _after(table, call.n_x * n_a)  # (m, n_a): a0 in order
+    cdef real *integers = _after(start, m * n_a)
+    cdef rows_of_call rows = _rows(call, integers)
+    cdef const real *x = <const real *>call.x
+    cdef const real *previous = <const real *>call.a0
+    cdef real *dense_x
+    cdef real *z = a
+    cdef Py_ssize_t step = -m * n_a if call.reverse else m * n_a  # without lengths
+
+    if rows.order != NULL:
+        dense_x = _after(integers, _integers(call, a))  # (rows, n_x)
+        z = _after(dense_x, T * m * call.n_x)  # (rows, n_a)
+        if x != NULL:
+            _gather[real](&rows, 0, 0, call.n_x, x, dense_x)
+            x = dense_x
         if previous != NULL:
-            linear_forward[real](m, n_a, n_a, previous, <const real *>call.Waa, 1, a_t)
-        _elementwise[real](a).finish(epilogue, m, n_a, NULL, a_t)
-        if t >= over:  # read right to left, an example that has not begun holds its a0
-            _fill_padding[real](call, t, n_a, start if call.reverse else NULL, a_t)
-    if call.reverse and start != NULL:
-        for t in range(over, T):
-            _fill_padding[real](call, t, n_a, NULL, a + t * step)
-    crnn_denormals_restore(before)
-
-
-cdef void _sum_over_steps(const crnn_rnn *call, Py_ssize_t t0, Py_ssize_t t1, Py_ssize_t n,
-                          const real *dz, const real *given, Py_ssize_t shift, real *given_t,
-                          real *dW) noexcept nogil:
-    """dW (n_a, n) = sum dz<t> given<t + shift>' over steps t0 to t1, given (T, m, n).
-
-    In the padding dz is 0, and what is given there is taken for zeros, in given_t (m, n): 0 times
-    a NaN is NaN.
-    """
-    cdef Py_ssize_t t, m = call.m, n_a = call.n_a
-    cdef Py_ssize_t over = min(max(_shortest(call), t0), t1)
-    linear_backward_W[real]((over - t0) * m, n, n_a, dz + t0 * m * n_a,
-                            given + (t0 + shift) * m * n, 0, dW)
-    for t in range(over, t1):
-        memcpy(given_t, given + (t + shift) * m * n, m * n * sizeof(real))
-        _fill_padding[real](call, t, n, NULL, given_t)
-        linear_backward_W[real](m, n, n_a, dz + t * m * n_a, given_t, 1, dW)
-
-
-cdef void _rnn_backward(const crnn_rnn *call, const real *a) noexcept nogil:
-    cdef crnn_denormals before = crnn_denormals_off()
-    cdef Py_ssize_t T = call.T, m = call.m, n_a = call.n_a, n_x = call.n_x, step = m * n_a
-    cdef Py_ssize_t s, t, i, over = _shortest(call)
-    cdef Py_ssize_t ahead = -step if call.reverse else step  # from dz<t> to the one before it
-    cdef real *first = <real *>call.workspace + n_x * n_a  # (m, n_a)
-    cdef real *given_t = first + step  # (m, n_a) or (m, n_x)
-    cdef real *dz = given_t + m * max(n_a, n_x)  # (T, m, n_a)
-    cdef const real *da = <const real *>call.da
-    cdef const real *Waa = <const real *>call.Waa
-    cdef crnn_epilogue epilogue = RELU_BACKWARD if call.relu else TANH_BACKWARD
-    cdef real *dz_t
-
+            _gather_examples[real](&rows, m, n_a, previous, start)
+            previous = start
+    _inputs[real](call, &rows, x, table, z)
+    cdef real *dense = z
+    if rows.order == NULL and call.reverse:
+        z += (T - 1) * m * n_a
     for s in range(T):
-        t = s if call.reverse else T - 1 - s
-        dz_t = dz + t * step
-        memcpy(dz_t, da + t * step, step * sizeof(real))
-        if s > 0:
-            linear_backward_x[real](m, n_a, n_a, dz_t + ahead, Waa, 1, dz_t)
-        _elementwise[real](dz).finish(epilogue, m, n_a, a + t * step, dz_t)
-        if call.lengths != NULL and not call.reverse and t + 1 >= over:
-            for i in range(m):  # of which this is the last step: 0 times infinity is NaN
-                if t + 1 == call.lengths[i]:
-                    memcpy(dz_t + i * n_a, da + t * step + i * n_a, n_a * sizeof(real))
-                    _elementwise[real](dz).finish(epilogue, 1, n_a, a + t * step + i * n_a,
-                                                  dz_t + i * n_a)
-        if t >= over:
-            _fill_padding[real](call, t, n_a, NULL, dz_t)
+        running = _running(call, &rows, running, s)
+        if running == 0:
+            break
+        if previous != NULL:
+            linear_forward[real](running, n_a, n_a, previous, <const real *>call.Waa, 1, z)
+        _elementwise[real](a).activate(call.activation, running, n_a, z)
+        previous = z
+        z += step if rows.order == NULL else running * n_a
+    if rows.order != NULL:
+        _scatter[real](call, &rows, n_a, dense, a)
+    crnn_denormals_restore(denormals)
+
+
+cdef void _end(const crnn_rnn_call *call, const rows_of_call *rows, Py_ssize_t first,
+               Py_ssize_t last, real *dz) noexcept nogil:
+    """Add da_n to the rows of a step whose examples, by rank, read no step after it."""
+    cdef Py_ssize_t rank, i, j, n_a = call.n_a
+    cdef const real *da_n = <const real *>call.da_n
+    if da_n == NULL:
+        return
+    for rank in range(first, last):
+        i = rank if rows.order == NULL else rows.order[rank]
+        for j in range(n_a):
+            dz[rank * n_a + j] += da_n[i * n_a + j]
+
+
+cdef void _rnn_backward(const crnn_rnn_call *call, const real *a) noexcept nogil:
+    cdef crnn_denormals denormals = crnn_denormals_off()
+    cdef Py_ssize_t T = call.T, m = call.m, n_a = call.n_a, n_x = call.n_x
+    cdef Py_ssize_t s, running = 0, continuing = 0, shift = m if call.reverse else -m, wide
+    cdef double *table = <double *>call.workspace  # (n_x, n_a)
+    cdef real *part = _after(<real *>table, n_x * n_a * sizeof(double) // sizeof(real))
+    cdef real *some = _after(part, n_a * max(n_a, n_x))  # (m, n_a)
+    cdef real *dz = _after(some, m * n_a)  # (rows, n_a)
+    cdef real *integers = _after(dz, T * m * n_a)
+    cdef rows_of_call rows = _rows(call, integers)
+    cdef real *dense = _after(integers, _integers(call, part))  # (rows, n_a or n_x)
+    cdef const real *Waa = <const real *>call.Waa
+    cdef const real *x = <const real *>call.x
+    cdef const real *da = <const real *>call.da
+    cdef bint ordered = rows.order != NULL, back = call.reverse and not ordered
+    cdef const real *after = NULL
+    cdef real *dz_s
+    cdef const real *a_s
+    cdef Py_ssize_t at = 0 if back else rows.count, r0, first = (T - 1) * m if back else 0
+
+    if da == NULL:
+        memset(dz, 0, rows.count * n_a * sizeof(real))
+    elif ordered:
+        _gather[real](&rows, 0, 0, n_a, da, dz)
+    else:
+        memcpy(dz, da, rows.count * n_a * sizeof(real))
+    if ordered:
+        _gather[real](&rows, 0, 0, n_a, a, dense)
+    for s in range(T - 1, -1, -1):
+        running = _running(call, &rows, m, s)
+        if running == 0:
+            continue
+        if not back:
+            at -= running
+        dz_s = dz + at * n_a
+        a_s = (<const real *>dense if ordered else a) + at * n_a
+        if continuing > 0:
+            linear_backward_x[real](continuing, n_a, n_a, after, Waa, 1, dz_s)
+        _end[real](call, &rows, continuing, running, dz_s)
+        _elementwise[real](dz).activate_backward(call.activation, running, n_a, a_s, dz_s)
+        after, continuing = dz_s, running
+        if back:
+            at += running
 
     # dWaa = sum dz<t> a<t-1>': every step but the first, then the first with a0.
-    if call.reverse:
-        _sum_over_steps[real](call, 0, T - 1, n_a, dz, a, 1, given_t, <real *>call.dWaa)
+    r0 = 0 if back else m
+    if ordered:
+        _gather[real](&rows, m, shift, n_a, a, dense)
+        _sum_over_rows[real](rows.count - m, n_a, n_a, dz + m * n_a, dense + m * n_a, False, part,
+                             <real *>call.dWaa)
     else:
-        _sum_over_steps[real](call, 1, T, n_a, dz, a, -1, given_t, <real *>call.dWaa)
-    for i in range(m):  # the first step read: right to left, an example's last
-        t = 0 if not call.reverse else T - 1 if call.lengths == NULL else call.lengths[i] - 1
-        memcpy(first + i * n_a, dz + (t * m + i) * n_a, n_a * sizeof(real))
+        _sum_over_rows[real](rows.count - m, n_a, n_a, dz + r0 * n_a, a + (r0 + shift) * n_a,
+                             False, part, <real *>call.dWaa)
     if call.a0 != NULL:
-        linear_backward_W[real](m, n_a, n_a, first, <const real *>call.a0, 1, <real *>call.dWaa)
+        _gather_examples[real](&rows, m, n_a, <const real *>call.a0, some)
+        _sum_over_rows[real](m, n_a, n_a, dz + first * n_a, some, True, part, <real *>call.dWaa)
     if call.da0 != NULL:
-        linear_backward_x[real](m, n_a, n_a, first, Waa, 0, <real *>call.da0)
-
-    _elementwise[real](dz).sum_rows(T * m, n_a, dz, call.dba)
-    if call.x == NULL:
-        _scatter_add[real](call, dz)
+        linear_backward_x[real](m, n_a, n_a, dz + first * n_a, Waa, 0, some)
+        for s in range(m):
+            memcpy(<real *>call.da0 + (rows.order[s] if ordered else s) * n_a, some + s * n_a,
+                   n_a * sizeof(real))
+    _elementwise[real](dz).sum_rows(rows.count, n_a, dz, call.dba)
+    if x == NULL:
+        _add_symbols[real](call, &rows, dz, table)
     else:
-        _sum_over_steps[real](call, 0, T, n_x, dz, <const real *>call.x, 0, given_t,
-                              <real *>call.dWax)
+        if ordered:
+            _gather[real](&rows, 0, 0, n_x, x, dense)
+            x = dense
+        _sum_over_rows[real](rows.count, n_x, n_a, dz, x, False, part, <real *>call.dWax)
     if call.dx != NULL:
-        linear_backward_x[real](T * m, n_x, n_a, dz, <const real *>call.Wax, 0, <real *>call.dx)
-        for t in range(over, T):
-            _fill_padding[real](call, t, n_x, NULL, <real *>call.dx + t * m * n_x)
-    crnn_denormals_restore(before)
+        linear_backward_x[real](rows.count, n_x, n_a, dz, <const real *>call.Wax, 0,
+                                dense if ordered else <real *>call.dx)
+        if ordered:
+            _scatter[real](call, &rows, n_x, dense, <real *>call.dx)
+    crnn_denormals_restore(denormals)
 
 
 cdef void _linear_forward(const crnn_linear *call, real *y) noexcept nogil:
@@ -206,26 +310,26 @@ cdef void _linear_forward(const crnn_linear *call, real *y) noexcept nogil:
 
 
 cdef void _linear_backward(const crnn_linear *call, const real *dy) noexcept nogil:
-    linear_backward_W[real](call.rows, call.n_in, call.n_out, dy, <const real *>call.x, 0,
-                            <real *>call.dW)
+    _sum_over_rows[real](call.rows, call.n_in, call.n_out, dy, <const real *>call.x, False,
+                         <real *>call.workspace, <real *>call.dW)
     linear_backward_x[real](call.rows, call.n_in, call.n_out, dy, <const real *>call.W, 0,
                             <real *>call.dx)
     _elementwise[real](<real *>call.db).sum_rows(call.rows, call.n_out, dy, call.db)
 
 
-cdef void rnn_forward_f32(const crnn_rnn *call) noexcept nogil:
+cdef void rnn_forward_f32(const crnn_rnn_call *call) noexcept nogil:
     _rnn_forward[float](call, <float *>call.a)
 
 
-cdef void rnn_forward_f64(const crnn_rnn *call) noexcept nogil:
+cdef void rnn_forward_f64(const crnn_rnn_call *call) noexcept nogil:
     _rnn_forward[double](call, <double *>call.a)
 
 
-cdef void rnn_backward_f32(const crnn_rnn *call) noexcept nogil:
+cdef void rnn_backward_f32(const crnn_rnn_call *call) noexcept nogil:
     _rnn_backward[float](call, <const float *>call.a)
 
 
-cdef void rnn_backward_f64(const crnn_rnn *call) noexcept nogil:
+cdef void rnn_backward_f64(const crnn_rnn_call *call) noexcept nogil:
     _rnn_backward[double](call, <const double *>call.a)
 
 
@@ -245,13 +349,30 @@ cdef void linear_backward_f64(const crnn_linear *call) noexcept nogil:
     _linear_backward[double](call, <const double *>call.dy)
 
 
-cdef Py_ssize_t rnn_workspace(Py_ssize_t T, Py_ssize_t m, Py_ssize_t n_x, Py_ssize_t n_a,
-                              int backward) noexcept nogil:
-    return n_x * n_a + (m * max(n_a, n_x) + (T + 1) * m * n_a if backward else 0)
+cdef Py_ssize_t _workspace(const crnn_rnn_call *call, bint backward, real *_) noexcept nogil:
+    """What _rnn_forward or _rnn_backward lays out, in numbers; 16 for each array's alignment."""
+    cdef Py_ssize_t T = call.T, m = call.m, n_x = call.n_x, n_a = call.n_a
+    cdef Py_ssize_t size = m * n_a + 6 * 16
+    if backward:
+        size += (n_x * n_a * sizeof(double) // sizeof(real) + n_a * max(n_a, n_x) + T * m * n_a)
+    else:
+        size += n_x * n_a
+    if call.lengths != NULL:
+        size += _integers(call, _) + T * m * (max(n_a, n_x) if backward else n_a + n_x)
+    return size
 
 
-cdef Py_ssize_t linear_workspace(Py_ssize_t n_in, Py_ssize_t n_out) noexcept nogil:
-    return 1  # nothing is packed, but an array has an address only where it has a number
+cdef Py_ssize_t rnn_workspace_f32(const crnn_rnn_call *call, int backward) noexcept nogil:
+    return _workspace[float](call, backward, NULL)
+
+
+cdef Py_ssize_t rnn_workspace_f64(const crnn_rnn_call *call, int backward) noexcept nogil:
+    return _workspace[double](call, backward, NULL)
+
+
+cdef Py_ssize_t linear_workspace(const crnn_linear *call) noexcept nogil:
+    # An array has an address only where it has a number.
+    return call.n_in * call.n_out if call.rows > STRETCH else 1
 
 
 cdef crnn_operations f32, f64
@@ -267,7 +388,7 @@ cdef const crnn_kernels *kernels_over_blas(const crnn_kernels *with_elementwise)
     f32.rnn_backward, f64.rnn_backward = rnn_backward_f32, rnn_backward_f64
     f32.linear_forward, f64.linear_forward = linear_forward_f32, linear_forward_f64
     f32.linear_backward, f64.linear_backward = linear_backward_f32, linear_backward_f64
-    f32.rnn_workspace, f64.rnn_workspace = rnn_workspace, rnn_workspace
+    f32.rnn_workspace, f64.rnn_workspace = rnn_workspace_f32, rnn_workspace_f64
     f32.linear_workspace, f64.linear_workspace = linear_workspace, linear_workspace
     table.name, table.f32, table.f64 = b"blas", &f32, &f64
     return &table

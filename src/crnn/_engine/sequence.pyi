@@ -28,4 +28,5 @@ def rnn_backward(
     activation: Any,
     need_dx: Any,
     into: _Gradients | None,
+    da_n: Any = None,
 ) -> Any: ...

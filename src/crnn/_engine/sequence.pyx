@@ -17,9 +17,10 @@ cimport numpy as cnp
 
 from crnn._engine.workspace import give_back, take
 
+from crnn._c_api cimport CRNN_RELU, CRNN_TANH, crnn_rnn_call
 from crnn._engine.arrays cimport apart, fits, fits_to_write
 from crnn._engine.integers cimport symbols_fit, within
-from crnn._engine.kernels cimport _operations, _threads, crnn_operations, crnn_rnn
+from crnn._engine.kernels cimport _operations, _threads, crnn_operations
 
 cnp.import_array()
 
@@ -38,14 +39,14 @@ cdef bint _all_apart(tuple outs, tuple inputs):
     return True
 
 
-cdef int _read(crnn_rnn *call, x, Waa, Wax, a0, lengths, reverse, activation):
+cdef int _read(crnn_rnn_call *call, x, Waa, Wax, a0, lengths, reverse, activation):
     """Fill the record with what forward and backward share.
 
     Gives the type number of its floats, or 0 where an argument does not fit.
     """
     cdef int real
     cdef cnp.npy_intp *shape
-    memset(call, 0, sizeof(crnn_rnn))
+    memset(call, 0, sizeof(crnn_rnn_call))
     if not (cnp.PyArray_CheckExact(x) and cnp.PyArray_CheckExact(Waa)
             and cnp.PyArray_CheckExact(Wax)):
         return 0
@@ -89,7 +90,8 @@ cdef int _read(crnn_rnn *call, x, Waa, Wax, a0, lengths, reverse, activation):
     if type(activation) is not str or activation not in ("tanh", "relu"):
         return 0
     call.Waa, call.Wax = cnp.PyArray_DATA(Waa), cnp.PyArray_DATA(Wax)
-    call.reverse, call.relu = reverse, activation == "relu"
+    call.reverse = reverse
+    call.activation = CRNN_RELU if activation == "relu" else CRNN_TANH
     return real
 
 
@@ -99,10 +101,10 @@ cdef object _new(int dtype, int ndim, Py_ssize_t n0, Py_ssize_t n1, Py_ssize_t n
     return cnp.PyArray_EMPTY(ndim, shape, dtype, 0)
 
 
-cdef int _run(crnn_rnn *call, int real, bint backward) except -1:
+cdef int _run(crnn_rnn_call *call, int real, bint backward) except -1:
     """Find the call a workspace and threads, release the GIL, work."""
     cdef const crnn_operations *operations = _operations(real == cnp.NPY_DOUBLE)
-    cdef Py_ssize_t size = operations.rnn_workspace(call.T, call.m, call.n_x, call.n_a, backward)
+    cdef Py_ssize_t size = operations.rnn_workspace(call, backward)
     workspace = take(size * (8 if real == cnp.NPY_DOUBLE else 4))
     call.workspace = cnp.PyArray_DATA(workspace)
     call.threads = _threads()
@@ -117,7 +119,7 @@ cdef int _run(crnn_rnn *call, int real, bint backward) except -1:
 
 def rnn_forward(x, Waa, Wax, ba, a0, lengths, reverse, activation, out):
     """The states a (T, m, n_a), in `out` where that is given, or None: see above."""
-    cdef crnn_rnn call
+    cdef crnn_rnn_call call
     cdef int real = _read(&call, x, Waa, Wax, a0, lengths, reverse, activation)
     if real == 0:
         return None
@@ -136,15 +138,20 @@ def rnn_forward(x, Waa, Wax, ba, a0, lengths, reverse, activation, out):
     return out
 
 
-def rnn_backward(da, a, x, Waa, Wax, a0, lengths, reverse, activation, need_dx, into):
+def rnn_backward(da, a, x, Waa, Wax, a0, lengths, reverse, activation, need_dx, into, da_n=None):
     """The gradients (dWaa, dWax, dba, dx, da0), or None: see above.
+
+    da_n (m, n_a) is dL/da of the last step that each example reads, added to da there. With it, da
+    may be None, which stands for zeros.
 
     dx is None for integer x or where it is not needed. With `into`, such a tuple, they are written
     there, and its dx and da0 only where they are not None.
     """
-    cdef crnn_rnn call
+    cdef crnn_rnn_call call
     cdef int real = _read(&call, x, Waa, Wax, a0, lengths, reverse, activation)
-    if (real == 0 or not fits(da, real, 3, call.T, call.m, call.n_a)
+    if (real == 0 or (da is None and da_n is None)
+            or (da is not None and not fits(da, real, 3, call.T, call.m, call.n_a))
+            or (da_n is not None and not fits(da_n, real, 2, call.m, call.n_a, 0))
             or not fits(a, real, 3, call.T, call.m, call.n_a)
             or (need_dx is not True and need_dx is not False)):
         return None
@@ -165,9 +172,14 @@ def rnn_backward(da, a, x, Waa, Wax, a0, lengths, reverse, activation, need_dx, 
                 and (dx is None or fits_to_write(dx, real, 3, call.T, call.m, call.n_x))
                 and (dx is None or call.x != NULL)
                 and (da0 is None or fits_to_write(da0, real, 2, call.m, call.n_a, 0))
-                and _all_apart((dWaa, dWax, dba, dx, da0), (da, a, x, Waa, Wax, a0, lengths))):
+                and _all_apart((dWaa, dWax, dba, dx, da0), (da, da_n, a, x, Waa, Wax, a0,
+                                                              lengths))):
             return None
-    call.da, call.a = cnp.PyArray_DATA(da), cnp.PyArray_DATA(a)
+    call.a = cnp.PyArray_DATA(a)
+    if da is not None:
+        call.da = cnp.PyArray_DATA(da)
+    if da_n is not None:
+        call.da_n = cnp.PyArray_DATA(da_n)
     call.dWaa, call.dWax = cnp.PyArray_DATA(dWaa), cnp.PyArray_DATA(dWax)
     call.dba = cnp.PyArray_DATA(dba)
     if dx is not None:

@@ -10,6 +10,7 @@ cimport numpy as cnp
 
 from crnn._engine.workspace import aligned
 
+from crnn._c_api cimport CRNN_RELU, CRNN_TANH
 from crnn._engine.arrays cimport apart, fits, fits_to_write
 from crnn._engine.blas cimport real
 from crnn._engine.integers cimport within
@@ -43,7 +44,8 @@ cdef class Stepper:
         self._call.m, self._call.n_x, self._call.n_a = m, n_x, n_a
         self._call.n_y = weights[len(weights) - 1].shape[0]
         self._call.num_layers = len(weights) // 2
-        self._call.relu, self._call.softmax = relu, softmax
+        self._call.activation = CRNN_RELU if relu else CRNN_TANH
+        self._call.softmax = softmax
         self._a = np.zeros((self._call.num_layers, m, n_a), dtype)
         self._z, self._biases = np.empty((m, n_a), dtype), biases
         self._packed = aligned(sum(self._kernels.padded(W.shape[1], W.shape[0]) for W in weights),

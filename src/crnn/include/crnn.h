@@ -40,7 +40,8 @@ enum crnn_activation { CRNN_TANH = 0, CRNN_RELU = 1 };
 enum crnn_status {
     CRNN_OK = 0,
     CRNN_NULL_POINTER = 1,        /* an array or record that is needed is NULL */
-    CRNN_VERSION_MISMATCH = 2,    /* struct_size is not that of a record known here */
+    CRNN_VERSION_MISMATCH = 2,    /* struct_size is that of no crnn_rnn_call, or a field is set
+                                     that the running version does not know */
     CRNN_UNSUPPORTED_DTYPE = 3,   /* dtype is none of enum crnn_dtype */
     CRNN_UNSUPPORTED_OPTION = 4,  /* activation, reverse or threads; x and symbols both; dx of
                                      symbols */
@@ -53,7 +54,9 @@ enum crnn_status {
     CRNN_WORKSPACE_TOO_SMALL = 9  /* workspace_bytes is less than crnn_rnn_workspace says */
 };
 
-/* One call of the recurrence. Begin with crnn_rnn_new(), then set what the call has.
+/* One call of the recurrence. Begin with crnn_rnn_new(), then set what the call has. Later versions
+ * may add fields at the end; a program that was compiled with an older or newer version of this file
+ * still works, as long as it sets no field that the running version does not know.
  *
  * The caller owns every array. What is const is only read; outputs are written in full. An output
  * may overlap no other array of the call. */
@@ -90,6 +93,10 @@ typedef struct crnn_rnn_call {
      * Calls that run at the same time need one each. */
     void *workspace;
     size_t workspace_bytes;
+
+    /* backward only */
+    const void *da_n; /* (m, n_a): dL/da of the last step that each example reads, added to da
+                         there; or NULL. With it, da may be NULL: zeros */
 } crnn_rnn_call;
 
 /* A record with its struct_size and nothing else: sizes 0, pointers NULL, tanh, left to right. */

@@ -4,14 +4,14 @@
 #include "threads.h"
 
 #define REAL_BITS 32
-#include "simd_avx512.h"
+#include "simd_avx512.inc"
 
-#include "kernels.h"
+#include "kernels.inc"
 
 #undef REAL_BITS
 #define REAL_BITS 64
-#include "simd_avx512.h"
+#include "simd_avx512.inc"
 
-#include "kernels.h"
+#include "kernels.inc"
 
 const crnn_kernels crnn_kernels_avx512 = CRNN_KERNELS(avx512);

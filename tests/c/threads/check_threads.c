@@ -86,24 +86,24 @@ static void call_kernels(ptrdiff_t T, ptrdiff_t m, ptrdiff_t n_a, int threads, f
     float *x = given, *Waa = x + T * m * n_x, *Wax = Waa + n_a * n_a, *ba = Wax + n_a * n_x,
           *a0 = ba + n_a, *da = a0 + m * n_a;
     fill(given, da + states - given, 1, 0.05f);
-    crnn_rnn call = {.T = T,
-                     .m = m,
-                     .n_x = n_x,
-                     .n_a = n_a,
-                     .x = x,
-                     .Waa = Waa,
-                     .Wax = Wax,
-                     .ba = ba,
-                     .a0 = a0,
-                     .a = results,
-                     .da = da,
-                     .threads = threads};
+    crnn_rnn_call call = {.T = T,
+                          .m = m,
+                          .n_x = n_x,
+                          .n_a = n_a,
+                          .x = x,
+                          .Waa = Waa,
+                          .Wax = Wax,
+                          .ba = ba,
+                          .a0 = a0,
+                          .a = results,
+                          .da = da,
+                          .threads = threads};
     call.dWaa = results + states;
     call.dWax = (float *)call.dWaa + n_a * n_a;
     call.dba = (float *)call.dWax + n_a * n_x;
     call.dx = (float *)call.dba + n_a;
     call.da0 = (float *)call.dx + T * m * n_x;
-    const ptrdiff_t size = kernels->rnn_workspace(T, m, n_x, n_a, 1);
+    const ptrdiff_t size = kernels->rnn_workspace(&call, 1);
     void *room = malloc((size_t)size * 4 + 64);
     call.workspace = (char *)room + (64 - (size_t)room % 64);
     kernels->rnn_forward(&call);

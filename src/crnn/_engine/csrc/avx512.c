@@ -14,15 +14,15 @@
 #endif
 
 #define REAL_BITS 32
-#include "simd_avx512.h"
+#include "simd_avx512.inc"
 
-#include "kernels.h"
+#include "kernels.inc"
 
 #undef REAL_BITS
 #define REAL_BITS 64
-#include "simd_avx512.h"
+#include "simd_avx512.inc"
 
-#include "kernels.h"
+#include "kernels.inc"
 
 #if defined(__clang__)
 #pragma clang attribute pop

@@ -1,88 +1,59 @@
 /* The C side: the whole recurrence, forward and backward, and the linear maps around it.
  *
- * C knows neither Python nor BLAS. One source (tile.h, linear.h, sequence.h, ...) is compiled once
- * per instruction set and dtype through one thin file each (avx512.c, avx2.c, neon.c, portable.c);
- * each fills one table, and dispatch.c picks the table at import. Arrays are row-major and
- * contiguous; the shapes are those of the package.
+ * C knows neither Python nor BLAS. The kernels' sources are compiled once per instruction set and
+ * dtype through one thin file each (avx512.c, avx2.c, neon.c, portable.c). Each of these fills one
+ * table, and dispatch.c picks the table at import. Arrays are row-major and contiguous, with the
+ * shapes of the package. A record's pointers are void: they are float or double as the table is.
  */
 #ifndef CRNN_KERNELS_H
 #define CRNN_KERNELS_H
 
-#include <stddef.h>
+#include "crnn.h"
 
-/* One call of the recurrence; NULL stands for what is absent. `real` is void here, and float or
- * double in the code that works on it. */
-#define CRNN_RNN(real)                                                                             \
-    ptrdiff_t T, m, n_x, n_a;                                                                      \
-    const real *x;            /* (T, m, n_x), or NULL and symbols */                               \
-    const ptrdiff_t *symbols; /* (T, m) */                                                         \
-    const real *Waa, *Wax;    /* (n_a, n_a), (n_a, n_x) */                                         \
-    const real *ba, *a0;      /* (n_a), (m, n_a) or NULL */                                        \
-    const ptrdiff_t *lengths; /* (m) or NULL */                                                    \
-    int reverse, relu;                                                                             \
-    real *a; /* (T, m, n_a): forward writes it, backward reads it */                               \
-    /* backward only: */                                                                           \
-    const real *da;       /* (T, m, n_a) */                                                        \
-    real *dWaa, *dWax;    /* (n_a, n_a), (n_a, n_x) */                                             \
-    real *dba, *dx, *da0; /* (n_a), (T, m, n_x) or NULL, (m, n_a) or NULL */                       \
-    /* both: */                                                                                    \
-    real *workspace; /* 64-byte aligned, as many numbers as rnn_workspace says */                  \
-    int threads;     /* at most so many */
-
-/* One call of y = x W' + b, or of its gradients: x (rows, n_in), W (n_out, n_in), y (rows, n_out)
- */
-#define CRNN_LINEAR(real)                                                                          \
-    ptrdiff_t rows, n_in, n_out;                                                                   \
-    const real *x, *W, *b;                                                                         \
-    real *y;                                                                                       \
-    const real *dy;                                                                                \
-    real *dx, *dW, *db;                                                                            \
-    real *workspace; /* 64-byte aligned, as many numbers as linear_workspace says */               \
-    int threads;
-
-/* One time step of a whole model that reads left to right: m sequences at once. */
-#define CRNN_STREAM(real)                                                                          \
-    ptrdiff_t m, n_x, n_a, n_y, num_layers;                                                        \
-    int relu, softmax;                                                                             \
-    const real *packed; /* Wax and Waa of each layer, then Wya: by pack, one after another */      \
-    const real *biases; /* ba of each layer, then by */                                            \
-    const real *x;      /* (m, n_x), or NULL and symbols */                                        \
-    const ptrdiff_t *symbols; /* (m) */                                                            \
-    real *a;                  /* (num_layers, m, n_a): the states, before and after */             \
-    real *z;                  /* (m, n_a): workspace */                                            \
-    real *y;                  /* (m, n_y) */
-
-/* What becomes of a row once its product is done; the last two take a's row beside it. */
-typedef enum { NOTHING, TANH, RELU, TANH_BACKWARD, RELU_BACKWARD } crnn_epilogue;
-
+/* One call of y = x W' + b, or of its gradients. NULL stands for what is absent. */
 typedef struct {
-    CRNN_RNN(void)
-} crnn_rnn;
-
-typedef struct {
-    CRNN_LINEAR(void)
+    ptrdiff_t rows, n_in, n_out;
+    const void *x, *W, *b; /* (rows, n_in), (n_out, n_in), (n_out) */
+    void *y;               /* (rows, n_out) */
+    const void *dy;        /* (rows, n_out) */
+    void *dx, *dW, *db;    /* (rows, n_in), (n_out, n_in), (n_out) */
+    void *workspace;       /* 64-byte aligned; linear_workspace says how many numbers */
+    int threads;           /* the most to use */
 } crnn_linear;
 
+/* One time step of a whole model that reads left to right: m sequences at once. */
 typedef struct {
-    CRNN_STREAM(void)
+    ptrdiff_t m, n_x, n_a, n_y, num_layers;
+    int activation, softmax;
+    const void *packed;       /* Wax and Waa of each layer, then Wya, each packed by `pack` */
+    const void *biases;       /* ba of each layer, then by */
+    const void *x;            /* (m, n_x), or NULL and symbols */
+    const ptrdiff_t *symbols; /* (m) */
+    void *a;                  /* (num_layers, m, n_a): the states, before and after */
+    void *z;                  /* (m, n_a): workspace */
+    void *y;                  /* (m, n_y) */
 } crnn_stream;
 
+/* The recurrence reads the public record, crnn_rnn_call, once a caller has checked it: `workspace`
+ * is 64-byte aligned, `threads` is at least 1, and forward has a ba, backward a dba. */
 typedef struct {
-    void (*rnn_forward)(const crnn_rnn *);
-    void (*rnn_backward)(const crnn_rnn *);
+    void (*rnn_forward)(const crnn_rnn_call *);
+    void (*rnn_backward)(const crnn_rnn_call *);
     void (*linear_forward)(const crnn_linear *);
     void (*linear_backward)(const crnn_linear *);
-    ptrdiff_t (*rnn_workspace)(ptrdiff_t T, ptrdiff_t m, ptrdiff_t n_x, ptrdiff_t n_a,
-                               int backward);
-    ptrdiff_t (*linear_workspace)(ptrdiff_t n_in, ptrdiff_t n_out);
+    /* Numbers that a call needs as workspace: told by its sizes and by whether it has lengths. */
+    ptrdiff_t (*rnn_workspace)(const crnn_rnn_call *, int backward);
+    ptrdiff_t (*linear_workspace)(const crnn_linear *);
     /* one step, and W (n_out, n_in) packed for it: padded(n_in, n_out) numbers */
     void (*stream_step)(const crnn_stream *);
     void (*pack)(ptrdiff_t n_in, ptrdiff_t n_out, const void *W, void *packed);
     ptrdiff_t (*padded)(ptrdiff_t n_in, ptrdiff_t n_out);
-    /* the element-wise parts alone: z (rows, n), a (rows, n) or NULL, dy (rows, n), db (n) */
-    void (*finish)(crnn_epilogue epilogue, ptrdiff_t rows, ptrdiff_t n, const void *a, void *z);
+    /* the activation alone: z (rows, n) becomes a; da (rows, n) becomes dz */
+    void (*activate)(int activation, ptrdiff_t rows, ptrdiff_t n, void *z);
+    void (*activate_backward)(int activation, ptrdiff_t rows, ptrdiff_t n, const void *a, void *da);
+    /* db (n) = dy (rows, n) summed over rows */
     void (*sum_rows)(ptrdiff_t rows, ptrdiff_t n, const void *dy, void *db);
-    /* learning (training.h): logits (rows, n), and flat arenas (n) */
+    /* learning (training.inc): logits (rows, n), and flat arenas (n) */
     void (*softmax)(ptrdiff_t rows, ptrdiff_t n, void *logits);
     double (*cross_entropy)(ptrdiff_t rows, ptrdiff_t n, const ptrdiff_t *y, const void *weights,
                             void *logits, double *right);

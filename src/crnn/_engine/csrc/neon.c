@@ -6,15 +6,15 @@
 #if defined(__aarch64__) || defined(_M_ARM64)
 
 #define REAL_BITS 32
-#include "simd_neon.h"
+#include "simd_neon.inc"
 
-#include "kernels.h"
+#include "kernels.inc"
 
 #undef REAL_BITS
 #define REAL_BITS 64
-#include "simd_neon.h"
+#include "simd_neon.inc"
 
-#include "kernels.h"
+#include "kernels.inc"
 
 const crnn_kernels crnn_kernels_neon = CRNN_KERNELS(neon);
 

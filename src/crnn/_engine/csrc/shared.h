@@ -13,6 +13,7 @@
 #endif
 
 #include "denormals.h"
+#include "order.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -24,7 +25,7 @@
 #include <arm_neon.h>
 #endif
 
-/* Rows of a tile (tile.h): with 4 vectors each, 24 of 32 registers; with 2, 12 of 16. */
+/* Rows of a tile (tile.inc): with 4 vectors each, 24 of 32 registers; with 2, 12 of 16. */
 enum { TILE_ROWS = 6 };
 
 #endif
