@@ -1,8 +1,8 @@
-"""Does this build compute the right numbers on this machine? The kernels against the truth.
+"""Does this build compute the right numbers on this machine? The checks of ``crnn check``.
 
-Three comparisons, each over a list of cases: the reference's gradients against fourth-order finite
-differences of its own forward pass; the kernels against the reference; a whole model's gradients
-against finite differences of its loss.
+There are three comparisons, each over a list of cases: the reference's gradients with fourth-order
+finite differences of its own forward pass; the kernels with the reference; and a whole model's
+gradients with finite differences of its loss.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from crnn.reference import Array
 
 @dataclass(frozen=True)
 class Result:
-    """The largest relative error of one comparison, and the most that rounding explains."""
+    """The largest relative error of one comparison, and the largest that rounding can cause."""
 
     what: str
     cases: int
@@ -33,35 +33,34 @@ class Result:
 
     @property
     def passed(self) -> bool:
-        """Whether the error is explained (NaN is not)."""
+        """Whether rounding explains the error; it never explains NaN."""
         return self.error <= self.tolerance
 
 
 class Error(NamedTuple):
-    """A relative error, and the most that rounding explains."""
+    """A relative error, and the largest that rounding can cause."""
 
     error: float
     tolerance: float
 
     @property
     def share(self) -> float:
-        """The error over its tolerance: above 1 it is not explained, and NaN never is."""
+        """The error divided by its tolerance: a failure if it is above 1. NaN counts as infinity."""
         return math.inf if math.isnan(self.error) else self.error / self.tolerance
 
 
-#: What a step of a drawn recurrence multiplies the length of an error by, at most.
+#: The factor by which a step of a drawn recurrence multiplies the length of an error, at most.
 CONTRACTION = 0.8
 
-#: Times eps and the root of the number of terms: see `tolerance`.
+#: The tolerance is this times eps times the root of the number of terms: see `tolerance`.
 MARGIN = 3.0
 
 
 def tolerance(dtype: Any, terms: int) -> float:
-    """The most that rounding may part a sum of so many terms from the truth, over its size.
+    """The largest error that rounding may cause in a sum of so many terms, relative to its size.
 
-    The size of a sum is the root of the sum of its terms' squares: as large as it is, give or
-    take, where the terms' signs are random. (The sum itself may cancel to nothing, and is then no
-    harder to get right.) After k additions the partial sum is about ``sqrt(k)`` terms large and
+    The size of a sum is the root of the sum of its terms' squares, which is about the sum itself
+    if the terms' signs are random. (The sum itself may cancel to almost nothing.) After k additions the partial sum is about ``sqrt(k)`` terms large and
     the next rounding is off by at most eps/2 of that, by ``eps/sqrt(12)`` in the root mean
     square. Independent as they are, n of them add up to ``eps n / sqrt(24)`` terms, which is
     ``0.2 eps sqrt(n)`` of the sum's size; kernels that add in several chains do better.
@@ -76,14 +75,14 @@ def tolerance(dtype: Any, terms: int) -> float:
 
 
 def relative_error(result: Array, truth: Array, size: Array | None = None) -> float:
-    """The largest difference, over the largest entry of `size`: by default of the truth."""
+    """The largest difference, divided by the largest entry of `size`, by default of the truth."""
     largest = np.max(np.abs(truth if size is None else size), initial=0)
     difference = np.max(np.abs(result - truth), initial=0)
     return float(difference / largest) if largest > 0 else float(difference)
 
 
 def finite_difference(f: Callable[[], float], w: Array, h: float = 1e-3) -> Array:
-    """df/dw by central differences of fourth order; w is changed in place and put back.
+    """df/dw by central differences of fourth order; w is changed in place and restored.
 
     ``(-f(w+2h) + 8 f(w+h) - 8 f(w-h) + f(w-2h)) / 12h``, wrong by ``h^4 f'''''/30`` and rounding,
     ``eps f/h``.
@@ -102,7 +101,7 @@ def finite_difference(f: Callable[[], float], w: Array, h: float = 1e-3) -> Arra
 
 @dataclass
 class Problem:
-    """Random arguments of one call, drawn so that states neither vanish nor saturate."""
+    """Random arguments of one call, drawn such that states neither vanish nor saturate."""
 
     arguments: dict[str, Any]  # x, Waa, Wax, ba, a0
     options: dict[str, Any]  # lengths, reverse, activation
@@ -153,7 +152,7 @@ def backward_of(backward: Callable[..., Any], p: Problem, a: Array) -> Any:
 
 
 def sizes_of_sums(p: Problem, a: Array) -> tuple[Array, reference.Gradients]:
-    """For a and for each gradient, the roots of the sums of the squares of what is added up."""
+    """For a and for each gradient, the root of the sum of the squares of all terms that are added."""
     x, Waa, Wax, ba, a0 = p.arguments.values()
     T, m, n_a = a.shape
     n = np.full(m, T) if p.options["lengths"] is None else p.options["lengths"]
@@ -198,7 +197,7 @@ def kernel_error(p: Problem) -> Error:
     truth = Problem(exact, p.options, p.da.astype("float64"))
     a = rnn_forward(**p.arguments, **p.options)
     a_truth = reference.rnn_forward(**truth.arguments, **p.options)
-    # The same states for both, so that relu's kinks fall on the same side.
+    # Both use the same states, so that they agree on which side of relu's kink each state is.
     g = backward_of(rnn_backward, p, a)
     g_truth = backward_of(reference.rnn_backward, truth, a.astype("float64"))
     a_size, g_size = sizes_of_sums(truth, a.astype("float64"))
@@ -259,7 +258,7 @@ KINDS: list[dict[str, Any]] = [
 
 
 def run() -> Iterator[Result]:
-    """Every comparison, one after the other."""
+    """Run every comparison, one after the other."""
     yield _reference_result()
     for dtype in ("float32", "float64"):
         for activation in ("tanh", "relu"):

@@ -1,9 +1,9 @@
-"""The door: what does not fit as it is, is converted or refused before anything is written.
+"""Validation: every argument is converted or refused here, before anything is written.
 
 Each function takes an argument's name and value and returns the value in the one form that the
-code below understands: C-contiguous arrays of native byte order, of one dtype. An array that has
-that form already is passed on as it is, whichever library made it; strided, non-native and list
-input is copied once. Errors say the argument's name, what was expected and what came.
+code below understands: C-contiguous arrays of native byte order and of one dtype. An array that
+has this form is returned without a copy, whichever library made it; strided, non-native and list
+input is copied once. Errors name the argument, what was expected and what was given.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from crnn.reference import Array
 
 ACTIVATIONS = ("tanh", "relu")
 _NATIVE = (np.dtype(np.float32), np.dtype(np.float64))
-LARGEST = 2**31 - 1  # of m and of each n: BLAS counts in 32 bits
+LARGEST = 2**31 - 1  # of m and of each n: BLAS uses 32-bit integers
 
 # Numbers of DLPack: devices whose memory the CPU reads, and names of some that it does not.
 _CPU, _CUDA_HOST, _ROCM_HOST, _CUDA_MANAGED = 1, 3, 11, 13
@@ -44,21 +44,21 @@ def plain(name: str, value: Any) -> Array:
         a: Array = read(value)
     except MemoryError:
         raise
-    except Exception as error:  # whatever a library says of what it cannot give
+    except Exception as error:  # libraries raise many kinds of error here
         raise _no_array(name, value, error) from None
-    if a.ndim == 0 and a.dtype == object:  # NumPy's last resort
+    if a.ndim == 0 and a.dtype == object:  # NumPy wraps anything that is not an array
         raise TypeError(f"{name}: expected an array, got {_foreign(value)}")
     return a
 
 
 def _on_the_cpu(name: str, value: Any) -> None:
-    """Refuse what another device holds: some libraries would copy it here without a word."""
+    """Refuse arrays of other devices, which some libraries would copy silently."""
     try:
         device = getattr(value, "__dlpack_device__", None)
         if device is None:
             return
         kind, number = device()
-    except Exception:  # not for DLPack, or not on one device: NumPy may take it all the same
+    except Exception:  # no DLPack, or several devices: NumPy may still accept it
         return
     if kind not in (_CPU, _CUDA_HOST, _ROCM_HOST, _CUDA_MANAGED):
         where = _OTHER_DEVICES.get(kind, f"device type {int(kind)}")
@@ -68,7 +68,7 @@ def _on_the_cpu(name: str, value: Any) -> None:
 
 
 def _no_array(name: str, value: Any, error: Exception) -> Exception:
-    """What to raise where a value gives no array."""
+    """The error for a value that gives no array."""
     if getattr(value, "requires_grad", False):
         return TypeError(
             f"{name}: expected a tensor that requires no grad, got one that does: "
@@ -79,7 +79,7 @@ def _no_array(name: str, value: Any, error: Exception) -> Exception:
 
 
 def _foreign(value: Any) -> str:
-    """A value's type, and what arrays of other libraries say of themselves."""
+    """A value's type, with dtype and device if it is an array of another library."""
     has = {key: getattr(value, key, None) for key in ("dtype", "device")}
     details = ", ".join(f"{key} {told}" for key, told in has.items() if told is not None)
     return type(value).__name__ + (f" ({details})" if details else "")
@@ -90,7 +90,7 @@ def described(a: Array) -> str:
 
 
 def _fits(value: Any, dtype: Any, shape: tuple[int, ...]) -> bool:
-    """Whether a value is right as it is: looked at first, since a call may take microseconds."""
+    """Whether a value needs no conversion. Checked first, as a whole call may take microseconds."""
     return (
         type(value) is np.ndarray
         and value.dtype == dtype
@@ -101,7 +101,7 @@ def _fits(value: Any, dtype: Any, shape: tuple[int, ...]) -> bool:
 
 
 def in_order(a: Array, dtype: Any) -> Array:
-    """The array contiguous, aligned and of a native dtype: itself, or a copy."""
+    """The array, or a copy of it that is contiguous, aligned and of this dtype."""
     a = np.ascontiguousarray(a, dtype)
     return a if a.flags.aligned else a.copy()
 
@@ -121,7 +121,7 @@ def array(name: str, value: Any, dtype: Any, *, like: str, **sizes: int) -> Arra
 
 
 def recurrent_weights(name: str, value: Any) -> Array:
-    """A square float32 or float64 matrix (n_a, n_a); its dtype is the call's."""
+    """A square matrix (n_a, n_a) of float32 or float64, which is then the dtype of the call."""
     a = plain(name, value)
     if a.ndim == 2 and a.dtype in _NATIVE and _fits(a, a.dtype, (len(a), len(a))) and a.size:
         return a
@@ -133,7 +133,7 @@ def recurrent_weights(name: str, value: Any) -> Array:
 
 
 def input_weights(name: str, value: Any, dtype: Any, n_a: int) -> Array:
-    """A matrix (n_a, n_x) of the recurrent weights' dtype; n_x is told by it."""
+    """A matrix (n_a, n_x) of the recurrent weights' dtype, which defines n_x."""
     a = plain(name, value)
     if a.ndim != 2 or not 1 <= a.shape[1] <= LARGEST:
         raise ValueError(
@@ -143,7 +143,7 @@ def input_weights(name: str, value: Any, dtype: Any, n_a: int) -> Array:
 
 
 def lengths_of(value: Any, T: int, m: int, name: str = "lengths") -> Array | None:
-    """Integers (m,), each in 1..T, or None where every example has all T steps."""
+    """Integers (m,), each in 1..T, or None if every example has all T steps."""
     if value is None:
         return None
     a = plain(name, value)
@@ -159,12 +159,12 @@ def lengths_of(value: Any, T: int, m: int, name: str = "lengths") -> Array | Non
 
 
 def class_numbers(name: str, value: Any, n: int, lengths: Array | None, *shape: int) -> Array:
-    """Integers in 0..n-1 of the given shape; past an example's length anything may stand."""
+    """Integers in 0..n-1 of the given shape; values past an example's length are ignored."""
     return in_order(class_range(name, value, n, lengths, *shape), np.intp)
 
 
 def class_range(name: str, value: Any, n: int, lengths: Array | None, *shape: int) -> Array:
-    """As `class_numbers`, of whichever integer dtype and strides they have."""
+    """As `class_numbers`, but with their own integer dtype and strides."""
     a = plain(name, value)
     if a.dtype.kind not in "iub":  # False and True are classes 0 and 1
         raise TypeError(f"{name}: expected integers (class numbers), got {described(a)}")
@@ -180,7 +180,7 @@ def class_range(name: str, value: Any, n: int, lengths: Array | None, *shape: in
 
 
 def other_order(name: str, shape: tuple[int, ...], n_x: int) -> str:
-    """The end of an error: how x of the wrong shape would fit, or nothing."""
+    """The end of an error message: how x of the wrong shape would fit, or nothing."""
     before = shape[:-1]
     if n_x not in before or shape[-1] == n_x:
         return ""
@@ -217,7 +217,7 @@ def steps_counted(T: int, lengths: Array) -> Array:
 
 
 def time_and_examples(name: str, a: Array, what: str) -> tuple[int, int]:
-    """T and m, both at least 1, of an array whose first two axes they are."""
+    """The first two sizes T and m of an array, both at least 1."""
     T, m = a.shape[:2]
     if T < 1 or not 1 <= m <= LARGEST:
         raise ValueError(f"{name}: expected {what} with T >= 1 and m >= 1, got {described(a)}")
@@ -225,10 +225,10 @@ def time_and_examples(name: str, a: Array, what: str) -> tuple[int, int]:
 
 
 def shown(value: Any) -> str:
-    """A value as an error shows it: no longer than a line, and some values have no repr."""
+    """A value as an error shows it: at most a line, even if it has no repr."""
     try:
         text = " ".join(repr(value).split())
-    except Exception:  # an integer of 5000 digits, for one
+    except Exception:  # such as an integer of 5000 digits
         return f"{type(value).__name__} that cannot be shown"
     return text if len(text) <= 80 else text[:77] + "..."
 
@@ -241,14 +241,14 @@ def given(name: str, value: Any) -> Any:
 
 
 def flag(name: str, value: Any) -> bool:
-    """True or False, and nothing that merely counts as one."""
+    """True or False; numbers are refused."""
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name}: expected True or False, got {shown(value)}")
     return bool(value)
 
 
 def choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
-    """One of the given words."""
+    """One of the given strings."""
     if not isinstance(value, str) or value not in choices:
         words = ", ".join(map(repr, choices))
         raise ValueError(f"{name}: expected one of {words}, got {shown(value)}")
@@ -282,7 +282,7 @@ def number(
         x = float(value)
     except OverflowError:  # an integer beyond the largest double
         x = np.inf
-    except (TypeError, ValueError, RuntimeError):  # the last: a tensor of two numbers
+    except (TypeError, ValueError, RuntimeError):  # RuntimeError: a tensor of two numbers
         raise TypeError(f"{name}: expected a number, got {shown(value)}") from None
     if not ((x > least if above else x >= least) and x < below):
         limits = f"{'>' if above else '>='} {least:g}"
@@ -293,10 +293,10 @@ def number(
 
 
 def float_name(name: str, value: Any) -> str:
-    """The name float32 or float64, from anything NumPy takes for one of them."""
+    """The name "float32" or "float64", from anything that NumPy accepts for one of them."""
     try:
         dtype = np.dtype(value)
-    except Exception:  # NumPy parses strings, and says of bad ones whatever its parser does
+    except Exception:  # NumPy parses strings, and its parser raises many kinds of error
         dtype = None
     if value is None or dtype not in (np.float32, np.float64):
         raise ValueError(f"{name}: expected float32 or float64, got {shown(value)}")
@@ -310,7 +310,7 @@ def generator(rng: Any) -> np.random.Generator:
     """
     try:
         if isinstance(rng, (list, tuple)) and any(isinstance(item, (list, tuple)) for item in rng):
-            raise TypeError  # NumPy goes down nested seeds: a list within itself ends the process
+            raise TypeError  # NumPy recurses into nested seeds: a list that contains itself would crash the process
         return np.random.default_rng(rng)
     except (TypeError, ValueError) as error:
         raise type(error)(
@@ -355,7 +355,7 @@ def sequence(
 def output(
     name: str, value: Any, shape: tuple[int, ...], dtype: Any, inputs: dict[str, Array | None]
 ) -> Array:
-    """An array to write results into: exact in every respect, apart from all that is read."""
+    """An array for results: exactly as needed, sharing no memory with anything that is read."""
     if not isinstance(value, np.ndarray):
         raise TypeError(f"{name}: expected a numpy.ndarray, got {type(value).__name__}")
     if value.dtype != dtype:

@@ -1,4 +1,4 @@
-"""What there is to learn from, an epoch at a time."""
+"""Courses: the training data, in batches, one epoch at a time."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ class Examples:
 
     @property
     def size(self) -> int:
-        """Examples in an epoch."""
+        """The number of examples in an epoch."""
         return self.sequences.m
 
     def batches(self) -> Iterator[Batch]:
-        """One epoch."""
+        """The batches of one epoch."""
         return self.sequences.shuffled(self.batch_size, self.rng)
 
     def validation(self) -> Iterator[Batch] | None:
-        """The held-out examples, where there are any."""
+        """The held-out examples, or None."""
         return None if self.held_out is None else self.held_out.batches()
 
     def fault(self, of_validation: bool) -> str | None:
@@ -47,7 +47,7 @@ class Examples:
 
 @dataclass(frozen=True)
 class Stretch:
-    """A course of windows of one long sequence; the state carries from window to window."""
+    """A course of windows of one long sequence. The state is passed on between windows."""
 
     symbols: Array  # (N,)
     batch_size: int
@@ -59,15 +59,15 @@ class Stretch:
 
     @property
     def size(self) -> int:
-        """Symbols predicted in an epoch."""
+        """The number of symbols predicted in an epoch."""
         return (len(self.symbols) - 1) // self.batch_size * self.batch_size
 
     def batches(self) -> Iterator[Batch]:
-        """One epoch."""
+        """The batches of one epoch."""
         return windows(self.symbols, self.batch_size, self.steps)
 
     def validation(self) -> Iterator[Batch] | None:
-        """The held-out sequence, where there is one."""
+        """The held-out sequence, or None."""
         if self.held_out is None:
             return None
         return windows(self.held_out, min(self.batch_size, len(self.held_out) - 1), self.steps)

@@ -1,4 +1,4 @@
-"""Gradient descent: what to do with a gradient, over the whole arena at once.
+"""Optimizers, each of which updates the whole arena at once.
 
 An optimizer is a frozen description; what it remembers between steps (momentum, moments) belongs
 to the model that it trains, so one optimizer can train many models.
@@ -19,13 +19,13 @@ Memory = dict[str, Any]
 
 
 class Optimizer(Protocol):
-    """What `crnn.RNN.fit` needs of an optimizer."""
+    """The methods that `crnn.RNN.fit` needs of an optimizer."""
 
     def start(self, parameters: Array) -> Memory:
-        """What is remembered before the first step, for parameters (size,)."""
+        """The state before the first step, for parameters (size,)."""
 
     def step(self, parameters: Array, gradients: Array, memory: Memory) -> None:
-        """Change the parameters in place; the gradients may be used as scratch."""
+        """Change the parameters in place; the gradients may be overwritten."""
 
 
 @dataclass(frozen=True)
@@ -141,5 +141,5 @@ def chosen(optimizer: Any) -> Optimizer:
 
 
 def clip_by_norm(gradients: Array, most: float | None) -> float:
-    """The Euclidean norm of gradients (size,); where it passes `most`, they are scaled to that."""
+    """The Euclidean norm of gradients (size,). If it exceeds `most`, scale them down to that."""
     return kernels.clip(gradients, math.inf if most is None else most)
