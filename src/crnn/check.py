@@ -45,7 +45,7 @@ class Error(NamedTuple):
 
     @property
     def share(self) -> float:
-        """The error divided by its tolerance: a failure if it is above 1. NaN counts as infinity."""
+        """The error divided by its tolerance, a failure if above 1; NaN counts as infinity."""
         return math.inf if math.isnan(self.error) else self.error / self.tolerance
 
 
@@ -60,16 +60,18 @@ def tolerance(dtype: Any, terms: int) -> float:
     """The largest error that rounding may cause in a sum of so many terms, relative to its size.
 
     The size of a sum is the root of the sum of its terms' squares, which is about the sum itself
-    if the terms' signs are random. (The sum itself may cancel to almost nothing.) After k additions the partial sum is about ``sqrt(k)`` terms large and
-    the next rounding is off by at most eps/2 of that, by ``eps/sqrt(12)`` in the root mean
-    square. Independent as they are, n of them add up to ``eps n / sqrt(24)`` terms, which is
-    ``0.2 eps sqrt(n)`` of the sum's size; kernels that add in several chains do better.
+    if the terms' signs are random. (The sum itself may cancel to almost nothing.) After k
+    additions the partial sum is about ``sqrt(k)`` terms large, and the next rounding is off by at
+    most eps/2 of that, with a root mean square of ``eps/sqrt(12)``. The roundings are independent,
+    so n of them add up to ``eps n / sqrt(24)`` terms, or ``0.2 eps sqrt(n)`` of the sum's size.
+    Kernels that add in several chains do better.
 
-    T is not in it. The recurrence hands an error on, but `problem` draws weights that shrink it
-    by CONTRACTION a step or more. The errors of all steps before add up to ``1 / sqrt(1 - 0.8^2)
-    = 1.7`` times a step's own where they are independent, and the largest of a million entries is
-    off by four to five times what is typical: ``0.2 x 1.7 x 5 = 1.7``. At a fixed point they are
-    the same at every step and add up to ``1 / (1 - 0.8) = 5`` times eps/2: 2.5. MARGIN is 3.
+    The tolerance does not depend on T. The recurrence passes an error on, but `problem` draws
+    weights that shrink it by CONTRACTION a step or more. If the errors of all earlier steps are
+    independent, they add up to ``1 / sqrt(1 - 0.8^2) = 1.7`` times the error of one step, and the
+    largest of a million entries is four to five times as large as a typical one: ``0.2 x 1.7 x 5 =
+    1.7``. At a fixed point the errors are the same at every step and add up to ``1 / (1 - 0.8) =
+    5`` times eps/2, which is 2.5. MARGIN is 3.
     """
     return MARGIN * float(np.finfo(dtype).eps) * math.sqrt(terms)
 
@@ -152,7 +154,7 @@ def backward_of(backward: Callable[..., Any], p: Problem, a: Array) -> Any:
 
 
 def sizes_of_sums(p: Problem, a: Array) -> tuple[Array, reference.Gradients]:
-    """For a and for each gradient, the root of the sum of the squares of all terms that are added."""
+    """For a and for each gradient, the root of the sum of the squares of its terms."""
     x, Waa, Wax, ba, a0 = p.arguments.values()
     T, m, n_a = a.shape
     n = np.full(m, T) if p.options["lengths"] is None else p.options["lengths"]

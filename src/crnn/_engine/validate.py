@@ -310,7 +310,7 @@ def generator(rng: Any) -> np.random.Generator:
     """
     try:
         if isinstance(rng, (list, tuple)) and any(isinstance(item, (list, tuple)) for item in rng):
-            raise TypeError  # NumPy recurses into nested seeds: a list that contains itself would crash the process
+            raise TypeError  # NumPy recurses into seeds: a list that contains itself would crash
         return np.random.default_rng(rng)
     except (TypeError, ValueError) as error:
         raise type(error)(
