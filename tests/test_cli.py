@@ -286,6 +286,15 @@ class TestNobodyListens:
 
 
 class TestStops:
+    @pytest.fixture(autouse=True)
+    def default_handlers(self):
+        """Under nohup, for one, the tests inherit SIGHUP ignored."""
+        names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+        before = {n: signal.signal(getattr(signal, n), signal.SIG_DFL) for n in names}
+        yield
+        for name, handler in before.items():
+            signal.signal(getattr(signal, name), handler)
+
     @pytest.mark.parametrize(
         ("error", "code", "message"),
         [
@@ -322,7 +331,7 @@ class TestStops:
         [
             (["SIGINT", "SIGINT"], 130, "interrupted"),
             (["SIGTERM"], 143, "terminated"),
-            (["SIGHUP"], 129, "hangup"),
+            (["SIGHUP"], 129, "the terminal was closed"),
             (["SIGINT", "SIGTERM"], 143, "terminated"),
         ],
     )

@@ -9,8 +9,12 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import NoReturn
 
-#: `kill`, a terminal that is closed, and Ctrl-Break on Windows. (Ctrl-C is Python's own.)
-STOPS = ("SIGTERM", "SIGHUP", "SIGBREAK")
+#: What each signal has done to the command. Ctrl-C, SIGINT, is handled by Python itself.
+STOPS = {
+    "SIGTERM": "terminated",
+    "SIGHUP": "the terminal was closed",
+    "SIGBREAK": "interrupted by Ctrl-Break",
+}
 
 
 class Stopped(KeyboardInterrupt):
@@ -21,7 +25,7 @@ class Stopped(KeyboardInterrupt):
         self.number = number
 
     def __str__(self) -> str:
-        return (signal.strsignal(self.number) or f"signal {self.number}").lower()
+        return STOPS[signal.Signals(self.number).name]
 
 
 def _stop(number: int, _: FrameType | None) -> NoReturn:
