@@ -1,4 +1,4 @@
-"""What the three estimators share: parameters, and the way from X and y to a trained model."""
+"""The base class of the three estimators: their parameters, and how they are fitted."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from crnn.sklearn._training import Watch, threads
 
 
 class Targets(NamedTuple):
-    """y and the weights, checked, as `crnn.RNN` takes them."""
+    """Checked targets and weights, in the form that `crnn.RNN` takes."""
 
     y: Any  # integers (n,) or (T, n) or a list of (T_i,), or values (n, n_y)
     weights: Any  # (n,) or (T, n) or a list of (T_i,), or None
@@ -93,11 +93,11 @@ class BaseRNN(BaseEstimator):  # type: ignore[misc]
     def _check_targets(
         self, inputs: Inputs, y: Any, sample_weight: Any, classes: Any, cold: bool
     ) -> Targets:
-        """Y and weights for these inputs; with `cold` the estimator learns what y is like."""
+        """Check y and the weights. With `cold`, remember the classes or the shape of y."""
         raise NotImplementedError
 
     def _held_out_score(self, model: crnn.RNN, held_out: Examples) -> float:
-        """What `early_stopping` watches."""
+        """The score that `early_stopping` watches."""
         return model.evaluate(held_out.x, held_out.y, sample_weight=held_out.weights)[1]
 
     def _fit(
@@ -108,7 +108,7 @@ class BaseRNN(BaseEstimator):  # type: ignore[misc]
         classes: Any = None,
         incremental: bool = False,
     ) -> Any:
-        """Train: to the end, or one epoch further where it is incremental."""
+        """Train to the end or, if incremental, for one more epoch."""
         optimizer = self._checked_optimizer()
         if incremental and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
@@ -124,13 +124,13 @@ class BaseRNN(BaseEstimator):  # type: ignore[misc]
         seed = random.randint(np.iinfo(np.int32).max)
         model = self._new_model(inputs.n_x, targets.n_y, seed) if cold else self.model_
         if incremental and not cold and optimizer == self._optimizer:
-            optimizer = self._optimizer  # the same object: its moments go on
+            optimizer = self._optimizer  # the same object, which keeps its moments
         examples = Examples(inputs.x, targets.y, targets.weights, self._steps == "all")
         held_out = None
         if self.early_stopping:
             examples, held_out = self._split(examples, targets.strata, random)
         if cold:
-            self.__dict__.pop("model_", None)  # whoever fails to fit is not fitted
+            self.__dict__.pop("model_", None)  # not fitted, if what follows fails
             self.loss_curve_ = []
         self._optimizer = optimizer
         self._train(model, examples, held_out, incremental)
@@ -138,7 +138,7 @@ class BaseRNN(BaseEstimator):  # type: ignore[misc]
         return self
 
     def _checked_optimizer(self) -> crnn.Adam | crnn.SGD:
-        """The parameters that crnn knows by another name, checked; the others it checks itself."""
+        """Check the parameters that crnn knows by another name; it checks the others itself."""
         check_scalar(self.hidden_size, "hidden_size", Integral, min_val=1)
         check_scalar(self.max_iter, "max_iter", Integral, min_val=1)
         check_scalar(self.n_iter_no_change, "n_iter_no_change", Integral, min_val=1)
@@ -156,7 +156,7 @@ class BaseRNN(BaseEstimator):  # type: ignore[misc]
         return crnn.SGD(self.learning_rate_init, self.momentum)
 
     def _new_model(self, n_x: int, n_y: int, seed: int) -> crnn.RNN:
-        self._rng = np.random.default_rng(seed)  # of the parameters, and of every epoch's order
+        self._rng = np.random.default_rng(seed)  # draws the parameters, and each epoch's order
         return crnn.RNN(
             n_x, self.hidden_size, n_y, num_layers=self.num_layers, direction=self.direction,
             activation=self.activation, steps=self._steps, loss=self._loss, dtype=self.dtype,
@@ -166,7 +166,7 @@ class BaseRNN(BaseEstimator):  # type: ignore[misc]
     def _split(
         self, examples: Examples, strata: Array | None, random: Any
     ) -> tuple[Examples, Examples]:
-        """Hold out a fraction of the examples that weigh anything."""
+        """Hold out a fraction of the examples whose weight is not 0."""
         kept = examples.that_weigh()
         learned, held_out = train_test_split(
             kept,
@@ -213,7 +213,7 @@ class BaseRNN(BaseEstimator):  # type: ignore[misc]
             )
 
     def _tell(self, history: crnn.History, watch: Watch, scored: bool) -> None:
-        """The fitted attributes that say how training went."""
+        """Set the fitted attributes that describe the training."""
         self.loss_curve_ += history.loss
         self.loss_ = self.loss_curve_[-1]
         self.n_iter_ = len(self.loss_curve_)
@@ -222,7 +222,7 @@ class BaseRNN(BaseEstimator):  # type: ignore[misc]
         self.best_validation_score_ = max(watch.scores) if scored else None
 
     def _answers(self, X: Any, *, decide: bool = False) -> tuple[Inputs, Any]:
-        """X checked, and y_hat in crnn's order: (n, n_y), (T, n, n_y) or n arrays (T_i, n_y).
+        """Check X; give it and y_hat in crnn's order: (n, n_y), (T, n, n_y) or n of (T_i, n_y).
 
         With `decide` class numbers instead: without the last axis.
         """

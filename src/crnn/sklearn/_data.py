@@ -56,7 +56,7 @@ class Inputs(NamedTuple):
 
 
 class Examples(NamedTuple):
-    """What `crnn.RNN.fit` is given."""
+    """The arguments of `crnn.RNN.fit`."""
 
     x: Array | list[Array]
     y: Array | list[Array]

@@ -1,4 +1,4 @@
-"""Labels of any kind to class numbers, and what classes weigh."""
+"""Labels of any kind as class numbers, and the weights of classes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from crnn.sklearn._data import Array
 
 
 class Labelling(BaseRNN):
-    """An estimator whose y are labels."""
+    """The base class of the estimators whose targets are labels."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class Labelling(BaseRNN):
         self.class_weight = class_weight
 
     def _fit_first_or_further(self, X: Any, y: Any, sample_weight: Any, classes: Any) -> Any:
-        """partial_fit: the first call must say which classes there are."""
+        """`partial_fit`: the first call must name the classes."""
         first = not hasattr(self, "model_")
         if classes is None and first:
             raise ValueError("classes must be passed on the first call to partial_fit.")
@@ -82,7 +82,7 @@ class Labelling(BaseRNN):
         return self._fit(X, y, sample_weight, classes, incremental=True)
 
     def _class_numbers(self, labels: Array, classes: Array | None, cold: bool) -> Array:
-        """Each label's place in classes_, which a cold start takes from the labels."""
+        """The index of each label in classes_, which a cold start takes from the labels."""
         if labels.dtype.kind == "f" and not np.isfinite(labels).all():
             raise ValueError("y: expected labels, got NaN or infinity")
         check_classification_targets(labels)
@@ -97,14 +97,14 @@ class Labelling(BaseRNN):
         return np.searchsorted(self.classes_, labels)
 
     def _with_class_weight(self, numbers: Array, w: Array | None) -> Array | None:
-        """Weights (n,) or None, times what the class of each weighs."""
+        """Multiply weights (n,) or None by the weight of each example's class."""
         if self.class_weight is None:
             return w
         if isinstance(self.class_weight, Mapping):
             classes = self.classes_
             of_class = compute_class_weight(dict(self.class_weight), classes=classes, y=classes)
         elif isinstance(self.class_weight, str) and self.class_weight == "balanced":
-            # With weights, and of the classes that weigh anything: a weight of 0 leaves out.
+            # Weighted, over the classes of any weight: a weight of 0 leaves an example out.
             totals = np.bincount(numbers, w, len(self.classes_))
             present = totals > 0
             mean = totals.sum() / max(present.sum(), 1)

@@ -14,10 +14,10 @@ import crnn
 
 
 class Watch:
-    """Ends training where nothing became better by `tol` for so many epochs in a row.
+    """Stop training after so many epochs in a row without an improvement of at least `tol`.
 
-    What is watched is the training loss or, where `score` is given, a score on examples held out;
-    of that the parameters of the best epoch are kept.
+    It watches the training loss or, if `score` is given, a score on held-out examples, and then
+    keeps the parameters of the best epoch.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class Watch:
         self._parameters = copy(model.parameters)
 
     def __call__(self, history: crnn.History) -> bool:
-        """Look at an epoch; True where it was the last."""
+        """Look at an epoch; True if it was the last."""
         if self.score is None:
             figure = history.loss[-1]
         else:
@@ -54,10 +54,10 @@ class Watch:
 
 
 class _Threads:
-    """The number of crnn's threads while anybody asks for one of their own.
+    """The number of crnn's threads while estimators ask for a number of their own.
 
-    It is one number for the whole process: the first to come notes what it was and the last to go
-    puts it back, so estimators that are fitted side by side leave it as it was.
+    It is one number for the whole process. The first estimator to enter saves it and the last to
+    leave restores it, so estimators that are fitted concurrently leave it as it was.
     """
 
     def __init__(self) -> None:
