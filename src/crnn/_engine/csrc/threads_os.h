@@ -70,7 +70,7 @@ static void os_wake_all(os_condition *condition) { pthread_cond_broadcast(condit
 /* The signals that a worker blocks, so that the program's own threads handle them: all but those
  * that an instruction of the worker itself raises, for which faulthandler prints a traceback. */
 static void os_set_blocked_signals(sigset_t *signals) {
-    static const int own_faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
+    static const int own_faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
     sigfillset(signals);
     for (size_t i = 0; i < sizeof own_faults / sizeof *own_faults; i++)
         sigdelset(signals, own_faults[i]);
