@@ -33,7 +33,7 @@ class _Memory:
         self.__array_interface__ = {
             "version": 3,
             "typestr": _TYPES[tensor.dtype],
-            "shape": tuple(tensor.shape),
+            "shape": tensor.shape,
             "data": (tensor.data_ptr(), False),
         }
 

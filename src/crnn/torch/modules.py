@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.forward_ad import unpack_dual
+from torch.autograd import forward_ad
 from torch.fx import Proxy
 from torch.nn.utils.rnn import PackedSequence
 
@@ -287,15 +287,16 @@ def accelerate(module: torch.nn.Module) -> int:
 
 def _why_torch(tensors: list[Tensor]) -> str | None:
     """What crnn does not compute among x and the others, or None."""
+    dtypes = set()
     for tensor in tensors:
-        if not _is_plain(tensor):
+        if not _is_plain(tensor):  # first: such a class may refuse to be asked for more
             return f"the class {type(tensor).__name__}"
-    x = tensors[0]
-    for tensor in tensors:
-        if tensor.dtype not in _DTYPES or not tensor.is_cpu:
-            return f"{tensor.dtype} on {tensor.device.type}"
-        if tensor.dtype != x.dtype:
-            return f"{tensor.dtype} beside {x.dtype}"  # which torch refuses
+        dtype = tensor.dtype
+        if dtype not in _DTYPES or not tensor.is_cpu:
+            return f"{dtype} on {tensor.device.type}"
+        dtypes.add(dtype)
+    if len(dtypes) > 1:
+        return "a mixture of dtypes"  # which torch refuses
     return "autocast" if torch.is_autocast_enabled("cpu") else None
 
 
@@ -317,7 +318,8 @@ def _why_equations(tensors: list[Tensor]) -> str | None:
     """
     if torch._C._are_functorch_transforms_active():
         return "torch.func"
-    if any(unpack_dual(tensor).tangent is not None for tensor in tensors):
+    dual = forward_ad._current_level >= 0
+    if dual and any(forward_ad.unpack_dual(tensor).tangent is not None for tensor in tensors):
         return "forward-mode differentiation"
     return None
 

@@ -41,7 +41,6 @@ def rnn_forward(
 ) -> Tensor:
     """`crnn.rnn_forward` on tensors: every state, (T, m, n_a) or (rows, n_a)."""
     make_way(x, Waa)
-    a = _like_states(x, Waa)
     given = (
         array_of(x),
         array_of(Waa),
@@ -49,6 +48,7 @@ def rnn_forward(
         optional_array_of(ba),
         optional_array_of(a0),
     )
+    a = x.new_empty((*given[0].shape[:-1], len(given[1])))
     activation = "relu" if relu else "tanh"
     if x.dim() == 2:
         packed_forward(*given, _falling(lengths), reverse, activation, array_of(a))
@@ -64,7 +64,7 @@ def rnn_forward(
 
 
 @rnn_forward.register_fake  # type: ignore[untyped-decorator]
-def _like_states(x: Tensor, Waa: Tensor, *_: Any) -> Tensor:
+def _(x: Tensor, Waa: Tensor, *_: Any) -> Tensor:
     return x.new_empty(*x.shape[:-1], Waa.shape[0])
 
 
@@ -91,11 +91,6 @@ def rnn_backward(
 ) -> tuple[Tensor, ...]:
     """`crnn.rnn_backward` on tensors: dWaa, dWax, dba, dx, da0; dx and da0 empty unless needed."""
     make_way(x, Waa)
-    results: tuple[Tensor, ...] = _like_gradients(
-        da, a, x, Waa, Wax, a0, lengths, reverse, relu, need_dx, need_da0
-    )
-    arrays: list[Any] = [array_of(d) if d.numel() > 0 else None for d in results]
-    out = crnn.Gradients(*arrays)
     given = (
         array_of(da),
         array_of(a),
@@ -104,6 +99,15 @@ def rnn_backward(
         array_of(Wax),
         optional_array_of(a0),
     )
+    (n_a, n_x), shape = given[4].shape, given[2].shape
+    m = shape[1] if lengths is None or len(shape) == 3 else len(lengths)
+    shapes = (n_a, n_a), (n_a, n_x), n_a, shape if need_dx else 0, (m, n_a) if need_da0 else 0
+    results = tuple(x.new_empty(size) for size in shapes)
+    wanted = True, True, True, need_dx, need_da0
+    arrays: list[Any] = [
+        array_of(d) if want else None for d, want in zip(results, wanted, strict=True)
+    ]
+    out = crnn.Gradients(*arrays)
     activation = "relu" if relu else "tanh"
     if x.dim() == 2:
         packed_backward(*given, _falling(lengths), reverse, activation, out)
@@ -119,7 +123,7 @@ def rnn_backward(
 
 
 @rnn_backward.register_fake  # type: ignore[untyped-decorator]
-def _like_gradients(
+def _(
     da: Tensor,
     a: Tensor,
     x: Tensor,
