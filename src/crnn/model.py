@@ -19,6 +19,8 @@ from crnn._training.trainable import Trainable
 from crnn.reference import Array
 from crnn.weights.convertible import Convertible
 
+__all__ = ["RNN", "Config", "load"]
+
 
 class RNN(Trainable, Convertible):
     """A vanilla recurrent network: ``a<t> = tanh(Waa a<t-1> + Wax x<t> + ba)`` and an output layer.

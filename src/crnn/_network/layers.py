@@ -104,10 +104,10 @@ def backward(
     for first in range(len(places) - n, -1, -n):  # each layer, the top one first
         dx: list[Array] = []
         for k in range(first, first + n):
-            a, own = trace.a[k], places[k].of(gradients)
+            a, (dWaa, dWax, dba) = trace.a[k], places[k].of(gradients).values()
             if first > 0:
                 dx.append(buffers.array(f"dx {k}", (*a.shape[:2], config.width)))
-            into = own["Waa"], own["Wax"], own["ba"], dx[-1] if dx else None, None
+            into = dWaa, dWax, dba, dx[-1] if dx else None, None
             recurrence.backward(trace.inputs[k], da[k - first], a, into=into)
         if first > 0:
             below = dx[0] if n == 1 else np.add(dx[0], dx[1], out=dx[0])  # (T, m, width)
@@ -156,9 +156,13 @@ def _inputs(
     lengths: Array | None,
     a0: Array | None,
 ) -> Inputs:
-    own = place.of(parameters)
     return Inputs(
-        x, own["Waa"], own["Wax"], own["ba"], a0, lengths, place.reverse, config.activation
+        x=x,
+        **place.of(parameters),
+        a0=a0,
+        lengths=lengths,
+        reverse=place.reverse,
+        activation=config.activation,
     )
 
 

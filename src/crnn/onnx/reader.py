@@ -14,7 +14,7 @@ from onnx import ModelProto, checker, helper
 
 import crnn
 from crnn import files
-from crnn._network.config import Config
+from crnn.model import Config
 from crnn.onnx.graph import Cell, Followed, Graph, Linear
 from crnn.onnx.numbers import Rows
 from crnn.onnx.writer import CONFIG
