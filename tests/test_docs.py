@@ -2,10 +2,12 @@
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pages
 import pytest
 
@@ -13,6 +15,9 @@ from crnn import cli
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PACKAGE = ROOT / "src" / "crnn"
+CSRC = PACKAGE / "_engine" / "csrc"
+INSIDE = ROOT / "docs" / "inside.md"
 
 
 def blocks(language):
@@ -68,6 +73,50 @@ def test_examples_reach_their_figures(example, arguments, figure, lowest, highes
     assert lowest <= float(re.search(figure, done.stdout)[1]) <= highest
 
 
-def test_every_link_inside_the_project_leads_somewhere():
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", README):
-        assert (ROOT / target).exists(), target
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/inside.md"])
+def test_every_link_inside_the_project_leads_somewhere(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
+        assert ((ROOT / page).parent / target).exists(), target
+
+
+class TestInside:
+    """docs/inside.md tells of the code as it is."""
+
+    def test_its_example_of_a_cell_in_c_is_what_the_reference_says(self, tmp_path):
+        states = pages.run_python(INSIDE)["leaky"]  # (T, m, n_a)
+        compiler = shutil.which("gcc") or shutil.which("clang")
+        if compiler is None or sys.platform == "win32":
+            pytest.skip("no gcc or clang")
+        (source,) = pages.blocks(INSIDE.read_text(encoding="utf-8"), "c")
+        (tmp_path / "leaky.c").write_text(source, encoding="utf-8")
+        pool = [CSRC / "threads.c", CSRC / "order.c"]
+        command = [compiler, "-std=c11", "-O1", "-I", CSRC, "-I", PACKAGE / "include", "-o",
+                   tmp_path / "leaky", tmp_path / "leaky.c", *pool, "-lm", "-lpthread"]  # fmt: skip
+        subprocess.run(command, check=True)
+        out = subprocess.run([tmp_path / "leaky"], capture_output=True, text=True, check=True)
+        printed = np.array(out.stdout.split(), float).reshape(states.shape)
+        np.testing.assert_allclose(printed, states, rtol=1e-14)
+
+    def test_every_name_it_mentions_is_in_the_code(self):
+        text = INSIDE.read_text(encoding="utf-8")
+        prose = re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)
+        sources = [
+            path.read_text(encoding="utf-8")
+            for folder in (PACKAGE, ROOT / "tests")
+            for suffix in ("py", "pyx", "h", "inc")
+            for path in folder.rglob(f"*.{suffix}")
+        ] + [path.read_text(encoding="utf-8") for path in CSRC.glob("*.c")]
+        names = set(re.findall(r"\w+", "\n".join(sources)))
+        mentioned = re.findall(r"`([A-Za-z_]\w*)`", prose)
+        assert len(mentioned) > 50
+        assert [name for name in mentioned if name not in names] == []
+
+    def test_every_file_it_mentions_is_there(self):
+        text = re.sub(r"^```[cp].*?^```$", "", INSIDE.read_text("utf-8"), flags=re.M | re.S)
+        text = re.sub(r"\]\([^)]*\)", "]", text)
+        files = re.findall(r"[\w/]+\.(?:c|h|inc|py|pyx)\b", text)
+        assert len(files) > 30
+        places = (ROOT, PACKAGE, CSRC, PACKAGE / "include")
+        missing = [name for name in files if not any((place / name).exists() for place in places)]
+        assert [name for name in missing if "NAME" not in name] == []
