@@ -36,6 +36,7 @@ class Call(ctypes.Structure):
         *[(name, ctypes.c_void_p) for name in POINTERS],
         ("workspace_bytes", ctypes.c_size_t),
         ("da_n", ctypes.c_void_p),
+        ("offsets", ctypes.c_void_p),
     ]
 
 
@@ -242,6 +243,38 @@ def test_the_gradient_of_the_last_step_alone(kind):
     p.run(backward=1)
     for name, output in p.outputs.items():
         np.testing.assert_array_equal(output, dense[name], err_msg=name)
+
+
+class TestPacked:
+    """Arrays without padding: offsets say where each step begins."""
+
+    def packed(self, lengths=(5, 5, 2, 1), offsets=(0, 4, 7, 9, 11)):
+        p = Problem(5, 4)
+        self.kept = np.array(lengths, np.intp), np.array(offsets, np.intp)
+        p.call.lengths, p.call.offsets = (array.ctypes.data for array in self.kept)
+        return p
+
+    def test_the_bits_of_rnn_forward(self):
+        p = self.packed()
+        p.run(backward=0)
+        x = p.arrays["x"].reshape(-1, 5)[:13]
+        weights = [p.arrays[name] for name in ("Waa", "Wax", "ba", "a0")]
+        a = crnn.rnn_forward(x, *weights, lengths=[5, 5, 2, 1], activation="tanh")
+        np.testing.assert_array_equal(p.outputs["a"].reshape(-1, 6)[:13], a)
+        assert np.isnan(p.outputs["a"].reshape(-1, 6)[13:]).all()
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"lengths": (4, 4, 2, 1)},
+            {"lengths": (5, 2, 5, 1)},
+            {"offsets": (1, 4, 7, 9, 11)},
+            {"offsets": (0, 4, 7, 9, 10)},
+        ],
+    )
+    def test_offsets_that_do_not_fit(self, wrong):
+        p = self.packed(**wrong)
+        assert p.refused() == p.refused(backward=1) == LENGTH
 
 
 class TestRefused:

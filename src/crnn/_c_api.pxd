@@ -42,6 +42,7 @@ cdef extern from "crnn.h" nogil:
         void *workspace
         size_t workspace_bytes
         const void *da_n
+        const Py_ssize_t *offsets
 
     crnn_rnn_call crnn_rnn_new()
 

@@ -8,7 +8,7 @@ from cpython.pycapsule cimport PyCapsule_New
 from libc.stdint cimport SIZE_MAX, uintptr_t
 from libc.string cimport memcpy, memset
 
-from crnn._engine.integers cimport symbols_fit, within
+from crnn._engine.integers cimport packed_rows, symbols_fit, within
 from crnn._engine.kernels cimport _operations, _threads
 
 cdef extern from "crnn.h":
@@ -91,7 +91,8 @@ cdef int _check_arrays(const crnn_rnn_call *call, bint backward) noexcept nogil:
     cdef uintptr_t addresses = (
         <uintptr_t>call.x | <uintptr_t>call.Waa | <uintptr_t>call.Wax | <uintptr_t>call.a0
         | <uintptr_t>call.a)
-    cdef uintptr_t integers = <uintptr_t>call.symbols | <uintptr_t>call.lengths
+    cdef uintptr_t integers = (<uintptr_t>call.symbols | <uintptr_t>call.lengths
+                               | <uintptr_t>call.offsets)
     if (call.x == NULL and call.symbols == NULL or call.Waa == NULL or call.Wax == NULL
             or call.a == NULL or call.workspace == NULL):
         return CRNN_NULL_POINTER
@@ -113,8 +114,28 @@ cdef int _check_arrays(const crnn_rnn_call *call, bint backward) noexcept nogil:
     return CRNN_OK
 
 
+cdef bint _offsets_fit(const crnn_rnn_call *call) noexcept nogil:
+    """Whether offsets are the sums of lengths that never rise, the first of them T."""
+    cdef Py_ssize_t t, running = call.m
+    if call.lengths == NULL or call.lengths[0] != call.T or packed_rows(call.lengths, call.m) < 0:
+        return False
+    for t in range(call.T):
+        while running > 0 and call.lengths[running - 1] <= t:
+            running -= 1
+        if t + 1 < call.T and call.offsets[t + 1] != call.offsets[t] + running:
+            return False
+    return call.offsets[0] == 0
+
+
 cdef int _check_integers(const crnn_rnn_call *call) noexcept nogil:
-    """Every length, and every symbol within its example's length."""
+    """Every length, the offsets, and every symbol within its example's length."""
+    if call.offsets != NULL:
+        if not _offsets_fit(call):
+            return CRNN_LENGTH_OUT_OF_RANGE
+        if call.symbols != NULL and not within(
+                call.symbols, packed_rows(call.lengths, call.m), 0, call.n_x - 1):
+            return CRNN_SYMBOL_OUT_OF_RANGE
+        return CRNN_OK
     if call.lengths != NULL and not within(call.lengths, call.m, 1, call.T):
         return CRNN_LENGTH_OUT_OF_RANGE
     if call.symbols != NULL and not symbols_fit(call.symbols, call.lengths, call.T, call.m,
@@ -206,7 +227,8 @@ cdef const char *crnn_status_message(int status) noexcept nogil:
         return (b"expected T >= 1, m, n_x and n_a in 1..2147483647, and arrays that can be "
                 b"addressed")
     if status == CRNN_LENGTH_OUT_OF_RANGE:
-        return b"lengths: expected integers in 1..T"
+        return (b"lengths: expected integers in 1..T; with offsets, lengths that never rise, the first "
+                b"of them T, and their sums")
     if status == CRNN_SYMBOL_OUT_OF_RANGE:
         return b"x: expected integers in 0..n_x-1"
     if status == CRNN_MISALIGNED:

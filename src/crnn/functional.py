@@ -34,7 +34,9 @@ def rnn_forward(
     ----------
     x : array (T, m, n_x), or integers (T, m)
         The inputs, time first. Integers in ``0..n_x - 1`` stand for one-hot rows; they are
-        gathered, never multiplied. Past an example's length the values are ignored.
+        gathered, never multiplied. Past an example's length the values are ignored. With
+        lengths, x may also be packed, without the padding: (rows, n_x), or integers (rows,); see
+        Notes.
     Waa : array (n_a, n_a), float32 or float64
         Recurrent weights. Every other float array must have the same dtype.
     Wax : array (n_a, n_x)
@@ -71,6 +73,11 @@ def rnn_forward(
     and nested list input is copied once. Input is never written to. NaN and infinity propagate as
     in NumPy. The GIL is released during the computation.
 
+    A packed x holds the examples' valid steps and no padding, as PyTorch's PackedSequence does:
+    step 0 of every example, then step 1 of every example longer than 1, and so on. It needs
+    `lengths` that never rise from one example to the next and whose sum is the number of rows;
+    `a` is then (rows, n_a).
+
     Examples
     --------
     >>> import numpy as np, crnn
@@ -84,7 +91,9 @@ def rnn_forward(
         return a
     inputs = validate.sequence(x, Waa, Wax, ba, a0, lengths, reverse, activation)
     if out is not None:
-        out = validate.output("out", out, inputs.shape, inputs.Waa.dtype, _arrays(inputs))
+        out = validate.output(
+            "out", out, tuple(inputs.shape.values()), inputs.Waa.dtype, _arrays(inputs)
+        )
     return recurrence.forward(inputs, out)
 
 
@@ -159,9 +168,9 @@ def rnn_backward(
     if g is not None:
         return Gradients(*g) if out is None else out
     inputs = validate.sequence(x, Waa, Wax, None, a0, lengths, reverse, activation)
-    dtype, (T, m, n_a) = inputs.Waa.dtype, inputs.shape
-    da = validate.array("da", da, dtype, like="Waa", T=T, m=m, n_a=n_a)
-    a = validate.array("a", a, dtype, like="Waa", T=T, m=m, n_a=n_a)
+    dtype = inputs.Waa.dtype
+    da = validate.array("da", da, dtype, like="Waa", **inputs.shape)
+    a = validate.array("a", a, dtype, like="Waa", **inputs.shape)
     need_dx = validate.flag("need_dx", need_dx)
     if out is None:
         return recurrence.backward(inputs, da, a, need_dx)
@@ -175,12 +184,12 @@ def _gradients_to_write(
     """The arrays of `out` as plain ndarrays, each checked against everything that is read."""
     if not isinstance(out, Gradients):
         raise TypeError(f"out: expected crnn.Gradients, got {type(out).__name__}")
-    if inputs.x.ndim == 2 and out.dx is not None:
+    if inputs.x.dtype.kind == "i" and out.dx is not None:
         raise ValueError("out.dx: expected None for integer x")
     read = {"da": da, "a": a, **_arrays(inputs)}
-    T, m, n_a = inputs.shape
-    n_x = inputs.Wax.shape[1]
-    shapes = (n_a, n_a), (n_a, n_x), (n_a,), (T, m, n_x), (m, n_a)
+    n_a, n_x = inputs.Wax.shape
+    m = a.shape[1] if inputs.lengths is None else len(inputs.lengths)
+    shapes = (n_a, n_a), (n_a, n_x), (n_a,), (*a.shape[:-1], n_x), (m, n_a)
     arrays: list[Any] = []
     for name, value, shape in zip(Gradients._fields, out, shapes, strict=True):
         if value is None and name in ("dx", "da0"):

@@ -11,6 +11,27 @@ cdef inline bint within(const Py_ssize_t *numbers, Py_ssize_t n, Py_ssize_t leas
     return not wrong
 
 
+cdef inline Py_ssize_t packed_rows(const Py_ssize_t *lengths, Py_ssize_t m) noexcept nogil:
+    """Rows of packed arrays: the sum of lengths that are at least 1 and never rise, or else -1."""
+    cdef Py_ssize_t i, rows = 0
+    for i in range(m):
+        if lengths[i] < 1 or i > 0 and lengths[i] > lengths[i - 1]:
+            return -1
+        rows += lengths[i]
+    return rows
+
+
+cdef inline void find_offsets(const Py_ssize_t *lengths, Py_ssize_t m, Py_ssize_t T,
+                              Py_ssize_t *offsets) noexcept nogil:
+    """offsets (T,): the packed rows before step t, for lengths that never rise."""
+    cdef Py_ssize_t t, row = 0, running = m
+    for t in range(T):
+        while running > 0 and lengths[running - 1] <= t:
+            running -= 1
+        offsets[t] = row
+        row += running
+
+
 cdef inline bint symbols_fit(const Py_ssize_t *symbols, const Py_ssize_t *lengths, Py_ssize_t T,
                              Py_ssize_t m, Py_ssize_t n_x) noexcept nogil:
     """Whether all symbols (T, m) are in 0..n_x - 1; past an example's length anything may stand."""

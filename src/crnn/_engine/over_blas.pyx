@@ -28,7 +28,7 @@ cdef extern from "order.h" nogil:
 cdef const crnn_kernels *elementwise
 
 cdef enum:
-    STRETCH = 1 << 14  # rows of a partial sum, as in csrc/linear.inc
+    STRETCH = 1 << 12  # rows of a partial sum: a BLAS may add them up in one chain
 
 
 cdef inline const crnn_operations *_elementwise(real *_) noexcept nogil:
@@ -44,21 +44,28 @@ cdef struct rows_of_call:
 cdef rows_of_call _rows(const crnn_rnn_call *call, void *integers) noexcept nogil:
     """The rows of a call; `integers` has room for m + T m of them where there are lengths."""
     cdef rows_of_call rows
-    cdef Py_ssize_t s, rank, i, running = call.m, m = call.m
-    rows.count, rows.order, rows.index = call.T * m, NULL, NULL
-    if call.lengths == NULL:
-        return rows
-    rows.order = <Py_ssize_t *>integers
-    rows.index = rows.order + m
-    crnn_order_by_length(m, call.lengths, rows.order, rows.index)
+    rows.count, rows.order, rows.index = call.T * call.m, NULL, NULL
+    if call.lengths != NULL:
+        rows.order = <Py_ssize_t *>integers
+        rows.index = rows.order + call.m
+        crnn_order_by_length(call.m, call.lengths, rows.order, rows.index)
+        _list(call, &rows, 0)
+    return rows
+
+
+cdef void _list(const crnn_rnn_call *call, rows_of_call *rows, Py_ssize_t back) noexcept nogil:
+    """Fill in index: for each row, where the step `back` steps before it lies (any, if none)."""
+    cdef Py_ssize_t s, t, rank, i, running = call.m, m = call.m
     rows.count = 0
     for s in range(call.T):
-        running = _running(call, &rows, running, s)
+        running = _running(call, rows, running, s)
         for rank in range(running):
             i = rows.order[rank]
-            rows.index[rows.count] = (call.lengths[i] - 1 - s if call.reverse else s) * m + i
+            t = max(0, s - back)
+            if call.reverse:
+                t = call.lengths[i] - 1 - t
+            rows.index[rows.count] = (t * m if call.offsets == NULL else call.offsets[t]) + i
             rows.count += 1
-    return rows
 
 
 cdef inline Py_ssize_t _running(const crnn_rnn_call *call, const rows_of_call *rows,
@@ -70,12 +77,12 @@ cdef inline Py_ssize_t _running(const crnn_rnn_call *call, const rows_of_call *r
     return n
 
 
-cdef void _gather(const rows_of_call *rows, Py_ssize_t first, Py_ssize_t shift, Py_ssize_t n,
-                  const real *given, real *dense) noexcept nogil:
-    """Dense rows `first` and on, of n numbers, from the caller's, `shift` rows away from theirs."""
+cdef void _gather(const rows_of_call *rows, Py_ssize_t n, const real *given,
+                  real *dense) noexcept nogil:
+    """Dense rows of n numbers from the caller's."""
     cdef Py_ssize_t r
-    for r in range(first, rows.count):
-        memcpy(dense + r * n, given + (rows.index[r] + shift) * n, n * sizeof(real))
+    for r in range(rows.count):
+        memcpy(dense + r * n, given + rows.index[r] * n, n * sizeof(real))
 
 
 cdef void _scatter(const crnn_rnn_call *call, const rows_of_call *rows, Py_ssize_t n,
@@ -84,7 +91,7 @@ cdef void _scatter(const crnn_rnn_call *call, const rows_of_call *rows, Py_ssize
     cdef Py_ssize_t r, t, i
     for r in range(rows.count):
         memcpy(given + rows.index[r] * n, dense + r * n, n * sizeof(real))
-    for t in range(call.T):
+    for t in range(call.T if call.offsets == NULL else 0):
         for i in range(call.m):
             if t >= call.lengths[i]:
                 memset(given + (t * call.m + i) * n, 0, n * sizeof(real))
@@ -190,7 +197,7 @@ cdef void _rnn_forward(const crnn_rnn_call *call, real *a) noexcept nogil:
         dense_x = _after(integers, _integers(call, a))  # (rows, n_x)
         z = _after(dense_x, T * m * call.n_x)  # (rows, n_a)
         if x != NULL:
-            _gather[real](&rows, 0, 0, call.n_x, x, dense_x)
+            _gather[real](&rows, call.n_x, x, dense_x)
             x = dense_x
         if previous != NULL:
             _gather_examples[real](&rows, m, n_a, previous, start)
@@ -229,7 +236,7 @@ cdef void _end(const crnn_rnn_call *call, const rows_of_call *rows, Py_ssize_t f
 cdef void _rnn_backward(const crnn_rnn_call *call, const real *a) noexcept nogil:
     cdef crnn_denormals denormals = crnn_denormals_off()
     cdef Py_ssize_t T = call.T, m = call.m, n_a = call.n_a, n_x = call.n_x
-    cdef Py_ssize_t s, running = 0, continuing = 0, shift = m if call.reverse else -m, wide
+    cdef Py_ssize_t s, running = 0, continuing = 0, shift = m if call.reverse else -m
     cdef double *table = <double *>call.workspace  # (n_x, n_a)
     cdef real *part = _after(<real *>table, n_x * n_a * sizeof(double) // sizeof(real))
     cdef real *some = _after(part, n_a * max(n_a, n_x))  # (m, n_a)
@@ -249,11 +256,11 @@ cdef void _rnn_backward(const crnn_rnn_call *call, const real *a) noexcept nogil
     if da == NULL:
         memset(dz, 0, rows.count * n_a * sizeof(real))
     elif ordered:
-        _gather[real](&rows, 0, 0, n_a, da, dz)
+        _gather[real](&rows, n_a, da, dz)
     else:
         memcpy(dz, da, rows.count * n_a * sizeof(real))
     if ordered:
-        _gather[real](&rows, 0, 0, n_a, a, dense)
+        _gather[real](&rows, n_a, a, dense)
     for s in range(T - 1, -1, -1):
         running = _running(call, &rows, m, s)
         if running == 0:
@@ -273,7 +280,9 @@ cdef void _rnn_backward(const crnn_rnn_call *call, const real *a) noexcept nogil
     # dWaa = sum dz<t> a<t-1>': every step but the first, then the first with a0.
     r0 = 0 if back else m
     if ordered:
-        _gather[real](&rows, m, shift, n_a, a, dense)
+        _list(call, &rows, 1)
+        _gather[real](&rows, n_a, a, dense)
+        _list(call, &rows, 0)
         _sum_over_rows[real](rows.count - m, n_a, n_a, dz + m * n_a, dense + m * n_a, False, part,
                              <real *>call.dWaa)
     else:
@@ -292,7 +301,7 @@ cdef void _rnn_backward(const crnn_rnn_call *call, const real *a) noexcept nogil
         _add_symbols[real](call, &rows, dz, table)
     else:
         if ordered:
-            _gather[real](&rows, 0, 0, n_x, x, dense)
+            _gather[real](&rows, n_x, x, dense)
             x = dense
         _sum_over_rows[real](rows.count, n_x, n_a, dz, x, False, part, <real *>call.dWax)
     if call.dx != NULL:

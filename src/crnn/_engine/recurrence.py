@@ -21,7 +21,7 @@ Results = tuple[Array, Array, Array, Array | None, Array | None]
 class Inputs(NamedTuple):
     """What forward and backward both read: C-contiguous arrays of one dtype."""
 
-    x: Array  # (T, m, n_x), or symbols (T, m) of intp
+    x: Array  # (T, m, n_x), or symbols (T, m) of intp; packed, (rows, n_x) or (rows,)
     Waa: Array  # (n_a, n_a)
     Wax: Array  # (n_a, n_x)
     ba: Array | None  # (n_a,); backward does not need it
@@ -31,9 +31,11 @@ class Inputs(NamedTuple):
     activation: str
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """T, m, n_a."""
-        return self.x.shape[0], self.x.shape[1], len(self.Waa)
+    def shape(self) -> dict[str, int]:
+        """The sizes of the states, by name: T, m, n_a; or rows, n_a if they are packed."""
+        steps = self.x.shape if self.x.dtype.kind == "i" else self.x.shape[:-1]
+        names = ("T", "m") if len(steps) == 2 else ("rows",)
+        return {**dict(zip(names, steps, strict=True)), "n_a": len(self.Waa)}
 
 
 def forward(inputs: Inputs, out: Array | None = None) -> Array:

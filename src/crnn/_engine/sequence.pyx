@@ -7,7 +7,8 @@ only says yes, or does nothing and gives None: what must be converted, explained
 `validate`, and comes back here once it fits.
 
 Shapes are those of the package: x (T, m, n_x) or integers (T, m), a (T, m, n_a), Waa (n_a, n_a),
-Wax (n_a, n_x), ba (n_a,), a0 (m, n_a), lengths (m,). An array fits that is a plain ndarray,
+Wax (n_a, n_x), ba (n_a,), a0 (m, n_a), lengths (m,). Packed arrays have rows in place of T and m: x
+(rows, n_x) or integers (rows,), a (rows, n_a). An array fits that is a plain ndarray,
 C-contiguous, aligned, of native byte order, of the dtype of Waa or, for integers, of intp.
 """
 from libc.limits cimport INT_MAX
@@ -19,7 +20,7 @@ from crnn._engine.workspace import give_back, take
 
 from crnn._c_api cimport CRNN_RELU, CRNN_TANH, crnn_rnn_call
 from crnn._engine.arrays cimport apart, fits, fits_to_write
-from crnn._engine.integers cimport symbols_fit, within
+from crnn._engine.integers cimport find_offsets, packed_rows, symbols_fit, within
 from crnn._engine.kernels cimport _operations, _threads, crnn_operations
 
 cnp.import_array()
@@ -39,12 +40,70 @@ cdef bint _all_apart(tuple outs, tuple inputs):
     return True
 
 
-cdef int _read(crnn_rnn_call *call, x, Waa, Wax, a0, lengths, reverse, activation):
-    """Fill the record with what forward and backward share.
+cdef bint _read_padded(crnn_rnn_call *call, int real, x, lengths):
+    """Fill in T, m, x (T, m, n_x) or symbols (T, m), and lengths; or say that they do not fit."""
+    cdef cnp.npy_intp *shape = cnp.PyArray_DIMS(x)
+    if cnp.PyArray_NDIM(x) < 2 or shape[0] < 1:
+        return False
+    call.T, call.m = shape[0], shape[1]
+    if lengths is not None:
+        if not fits(lengths, cnp.NPY_INTP, 1, call.m, 0, 0):
+            return False
+        call.lengths = <const Py_ssize_t *>cnp.PyArray_DATA(lengths)
+        if not within(call.lengths, call.m, 1, call.T):
+            return False
+        if within(call.lengths, call.m, call.T, call.T):
+            call.lengths = NULL
+    if fits(x, real, 3, call.T, call.m, call.n_x):
+        call.x = cnp.PyArray_DATA(x)
+        return True
+    if not fits(x, cnp.NPY_INTP, 2, call.T, call.m, 0):
+        return False
+    call.symbols = <const Py_ssize_t *>cnp.PyArray_DATA(x)
+    return symbols_fit(call.symbols, call.lengths, call.T, call.m, call.n_x)
 
-    Gives the type number of its floats, or 0 where an argument does not fit.
+
+cdef Py_ssize_t _read_packed(crnn_rnn_call *call, int real, x, lengths):
+    """The same for packed x (rows, n_x) or symbols (rows,): how many rows, or 0."""
+    cdef Py_ssize_t rows
+    if (lengths is None or not cnp.PyArray_CheckExact(lengths) or cnp.PyArray_NDIM(lengths) != 1
+            or not fits(lengths, cnp.NPY_INTP, 1, len(lengths), 0, 0) or len(lengths) == 0):
+        return 0
+    call.lengths = <const Py_ssize_t *>cnp.PyArray_DATA(lengths)
+    call.m, call.T, call.x, call.symbols = len(lengths), call.lengths[0], NULL, NULL
+    rows = packed_rows(call.lengths, call.m)
+    if rows < 0:
+        return 0
+    if fits(x, real, 2, rows, call.n_x, 0):
+        call.x = cnp.PyArray_DATA(x)
+        return rows
+    if not fits(x, cnp.NPY_INTP, 1, rows, 0, 0):
+        return 0
+    call.symbols = <const Py_ssize_t *>cnp.PyArray_DATA(x)
+    return rows if within(call.symbols, rows, 0, call.n_x - 1) else 0
+
+
+cdef bint _steps_fit(value, int real, const crnn_rnn_call *call, Py_ssize_t rows, Py_ssize_t n):
+    """Whether value is an array of n numbers a step: (T, m, n), or (rows, n) packed."""
+    if rows > 0:
+        return fits(value, real, 2, rows, n, 0)
+    return fits(value, real, 3, call.T, call.m, n)
+
+
+cdef object _new_steps(int real, const crnn_rnn_call *call, Py_ssize_t rows, Py_ssize_t n):
+    if rows > 0:
+        return _new(real, 2, rows, n, 0)
+    return _new(real, 3, call.T, call.m, n)
+
+
+cdef int _read(crnn_rnn_call *call, Py_ssize_t *rows, x, Waa, Wax, a0, lengths, reverse,
+               activation):
+    """Fill the record with what forward and backward share; `rows` is 0 if x is not packed.
+
+    Gives the type number of its floats, or 0 if an argument does not fit.
     """
     cdef int real
+    rows[0] = 0
     cdef cnp.npy_intp *shape
     memset(call, 0, sizeof(crnn_rnn_call))
     if not (cnp.PyArray_CheckExact(x) and cnp.PyArray_CheckExact(Waa)
@@ -58,28 +117,11 @@ cdef int _read(crnn_rnn_call *call, x, Waa, Wax, a0, lengths, reverse, activatio
     if not (fits(Waa, real, 2, call.n_a, call.n_a, 0)
             and fits(Wax, real, 2, call.n_a, call.n_x, 0)):
         return 0
-    if cnp.PyArray_NDIM(x) < 2:
-        return 0
-    shape = cnp.PyArray_DIMS(x)
-    call.T, call.m = shape[0], shape[1]
-    if not (call.T >= 1 and 1 <= call.m <= INT_MAX and 1 <= call.n_x <= INT_MAX
-            and 1 <= call.n_a <= INT_MAX):
-        return 0
-    if lengths is not None:
-        if not fits(lengths, cnp.NPY_INTP, 1, call.m, 0, 0):
+    if not _read_padded(call, real, x, lengths):
+        rows[0] = _read_packed(call, real, x, lengths)
+        if rows[0] == 0:
             return 0
-        call.lengths = <const Py_ssize_t *>cnp.PyArray_DATA(lengths)
-        if not within(call.lengths, call.m, 1, call.T):
-            return 0
-        if within(call.lengths, call.m, call.T, call.T):
-            call.lengths = NULL
-    if fits(x, real, 3, call.T, call.m, call.n_x):
-        call.x = cnp.PyArray_DATA(x)
-    elif fits(x, cnp.NPY_INTP, 2, call.T, call.m, 0):
-        call.symbols = <const Py_ssize_t *>cnp.PyArray_DATA(x)
-        if not symbols_fit(call.symbols, call.lengths, call.T, call.m, call.n_x):
-            return 0
-    else:
+    if not (1 <= call.m <= INT_MAX and 1 <= call.n_x <= INT_MAX and 1 <= call.n_a <= INT_MAX):
         return 0
     if a0 is not None:
         if not fits(a0, real, 2, call.m, call.n_a, 0):
@@ -101,13 +143,20 @@ cdef object _new(int dtype, int ndim, Py_ssize_t n0, Py_ssize_t n1, Py_ssize_t n
     return cnp.PyArray_EMPTY(ndim, shape, dtype, 0)
 
 
-cdef int _run(crnn_rnn_call *call, int real, bint backward) except -1:
+cdef int _run(crnn_rnn_call *call, Py_ssize_t rows, int real, bint backward) except -1:
     """Find the call a workspace and threads, release the GIL, work."""
     cdef const crnn_operations *operations = _operations(real == cnp.NPY_DOUBLE)
     cdef Py_ssize_t size = operations.rnn_workspace(call, backward)
+    cdef object offsets
     workspace = take(size * (8 if real == cnp.NPY_DOUBLE else 4))
     call.workspace = cnp.PyArray_DATA(workspace)
     call.threads = _threads()
+    if rows > 0 and call.lengths[call.m - 1] == call.T:  # nothing to pack: an array (T, m) as well
+        call.lengths = NULL
+    elif rows > 0:
+        offsets = cnp.PyArray_EMPTY(1, <cnp.npy_intp *>&call.T, cnp.NPY_INTP, 0)
+        call.offsets = <const Py_ssize_t *>cnp.PyArray_DATA(offsets)
+        find_offsets(call.lengths, call.m, call.T, <Py_ssize_t *>cnp.PyArray_DATA(offsets))
     with nogil:
         if backward:
             operations.rnn_backward(call)
@@ -120,7 +169,8 @@ cdef int _run(crnn_rnn_call *call, int real, bint backward) except -1:
 def rnn_forward(x, Waa, Wax, ba, a0, lengths, reverse, activation, out):
     """The states a (T, m, n_a), in `out` where that is given, or None: see above."""
     cdef crnn_rnn_call call
-    cdef int real = _read(&call, x, Waa, Wax, a0, lengths, reverse, activation)
+    cdef Py_ssize_t rows
+    cdef int real = _read(&call, &rows, x, Waa, Wax, a0, lengths, reverse, activation)
     if real == 0:
         return None
     if ba is None:
@@ -128,13 +178,14 @@ def rnn_forward(x, Waa, Wax, ba, a0, lengths, reverse, activation, out):
     elif not fits(ba, real, 1, call.n_a, 0, 0):
         return None
     if out is None:
-        out = _new(real, 3, call.T, call.m, call.n_a)
-    elif not (fits_to_write(out, real, 3, call.T, call.m, call.n_a) and apart(out, x)
+        out = _new_steps(real, &call, rows, call.n_a)
+    elif not (_steps_fit(out, real, &call, rows, call.n_a)
+              and cnp.PyArray_ISWRITEABLE(out) and apart(out, x)
               and apart(out, Waa) and apart(out, Wax) and apart(out, ba) and apart(out, a0)
               and apart(out, lengths)):
         return None
     call.ba, call.a = cnp.PyArray_DATA(ba), cnp.PyArray_DATA(out)
-    _run(&call, real, False)
+    _run(&call, rows, real, False)
     return out
 
 
@@ -148,11 +199,12 @@ def rnn_backward(da, a, x, Waa, Wax, a0, lengths, reverse, activation, need_dx, 
     there, and its dx and da0 only where they are not None.
     """
     cdef crnn_rnn_call call
-    cdef int real = _read(&call, x, Waa, Wax, a0, lengths, reverse, activation)
+    cdef Py_ssize_t rows
+    cdef int real = _read(&call, &rows, x, Waa, Wax, a0, lengths, reverse, activation)
     if (real == 0 or (da is None and da_n is None)
-            or (da is not None and not fits(da, real, 3, call.T, call.m, call.n_a))
+            or (da is not None and not _steps_fit(da, real, &call, rows, call.n_a))
             or (da_n is not None and not fits(da_n, real, 2, call.m, call.n_a, 0))
-            or not fits(a, real, 3, call.T, call.m, call.n_a)
+            or not _steps_fit(a, real, &call, rows, call.n_a)
             or (need_dx is not True and need_dx is not False)):
         return None
     if into is None:
@@ -160,7 +212,7 @@ def rnn_backward(da, a, x, Waa, Wax, a0, lengths, reverse, activation, need_dx, 
         dba, da0 = _new(real, 1, call.n_a, 0, 0), _new(real, 2, call.m, call.n_a, 0)
         dx = None
         if need_dx and call.x != NULL:
-            dx = _new(real, 3, call.T, call.m, call.n_x)
+            dx = _new_steps(real, &call, rows, call.n_x)
         into = (dWaa, dWax, dba, dx, da0)
     else:
         if not isinstance(into, tuple) or len(into) != 5:
@@ -169,7 +221,8 @@ def rnn_backward(da, a, x, Waa, Wax, a0, lengths, reverse, activation, need_dx, 
         if not (fits_to_write(dWaa, real, 2, call.n_a, call.n_a, 0)
                 and fits_to_write(dWax, real, 2, call.n_a, call.n_x, 0)
                 and fits_to_write(dba, real, 1, call.n_a, 0, 0)
-                and (dx is None or fits_to_write(dx, real, 3, call.T, call.m, call.n_x))
+                and (dx is None or (_steps_fit(dx, real, &call, rows, call.n_x)
+                                    and cnp.PyArray_ISWRITEABLE(dx)))
                 and (dx is None or call.x != NULL)
                 and (da0 is None or fits_to_write(da0, real, 2, call.m, call.n_a, 0))
                 and _all_apart((dWaa, dWax, dba, dx, da0), (da, da_n, a, x, Waa, Wax, a0,
@@ -186,5 +239,5 @@ def rnn_backward(da, a, x, Waa, Wax, a0, lengths, reverse, activation, need_dx, 
         call.dx = cnp.PyArray_DATA(dx)
     if da0 is not None:
         call.da0 = cnp.PyArray_DATA(da0)
-    _run(&call, real, True)
+    _run(&call, rows, real, True)
     return into

@@ -158,6 +158,19 @@ def lengths_of(value: Any, T: int, m: int, name: str = "lengths") -> Array | Non
     return None if (a == T).all() else in_order(a, np.intp)
 
 
+def packed_lengths(value: Any, rows: int) -> Array:
+    """Integers (m,) of at least 1 that never rise and whose sum is the number of packed rows."""
+    a = plain("lengths", value)
+    if a.dtype.kind not in "iu":
+        raise TypeError(f"lengths: expected integers, got {described(a)}")
+    if a.ndim != 1 or not a.size or (a < 1).any() or (a[1:] > a[:-1]).any() or a.sum() != rows:
+        raise ValueError(
+            "lengths: expected integers (m,) of at least 1 that never rise, and whose sum is the "
+            f"{rows} rows of a packed x, got {shown(a)}"
+        )
+    return in_order(a, np.intp)
+
+
 def class_numbers(name: str, value: Any, n: int, lengths: Array | None, *shape: int) -> Array:
     """Integers in 0..n-1 of the given shape; values past an example's length are ignored."""
     return in_order(class_range(name, value, n, lengths, *shape), np.intp)
@@ -318,6 +331,28 @@ def generator(rng: Any) -> np.random.Generator:
         ) from None
 
 
+def _padded(x: Array, lengths: Any, dtype: Any, n_x: int) -> tuple[Array, Array | None]:
+    """x (T, m, n_x) or symbols (T, m), and lengths."""
+    T, m = time_and_examples("x", x, "shape (T, m, n_x) or (T, m)")
+    lengths = lengths_of(lengths, T, m)
+    if x.ndim == 2:
+        return class_numbers("x", x, n_x, lengths, T, m), lengths
+    if x.shape[2] != n_x:
+        raise ValueError(
+            f"x: expected shape (T, m, n_x) = {(T, m, n_x)}, got {described(x)}"
+            + other_order("x", x.shape, n_x)
+        )
+    return array("x", x, dtype, like="Waa", T=T, m=m, n_x=n_x), lengths
+
+
+def _packed(x: Array, lengths: Any, dtype: Any, n_x: int) -> tuple[Array, Array]:
+    """x (rows, n_x) or symbols (rows,), and lengths."""
+    lengths = packed_lengths(lengths, len(x))
+    if x.ndim == 1:
+        return class_numbers("x", x, n_x, None, len(x)), lengths
+    return array("x", x, dtype, like="Waa", rows=len(x), n_x=n_x), lengths
+
+
 def sequence(
     x: Any, Waa: Any, Wax: Any, ba: Any, a0: Any, lengths: Any, reverse: Any, activation: Any
 ) -> Inputs:
@@ -327,22 +362,18 @@ def sequence(
     Wax = input_weights("Wax", Wax, dtype, n_a)
     n_x = Wax.shape[1]
     x = plain("x", x)
-    if x.ndim not in (2, 3) or (x.ndim == 2) != (x.dtype.kind in "iu"):
-        raise ValueError(
-            f"x: expected {dtype} of shape (T, m, n_x), n_x = {n_x}, "
-            f"or integers of shape (T, m), got {described(x)}"
-        )
-    T, m = time_and_examples("x", x, "shape (T, m, n_x) or (T, m)")
-    lengths = lengths_of(lengths, T, m)
-    if x.ndim == 2:
-        x = class_numbers("x", x, n_x, lengths, T, m)
+    axes = x.ndim + (x.dtype.kind in "iu")  # symbols do without that of n_x
+    if axes == 2 and lengths is not None:
+        x, lengths = _packed(x, lengths, dtype, n_x)
+        m = len(lengths)
+    elif axes == 3:
+        x, lengths = _padded(x, lengths, dtype, n_x)
+        m = x.shape[1]
     else:
-        if x.shape[2] != n_x:
-            raise ValueError(
-                f"x: expected shape (T, m, n_x) = {(T, m, n_x)}, got {described(x)}"
-                + other_order("x", x.shape, n_x)
-            )
-        x = array("x", x, dtype, like="Waa", T=T, m=m, n_x=n_x)
+        raise ValueError(
+            f"x: expected {dtype} of shape (T, m, n_x), n_x = {n_x}, or integers of shape (T, m); "
+            f"or packed, with lengths, (rows, n_x) or (rows,); got {described(x)}"
+        )
     if a0 is not None:
         a0 = array("a0", a0, dtype, like="Waa", m=m, n_a=n_a)
     reverse = flag("reverse", reverse)

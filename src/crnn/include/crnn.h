@@ -47,7 +47,7 @@ enum crnn_status {
                                      symbols */
     CRNN_SIZE_OUT_OF_RANGE = 5,   /* T, m, n_x or n_a below 1; m, n_x or n_a above 2^31 - 1; or more
                                      numbers than can be addressed */
-    CRNN_LENGTH_OUT_OF_RANGE = 6, /* one of lengths is not in 1..T */
+    CRNN_LENGTH_OUT_OF_RANGE = 6, /* one of lengths is not in 1..T, or offsets do not fit them */
     CRNN_SYMBOL_OUT_OF_RANGE = 7, /* one of symbols, within its example's length, is not in
                                      0..n_x-1 */
     CRNN_MISALIGNED = 8,          /* an array does not begin at a multiple of its numbers' size */
@@ -97,6 +97,11 @@ typedef struct crnn_rnn_call {
     /* backward only */
     const void *da_n; /* (m, n_a): dL/da of the last step that each example reads, added to da
                          there; or NULL. With it, da may be NULL: zeros */
+
+    /* Packed arrays hold no padding: step t of the examples longer than t stands at the rows
+     * offsets[t], offsets[t] + 1, ... of x, symbols, a, da and dx, which have as many rows as there
+     * are valid steps. This needs lengths that never rise from one example to the next. */
+    const ptrdiff_t *offsets; /* (T): how many valid steps come before t; or NULL: not packed */
 } crnn_rnn_call;
 
 /* A record with its struct_size and nothing else: sizes 0, pointers NULL, tanh, left to right. */
