@@ -47,12 +47,13 @@ class _Piece(NamedTuple):
     lengths: Array | None  # (m,) of falling steps in this piece; None where all have T
     places: Array | None  # of its rows among the T m of the padded array; None where all are rows
 
-    def read(self, packed: Array, copy: bool = False) -> Array:
-        """The piece's rows as (T, m, features); zeros past an example's length."""
+    def read(self, packed: Array, copy: bool = False, fill: bool = False) -> Array:
+        """The piece's rows as (T, m, features); past an example's length anything, or zeros."""
         if self.places is None:
             view = packed[self.rows].reshape(self.T, self.m, -1)
             return view.copy() if copy else view
-        padded = np.zeros((self.T * self.m, packed.shape[1]), packed.dtype)
+        new = np.zeros if fill else np.empty
+        padded = new((self.T * self.m, packed.shape[1]), packed.dtype)
         padded[self.places] = packed[self.rows]
         return padded.reshape(self.T, self.m, -1)
 
@@ -74,7 +75,8 @@ def _pieces(lengths: Array) -> list[_Piece]:
     """The pieces of a packed sequence, in the order of time."""
     batch_sizes = batch_sizes_of(lengths)
     T, rising = len(batch_sizes), batch_sizes[::-1]
-    first_rows = np.concatenate([[0], np.cumsum(batch_sizes)])
+    first_rows = np.zeros(T + 1, np.intp)
+    np.cumsum(batch_sizes, out=first_rows[1:])
     pieces: list[_Piece] = []
     start = 0
     while start < T:
@@ -176,7 +178,7 @@ def packed_backward(
         g = crnn.Gradients(dWaa, dWax, dba, dx, da_states)
         crnn.rnn_backward(
             da_piece,
-            piece.read(a),
+            piece.read(a, fill=True),
             piece.read(x),
             Waa,
             Wax,
