@@ -130,7 +130,7 @@ def test_without_bias_and_initial_state(dtype, m, table):
 
 @pytest.mark.parametrize("reverse", [False, True])
 def test_more_rows_than_one_blas_call_takes(reverse):
-    """T * m beyond a block of _blas.pxd (2^20 rows): the seam must not show."""
+    """More rows than a block of blas.pxd (2^20): nothing may go wrong where two blocks meet."""
     T, m = 3, 2**20 // 2 - 7
     assert T * m > 2**20
     p = check.problem(T, m, 2, 3, reverse=reverse)
