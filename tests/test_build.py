@@ -65,6 +65,17 @@ def test_fast_math_is_turned_off_again(tmp_path, flags):
     assert used.returncode == 0, used.stderr
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for a section of ELF files")
+@pytest.mark.parametrize(("flags", "debug"), [("", False), ("-O1 -g", True)])
+def test_debug_information_only_where_it_is_asked_for(tmp_path, flags, debug):
+    """It would be four fifths of the package."""
+    (tmp_path / "probe.c").write_text(SOURCE)
+    built = python(BUILD, tmp_path, CFLAGS=flags)
+    assert built.returncode == 0, built.stderr
+    (library,) = tmp_path.glob("probe*.so")
+    assert (b".debug_info" in library.read_bytes()) is debug
+
+
 def test_a_missing_compiler_is_named_with_the_way_to_get_one(tmp_path):
     (tmp_path / "probe.c").write_text(SOURCE)
     built = python(BUILD, tmp_path, CC="no-such-cc")
