@@ -14,7 +14,7 @@ from crnn._engine.blas cimport real
 from crnn._engine.integers cimport within
 from crnn._c_api cimport CRNN_TANH
 from crnn._engine.kernels cimport (crnn_find_kernels, crnn_kernels, crnn_linear,
-                            crnn_operations)
+                                   crnn_operations)
 from crnn._engine.over_blas cimport kernels_over_blas
 
 ctypedef int (*thread_count)() noexcept nogil

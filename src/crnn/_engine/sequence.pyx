@@ -226,7 +226,7 @@ def rnn_backward(da, a, x, Waa, Wax, a0, lengths, reverse, activation, need_dx, 
                 and (dx is None or call.x != NULL)
                 and (da0 is None or fits_to_write(da0, real, 2, call.m, call.n_a, 0))
                 and _all_apart((dWaa, dWax, dba, dx, da0), (da, da_n, a, x, Waa, Wax, a0,
-                                                              lengths))):
+                                                            lengths))):
             return None
     call.a = cnp.PyArray_DATA(a)
     if da is not None:

@@ -55,8 +55,8 @@ enum crnn_status {
 };
 
 /* One call of the recurrence. Begin with crnn_rnn_new(), then set what the call has. Later versions
- * may add fields at the end; a program that was compiled with an older or newer version of this file
- * still works, as long as it sets no field that the running version does not know.
+ * may add fields at the end; a program that was compiled with an older or newer version of this
+ * file still works, as long as it sets no field that the running version does not know.
  *
  * The caller owns every array. What is const is only read; outputs are written in full. An output
  * may overlap no other array of the call. */
