@@ -28,13 +28,6 @@ class TestBuffers:
         assert not np.shares_memory(buffers.array("a", (4, 4)), a)
         assert not np.shares_memory(buffers.array("b", (2, 5)), small)
 
-    def test_zeros_are_zero_after_a_change_of_shape(self):
-        buffers = Buffers(np.dtype("f4"))
-        buffers.zeros("a", (3, 4))[-1] = 1
-        assert buffers.zeros("a", (3, 4)).sum() == 4  # what was written stays
-        assert not buffers.zeros("a", (2, 4)).any()
-        assert not buffers.zeros("a", (3, 4)).any()
-
 
 @pytest.mark.parametrize("num_layers", [1, 3])
 @pytest.mark.parametrize("steps", ["last", "all"])

@@ -46,12 +46,21 @@ def forward(inputs: Inputs, out: Array | None = None) -> Array:
 
 
 def backward(
-    inputs: Inputs, da: Array, a: Array, need_dx: bool = True, into: Results | None = None
+    inputs: Inputs,
+    da: Array | None,
+    a: Array,
+    need_dx: bool = True,
+    into: Results | None = None,
+    da_n: Array | None = None,
 ) -> Gradients:
-    """The gradients, in the arrays of `into` if they are given."""
+    """The gradients, in the arrays of `into` if they are given.
+
+    da_n (m, n_a) is dL/da of the last step that each example reads, and is added to da there. With
+    it da may be None, which stands for zeros.
+    """
     x, Waa, Wax, _, a0, lengths, reverse, activation = inputs
     g = sequence.rnn_backward(
-        da, a, x, Waa, Wax, a0, lengths, reverse, activation, need_dx, into
+        da, a, x, Waa, Wax, a0, lengths, reverse, activation, need_dx, into, da_n
     )  # fmt: skip
     return Gradients(*_completed(g))
 

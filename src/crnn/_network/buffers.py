@@ -28,14 +28,3 @@ class Buffers:
                 flat = self._flat[name] = np.empty(size, self._dtype)
             shaped = self._shaped[name] = flat[:size].reshape(shape)
         return shaped
-
-    def zeros(self, name: str, shape: tuple[int, ...]) -> Array:
-        """An array of zeros, for a caller that always writes to the same places.
-
-        It is cleared only if its shape changes: what the caller wrote before is still there.
-        """
-        shaped = self._shaped.get(name)
-        if shaped is None or shaped.shape != shape:
-            shaped = self.array(name, shape)
-            shaped.fill(0)
-        return shaped

@@ -95,12 +95,11 @@ def backward(
 ) -> None:
     """Fill `gradients`, which has the parameters' names, from dlogits (rows, n_y)."""
     n, buffers, places = config.num_directions, trace.buffers, config.recurrences()
-    da, dfeatures = _room(config, trace)
+    dfeatures = buffers.array("dfeatures", trace.features.shape)
     kernels.output_backward(
         parameters["Wya"], dlogits, trace.features, gradients["Wya"], gradients["by"], dfeatures
     )
-    if da is None:
-        da = _spread(config, trace, dfeatures)
+    da, da_n = _of_the_top(trace, n, dfeatures)
     for first in range(len(places) - n, -1, -n):  # each layer, the top one first
         dx: list[Array] = []
         for k in range(first, first + n):
@@ -108,10 +107,12 @@ def backward(
             if first > 0:
                 dx.append(buffers.array(f"dx {k}", (*a.shape[:2], config.width)))
             into = dWaa, dWax, dba, dx[-1] if dx else None, None
-            recurrence.backward(trace.inputs[k], da[k - first], a, into=into)
+            recurrence.backward(
+                trace.inputs[k], da[k - first], a, into=into, da_n=da_n[k - first]
+            )
         if first > 0:
             below = dx[0] if n == 1 else np.add(dx[0], dx[1], out=dx[0])  # (T, m, width)
-            da = _apart(below, n, trace)
+            da, da_n = [*_apart(below, n, buffers)], [None] * n
 
 
 def bytes_per_step(config: Config, backward: bool) -> int:
@@ -126,8 +127,8 @@ def bytes_per_step(config: Config, backward: bool) -> int:
     if both:
         states += above * width  # both directions side by side, as input
     if backward:
-        # da of the top layer; dx of each recurrence above the lowest layer; both directions' apart.
-        states += width + above * config.num_directions * width + (width if both and above else 0)
+        # dx of each recurrence above the lowest layer; both directions' apart.
+        states += above * config.num_directions * width + (width if both and above else 0)
     if config.steps == "last":
         return states * size
     # The features of the rows that count; their gradient, and both directions' apart.
@@ -175,61 +176,32 @@ def _side_by_side(parts: list[Array], name: str, buffers: Buffers) -> Array:
     return np.concatenate(parts, axis=-1, out=both)
 
 
-def _apart(both: Array, n: int, trace: Trace) -> list[Array]:
-    """The opposite of `_side_by_side`: dL/da<t> of each direction, from that of both."""
-    T, m, n_a = trace.a[0].shape
+def _apart(both: Array, n: int, buffers: Buffers) -> list[Array]:
+    """The opposite of `_side_by_side`: of both directions' gradient (..., n n_a), each one's."""
     if n == 1:
-        return [both.reshape(T, m, n_a)]
-    das = [trace.buffers.array(f"da {i}", (T, m, n_a)) for i in range(n)]
-    for i, da in enumerate(das):
-        da.reshape(-1, n_a)[...] = both.reshape(-1, n * n_a)[:, i * n_a : (i + 1) * n_a]
-    return das
+        return [both]
+    *leading, width = both.shape
+    parts = np.split(both, n, axis=-1)
+    apart = [buffers.array(f"da {i}", (*leading, width // n)) for i in range(n)]
+    for part, own in zip(parts, apart, strict=True):
+        own[...] = part
+    return apart
 
 
-def _room(config: Config, trace: Trace) -> tuple[list[Array] | None, Array]:
-    """Arrays for dL/da<t> of the top layer and for the gradient of the output layer's input.
+def _of_the_top(
+    trace: Trace, n: int, dfeatures: Array
+) -> tuple[list[Array | None], list[Array | None]]:
+    """dL/da<t> of each direction of the top layer, and dL/da of the last step it reads.
 
-    They share memory if that input is all states or those of one step. Otherwise the first is None,
-    and `_spread` makes it later.
+    One of the two is None: the output layer sees every step or the last one.
     """
-    buffers, inputs, shape = trace.buffers, trace.inputs[-1], trace.a[-1].shape
-    alone = config.num_directions == 1 and trace.counted is None
-    if alone and trace.every_step:
-        da = buffers.array("da", shape)
-        return [da], da.reshape(trace.features.shape)
-    if alone and (inputs.reverse or inputs.lengths is None):
-        da = buffers.zeros("da of one step", shape)
-        return [da], final_state(da, inputs)
-    return None, buffers.array("dfeatures", trace.features.shape)
-
-
-def _spread(config: Config, trace: Trace, dfeatures: Array) -> list[Array]:
-    """dL/da<t> of each direction of the top layer, from the gradient of the output's input."""
-    n, n_a = config.num_directions, config.n_a
-    if trace.every_step and trace.counted is None:
-        return _apart(dfeatures, n, trace)
-    parts = [dfeatures[:, i * n_a : (i + 1) * n_a] for i in range(n)]
-    spread = _spread_steps if trace.every_step else _spread_last
-    return [spread(trace, i, part) for i, part in enumerate(parts)]
-
-
-def _spread_steps(trace: Trace, direction: int, part: Array) -> Array:
-    """Zeros, except in the rows that count."""
-    shape = trace.a[0].shape
-    da = trace.buffers.array(f"da {direction}", shape)
-    da.fill(0)
-    da.reshape(-1, shape[2])[trace.counted] = part
-    return da
-
-
-def _spread_last(trace: Trace, direction: int, part: Array) -> Array:
-    """Zeros, except at the last step read of each example."""
-    inputs, shape = trace.inputs[direction], trace.a[0].shape  # the same in any layer
-    if inputs.reverse or inputs.lengths is None:
-        da = trace.buffers.zeros(f"last da {direction}", shape)
-        da[0 if inputs.reverse else -1] = part
-    else:
-        da = trace.buffers.array(f"da {direction}", shape)
-        da.fill(0)
-        da[inputs.lengths - 1, np.arange(shape[1])] = part
-    return da
+    if not trace.every_step:
+        return [None] * n, [*_apart(dfeatures, n, trace.buffers)]
+    T, m, n_a = trace.a[0].shape
+    if trace.counted is None:
+        return [*_apart(dfeatures.reshape(T, m, n * n_a), n, trace.buffers)], [None] * n
+    da = [trace.buffers.array(f"da {i}", (T, m, n_a)) for i in range(n)]
+    for part, own in zip(np.split(dfeatures, n, axis=-1), da, strict=True):
+        own.fill(0)  # past an example's length
+        own.reshape(-1, n_a)[trace.counted] = part
+    return [*da], [None] * n
