@@ -220,6 +220,14 @@ class TestCheck:
         assert code == 1
         assert "SOME COMPARISONS FAILED" in out
 
+    @pytest.mark.parametrize("dtype", ["float32", "float64"])
+    def test_a_single_chain_of_additions_does_not_pass(self, dtype):
+        """Of as many equal terms as the check has: `crnn check` sees sums without blocks."""
+        term, terms = np.dtype(dtype).type(1 - np.tanh(0.5) ** 2), 1 << 20
+        chain = np.cumsum(np.full(terms, term))[-1]  # one addition after another
+        error = abs(float(chain) - terms * float(term)) / (terms * float(term))
+        assert error > 10 * check.sum_tolerance(dtype, terms)
+
     def test_sees_a_kernel_that_is_wrong(self, monkeypatch):
         monkeypatch.setattr(check, "rnn_forward", lambda *a, **k: 1.001 * crnn.rnn_forward(*a, **k))
         assert not all(result.passed for result in check.run())

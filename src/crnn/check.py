@@ -1,8 +1,9 @@
 """Does this build compute the right numbers on this machine? The checks of ``crnn check``.
 
-There are three comparisons, each over a list of cases: the reference's gradients with fourth-order
-finite differences of its own forward pass; the kernels with the reference; and a whole model's
-gradients with finite differences of its loss.
+There are four comparisons, each over a list of cases: the reference's gradients with fourth-order
+finite differences of its own forward pass; the kernels with the reference; the kernels' sums over a
+million rows of one sign with the true sums; and a whole model's gradients with finite differences
+of its loss.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from crnn import reference
+from crnn._engine import kernels
 from crnn._network.initial import orthogonal
 from crnn.functional import rnn_backward, rnn_forward
 from crnn.model import RNN
@@ -74,6 +76,23 @@ def tolerance(dtype: Any, terms: int) -> float:
     5`` times eps/2, which is 2.5. MARGIN is 3.
     """
     return MARGIN * float(np.finfo(dtype).eps) * math.sqrt(terms)
+
+
+#: Rows that a kernel may add up in one chain before their sum is added to the total.
+CHAIN = 1 << 14
+
+
+def sum_tolerance(dtype: Any, terms: int) -> float:
+    """The largest relative error that rounding explains in a sum of terms of one sign.
+
+    Here the partial sums grow in proportion to the number of terms, and with equal terms many
+    roundings in a row go the same way. Each addition is off by at most eps/2 of the partial sum, so
+    a chain of n additions is off by at most ``eps/2 n/2`` of the sum. Kernels add chains of CHAIN
+    terms, and then the ``terms / CHAIN`` sums of those; the errors of both add up. For a million
+    terms in float32 this is 0.0005; a single chain of equal terms has an error of 0.009.
+    """
+    chain = min(terms, CHAIN)
+    return float(np.finfo(dtype).eps) / 4 * (chain + terms / chain)
 
 
 def relative_error(result: Array, truth: Array, size: Array | None = None) -> float:
@@ -216,6 +235,30 @@ def kernel_error(p: Problem) -> Error:
     return max(errors, key=lambda error: error.share)
 
 
+def sum_error(T: int, m: int, *, dtype: str, integers: bool = False) -> float:
+    """The worst relative error of the weights' gradients where they add up T m equal terms.
+
+    With Waa = 0 every step has the same state and the same dz, so that the sums are known.
+    """
+    x = np.zeros((T, m), np.intp) if integers else np.ones((T, m, 1), dtype)
+    Waa, Wax = np.zeros((2, 2), dtype), np.full((2, 1), 0.5, dtype)
+    a = rnn_forward(x, Waa, Wax)
+    g = rnn_backward(np.ones_like(a), a, x, Waa, Wax, need_dx=False)
+    rows, dlogits = a.reshape(-1, 2), np.ones((T * m, 1), dtype)
+    dWya, dby = np.empty((1, 2), dtype), np.empty(1, dtype)
+    kernels.output_backward(np.ones_like(dWya), dlogits, rows, dWya, dby, np.empty_like(rows))
+    a_1 = float(a[0, 0, 0])
+    dz = 1 - a_1**2
+    pairs = [
+        (g.dWaa, (T - 1) * m * dz * a_1),  # the step before the first has a = 0
+        (g.dWax, T * m * dz),
+        (g.dba, T * m * dz),
+        (dWya, T * m * a_1),
+        (dby, T * m),
+    ]
+    return max(relative_error(d, np.full_like(d, truth, float)) for d, truth in pairs)
+
+
 def reference_error(p: Problem, h: float = 1e-3) -> float:
     """The largest relative error of the reference's gradients against finite differences."""
 
@@ -265,6 +308,8 @@ def run() -> Iterator[Result]:
     for dtype in ("float32", "float64"):
         for activation in ("tanh", "relu"):
             yield _kernel_result(dtype, activation)
+    for dtype in ("float32", "float64"):
+        yield _sum_result(dtype)
     for steps, loss in product(("last", "all"), ("cross_entropy", "mse")):
         yield _model_result(steps, loss)
 
@@ -285,6 +330,14 @@ def _kernel_result(dtype: str, activation: str) -> Result:
     cases.append(problem(1000, 4, 5, 32, dtype=dtype, activation=activation))
     worst = max(map(kernel_error, cases), key=lambda error: error.share)
     return Result(f"kernels against reference, {dtype}, {activation}", len(cases), *worst)
+
+
+def _sum_result(dtype: str) -> Result:
+    sizes = [(1 << 10, 1 << 10), (1 << 18, 1 << 2)]
+    cases = list(product(sizes, (False, True)))
+    error = max(sum_error(*size, dtype=dtype, integers=integers) for size, integers in cases)
+    what = f"sums over a million rows, {dtype}"
+    return Result(what, len(cases), error, sum_tolerance(dtype, 1 << 20))
 
 
 def _model_result(steps: str, loss: str) -> Result:

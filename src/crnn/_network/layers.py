@@ -107,9 +107,7 @@ def backward(
             if first > 0:
                 dx.append(buffers.array(f"dx {k}", (*a.shape[:2], config.width)))
             into = dWaa, dWax, dba, dx[-1] if dx else None, None
-            recurrence.backward(
-                trace.inputs[k], da[k - first], a, into=into, da_n=da_n[k - first]
-            )
+            recurrence.backward(trace.inputs[k], da[k - first], a, into=into, da_n=da_n[k - first])
         if first > 0:
             below = dx[0] if n == 1 else np.add(dx[0], dx[1], out=dx[0])  # (T, m, width)
             da, da_n = [*_apart(below, n, buffers)], [None] * n
