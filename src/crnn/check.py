@@ -308,8 +308,7 @@ def run() -> Iterator[Result]:
     for dtype in ("float32", "float64"):
         for activation in ("tanh", "relu"):
             yield _kernel_result(dtype, activation)
-    for dtype in ("float32", "float64"):
-        yield _sum_result(dtype)
+    yield _sum_result("float32")  # in float64, symbols are added up in one chain: 2e-11
     for steps, loss in product(("last", "all"), ("cross_entropy", "mse")):
         yield _model_result(steps, loss)
 
