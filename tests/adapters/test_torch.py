@@ -297,6 +297,20 @@ class TestModule:
         assert len(calls["rnn_forward"]) == 2
 
 
+def test_a_short_packed_sequence_is_left_to_torch_where_no_gradient_is_wanted(calls):
+    theirs, mine = pair()
+    x = torch.randn(modules.SHORTEST_PACKED, M, N_X)
+    lengths = torch.tensor([len(x) - 1, 3, 2, 1])
+    with torch.no_grad():
+        short = pack(x, lengths)
+        assert torch.equal(mine(short)[0].data, theirs(short)[0].data)
+        assert not calls["rnn_forward"]
+        mine(pack(x, lengths + 1))
+    assert calls["rnn_forward"]
+    mine(short)[0].data.sum().backward()
+    assert calls["rnn_backward"]
+
+
 class TestPacked:
     """Rows of a PackedSequence, cut into pieces where half of the examples have finished."""
 

@@ -26,6 +26,10 @@ _DTYPES = (torch.float32, torch.float64)
 #: 14).
 SHORTEST = 8
 
+#: Below these, a PackedSequence is left to torch where no gradient is wanted: few steps, and few
+#: multiply-adds in all (8 examples of 32 units, 32 steps: torch 167 microseconds, crnn 152).
+SHORTEST_PACKED, LEAST_PACKED = 28, 2e6
+
 #: torch's own class, also where someone puts the one below in its place.
 TorchRNN = torch.nn.RNN
 
@@ -197,6 +201,9 @@ class RNN(torch.nn.RNNBase):  # type: ignore[misc]
             return False
         if isinstance(input, PackedSequence):
             T = len(input.batch_sizes)
+            work = input.data.numel() * self.hidden_size * (1 + self.hidden_size / self.input_size)
+            if work < LEAST_PACKED and not torch.is_grad_enabled():
+                return T < SHORTEST_PACKED
         else:
             T = input.shape[1 if self.batch_first and input.dim() == 3 else 0]
         return T < SHORTEST
