@@ -127,7 +127,8 @@ def test_a_fork_does_not_wait_for_a_call_under_way(tmp_path):
 def test_flags_that_would_make_wrong_kernels_are_refused(compiler, flag):
     """setup.py turns them off; a build of the C files by other means must stop."""
     need(compiler)
-    command = [compiler, "-std=c11", "-I", CSRC, flag, "-fsyntax-only", CSRC / "portable.c"]
+    folders = ["-I", CSRC, "-I", INCLUDE]
+    command = [compiler, "-std=c11", *folders, flag, "-fsyntax-only", CSRC / "portable.c"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert "compile with -fno-fast-math" in done.stderr
 
