@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-/* Merge two neighbouring runs of `from`, a to b and b to c, into `to`. */
+/* Merge two adjacent sorted runs of `from`, a to b and b to c, into `to`. */
 static void merge(const ptrdiff_t *lengths, const ptrdiff_t *from, ptrdiff_t *to, ptrdiff_t a,
                   ptrdiff_t b, ptrdiff_t c) {
     ptrdiff_t left = a, right = b;
@@ -12,7 +12,7 @@ static void merge(const ptrdiff_t *lengths, const ptrdiff_t *from, ptrdiff_t *to
                     : from[right++];
 }
 
-/* A merge sort from the bottom up: stable, and with no bad case. */
+/* A bottom-up merge sort: stable, and O(m log m) in the worst case too. */
 void crnn_order_by_length(ptrdiff_t m, const ptrdiff_t *lengths, ptrdiff_t *order,
                           ptrdiff_t *scratch) {
     ptrdiff_t *from = order, *to = scratch;
@@ -21,7 +21,7 @@ void crnn_order_by_length(ptrdiff_t m, const ptrdiff_t *lengths, ptrdiff_t *orde
         order[i] = i;
         sorted &= i == 0 || lengths[i - 1] >= lengths[i];
     }
-    if (sorted) /* as a packed sequence of PyTorch's is */
+    if (sorted) /* as PyTorch's packed sequences are */
         return;
     for (ptrdiff_t run = 1; run < m; run *= 2) {
         for (ptrdiff_t a = 0; a < m; a += 2 * run) {

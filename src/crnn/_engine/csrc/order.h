@@ -1,15 +1,15 @@
-/* Examples of unequal length, ordered so that those still running at a step come first. */
+/* Order examples by length, so that those that still run at a step come first. */
 #ifndef CRNN_ORDER_H
 #define CRNN_ORDER_H
 
 #include <stddef.h>
 
-/* order (m) = the examples by falling length, equal lengths in the caller's order; `scratch` has
- * room for m more. */
+/* order (m) = the examples by falling length; equal lengths stay in the caller's order. `scratch`
+ * has room for m integers. */
 void crnn_order_by_length(ptrdiff_t m, const ptrdiff_t *lengths, ptrdiff_t *order,
                           ptrdiff_t *scratch);
 
-/* How many of the first n examples of `order` are longer than s steps. */
+/* How many of the first n examples in `order` have more than s steps. */
 ptrdiff_t crnn_longer(ptrdiff_t n, const ptrdiff_t *lengths, const ptrdiff_t *order, ptrdiff_t s);
 
 #endif
