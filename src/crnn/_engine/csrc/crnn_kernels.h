@@ -1,59 +1,62 @@
-/* The C side: the whole recurrence, forward and backward, and the linear maps around it.
+/* The C kernels: the recurrence, forward and backward, and the linear maps around it.
  *
- * C knows neither Python nor BLAS. The kernels' sources are compiled once per instruction set and
- * dtype through one thin file each (avx512.c, avx2.c, neon.c, portable.c). Each of these fills one
- * table, and dispatch.c picks the table at import. Arrays are row-major and contiguous, with the
- * shapes of the package. A record's pointers are void: they are float or double as the table is.
+ * C knows neither Python nor BLAS. The kernels are compiled once per instruction set, by one small
+ * file each (avx512.c, avx2.c, neon.c, portable.c), for both dtypes. Each of these files fills a
+ * table, and dispatch.c chooses the table at import. Arrays are row-major and contiguous, with the
+ * shapes of the package. The void pointers of a record point to float or double, depending on the
+ * table that is called. docs/inside.md has the contract of each kernel.
  */
 #ifndef CRNN_KERNELS_H
 #define CRNN_KERNELS_H
 
 #include "crnn.h"
 
-/* One call of y = x W' + b, or of its gradients. NULL stands for what is absent. */
+/* One call of y = x W' + b, or of its gradients. */
 typedef struct {
     ptrdiff_t rows, n_in, n_out;
     const void *x, *W, *b; /* (rows, n_in), (n_out, n_in), (n_out) */
     void *y;               /* (rows, n_out) */
     const void *dy;        /* (rows, n_out) */
     void *dx, *dW, *db;    /* (rows, n_in), (n_out, n_in), (n_out) */
-    void *workspace;       /* 64-byte aligned; linear_workspace says how many numbers */
-    int threads;           /* the most to use */
+    void *workspace;       /* 64-byte aligned, of linear_workspace numbers */
+    int threads;           /* use at most this many */
 } crnn_linear;
 
-/* One time step of a whole model that reads left to right: m sequences at once. */
+/* One time step, for m sequences at once, of a whole model that reads left to right. */
 typedef struct {
     ptrdiff_t m, n_x, n_a, n_y, num_layers;
     int activation, softmax;
     const void *packed;       /* Wax and Waa of each layer, then Wya, each packed by `pack` */
     const void *biases;       /* ba of each layer, then by */
-    const void *x;            /* (m, n_x), or NULL and symbols */
+    const void *x;            /* (m, n_x), or NULL if there are symbols */
     const ptrdiff_t *symbols; /* (m) */
-    void *a;                  /* (num_layers, m, n_a): the states, before and after */
-    void *z;                  /* (m, n_a): workspace */
+    void *a;                  /* (num_layers, m, n_a): the states, which are updated */
+    void *z;                  /* (m, n_a): scratch memory */
     void *y;                  /* (m, n_y) */
 } crnn_stream;
 
-/* The recurrence reads the public record, crnn_rnn_call, once a caller has checked it: `workspace`
- * is 64-byte aligned, `threads` is at least 1, and forward has a ba, backward a dba. */
+/* The recurrence takes the public record, crnn_rnn_call, after the caller has checked it. Here
+ * `workspace` must be 64-byte aligned and `threads` at least 1, ba (forward) and dba (backward)
+ * must not be NULL, and neither struct_size, dtype nor workspace_bytes is read. */
 typedef struct {
     void (*rnn_forward)(const crnn_rnn_call *);
     void (*rnn_backward)(const crnn_rnn_call *);
     void (*linear_forward)(const crnn_linear *);
     void (*linear_backward)(const crnn_linear *);
-    /* Numbers that a call needs as workspace: told by its sizes and by whether it has lengths. */
+    /* The numbers that a call needs as workspace. It depends on the sizes, and on whether lengths
+     * and x are NULL. */
     ptrdiff_t (*rnn_workspace)(const crnn_rnn_call *, int backward);
     ptrdiff_t (*linear_workspace)(const crnn_linear *);
-    /* one step, and W (n_out, n_in) packed for it: padded(n_in, n_out) numbers */
+    /* one step of a stream; and pack W (n_out, n_in) for it, as padded(n_in, n_out) numbers */
     void (*stream_step)(const crnn_stream *);
     void (*pack)(ptrdiff_t n_in, ptrdiff_t n_out, const void *W, void *packed);
     ptrdiff_t (*padded)(ptrdiff_t n_in, ptrdiff_t n_out);
-    /* the activation alone: z (rows, n) becomes a; da (rows, n) becomes dz */
+    /* the activation alone, in place: z (rows, n) becomes a; da (rows, n) becomes dz */
     void (*activate)(int activation, ptrdiff_t rows, ptrdiff_t n, void *z);
     void (*activate_backward)(int activation, ptrdiff_t rows, ptrdiff_t n, const void *a, void *da);
-    /* db (n) = dy (rows, n) summed over rows */
+    /* db (n) = the sum over rows of dy (rows, n) */
     void (*sum_rows)(ptrdiff_t rows, ptrdiff_t n, const void *dy, void *db);
-    /* learning (training.inc): logits (rows, n), and flat arenas (n) */
+    /* training (training.inc): logits (rows, n), and flat arenas of n numbers */
     void (*softmax)(ptrdiff_t rows, ptrdiff_t n, void *logits);
     double (*cross_entropy)(ptrdiff_t rows, ptrdiff_t n, const ptrdiff_t *y, const void *weights,
                             void *logits, double *right);
@@ -66,7 +69,7 @@ typedef struct {
 } crnn_operations;
 
 typedef struct {
-    const char *name; /* what CRNN_SIMD calls it */
+    const char *name; /* as in CRNN_SIMD */
     const crnn_operations *f32, *f64;
 } crnn_kernels;
 
@@ -74,8 +77,8 @@ typedef struct {
 extern const crnn_kernels crnn_kernels_avx512, crnn_kernels_avx2, crnn_kernels_neon,
     crnn_kernels_portable;
 
-/* The table called `name`, or the best one for this CPU when `name` is NULL.
- * NULL when there is no such table or this CPU or its operating system cannot run it. */
+/* The table called `name`, or the best one for this CPU if `name` is NULL. Returns NULL if there is
+ * no such table, or if this CPU or its operating system cannot run it. */
 const crnn_kernels *crnn_find_kernels(const char *name);
 
 #endif

@@ -20,7 +20,8 @@ static int cpuid_bit(int leaf, int word, int bit) {
     __cpuidex(words, leaf, 0);
     return words[word] >> bit & 1;
 }
-/* Bits of XCR0: 0x6 for the SSE and AVX registers, 0xE0 for those of AVX-512. */
+/* Whether the operating system saves these registers, given as bits of XCR0: 0x6 are the SSE and
+ * AVX registers, 0xE0 those of AVX-512. */
 static int saves(unsigned registers) {
     return cpuid_bit(1, 2, 27) && (_xgetbv(0) & registers) == registers;
 }

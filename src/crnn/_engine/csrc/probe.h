@@ -1,7 +1,5 @@
-/* Measure what this core can do at most: fused multiply-adds, and reads from a buffer of a given
- * size. The benchmark compares everything else with these. The instruction set is chosen at run
- * time.
- */
+/* Measure the peak of this core: fused multiply-adds, and reads from a buffer of a given size. The
+ * benchmark compares everything else with these. The instruction set is chosen at run time. */
 #ifndef CRNN_PROBE_H
 #define CRNN_PROBE_H
 

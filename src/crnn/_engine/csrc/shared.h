@@ -1,11 +1,10 @@
-/* What the kernels of every dtype share. System headers are included here, because they must be
- * read before a kernel file enables its instruction set for the code that follows. */
+/* Included by every kernel file first. The system headers are included here because they must come
+ * before a kernel file enables its instruction set for the code that follows. */
 #ifndef CRNN_SHARED_H
 #define CRNN_SHARED_H
 
-/* -ffast-math would make the kernels wrong without a word: NaN and infinity would not be recognised
- * and sums would be reordered. setup.py turns it off after the user's CFLAGS; other builds stop
- * here.
+/* -ffast-math would silently make the kernels wrong: NaN and infinity would not be recognised, and
+ * sums would be reordered. setup.py turns it off after the user's CFLAGS; other builds stop here.
  */
 #if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__) ||           \
     defined(__ASSOCIATIVE_MATH__)
@@ -25,7 +24,7 @@
 #include <arm_neon.h>
 #endif
 
-/* Rows of a tile (tile.inc): with 4 vectors each, 24 of 32 registers; with 2, 12 of 16. */
+/* Rows of a tile (tile.inc). It takes 24 of 32 registers with 4 vectors a row, 12 of 16 with 2. */
 enum { TILE_ROWS = 6 };
 
 #endif

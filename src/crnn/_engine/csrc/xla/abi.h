@@ -1,10 +1,10 @@
-/* What crnn reads and writes of XLA's foreign function interface, in its own words.
+/* The part of XLA's foreign function interface (FFI) that crnn uses.
  *
- * That interface is a C ABI of records that say their size, versioned, and promised to be kept: a
- * record grows at its end only, and anything else raises the major version. (xla/ffi/api/c_api.h,
- * which jaxlib installs; it is not there when crnn is built.) Only the beginnings that crnn uses
- * are declared; they are the same from version 0.1 on. A test holds every size and offset against
- * the header of the jaxlib that is installed.
+ * The interface is a versioned C ABI. Its records begin with their size and may only grow at their
+ * end; any other change raises the major version. Its header, xla/ffi/api/c_api.h, comes with
+ * jaxlib and is not available when crnn is built. Declared here are only the beginnings of the
+ * records, as far as crnn uses them; they have been the same since version 0.1. A test compares
+ * every size and offset with the header of the installed jaxlib.
  */
 #ifndef CRNN_XLA_ABI_H
 #define CRNN_XLA_ABI_H
@@ -93,7 +93,7 @@ typedef struct {
     xla_attributes attributes;
 } xla_frame;
 
-/* What XLA asks of a handler when that is registered. */
+/* What XLA asks a handler when the handler is registered. */
 typedef struct {
     size_t struct_size;
     xla_version version; /* of the interface that the handler was made for */

@@ -1,9 +1,9 @@
-/* XLA calls these on a thread of its own, without the GIL, when a compiled function comes to a call
- * of crnn. A handler checks what it was handed, fills a record of the C interface and runs it.
+/* XLA calls these handlers on its own threads, without the GIL, when a compiled function reaches a
+ * call of crnn. A handler checks its operands, fills a record of the C interface and runs it.
  *
- * Scratch memory is malloc'ed for each call. (A result of the right size would serve as well, but
- * its size would be fixed when the function is traced, and a function that was exported and runs on
- * another processor may need more. XLA's own allocator ends in malloc too.)
+ * Scratch memory is allocated with malloc for each call. An extra result could serve as scratch
+ * memory, but its size would be fixed when the function is traced, and an exported function may run
+ * on a processor that needs more. XLA's own allocator ends in malloc too.
  */
 #include "handler.h"
 
@@ -12,7 +12,7 @@
 
 const crnn_c_api *crnn_xla_api = NULL;
 
-/* Whether the interface is one that crnn knows: records as long as what is read of them. */
+/* Whether crnn knows this interface: the major version, and records that are long enough. */
 static int known(const xla_frame *frame) {
     const xla_api *api = frame->api;
     return frame->struct_size >= sizeof *frame &&
@@ -22,11 +22,11 @@ static int known(const xla_frame *frame) {
            api->struct_size >= sizeof *api && api->version.major == XLA_MAJOR;
 }
 
-/* Answer XLA's question when a handler is registered: 1 if that is what the call was.
+/* Answer XLA's question when a handler is registered. Returns 1 if the call was that question.
  *
- * XLA asks which version a handler was made for, and refuses those that it does not support: in
- * some versions all but its own. What crnn reads is the same in all of major version 0, so the
- * answer is the version of who asks; the least, where XLA does not say or is another. */
+ * XLA asks which version a handler was made for, and refuses versions that it does not support;
+ * some versions of it refuse all but their own. What crnn reads is the same in all versions 0.x, so
+ * the answer is XLA's own version, or 0.1 if its version is unknown or has another major number. */
 static int answered_metadata(const xla_frame *frame) {
     xla_metadata *metadata;
     if (frame->extensions == NULL || frame->extensions->type != XLA_METADATA)
@@ -43,18 +43,18 @@ static xla_error *failed(const xla_frame *frame, int code, const char *message) 
     return frame->api->create_error(&error);
 }
 
-/* A second lock: XLA refuses at registration what it does not support. */
+/* Normally not reached, because XLA refuses at registration what it does not support. */
 static xla_error *unknown(const xla_frame *frame) {
     return failed(frame, XLA_UNIMPLEMENTED,
                   "crnn: this jaxlib's FFI is none that this version of crnn knows");
 }
 
-/* A call that is under way. */
+/* A call while it runs. */
 typedef struct {
     const xla_frame *frame;
     crnn_rnn_call rnn;
     void *memory;
-    xla_error *error; /* the first; nothing is done after it */
+    xla_error *error; /* the first error; nothing more is done after it */
 } call;
 
 static void fail(call *c, const char *what, int64_t k) {
@@ -66,7 +66,7 @@ static void fail(call *c, const char *what, int64_t k) {
     c->error = failed(c->frame, XLA_INVALID_ARGUMENT, message);
 }
 
-/* Fail where the C interface says so. */
+/* Fail if the C interface returned an error. */
 static void check(call *c, int status) {
     char message[200];
     if (c->error != NULL || status == CRNN_OK)
@@ -83,7 +83,7 @@ static const xla_buffer *buffer_at(const xla_list *list, int64_t k) {
     return buffer->struct_size >= sizeof *buffer ? buffer : NULL;
 }
 
-/* The numbers of argument or result k, which must have the call's dtype and these dims. */
+/* The data of argument or result k, which must have the dtype of the call and these dims. */
 static void *reals(call *c, const xla_list *list, int64_t k, int64_t rank, const ptrdiff_t *dims) {
     const xla_buffer *buffer = c->error == NULL ? buffer_at(list, k) : NULL;
     const int dtype = c->rnn.dtype == CRNN_FLOAT32 ? XLA_F32 : XLA_F64;
@@ -96,7 +96,7 @@ static void *reals(call *c, const xla_list *list, int64_t k, int64_t rank, const
     return NULL;
 }
 
-/* 32-bit or 64-bit integers as C's; `to` has room for n. */
+/* Convert n 32-bit or 64-bit integers to ptrdiff_t. */
 static void widen(const xla_buffer *from, ptrdiff_t n, ptrdiff_t *to) {
     const int32_t *narrow = from->data;
     const int64_t *wide = from->data;
@@ -109,7 +109,7 @@ static int is_integers(const xla_buffer *buffer, int64_t rank) {
            (buffer->dtype == XLA_S32 || buffer->dtype == XLA_S64);
 }
 
-/* The attribute of that name, 32 bits wide. */
+/* The 32-bit attribute with that name. */
 static int option(call *c, const char *name) {
     const xla_attributes *given = &c->frame->attributes;
     for (int64_t k = 0; k < given->size; k++) {
@@ -125,7 +125,7 @@ static int option(call *c, const char *name) {
     return 0;
 }
 
-/* What malloc gives: lengths (m), symbols (T, m) or nothing, the workspace. */
+/* Allocate memory for lengths (m), symbols (T, m) if there are any, and the workspace. */
 static void take_memory(call *c, const xla_buffer *symbols, const xla_buffer *lengths,
                         int backward) {
     crnn_rnn_call *rnn = &c->rnn;
@@ -149,8 +149,8 @@ static void take_memory(call *c, const xla_buffer *symbols, const xla_buffer *le
     rnn->workspace = integers + rnn->m + count;
 }
 
-/* Operands 0 to 4, which both directions have: x or symbols, Waa, Wax, a0, lengths. Sizes are told
- * by the first three; then the memory that the call needs is taken. */
+/* Read operands 0 to 4, which both directions have: x or symbols, Waa, Wax, a0, lengths. The first
+ * three give the sizes of the call; then its memory is allocated. */
 static void read_inputs(call *c, int backward) {
     crnn_rnn_call *rnn = &c->rnn;
     const xla_list *given = &c->frame->arguments;
