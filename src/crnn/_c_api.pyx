@@ -165,6 +165,8 @@ cdef void *_prepare(crnn_rnn_call *call, bint backward) noexcept nogil:
     workspace += (ALIGNMENT - <uintptr_t>workspace % ALIGNMENT) % ALIGNMENT
     call.workspace = workspace
     call.threads = min(call.threads, allowed) if call.threads > 0 else allowed
+    if call.lengths != NULL and within(call.lengths, call.m, call.T, call.T):
+        call.lengths, call.offsets = NULL, NULL  # the bits of a call without lengths
     return workspace + _row_at(call, backward)
 
 
