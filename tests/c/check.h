@@ -1,24 +1,25 @@
-/* What the checks share: random arrays, a truth in double beside each, and the measure of error. */
+/* What the checks have in common: random arrays, exact values in double, a measure of error. */
 #ifndef CRNN_CHECK_H
 #define CRNN_CHECK_H
 
 #include "crnn_kernels.h"
 
-/* Numbers in double and in the dtype under test: the same where they are given, and where they are
- * computed the truth beside the result. */
+/* An array in double and in the dtype under test. For an input both are the same; for an output the
+ * first is the exact value and the second what the kernel computed. */
 typedef struct {
     ptrdiff_t n;
     double *exact;
-    double *squares; /* of the terms that were added up to each exact number */
-    void *real;      /* an allocation of its own, exactly as large as it must be */
+    double *squares; /* the sum of the squares of the terms of each exact value */
+    void *real;      /* in the dtype: an allocation without a byte to spare */
 } array;
 
 extern int is_float; /* the dtype under test */
 
-/* Uniform in [-1, 1), from one seed. */
+/* A pseudo-random number, uniform in [-1, 1). */
 double draw(void);
 
-/* Uniform in [-scale, scale); zeros in double and NaN in the dtype, for results; and the end. */
+/* given: an input, uniform in [-scale, scale). result: an output, zeros in double and NaN in the
+ * dtype. drop: free an array. */
 array given(ptrdiff_t n, double scale);
 array result(ptrdiff_t n);
 void drop(array a);
@@ -26,32 +27,32 @@ void drop(array a);
 double get(const void *real, ptrdiff_t k);
 void put(void *real, ptrdiff_t k, double x);
 
-/* One more term of the truth. */
+/* Add a term to an exact value. */
 static inline void add(array a, ptrdiff_t k, double term) {
     a.exact[k] += term;
     a.squares[k] += term * term;
 }
 
-/* The largest error over what rounding explains, 3 eps sqrt(terms) of the size of a sum: as
- * crnn.check.tolerance derives it, with the root of the sum of squares for the size. Above 1 it is
- * not explained; a NaN never is. */
+/* The largest error of an output as a share of what rounding explains, which is 3 eps sqrt(terms)
+ * times the size of the sum (crnn.check.tolerance derives it; the size is the square root of the
+ * sum of squares). Above 1 rounding does not explain the error, and it never explains a NaN. */
 double share(array a, ptrdiff_t terms);
 
 double eps(void);
 
-/* The worse of two shares. */
+/* The larger of two shares; NaN if either is NaN. */
 double worse(double a, double b);
 
-/* Room for n numbers, 64-byte aligned and not a byte larger; and its end. */
+/* An allocation for exactly n numbers, 64-byte aligned; and free it. */
 void *workspace(ptrdiff_t n);
 void drop_workspace(void *room);
 
-/* Sizes around every vector width and panel. */
+/* Sizes around each vector width and panel width. */
 enum { SIZES = 22 };
 extern const ptrdiff_t sizes[SIZES];
 
-/* Each checks one group of kernels of a table, at every size; adds to *cases, gives the largest
- * share. */
+/* Each function checks one group of kernels of a table at every size. It adds the number of cases
+ * to *cases and returns the largest share. */
 double check_rnn(const crnn_operations *kernels, int *cases);
 double check_large(const crnn_operations *kernels, int *cases);
 double check_linear(const crnn_operations *kernels, int *cases);

@@ -1,9 +1,9 @@
-/* Every table of kernels that can run here against the equations in plain C and double.
+/* Compare every table of kernels that can run here with the equations in plain C and double.
  *
- * Each array is an allocation of its own and exactly as large as it must be, so that a sanitizer
- * sees any step outside; and the whole needs no Python, so that it can be built for another machine
- * and run under an emulator. Prints a line per group of kernels and table; exit code 1 where an
- * error is larger than rounding.
+ * Each array is an allocation of its own without a byte to spare, so that a sanitizer sees any
+ * access outside it. The program needs no Python, so it can be built for another machine and run
+ * under an emulator. It prints a line per table and group of kernels, and exits with 1 if an error
+ * is larger than rounding explains.
  */
 #define _POSIX_C_SOURCE 200112L /* posix_memalign */
 #include "check.h"
@@ -90,7 +90,7 @@ void drop_workspace(void *room) {
 #endif
 }
 
-/* The table of a name, if it can run here. An emulated one can run anywhere. */
+/* The table of that name, if it can run here. An emulated one can run anywhere. */
 static const crnn_kernels *find(const char *name) {
 #ifdef EMULATED_AVX512
     return strcmp(name, "avx512") == 0 ? &crnn_kernels_avx512 : NULL;

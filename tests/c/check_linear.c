@@ -49,7 +49,7 @@ static double check_layer(const crnn_operations *kernels, ptrdiff_t rows, ptrdif
     drop_workspace(call.workspace);
     double largest = worse(share(y, n_in + 1), share(dx, n_out));
     largest = worse(largest, worse(share(dW, rows), share(db, rows)));
-    array sums = db; /* the sum alone must be the same */
+    array sums = db; /* sum_rows alone must give the same */
     kernels->sum_rows(rows, n_out, dy.real, sums.real);
     largest = worse(largest, share(sums, rows));
     const array all[] = {x, W, b, dy, y, dx, dW, db};
@@ -79,7 +79,7 @@ typedef struct {
     int relu, softmax, symbols;
 } shape;
 
-/* y = softmax(Wya a + by) for every row of z, in place. */
+/* Every row of z becomes softmax(z), in place. */
 static void softmax(ptrdiff_t rows, ptrdiff_t n, double *z) {
     for (ptrdiff_t i = 0; i < rows; i++, z += n) {
         double sum = 0;
@@ -102,7 +102,7 @@ static double check_step(const crnn_operations *kernels, shape s) {
     for (ptrdiff_t k = 0; s.symbols && k < m * n_x; k++)
         x.exact[k] = symbols[k / n_x] == k % n_x;
 
-    /* the truth: layer by layer, each over the one below */
+    /* the exact values, layer by layer from the bottom */
     array states[LAYERS];
     for (ptrdiff_t layer = 0; layer < s.num_layers; layer++) {
         const array Wax = given(n_a * n_in, 1 / sqrt((double)n_in)),
@@ -172,7 +172,7 @@ double check_stream(const crnn_operations *kernels, int *cases) {
     for (int d = 0; d < 4; d++)
         for (int k = 0; k < (d == 0 ? (int)(sizeof rows / sizeof *rows) : SIZES); k++)
             for (int repeat = 0; repeat < 4; repeat++, kind++, ++*cases) {
-                /* Every option changes at a pace of its own, so that they meet in many ways. */
+                /* Each option has another period, so that they meet in many combinations. */
                 shape s = {.m = 3,
                            .n_x = 4,
                            .n_a = 6,

@@ -1,11 +1,11 @@
-/* The recurrence, forward and backward: every size, direction, length, input, and what is NULL. */
+/* The recurrence, forward and backward: sizes, directions, lengths, kinds of input, NULL arrays. */
 #include "check.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* What a call has: LAST is dL/da of each example's last step apart, ONLY_LAST that alone. */
+/* What a call has. LAST: da_n besides da; ONLY_LAST: da_n without da. */
 enum {
     RELU = 1,
     REVERSE = 2,
@@ -18,7 +18,7 @@ enum {
     KINDS = 256
 };
 
-/* One call and the truth of all its results. */
+/* A call and the exact values of all its results. */
 typedef struct {
     ptrdiff_t T, m, n_x, n_a;
     int kind;
@@ -28,7 +28,7 @@ typedef struct {
 } problem;
 
 static problem pose(ptrdiff_t T, ptrdiff_t m, ptrdiff_t n_x, ptrdiff_t n_a, int kind) {
-    /* Waa shortens vectors, so that errors do not grow: 2 sqrt(n / 3) is the norm for scale 1. */
+    /* The norm of Waa is below 1, so that errors do not grow: for scale 1 it is 2 sqrt(n / 3). */
     problem p = {.T = T,
                  .m = m,
                  .n_x = n_x,
@@ -68,7 +68,7 @@ static void forget(problem p) {
     free(p.lengths);
 }
 
-/* The step that example i reads as its s-th. */
+/* The time of step s of example i, in the order in which it is read. */
 static ptrdiff_t step(const problem *p, ptrdiff_t i, ptrdiff_t s) {
     return p->kind & REVERSE ? p->lengths[i] - 1 - s : s;
 }
@@ -100,7 +100,7 @@ static void forward(const problem *p) {
         }
 }
 
-/* dz<t> = (da<t> + Waa' dz<t+1>) (1 - a<t>^2), and every sum of it. */
+/* dz<t> = (da<t> + Waa' dz<t+1>) (1 - a<t>^2), and all gradients, which are sums over it. */
 static void backward(const problem *p) {
     const ptrdiff_t n_x = p->n_x, n_a = p->n_a;
     double *dz = malloc((size_t)n_a * sizeof(double));
@@ -137,10 +137,10 @@ static void backward(const problem *p) {
     free(dz);
 }
 
-/* One call, forward and backward; the largest share of any result. */
+/* Run one call, forward and backward. Returns the largest share of any result. */
 static double check(const crnn_operations *kernels, ptrdiff_t T, ptrdiff_t m, ptrdiff_t n_x,
                     ptrdiff_t n_a, int kind, int threads) {
-    if (T > 16) /* a gradient of the last step alone vanishes: nothing is left to compare */
+    if (T > 16) /* the gradient of the last step alone would vanish, leaving nothing to compare */
         kind &= ~ONLY_LAST;
     problem p = pose(T, m, n_x, n_a, kind);
     const int has_dx = kind & DX && !(kind & SYMBOLS);
@@ -165,7 +165,7 @@ static double check(const crnn_operations *kernels, ptrdiff_t T, ptrdiff_t m, pt
     drop_workspace(call.workspace);
     double largest = share(p.a, n_x + n_a + 1);
 
-    /* the gradients at the kernels' own states, so that relu's kinks fall on the same side */
+    /* Take the kernels' own states for the gradients, so that relu has the same active units. */
     for (ptrdiff_t k = 0; k < p.a.n; k++)
         p.a.exact[k] = get(p.a.real, k);
     backward(&p);
@@ -179,7 +179,7 @@ static double check(const crnn_operations *kernels, ptrdiff_t T, ptrdiff_t m, pt
     call.workspace = workspace(kernels->rnn_workspace(&call, 1));
     kernels->rnn_backward(&call);
     drop_workspace(call.workspace);
-    const ptrdiff_t rows = T * m + n_a; /* the terms of a sum, and of each of those */
+    const ptrdiff_t rows = T * m + n_a; /* terms of a sum, and of each of its terms */
     largest = worse(largest, share(p.dWaa, rows));
     largest = worse(largest, share(p.dWax, rows));
     largest = worse(largest, share(p.dba, rows));
@@ -191,15 +191,15 @@ static double check(const crnn_operations *kernels, ptrdiff_t T, ptrdiff_t m, pt
     return largest;
 }
 
-/* All kinds, one a call. Steps of 7 reach every kind, and change several options at once. */
+/* The next kind. Steps of 7 reach all kinds, and change several options at once. */
 static int next_kind(void) {
     static int kind = 0;
     kind = (kind + 7) % KINDS;
     return kind;
 }
 
-/* Each dimension at each size, and rows with units, since few rows have kernels of their own; eight
- * kinds at a time, and all of them over the sizes. */
+/* Each dimension at each size, with eight kinds per case, so that the sizes together see all kinds.
+ * And few rows with each number of units, since few rows have kernels of their own. */
 double check_rnn(const crnn_operations *kernels, int *cases) {
     static const ptrdiff_t rows[] = {1, 2, 3, 4, 5, 6, 7, 16};
     double largest = 0;
@@ -216,8 +216,8 @@ double check_rnn(const crnn_operations *kernels, int *cases) {
     return largest;
 }
 
-/* Sequences that backward cuts into chunks, and calls large enough to be shared by threads: over
- * rows, and over columns of weights that one cache cannot hold. */
+/* Sequences of several chunks, and calls that are large enough for several threads, which divide
+ * rows or columns. */
 double check_large(const crnn_operations *kernels, int *cases) {
     double largest = 0;
     for (int k = 0; k < 16; k++, ++*cases)

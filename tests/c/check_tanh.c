@@ -1,5 +1,5 @@
-/* tanh as the kernels compute it, against the C library's in a wider type: at most 2 units in the
- * last place, odd, monotone along the samples, and exact where it must be. */
+/* Compare the kernels' tanh with the C library's in a wider type: its error is at most 2 units in
+ * the last place, and it is odd, monotone along the samples, and exact for special values. */
 #include "check.h"
 
 #include <float.h>
@@ -16,14 +16,14 @@ static double ulp(double x) {
     return ldexp(eps(), exponent - 1);
 }
 
-/* The error in halves of what is allowed: 2 ulp is 1. */
+/* The error as a share of what is allowed, which is 2 ulp. */
 static double error(double x, double y) {
     const long double truth = tanhl((long double)x);
     return (double)fabsl((long double)y - truth) / ulp((double)fabsl(truth)) / 2;
 }
 
 double check_tanh(const crnn_operations *kernels, int *cases) {
-    /* from 2^-40 to 2^5, evenly by exponent */
+    /* from 2^-40 to 2^5, evenly on a logarithmic scale */
     const array x = result(SAMPLES), minus = result(SAMPLES), special = result(7);
     const double specials[] = {0, -0.0, INFINITY, -INFINITY, NAN, 1e-30, 1e30};
     double largest = 0;

@@ -1,4 +1,4 @@
-/* Losses, norms and updates, at every size. */
+/* Losses, norms and updates at every size. */
 #include "check.h"
 
 #include <float.h>
@@ -8,8 +8,8 @@
 
 enum { ROWS = 5 };
 
-/* Rows of logits, one of them far above the others, and what they become; each row's weight 1, or
- * its own. */
+/* Softmax and cross entropy of rows of logits, one of which is far above the others, without
+ * weights or with a weight for each row. */
 static double check_softmax(const crnn_operations *kernels, ptrdiff_t n, int weighted) {
     array z = given(ROWS * n, 5), probabilities = result(ROWS * n), gradients = result(ROWS * n);
     array w = given(ROWS, 1);
@@ -40,10 +40,10 @@ static double check_softmax(const crnn_operations *kernels, ptrdiff_t n, int wei
     kernels->softmax(ROWS, n, probabilities.real);
     const double loss =
         kernels->cross_entropy(ROWS, n, y, weighted ? w.real : NULL, gradients.real, &right);
-    /* Exponents are as exact as logits of up to 10 are: 5 more terms. */
+    /* The error of exponents of up to 10 counts as 5 more terms. */
     double largest = worse(share(probabilities, n + 5), share(gradients, n + 5));
-    /* A row's sum of exponentials is rounded to the dtype, and its logarithm so far off; the rest
-     * is done in double. */
+    /* The sum of exponentials of a row is rounded to the dtype, and that is the error of its
+     * logarithm; everything else is computed in double. */
     const double rounding = 3 * eps() * sqrt((double)(n + 5) * ROWS) + DBL_EPSILON * fabs(truth);
     largest = worse(largest, fabs(loss - truth) / rounding);
     largest = worse(largest, right == truly_right ? 0 : INFINITY);
@@ -94,7 +94,7 @@ static double check_updates(const crnn_operations *kernels, ptrdiff_t n) {
     return largest;
 }
 
-/* The norm, and what is not finite wherever it is. */
+/* The norm, and all_finite with a number that is not finite at every place. */
 static double check_norm(const crnn_operations *kernels, ptrdiff_t n) {
     array g = given(n, 1);
     double truth = 0, found = 1;

@@ -2,17 +2,17 @@
  *
  *     a<t> = tanh(Waa a<t-1> + Wax x<t> + ba)
  *
- * One record holds a call's arguments; functions read it, check it and return a status. There is no
- * Python in any of them: they may be called with or without the GIL, and from several threads at a
- * time. No function keeps a pointer, allocates memory or raises.
+ * A record holds the arguments of a call; the functions check it, run it and return a status. They
+ * do not use Python: they may be called with or without the GIL, and from several threads at a
+ * time. No function keeps a pointer, allocates memory or raises an exception.
  *
- * From Cython:  cimport crnn           (then every function below is there by its name)
+ * From Cython:  cimport crnn           (then call the functions below by their names)
  * From C:       #include <Python.h>
- *               #include <crnn.h>      (then crnn_import() gives a table of the functions)
- * `crnn.get_include()` in Python says where this file is.
+ *               #include <crnn.h>      (then crnn_import() returns a table of the functions)
+ * In Python, `crnn.get_include()` is the folder of this file.
  *
- * Arrays are C-contiguous, aligned as their numbers are, and shaped as in the package: T steps, m
- * examples, n_x inputs, n_a units. All real arrays of a call have one dtype.
+ * Arrays are C-contiguous, aligned to the size of their numbers, and shaped as in the package: T
+ * steps, m examples, n_x inputs, n_a units. All floating-point arrays of a call have one dtype.
  */
 #ifndef CRNN_H
 #define CRNN_H
@@ -24,22 +24,23 @@
 extern "C" {
 #endif
 
-/* Changes only where what is compiled against this file would no longer work. The table may grow at
- * its end meanwhile; its struct_size says how far it reaches. */
+/* Changes only if programs compiled with this file would no longer work. Until then the record
+ * and the table of functions may get new fields at their ends; struct_size says how many there are.
+ */
 #define CRNN_C_API_VERSION 1
 
-/* The table's capsule, for PyCapsule_Import. */
+/* The name of the capsule that holds the table, for PyCapsule_Import. */
 #define CRNN_C_API_CAPSULE "crnn._c_api.v1"
 
 enum crnn_dtype { CRNN_FLOAT32 = 1, CRNN_FLOAT64 = 2 };
 
 enum crnn_activation { CRNN_TANH = 0, CRNN_RELU = 1 };
 
-/* What a function returns: CRNN_OK, or the first thing that does not fit. Everything is checked
- * before anything is written, so after any other status no output has changed. */
+/* What a function returns: CRNN_OK, or the first error that was found. Everything is checked before
+ * anything is written, so after an error no output has changed. */
 enum crnn_status {
     CRNN_OK = 0,
-    CRNN_NULL_POINTER = 1,        /* an array or record that is needed is NULL */
+    CRNN_NULL_POINTER = 1,        /* a required array or record is NULL */
     CRNN_VERSION_MISMATCH = 2,    /* struct_size is that of no crnn_rnn_call, or a field is set
                                      that the running version does not know */
     CRNN_UNSUPPORTED_DTYPE = 3,   /* dtype is none of enum crnn_dtype */
@@ -62,49 +63,49 @@ enum crnn_status {
  * may overlap no other array of the call. */
 typedef struct crnn_rnn_call {
     size_t struct_size; /* set by crnn_rnn_new */
-    int dtype;          /* enum crnn_dtype: of every array of void */
+    int dtype;          /* enum crnn_dtype: of every void array */
     int activation;     /* enum crnn_activation */
     int reverse;        /* 0, or 1: each example's valid steps are read from the last to the first;
                            a<t> stays at its own t */
-    int threads;        /* use at most so many; 0: crnn.get_num_threads() */
+    int threads;        /* use at most this many; 0 means crnn.get_num_threads() */
     ptrdiff_t T, m, n_x, n_a;
 
-    const void *x;            /* (T, m, n_x), or NULL and */
-    const ptrdiff_t *symbols; /* (T, m): each in 0..n_x-1, standing for a one-hot row */
+    const void *x;            /* (T, m, n_x), or NULL if there are symbols */
+    const ptrdiff_t *symbols; /* (T, m), or NULL: integers in 0..n_x-1, for one-hot rows */
     const void *Waa;          /* (n_a, n_a) */
     const void *Wax;          /* (n_a, n_x) */
-    const void *ba;           /* (n_a), or NULL: zeros. Forward only */
-    const void *a0;           /* (m, n_a): the state before the first step, or NULL: zeros */
-    const ptrdiff_t *lengths; /* (m): steps of each example, in 1..T; NULL: all have T. Past an
-                                 example's length x, symbols and da are not read, and a and dx
-                                 are exactly 0 */
-    void *a;                  /* (T, m, n_a): forward writes it, backward only reads what forward
+    const void *ba;           /* (n_a); NULL means zeros. Forward only */
+    const void *a0;           /* (m, n_a): the state before the first step; NULL means zeros */
+    const ptrdiff_t *lengths; /* (m): the number of steps of each example, in 1..T; NULL means that
+                                 all have T. Past an example's length x, symbols and da are not
+                                 read, and a and dx are exactly 0 */
+    void *a;                  /* (T, m, n_a): written by forward; backward reads what forward
                                  wrote */
 
     /* backward only */
-    const void *da; /* (T, m, n_a): dL/da<t> from above */
+    const void *da; /* (T, m, n_a): dL/da<t>, without what comes back through later steps */
     void *dWaa;     /* (n_a, n_a) */
     void *dWax;     /* (n_a, n_x) */
-    void *dba;      /* (n_a), or NULL: not wanted */
-    void *dx;       /* (T, m, n_x), or NULL: not wanted; NULL for symbols */
-    void *da0;      /* (m, n_a), or NULL: not wanted */
+    void *dba;      /* (n_a); NULL if not wanted */
+    void *dx;       /* (T, m, n_x); NULL if not wanted, and with symbols */
+    void *da0;      /* (m, n_a); NULL if not wanted */
 
-    /* Scratch memory of the call, at any address; what is in it before and after means nothing.
-     * Calls that run at the same time need one each. */
+    /* Scratch memory, at any address and with any content. Calls that run at the same time need one
+     * each. */
     void *workspace;
     size_t workspace_bytes;
 
     /* backward only */
-    const void *da_n; /* (m, n_a): dL/da of the last step that each example reads, added to da
-                         there; or NULL. With it, da may be NULL: zeros */
+    const void *da_n; /* (m, n_a), or NULL: dL/da of the last step that each example reads, added
+                         to da there. If it is given, da may be NULL, which means zeros */
 
-    /* Packed arrays hold no padding: step t of the examples longer than t stands at the rows
-     * offsets[t], offsets[t] + 1, ... of x, symbols, a, da and dx, which have as many rows as there
-     * are valid steps. This needs lengths that never rise from one example to the next. */
-    const ptrdiff_t *offsets; /* (T): how many valid steps come before t; or NULL: not packed */
+    /* Packed arrays have no padding: x, symbols, a, da and dx have one row for each valid step, and
+     * step t of the examples that are longer than t is in rows offsets[t], offsets[t] + 1, ... The
+     * lengths must not increase from one example to the next, and the first must be T. */
+    const ptrdiff_t *offsets; /* (T): the number of valid steps before t; NULL if not packed */
 } crnn_rnn_call;
 
-/* A record with its struct_size and nothing else: sizes 0, pointers NULL, tanh, left to right. */
+/* A record in which only struct_size is set: sizes are 0, pointers NULL, tanh, left to right. */
 static inline crnn_rnn_call crnn_rnn_new(void) {
     crnn_rnn_call call;
     memset(&call, 0, sizeof call);
@@ -112,22 +113,23 @@ static inline crnn_rnn_call crnn_rnn_new(void) {
     return call;
 }
 
-/* The functions. Each may be called from several threads at a time, on records of their own. A call
- * may hand parts of its work to crnn's own threads; where another call has those, it does all of it
- * itself. Results are the same bits at any number of threads (over BLAS: what the BLAS makes of
- * it). Denormals are flushed to zero during the work; the calling thread's own setting of that is
- * as before when a call returns.
+/* The functions. Several threads may call them at the same time, each with a record of its own. A
+ * call may give parts of its work to crnn's worker threads; if another call is using those, it does
+ * all the work itself. Results are the same bits at any number of threads (over BLAS, they are what
+ * the BLAS computes). Denormals are flushed to zero during the work; when a call returns, the
+ * calling thread's own setting is restored.
  *
- * rnn_workspace: *bytes = the workspace that rnn_forward (backward 0) or rnn_backward (backward 1)
- * needs for a call of that dtype and these sizes; nothing else of the record is read. It is the
- * same for the life of the process.
+ * rnn_workspace: sets *bytes to the size of the workspace that rnn_forward (backward 0) or
+ * rnn_backward (backward 1) needs for a call with this dtype and these sizes; no other field of the
+ * record is read. The result does not change while the process runs.
  *
  * rnn_forward: fills a.
  *
- * rnn_backward: fills dWaa, dWax and those of dba, dx and da0 that are not NULL, for the call that
- * a came from: the gradients of a loss L whose dL/da<t> is da<t> where no step came after.
+ * rnn_backward: fills dWaa, dWax and those of dba, dx and da0 that are not NULL, with the gradients
+ * of a loss L. Inputs are those of the forward call, the a that it wrote, and da: dL/da<t> as if no
+ * step came after t.
  *
- * status_message: a status in words, static and in ASCII; never NULL. */
+ * status_message: a status in words, as a static ASCII string; never NULL. */
 typedef struct crnn_c_api {
     size_t struct_size;
     int version; /* CRNN_C_API_VERSION */
@@ -138,8 +140,8 @@ typedef struct crnn_c_api {
 } crnn_c_api;
 
 #ifdef Py_PYTHON_H
-/* The table of this process's crnn, good until the process ends; or NULL with an ImportError set.
- * Needs the GIL. */
+/* Returns the table of functions, which stays valid until the process ends, or NULL with an
+ * exception set. Needs the GIL. */
 static inline const crnn_c_api *crnn_import(void) {
     const crnn_c_api *api = (const crnn_c_api *)PyCapsule_Import(CRNN_C_API_CAPSULE, 0);
     if (api == NULL)
