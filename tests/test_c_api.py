@@ -374,7 +374,7 @@ class TestRefused:
 def test_every_status_has_words_of_its_own():
     words = [API.status_message(status) for status in range(10)]
     assert len(set(words)) == 10
-    assert API.status_message(10) == API.status_message(-1) == b"no status of crnn"
+    assert API.status_message(10) == API.status_message(-1) == b"not a status of crnn"
 
 
 def test_several_threads_call_at_a_time():

@@ -63,7 +63,7 @@ def test_packed_rows_of_one_length_are_an_array():
     ("lengths", "message"),
     [
         (None, "x: expected float32 of shape .*; or packed, with lengths"),
-        ([2, 3], "lengths: expected integers .* that never rise, .* 5 rows"),
+        ([2, 3], "lengths: expected integers .* that never increase, .* 5 rows"),
         ([3, 1], "lengths: expected integers .* whose sum is the 5 rows"),
         ([5, 0], "lengths: expected integers .* of at least 1"),
     ],

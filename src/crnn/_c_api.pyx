@@ -1,8 +1,9 @@
 # cython: boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""The door of the C interface (include/crnn.h): check a record, lay out its workspace, run.
+"""The C interface (include/crnn.h): check the record of a call, divide its workspace, and run it.
 
-What validate.py is to Python: nothing below these functions checks, and nothing is written before
-they have. No function needs the GIL.
+These functions check the arguments of calls from C, as validate.py does for calls from Python. The
+functions below them check nothing, and nothing is written before the checks have passed. No
+function needs the GIL.
 """
 from cpython.pycapsule cimport PyCapsule_New
 from libc.stdint cimport SIZE_MAX, uintptr_t
@@ -20,7 +21,7 @@ cdef extern from *:
 cdef enum:
     ALIGNMENT = 64  # of the kernels' workspace
     LARGEST = 2147483647  # of m and of each n: BLAS counts in 32 bits
-    LARGEST_RECORD = 4096  # bytes: a larger struct_size was never set
+    LARGEST_RECORD = 4096  # bytes: a larger struct_size has not been initialised
 
 cdef size_t FIRST_SIZE = offsetof_da_n  # of the record of version 0.1.0, which ended before da_n
 
@@ -31,10 +32,10 @@ cdef size_t _size(int dtype) noexcept nogil:
 
 
 cdef int _read(const crnn_rnn_call *given, crnn_rnn_call *call) noexcept nogil:
-    """Copy a record of an older or newer version to one of this version.
+    """Copy the record of an older or newer version to one of this version.
 
-    Fields that an older record does not have are zero. A newer one is fine as long as what is not
-    known here is zero too: then the caller does not use it.
+    Fields that an older record does not have are set to zero. A newer record is accepted if all
+    fields that this version does not know are zero, because then the caller does not use them.
     """
     cdef size_t known, k
     if given == NULL:
@@ -52,15 +53,15 @@ cdef int _read(const crnn_rnn_call *given, crnn_rnn_call *call) noexcept nogil:
 
 
 cdef int _check_sizes(const crnn_rnn_call *call) noexcept nogil:
-    """The dtype and the sizes: all that the workspace depends on."""
+    """Check the dtype and the sizes, on which alone the workspace depends."""
     cdef double T, m, n_x, n_a, numbers
     if _size(call.dtype) == 0:
         return CRNN_UNSUPPORTED_DTYPE
     T, m, n_x, n_a = <double>call.T, <double>call.m, <double>call.n_x, <double>call.n_a
     if T < 1 or not 1 <= m <= LARGEST or not 1 <= n_x <= LARGEST or not 1 <= n_a <= LARGEST:
         return CRNN_SIZE_OUT_OF_RANGE
-    # More than any array, or the workspace, can have; a double does not overflow, and errs by far
-    # less than the factor of 2.
+    # An upper bound for any array and for the workspace. A double cannot overflow here, and its
+    # rounding error is far less than the factor of 2 below.
     numbers = ((T * m + 3 * m + 2048) * (2 * n_x + 3 * n_a + 8)
                + 3 * (n_a + 64) * (n_x + n_a + 128))
     if 2 * numbers * _size(call.dtype) > <double>(SIZE_MAX / 2):
@@ -69,25 +70,26 @@ cdef int _check_sizes(const crnn_rnn_call *call) noexcept nogil:
 
 
 cdef size_t _row_at(const crnn_rnn_call *call, bint backward) noexcept nogil:
-    """Where, in bytes, the kernels' workspace ends and that of this file begins.
+    """The offset, in bytes, of the row (n_a) that follows the kernels' part of the workspace.
 
-    That is a row (n_a): zeros for an absent ba, or a dba that nobody wants. The kernels' part is
-    the largest for these sizes: that of a call with lengths and symbols.
+    The row has zeros in place of a missing ba, or takes the dba that the caller does not want. The
+    kernels' part is as large as any call of these sizes needs: one with lengths and symbols.
     """
     cdef crnn_rnn_call sizes
     memset(&sizes, 0, sizeof(sizes))
     sizes.T, sizes.m, sizes.n_x, sizes.n_a = call.T, call.m, call.n_x, call.n_a
-    sizes.lengths = &sizes.T  # never read: only whether there are lengths counts
+    sizes.lengths = &sizes.T  # only compared with NULL, never read
     return _size(call.dtype) * <size_t>_operations(call.dtype == CRNN_FLOAT64).rnn_workspace(
         &sizes, backward)
 
 
 cdef size_t _workspace_bytes(const crnn_rnn_call *call, bint backward) noexcept nogil:
-    """With what rounding its start up to ALIGNMENT may skip."""
+    """The size of the workspace, with the bytes lost to aligning its start."""
     return _row_at(call, backward) + <size_t>call.n_a * _size(call.dtype) + ALIGNMENT - 1
 
 
 cdef int _check_arrays(const crnn_rnn_call *call, bint backward) noexcept nogil:
+    """Check which arrays are given, and their alignment."""
     cdef uintptr_t addresses = (
         <uintptr_t>call.x | <uintptr_t>call.Waa | <uintptr_t>call.Wax | <uintptr_t>call.a0
         | <uintptr_t>call.a)
@@ -115,7 +117,7 @@ cdef int _check_arrays(const crnn_rnn_call *call, bint backward) noexcept nogil:
 
 
 cdef bint _offsets_fit(const crnn_rnn_call *call) noexcept nogil:
-    """Whether offsets are the sums of lengths that never rise, the first of them T."""
+    """Whether the lengths never increase from T, and the offsets are those of their packed rows."""
     cdef Py_ssize_t t, running = call.m
     if call.lengths == NULL or call.lengths[0] != call.T or packed_rows(call.lengths, call.m) < 0:
         return False
@@ -128,7 +130,7 @@ cdef bint _offsets_fit(const crnn_rnn_call *call) noexcept nogil:
 
 
 cdef int _check_integers(const crnn_rnn_call *call) noexcept nogil:
-    """Every length, the offsets, and every symbol within its example's length."""
+    """Check the lengths, the offsets, and every symbol within its example's length."""
     if call.offsets != NULL:
         if not _offsets_fit(call):
             return CRNN_LENGTH_OUT_OF_RANGE
@@ -145,7 +147,7 @@ cdef int _check_integers(const crnn_rnn_call *call) noexcept nogil:
 
 
 cdef int _check(const crnn_rnn_call *call, bint backward) noexcept nogil:
-    """Everything besides the sizes."""
+    """Check everything but the dtype and the sizes."""
     cdef int status = CRNN_OK
     if (call.activation != CRNN_TANH and call.activation != CRNN_RELU
             or call.reverse != 0 and call.reverse != 1 or call.threads < 0):
@@ -159,7 +161,7 @@ cdef int _check(const crnn_rnn_call *call, bint backward) noexcept nogil:
 
 
 cdef void *_prepare(crnn_rnn_call *call, bint backward) noexcept nogil:
-    """Make a checked record what the kernels expect; gives the row that is not theirs."""
+    """Align the workspace and set the threads. Returns the row after the kernels' workspace."""
     cdef char *workspace = <char *>call.workspace
     cdef int allowed = _threads()
     workspace += (ALIGNMENT - <uintptr_t>workspace % ALIGNMENT) % ALIGNMENT
@@ -229,15 +231,15 @@ cdef const char *crnn_status_message(int status) noexcept nogil:
         return (b"expected T >= 1, m, n_x and n_a in 1..2147483647, and arrays that can be "
                 b"addressed")
     if status == CRNN_LENGTH_OUT_OF_RANGE:
-        return (b"lengths: expected integers in 1..T; with offsets, lengths that never rise, the first "
-                b"of them T, and their sums")
+        return (b"lengths: expected integers in 1..T; with offsets, lengths that never increase, "
+                b"the first of them T, and offsets that count the packed rows before each step")
     if status == CRNN_SYMBOL_OUT_OF_RANGE:
         return b"x: expected integers in 0..n_x-1"
     if status == CRNN_MISALIGNED:
-        return b"an array does not begin at a multiple of the size of its numbers"
+        return b"an array is not aligned to the size of its elements"
     if status == CRNN_WORKSPACE_TOO_SMALL:
-        return b"workspace_bytes: expected at least what crnn_rnn_workspace says"
-    return b"no status of crnn"
+        return b"workspace_bytes: expected at least the size that crnn_rnn_workspace gives"
+    return b"not a status of crnn"
 
 
 cdef crnn_c_api table

@@ -75,7 +75,7 @@ def rnn_forward(
 
     A packed x holds the examples' valid steps and no padding, as PyTorch's PackedSequence does:
     step 0 of every example, then step 1 of every example longer than 1, and so on. It needs
-    `lengths` that never rise from one example to the next and whose sum is the number of rows;
+    `lengths` that never increase from one example to the next and whose sum is the number of rows;
     `a` is then (rows, n_a).
 
     Examples

@@ -1,1 +1,1 @@
-"""The work itself: validation, and the compiled modules over csrc/."""
+"""The computation: validation, and the compiled modules over csrc/."""

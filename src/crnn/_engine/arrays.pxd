@@ -1,4 +1,4 @@
-"""Arrays as the compiled entry points read them: does an argument fit as it is?
+"""Checks of arrays for the compiled entry points: can an argument be used without conversion?
 
 Through NumPy's C interface an array is checked in nanoseconds; acquiring a typed memoryview of it
 takes about a microsecond. A module that cimports these functions calls `import_array` first.
@@ -7,9 +7,9 @@ cimport numpy as cnp
 
 
 cdef inline bint fits(value, int dtype, int ndim, Py_ssize_t n0, Py_ssize_t n1, Py_ssize_t n2):
-    """Whether value is a plain ndarray of that type number and shape, of ndim sizes.
+    """Whether value is a plain ndarray of this type number and this shape with ndim sizes.
 
-    It is also C-contiguous, aligned and of native byte order.
+    It must also be C-contiguous, aligned and of native byte order.
     """
     cdef cnp.npy_intp *shape
     if (not cnp.PyArray_CheckExact(value) or cnp.PyArray_TYPE(value) != dtype
@@ -21,7 +21,7 @@ cdef inline bint fits(value, int dtype, int ndim, Py_ssize_t n0, Py_ssize_t n1, 
 
 cdef inline bint fits_to_write(value, int dtype, int ndim, Py_ssize_t n0, Py_ssize_t n1,
                                Py_ssize_t n2):
-    """The same, and it may be written to."""
+    """Whether value `fits` and can be written to."""
     return fits(value, dtype, ndim, n0, n1, n2) and cnp.PyArray_ISWRITEABLE(value)
 
 

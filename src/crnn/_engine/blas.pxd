@@ -1,9 +1,9 @@
 """A linear map and its two gradients over BLAS: row-major, contiguous, any number of rows.
 
-BLAS is column-major and counts in 32 bits. Both facts stay in this file: a row-major matrix is
-the transpose of a column-major one, so each product is asked for as its transpose; and the one
-dimension that can pass 2^31, the rows (T * m of them), is walked in blocks. BLAS takes pointers
-to what it only reads without `const`; each cast that grants this lives here.
+BLAS is column-major and uses 32-bit integers for sizes. Only this file deals with that. A row-major
+matrix is the transpose of a column-major one, so each product is computed as its transpose. The
+only dimension that can exceed 2^31, the T * m rows, is split into blocks. BLAS declares its
+read-only arguments without `const`; the casts that this needs are all here.
 """
 from libc.string cimport memset
 from scipy.linalg.cython_blas cimport dgemm, dgemv, sgemm, sgemv
@@ -15,13 +15,13 @@ ctypedef fused real:
     double
 
 cdef enum:
-    MOST_ROWS = 1 << 20  # of one BLAS call: far below 2^31, so that a test can pass it cheaply
+    MOST_ROWS = 1 << 20  # of one BLAS call: far below 2^31, so that a test can exceed it cheaply
 
 
 cdef inline void _gemm(char transa, char transb, Py_ssize_t rows, Py_ssize_t columns,
                        Py_ssize_t depth, const real *A, Py_ssize_t lda, const real *B,
                        Py_ssize_t ldb, real beta, real *C) noexcept nogil:
-    """C (rows, columns) = op(A) op(B) + beta C, column-major as BLAS has it."""
+    """C (rows, columns) = op(A) op(B) + beta C, column-major as in BLAS."""
     cdef blas_int m = <blas_int>rows, n = <blas_int>columns, k = <blas_int>depth
     cdef blas_int lda_ = <blas_int>lda, ldb_ = <blas_int>ldb
     cdef real one = 1
@@ -38,7 +38,7 @@ cdef inline void _gemv(char trans, Py_ssize_t rows, Py_ssize_t columns, const re
     """Column-major y (n) = op(A) x + beta y; A is (rows, columns)."""
     cdef blas_int m = <blas_int>rows, k = <blas_int>columns, step = 1
     cdef real one = 1
-    if beta == 0:  # not left to BLAS: some builds compute 0 * NaN of an uninitialised y
+    if beta == 0:  # BLAS should do this, but some builds compute 0 * NaN of an uninitialised y
         memset(y, 0, n * sizeof(real))
     if real is float:
         sgemv(&trans, &m, &k, &one, <float *>A, &m, <float *>x, &step, &one, y, &step)

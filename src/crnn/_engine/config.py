@@ -1,4 +1,4 @@
-"""What runs the work: the C kernels chosen at import, scipy's BLAS and its threads."""
+"""The run-time configuration: the kernels chosen at import, scipy's BLAS, and the threads."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _simd = ""
 
 
 def set_up() -> None:
-    """Choose the C kernels, as CRNN_SIMD asks or the best there are. Called once, at import."""
+    """Choose the kernels that CRNN_SIMD names, or the best for this CPU. Called once, at import."""
     global _simd
     controls = _blas_threads()
     if controls is not None:
@@ -63,16 +63,16 @@ def set_up() -> None:
 
 
 def set_num_threads(n: int) -> None:
-    """Let crnn's work use at most n threads.
+    """Set the number of threads that crnn uses at most.
 
-    The threads are those of scipy's BLAS, so this is the thread number of every other user of
-    that library in the process too, and threadpoolctl and OPENBLAS_NUM_THREADS set the same one.
+    It is the number of threads of scipy's BLAS. So this also sets the number for every other user
+    of that library in the process, and threadpoolctl and OPENBLAS_NUM_THREADS set the same number.
 
     Parameters
     ----------
     n : int
-        At least 1. A BLAS may have a most of its own, which it then takes (OpenBLAS: 64 in scipy's
-        wheels).
+        At least 1. A BLAS may have a maximum of its own, which it then uses (64 for the OpenBLAS
+        in scipy's wheels).
 
     Raises
     ------
@@ -98,12 +98,12 @@ def set_num_threads(n: int) -> None:
 
 
 def get_num_threads() -> int:
-    """The number of threads that crnn's work may use.
+    """The number of threads that crnn uses at most.
 
     Returns
     -------
     n : int
-        That of scipy's BLAS; 1 if it cannot be asked.
+        The number of scipy's BLAS; 1 if that BLAS has no known way to read it.
 
     Examples
     --------
@@ -133,7 +133,7 @@ def get_include() -> str:
 
 
 def show_config() -> None:
-    """Print the versions, the path taken by the kernels, the BLAS and its threads.
+    """Print the versions, the kernels in use, the BLAS and the number of threads.
 
     Examples
     --------

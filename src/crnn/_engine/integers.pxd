@@ -1,9 +1,9 @@
-"""Lengths and symbols, as both compiled doors read them: are they within their ranges?"""
+"""Range checks of lengths and symbols, shared by the entry points from Python and from C."""
 
 
 cdef inline bint within(const Py_ssize_t *numbers, Py_ssize_t n, Py_ssize_t least,
                         Py_ssize_t most) noexcept nogil:
-    """Whether all n numbers are in least..most: without a branch, as most calls are right."""
+    """Whether all n numbers are in least..most. Branch-free, because they almost always are."""
     cdef Py_ssize_t k
     cdef bint wrong = False
     for k in range(n):
@@ -12,7 +12,7 @@ cdef inline bint within(const Py_ssize_t *numbers, Py_ssize_t n, Py_ssize_t leas
 
 
 cdef inline Py_ssize_t packed_rows(const Py_ssize_t *lengths, Py_ssize_t m) noexcept nogil:
-    """Rows of packed arrays: the sum of lengths that are at least 1 and never rise, or else -1."""
+    """The number of rows of packed arrays, or -1 unless lengths are >= 1 and never increase."""
     cdef Py_ssize_t i, rows = 0
     for i in range(m):
         if lengths[i] < 1 or i > 0 and lengths[i] > lengths[i - 1]:
@@ -23,7 +23,7 @@ cdef inline Py_ssize_t packed_rows(const Py_ssize_t *lengths, Py_ssize_t m) noex
 
 cdef inline void find_offsets(const Py_ssize_t *lengths, Py_ssize_t m, Py_ssize_t T,
                               Py_ssize_t *offsets) noexcept nogil:
-    """offsets (T,): the packed rows before step t, for lengths that never rise."""
+    """offsets (T,): the packed rows before step t, for lengths that never increase."""
     cdef Py_ssize_t t, row = 0, running = m
     for t in range(T):
         while running > 0 and lengths[running - 1] <= t:
@@ -34,7 +34,7 @@ cdef inline void find_offsets(const Py_ssize_t *lengths, Py_ssize_t m, Py_ssize_
 
 cdef inline bint symbols_fit(const Py_ssize_t *symbols, const Py_ssize_t *lengths, Py_ssize_t T,
                              Py_ssize_t m, Py_ssize_t n_x) noexcept nogil:
-    """Whether all symbols (T, m) are in 0..n_x - 1; past an example's length anything may stand."""
+    """Whether all symbols (T, m) within the lengths are in 0..n_x - 1; others are ignored."""
     cdef Py_ssize_t t, i
     if lengths == NULL:
         return within(symbols, T * m, 0, n_x - 1)

@@ -1,4 +1,4 @@
-"""The C side (csrc/crnn_kernels.h), for Cython."""
+"""The declarations of csrc/crnn_kernels.h, for Cython."""
 
 from crnn._c_api cimport crnn_rnn_call
 

@@ -1,9 +1,9 @@
 # cython: boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""Which kernels run, and the entry to those around the recurrence: output layer, loss, update.
+"""The choice of kernels, and the entry to those of the output layer, the loss and the update.
 
-Every function takes arrays that the caller has validated and allocated and writes its results into
-the arrays it was given. Nothing here raises, but for want of memory for a workspace and for classes
-that do not fit. The recurrence itself is entered by sequence.pyx.
+Every function takes arrays that the caller has validated and allocated, and writes its results into
+them. The only errors are a MemoryError for a workspace and the ValueError of `cross_entropy`. The
+entry to the recurrence itself is sequence.pyx.
 """
 from libc.math cimport INFINITY, sqrt
 from libc.stdint cimport uintptr_t
@@ -25,7 +25,7 @@ cdef thread_count blas_threads = NULL
 
 
 cdef const crnn_kernels *_find(name):
-    """The table of that name, or the best: BLAS, where there is none for this CPU."""
+    """The table of that name; for None, the best for this CPU, or else BLAS."""
     cdef bytes wanted
     cdef const crnn_kernels *best = crnn_find_kernels(NULL)
     if name == "blas" or (name is None and best.name == b"portable"):
@@ -37,15 +37,15 @@ cdef const crnn_kernels *_find(name):
 
 
 def select(name=None):
-    """Use the kernels called `name`, or the best for this CPU; give the name of those in use.
+    """Use the kernels called `name`, or the best for this CPU, and return their name.
 
-    Raises ValueError, and changes nothing, where there are none of that name that can run here.
+    Raises ValueError, and changes nothing, if there are none that this CPU can run.
     """
     global kernels
     cdef const crnn_kernels *found = _find(name)
     if found == NULL:
         raise ValueError(
-            f"expected 'blas', 'portable' or, where the processor has it, 'neon', 'avx2' or "
+            f"expected 'blas', 'portable' or, if the processor has it, 'neon', 'avx2' or "
             f"'avx512', got {name!r}"
         )
     kernels = found
@@ -53,7 +53,7 @@ def select(name=None):
 
 
 def limit_threads(uintptr_t address):
-    """Ask the C function at `address`, ``int (void)``, before each call how many threads to use."""
+    """Set the C function ``int (void)`` that is asked for the number of threads before each call."""
     global blas_threads
     blas_threads = <thread_count>address
 
@@ -67,7 +67,7 @@ cdef const crnn_operations *_operations(bint double_precision) noexcept nogil:
 
 
 cdef _linear_workspace(crnn_linear *call, bint double_precision):
-    """Take a workspace for the call, to be given back after it."""
+    """Take a workspace for the call. The caller gives it back afterwards."""
     cdef Py_ssize_t size = _operations(double_precision).linear_workspace(call)
     workspace = take(size * (8 if double_precision else 4))
     cdef unsigned char[::1] view = workspace
@@ -76,7 +76,7 @@ cdef _linear_workspace(crnn_linear *call, bint double_precision):
 
 
 def tanh(real[::1] z):
-    """z becomes tanh(z), as the kernels compute it."""
+    """Replace z by tanh(z), as the kernels compute it."""
     with nogil:
         _operations(real is double).activate(CRNN_TANH, 1, z.shape[0], &z[0])
 
@@ -109,16 +109,16 @@ def output_backward(const real[:, ::1] Wya, const real[:, ::1] dlogits, const re
 
 
 def softmax(real[:, ::1] logits):
-    """logits (rows, n_y) become y_hat."""
+    """Replace logits (rows, n_y) by y_hat."""
     with nogil:
         _operations(real is double).softmax(logits.shape[0], logits.shape[1], &logits[0, 0])
 
 
 def cross_entropy(real[:, ::1] logits, const Py_ssize_t[::1] y, const real[::1] weights=None):
-    """The mean of -w log y_hat_y and of w where a row is right; logits become the gradient.
+    """The mean of -w log y_hat_y, and the mean over rows of w if the row is right, else 0.
 
-    Raises ValueError where a class is none of 0..n_y - 1: y may be the caller's own array, and a
-    callback may have written to it since it was validated.
+    The logits are replaced by the gradient. Raises ValueError if a class is not in 0..n_y - 1: y
+    may be the caller's own array, and a callback may have written to it since it was validated.
     """
     cdef Py_ssize_t rows = logits.shape[0], n_y = logits.shape[1]
     cdef const real *w = NULL
@@ -133,9 +133,9 @@ def cross_entropy(real[:, ::1] logits, const Py_ssize_t[::1] y, const real[::1] 
 
 
 def clip(real[::1] gradients, double most):
-    """The norm of the gradients, added up in double; where it passes `most` they are scaled to it.
+    """The norm of the gradients, summed in double. If it exceeds `most`, scale them down to that.
 
-    Where it is not finite, they stay as they are.
+    If it is not finite, they are left as they are.
     """
     cdef Py_ssize_t k, size = gradients.shape[0]
     cdef double norm
@@ -150,7 +150,7 @@ def clip(real[::1] gradients, double most):
 
 
 def all_finite(const real[::1] numbers):
-    """Whether none is infinite or NaN."""
+    """Whether no number is infinite or NaN."""
     cdef bint finite
     with nogil:
         finite = _operations(real is double).all_finite(numbers.shape[0], &numbers[0])

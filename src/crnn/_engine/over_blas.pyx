@@ -1,14 +1,16 @@
 # cython: boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""The recurrence over scipy's BLAS: for CPUs that no microkernel was written for.
+"""The recurrence over scipy's BLAS, for CPUs without a microkernel of their own.
 
-What can be grouped is grouped: one product for all inputs before the time loop, one each for dWaa,
-dWax and dx after it; only ``Waa a<t-1>`` and ``Waa' dz<t+1>`` wait for time. Element-wise work is
-the C kernels' (csrc/elementwise.inc). The functions stand in a table like those of csrc/.
+Products are grouped as far as possible: one product for all inputs before the time loop, and one
+each for dWaa, dWax and dx after it. Only ``Waa a<t-1>`` and ``Waa' dz<t+1>`` are computed step by
+step. The C kernels do the element-wise work (csrc/elementwise.inc). The functions are entries of a
+table like those of csrc/.
 
-With lengths, the rows that exist are copied to dense arrays, step after step and the longest
-example first, as csrc/call.inc describes it, though all steps at once. For one-hot inputs, column
-`symbol` of Wax is read on the way in and added to on the way back, both through a transpose
-(n_x, n_a), whose rows are contiguous.
+With lengths, the rows within the lengths are copied to dense arrays, step after step and the
+longest example first. csrc/call.inc describes this order; there a group of steps is copied at a
+time, here all of them. For one-hot inputs the forward pass reads column `symbol` of Wax, and the
+backward pass adds to that column of dWax. Both use a transpose (n_x, n_a), whose rows are
+contiguous.
 """
 from libc.string cimport memcpy, memset
 
@@ -17,7 +19,7 @@ from crnn._engine.blas cimport linear_backward_W, linear_backward_x, linear_forw
 from crnn._engine.kernels cimport crnn_kernels, crnn_linear, crnn_operations
 
 cdef extern from "denormals.h" nogil:
-    ctypedef unsigned long long crnn_denormals  # of whatever type C has it
+    ctypedef unsigned long long crnn_denormals  # the C compiler uses the type in the header
     crnn_denormals crnn_denormals_off() noexcept
     void crnn_denormals_restore(crnn_denormals before) noexcept
 
@@ -28,7 +30,7 @@ cdef extern from "order.h" nogil:
 cdef const crnn_kernels *elementwise
 
 cdef enum:
-    STRETCH = 1 << 12  # rows of a partial sum: a BLAS may add them up in one chain
+    BLOCK_ROWS = 1 << 12  # rows of a partial sum: a BLAS may add them up in one chain
 
 
 cdef inline const crnn_operations *_elementwise(real *_) noexcept nogil:
@@ -36,25 +38,29 @@ cdef inline const crnn_operations *_elementwise(real *_) noexcept nogil:
 
 
 cdef struct rows_of_call:
-    Py_ssize_t count    # rows (steps of examples) that exist
+    Py_ssize_t count    # rows (steps of examples) within the lengths
     Py_ssize_t *order   # (m,): the examples by falling length; NULL without lengths
-    Py_ssize_t *index   # (count,): where each dense row lies among the caller's (T m); likewise
+    Py_ssize_t *index   # (count,): which of the caller's T m rows each dense row is; or NULL
 
 
 cdef rows_of_call _rows(const crnn_rnn_call *call, void *integers) noexcept nogil:
-    """The rows of a call; `integers` has room for m + T m of them where there are lengths."""
+    """The rows of a call. With lengths, `integers` has room for m + T m integers."""
     cdef rows_of_call rows
     rows.count, rows.order, rows.index = call.T * call.m, NULL, NULL
     if call.lengths != NULL:
         rows.order = <Py_ssize_t *>integers
         rows.index = rows.order + call.m
         crnn_order_by_length(call.m, call.lengths, rows.order, rows.index)
-        _list(call, &rows, 0)
+        _fill_index(call, &rows, 0)
     return rows
 
 
-cdef void _list(const crnn_rnn_call *call, rows_of_call *rows, Py_ssize_t back) noexcept nogil:
-    """Fill in index: for each row, where the step `back` steps before it lies (any, if none)."""
+cdef void _fill_index(const crnn_rnn_call *call, rows_of_call *rows,
+                      Py_ssize_t back) noexcept nogil:
+    """Fill in index: for each row, the caller's row `back` steps earlier.
+
+    If there is no such step, it is the row of the first step that is read.
+    """
     cdef Py_ssize_t s, t, rank, i, running = call.m, m = call.m
     rows.count = 0
     for s in range(call.T):
@@ -70,7 +76,7 @@ cdef void _list(const crnn_rnn_call *call, rows_of_call *rows, Py_ssize_t back) 
 
 cdef inline Py_ssize_t _running(const crnn_rnn_call *call, const rows_of_call *rows,
                                 Py_ssize_t n, Py_ssize_t s) noexcept nogil:
-    """How many of the first n examples of the order read a step s; all m without lengths."""
+    """How many of the first n examples of the order read step s. Without lengths, n."""
     if rows.order != NULL:
         while n > 0 and call.lengths[rows.order[n - 1]] <= s:
             n -= 1
@@ -79,7 +85,7 @@ cdef inline Py_ssize_t _running(const crnn_rnn_call *call, const rows_of_call *r
 
 cdef void _gather(const rows_of_call *rows, Py_ssize_t n, const real *given,
                   real *dense) noexcept nogil:
-    """Dense rows of n numbers from the caller's."""
+    """Copy the caller's rows of n numbers to dense rows."""
     cdef Py_ssize_t r
     for r in range(rows.count):
         memcpy(dense + r * n, given + rows.index[r] * n, n * sizeof(real))
@@ -87,7 +93,7 @@ cdef void _gather(const rows_of_call *rows, Py_ssize_t n, const real *given,
 
 cdef void _scatter(const crnn_rnn_call *call, const rows_of_call *rows, Py_ssize_t n,
                    const real *dense, real *given) noexcept nogil:
-    """The caller's array (T, m, n) from dense rows; zeros past an example's length."""
+    """Copy dense rows to the caller's array (T, m, n), with zeros past an example's length."""
     cdef Py_ssize_t r, t, i
     for r in range(rows.count):
         memcpy(given + rows.index[r] * n, dense + r * n, n * sizeof(real))
@@ -99,7 +105,7 @@ cdef void _scatter(const crnn_rnn_call *call, const rows_of_call *rows, Py_ssize
 
 cdef void _gather_examples(const rows_of_call *rows, Py_ssize_t m, Py_ssize_t n,
                            const real *given, real *dense) noexcept nogil:
-    """Rows (m, n) of the examples in their order."""
+    """Copy rows (m, n), one per example, into the order of the dense rows."""
     cdef Py_ssize_t i
     for i in range(m):
         memcpy(dense + i * n, given + (i if rows.order == NULL else rows.order[i]) * n,
@@ -123,13 +129,16 @@ cdef void _transpose(Py_ssize_t rows, Py_ssize_t columns, const real *A, real *B
 
 cdef void _sum_over_rows(Py_ssize_t rows, Py_ssize_t n_in, Py_ssize_t n_out, const real *dy,
                          const real *x, bint add, real *part, real *dW) noexcept nogil:
-    """dW (n_out, n_in) = dy' x, or += with `add`: a stretch of rows at a time, in `part`."""
+    """dW (n_out, n_in) = dy' x, or += with `add`.
+
+    BLOCK_ROWS rows are summed at a time, in `part`.
+    """
     cdef Py_ssize_t start = 0, block, k
-    if rows <= STRETCH:
+    if rows <= BLOCK_ROWS:
         linear_backward_W[real](rows, n_in, n_out, dy, x, 1 if add else 0, dW)
         return
     while start < rows:
-        block = min(rows - start, <Py_ssize_t>STRETCH)
+        block = min(rows - start, <Py_ssize_t>BLOCK_ROWS)
         linear_backward_W[real](block, n_in, n_out, dy + start * n_out, x + start * n_in, 0, part)
         for k in range(n_in * n_out):
             dW[k] = dW[k] + part[k] if add else part[k]
@@ -137,9 +146,9 @@ cdef void _sum_over_rows(Py_ssize_t rows, Py_ssize_t n_in, Py_ssize_t n_out, con
         start += block
 
 
-cdef void _inputs(const crnn_rnn_call *call, const rows_of_call *rows, const real *x,
-                  real *table, real *z) noexcept nogil:
-    """z = Wax x + ba for every row, x and z as dense as the rows are."""
+cdef void _input_products(const crnn_rnn_call *call, const rows_of_call *rows, const real *x,
+                          real *table, real *z) noexcept nogil:
+    """z = Wax x + ba for every row. With lengths, x and z are dense."""
     cdef Py_ssize_t r, j, n_a = call.n_a, n_x = call.n_x
     cdef const real *row
     _repeat[real](rows.count, n_a, <const real *>call.ba, z)
@@ -169,14 +178,14 @@ cdef void _add_symbols(const crnn_rnn_call *call, const rows_of_call *rows, cons
             dWax[j * n_x + k] = <real>table[k * n_a + j]
 
 
-cdef inline real *_after(real *numbers, Py_ssize_t count) noexcept nogil:
-    """What begins `count` numbers on, at a multiple of 64 bytes."""
+cdef inline real *_aligned_after(real *numbers, Py_ssize_t count) noexcept nogil:
+    """The first address at a multiple of 64 bytes after `count` numbers."""
     cdef Py_ssize_t line = 64 // sizeof(real)
     return numbers + (count + line - 1) // line * line
 
 
 cdef inline Py_ssize_t _integers(const crnn_rnn_call *call, real *_) noexcept nogil:
-    """Numbers that take as much room as the integers of `_rows`."""
+    """The integers of `_rows`, as a count of reals that take as much memory."""
     return (call.m + call.T * call.m) * sizeof(Py_ssize_t) // sizeof(real)
 
 
@@ -184,8 +193,8 @@ cdef void _rnn_forward(const crnn_rnn_call *call, real *a) noexcept nogil:
     cdef crnn_denormals denormals = crnn_denormals_off()
     cdef Py_ssize_t T = call.T, m = call.m, n_a = call.n_a, s, running = m
     cdef real *table = <real *>call.workspace  # (n_x, n_a)
-    cdef real *start = _after(table, call.n_x * n_a)  # (m, n_a): a0 in order
-    cdef real *integers = _after(start, m * n_a)
+    cdef real *start = _aligned_after(table, call.n_x * n_a)  # (m, n_a): a0 in order
+    cdef real *integers = _aligned_after(start, m * n_a)
     cdef rows_of_call rows = _rows(call, integers)
     cdef const real *x = <const real *>call.x
     cdef const real *previous = <const real *>call.a0
@@ -194,15 +203,15 @@ cdef void _rnn_forward(const crnn_rnn_call *call, real *a) noexcept nogil:
     cdef Py_ssize_t step = -m * n_a if call.reverse else m * n_a  # without lengths
 
     if rows.order != NULL:
-        dense_x = _after(integers, _integers(call, a))  # (rows, n_x)
-        z = _after(dense_x, T * m * call.n_x)  # (rows, n_a)
+        dense_x = _aligned_after(integers, _integers(call, a))  # (rows, n_x)
+        z = _aligned_after(dense_x, T * m * call.n_x)  # (rows, n_a)
         if x != NULL:
             _gather[real](&rows, call.n_x, x, dense_x)
             x = dense_x
         if previous != NULL:
             _gather_examples[real](&rows, m, n_a, previous, start)
             previous = start
-    _inputs[real](call, &rows, x, table, z)
+    _input_products[real](call, &rows, x, table, z)
     cdef real *dense = z
     if rows.order == NULL and call.reverse:
         z += (T - 1) * m * n_a
@@ -220,9 +229,9 @@ cdef void _rnn_forward(const crnn_rnn_call *call, real *a) noexcept nogil:
     crnn_denormals_restore(denormals)
 
 
-cdef void _end(const crnn_rnn_call *call, const rows_of_call *rows, Py_ssize_t first,
-               Py_ssize_t last, real *dz) noexcept nogil:
-    """Add da_n to the rows of a step whose examples, by rank, read no step after it."""
+cdef void _add_da_n(const crnn_rnn_call *call, const rows_of_call *rows, Py_ssize_t first,
+                     Py_ssize_t last, real *dz) noexcept nogil:
+    """Add da_n to the rows dz of the examples whose last step this is: ranks first to last - 1."""
     cdef Py_ssize_t rank, i, j, n_a = call.n_a
     cdef const real *da_n = <const real *>call.da_n
     if da_n == NULL:
@@ -238,12 +247,12 @@ cdef void _rnn_backward(const crnn_rnn_call *call, const real *a) noexcept nogil
     cdef Py_ssize_t T = call.T, m = call.m, n_a = call.n_a, n_x = call.n_x
     cdef Py_ssize_t s, running = 0, continuing = 0, shift = m if call.reverse else -m
     cdef double *table = <double *>call.workspace  # (n_x, n_a)
-    cdef real *part = _after(<real *>table, n_x * n_a * sizeof(double) // sizeof(real))
-    cdef real *some = _after(part, n_a * max(n_a, n_x))  # (m, n_a)
-    cdef real *dz = _after(some, m * n_a)  # (rows, n_a)
-    cdef real *integers = _after(dz, T * m * n_a)
+    cdef real *part = _aligned_after(<real *>table, n_x * n_a * sizeof(double) // sizeof(real))
+    cdef real *some = _aligned_after(part, n_a * max(n_a, n_x))  # (m, n_a)
+    cdef real *dz = _aligned_after(some, m * n_a)  # (rows, n_a)
+    cdef real *integers = _aligned_after(dz, T * m * n_a)
     cdef rows_of_call rows = _rows(call, integers)
-    cdef real *dense = _after(integers, _integers(call, part))  # (rows, n_a or n_x)
+    cdef real *dense = _aligned_after(integers, _integers(call, part))  # (rows, n_a or n_x)
     cdef const real *Waa = <const real *>call.Waa
     cdef const real *x = <const real *>call.x
     cdef const real *da = <const real *>call.da
@@ -271,7 +280,7 @@ cdef void _rnn_backward(const crnn_rnn_call *call, const real *a) noexcept nogil
         a_s = (<const real *>dense if ordered else a) + at * n_a
         if continuing > 0:
             linear_backward_x[real](continuing, n_a, n_a, after, Waa, 1, dz_s)
-        _end[real](call, &rows, continuing, running, dz_s)
+        _add_da_n[real](call, &rows, continuing, running, dz_s)
         _elementwise[real](dz).activate_backward(call.activation, running, n_a, a_s, dz_s)
         after, continuing = dz_s, running
         if back:
@@ -280,9 +289,9 @@ cdef void _rnn_backward(const crnn_rnn_call *call, const real *a) noexcept nogil
     # dWaa = sum dz<t> a<t-1>': every step but the first, then the first with a0.
     r0 = 0 if back else m
     if ordered:
-        _list(call, &rows, 1)
+        _fill_index(call, &rows, 1)
         _gather[real](&rows, n_a, a, dense)
-        _list(call, &rows, 0)
+        _fill_index(call, &rows, 0)
         _sum_over_rows[real](rows.count - m, n_a, n_a, dz + m * n_a, dense + m * n_a, False, part,
                              <real *>call.dWaa)
     else:
@@ -359,7 +368,7 @@ cdef void linear_backward_f64(const crnn_linear *call) noexcept nogil:
 
 
 cdef Py_ssize_t _workspace(const crnn_rnn_call *call, bint backward, real *_) noexcept nogil:
-    """What _rnn_forward or _rnn_backward lays out, in numbers; 16 for each array's alignment."""
+    """Numbers in the workspace of _rnn_forward or _rnn_backward; 16 align each array."""
     cdef Py_ssize_t T = call.T, m = call.m, n_x = call.n_x, n_a = call.n_a
     cdef Py_ssize_t size = m * n_a + 6 * 16
     if backward:
@@ -380,8 +389,8 @@ cdef Py_ssize_t rnn_workspace_f64(const crnn_rnn_call *call, int backward) noexc
 
 
 cdef Py_ssize_t linear_workspace(const crnn_linear *call) noexcept nogil:
-    # An array has an address only where it has a number.
-    return call.n_in * call.n_out if call.rows > STRETCH else 1
+    # At least 1, because the address of an empty array cannot be taken.
+    return call.n_in * call.n_out if call.rows > BLOCK_ROWS else 1
 
 
 cdef crnn_operations f32, f64
@@ -389,7 +398,7 @@ cdef crnn_kernels table
 
 
 cdef const crnn_kernels *kernels_over_blas(const crnn_kernels *with_elementwise) noexcept:
-    """The table called "blas"; element-wise work is that of another table."""
+    """The table called "blas". Its element-wise functions are those of another table."""
     global elementwise, f32, f64, table
     elementwise = with_elementwise
     f32, f64 = elementwise.f32[0], elementwise.f64[0]

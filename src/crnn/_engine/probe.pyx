@@ -1,4 +1,4 @@
-"""The C probes (csrc/probe.h): work for the benchmark to time, done without the GIL."""
+"""The C probes (csrc/probe.h), which the benchmark times. They run without the GIL."""
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 
@@ -24,15 +24,18 @@ def name():
 
 
 def fma(Py_ssize_t rounds):
-    """Do fused multiply-adds in registers; give the number of floating-point operations."""
+    """Do fused multiply-adds in registers, and return the number of floating-point operations."""
     with nogil:
         probe.fma(rounds)
     return rounds * probe.flops_a_round
 
 
 def read(x, Py_ssize_t rounds):
-    """Read whole blocks of x, float32 and contiguous, `rounds` times over; give the bytes."""
-    cdef Py_buffer buffer  # a memoryview's support code is ten times the size of this module
+    """Read the whole blocks of x, which is contiguous float32, `rounds` times.
+
+    Returns the number of bytes read.
+    """
+    cdef Py_buffer buffer  # not a memoryview: Cython's code for it is ten times this module's size
     cdef Py_ssize_t n
     PyObject_GetBuffer(x, &buffer, PyBUF_SIMPLE)
     n = buffer.len // <Py_ssize_t>sizeof(float)

@@ -1,15 +1,16 @@
 # cython: boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""The recurrence from Python: arguments that fit as they are run at once.
+"""The entry from Python to the recurrence: it runs arguments that need no conversion.
 
-Through NumPy's C interface an array is looked at in nanoseconds; a typed memoryview of it takes a
-microsecond, and a check in Python several: for a short sequence more than the work. So this door
-only says yes, or does nothing and gives None: what must be converted, explained or refused is for
-`validate`, and comes back here once it fits.
+Through NumPy's C interface an array is checked in nanoseconds; acquiring a typed memoryview of it
+takes a microsecond, and a check in Python takes several, which is more than a short sequence
+needs. So these functions either compute the result, or return None without having done anything.
+If they return None, `validate` converts the arguments or raises the error, and the caller tries
+again with the converted arguments.
 
 Shapes are those of the package: x (T, m, n_x) or integers (T, m), a (T, m, n_a), Waa (n_a, n_a),
-Wax (n_a, n_x), ba (n_a,), a0 (m, n_a), lengths (m,). Packed arrays have rows in place of T and m: x
-(rows, n_x) or integers (rows,), a (rows, n_a). An array fits that is a plain ndarray,
-C-contiguous, aligned, of native byte order, of the dtype of Waa or, for integers, of intp.
+Wax (n_a, n_x), ba (n_a,), a0 (m, n_a), lengths (m,). Packed arrays have one axis of rows instead of
+T and m: x (rows, n_x) or integers (rows,), a (rows, n_a). An array fits if it is a plain ndarray,
+C-contiguous, aligned and of native byte order, and has the dtype of Waa or, for integers, intp.
 """
 from libc.limits cimport INT_MAX
 from libc.string cimport memset
@@ -41,7 +42,7 @@ cdef bint _all_apart(tuple outs, tuple inputs):
 
 
 cdef bint _read_padded(crnn_rnn_call *call, int real, x, lengths):
-    """Fill in T, m, x (T, m, n_x) or symbols (T, m), and lengths; or say that they do not fit."""
+    """Fill in T, m, lengths and x (T, m, n_x) or symbols (T, m). Returns whether they fit."""
     cdef cnp.npy_intp *shape = cnp.PyArray_DIMS(x)
     if cnp.PyArray_NDIM(x) < 2 or shape[0] < 1:
         return False
@@ -64,7 +65,10 @@ cdef bint _read_padded(crnn_rnn_call *call, int real, x, lengths):
 
 
 cdef Py_ssize_t _read_packed(crnn_rnn_call *call, int real, x, lengths):
-    """The same for packed x (rows, n_x) or symbols (rows,): how many rows, or 0."""
+    """The same for packed x (rows, n_x) or symbols (rows,).
+
+    Returns the number of rows, or 0 if the arguments do not fit.
+    """
     cdef Py_ssize_t rows
     if (lengths is None or not cnp.PyArray_CheckExact(lengths) or cnp.PyArray_NDIM(lengths) != 1
             or not fits(lengths, cnp.NPY_INTP, 1, len(lengths), 0, 0) or len(lengths) == 0):
@@ -84,13 +88,14 @@ cdef Py_ssize_t _read_packed(crnn_rnn_call *call, int real, x, lengths):
 
 
 cdef bint _steps_fit(value, int real, const crnn_rnn_call *call, Py_ssize_t rows, Py_ssize_t n):
-    """Whether value is an array of n numbers a step: (T, m, n), or (rows, n) packed."""
+    """Whether value has n numbers for each step: (T, m, n), or (rows, n) if packed."""
     if rows > 0:
         return fits(value, real, 2, rows, n, 0)
     return fits(value, real, 3, call.T, call.m, n)
 
 
 cdef object _new_steps(int real, const crnn_rnn_call *call, Py_ssize_t rows, Py_ssize_t n):
+    """An uninitialised array that fits `_steps_fit`."""
     if rows > 0:
         return _new(real, 2, rows, n, 0)
     return _new(real, 3, call.T, call.m, n)
@@ -98,9 +103,9 @@ cdef object _new_steps(int real, const crnn_rnn_call *call, Py_ssize_t rows, Py_
 
 cdef int _read(crnn_rnn_call *call, Py_ssize_t *rows, x, Waa, Wax, a0, lengths, reverse,
                activation):
-    """Fill the record with what forward and backward share; `rows` is 0 if x is not packed.
+    """Fill in the arguments that forward and backward share; `rows` is 0 if x is not packed.
 
-    Gives the type number of its floats, or 0 if an argument does not fit.
+    Returns NumPy's type number of the floats, or 0 if an argument does not fit.
     """
     cdef int real
     rows[0] = 0
@@ -144,14 +149,14 @@ cdef object _new(int dtype, int ndim, Py_ssize_t n0, Py_ssize_t n1, Py_ssize_t n
 
 
 cdef int _run(crnn_rnn_call *call, Py_ssize_t rows, int real, bint backward) except -1:
-    """Find the call a workspace and threads, release the GIL, work."""
+    """Take a workspace, set the number of threads, and run the kernel without the GIL."""
     cdef const crnn_operations *operations = _operations(real == cnp.NPY_DOUBLE)
     cdef Py_ssize_t size = operations.rnn_workspace(call, backward)
     cdef object offsets
     workspace = take(size * (8 if real == cnp.NPY_DOUBLE else 4))
     call.workspace = cnp.PyArray_DATA(workspace)
     call.threads = _threads()
-    if rows > 0 and call.lengths[call.m - 1] == call.T:  # nothing to pack: an array (T, m) as well
+    if rows > 0 and call.lengths[call.m - 1] == call.T:  # equal lengths: the rows are (T, m)
         call.lengths = NULL
     elif rows > 0:
         offsets = cnp.PyArray_EMPTY(1, <cnp.npy_intp *>&call.T, cnp.NPY_INTP, 0)
@@ -167,7 +172,7 @@ cdef int _run(crnn_rnn_call *call, Py_ssize_t rows, int real, bint backward) exc
 
 
 def rnn_forward(x, Waa, Wax, ba, a0, lengths, reverse, activation, out):
-    """The states a (T, m, n_a), in `out` where that is given, or None: see above."""
+    """The states a (T, m, n_a), in `out` if it is given. None if an argument does not fit."""
     cdef crnn_rnn_call call
     cdef Py_ssize_t rows
     cdef int real = _read(&call, &rows, x, Waa, Wax, a0, lengths, reverse, activation)
@@ -190,13 +195,13 @@ def rnn_forward(x, Waa, Wax, ba, a0, lengths, reverse, activation, out):
 
 
 def rnn_backward(da, a, x, Waa, Wax, a0, lengths, reverse, activation, need_dx, into, da_n=None):
-    """The gradients (dWaa, dWax, dba, dx, da0), or None: see above.
+    """The gradients (dWaa, dWax, dba, dx, da0). None if an argument does not fit.
 
-    da_n (m, n_a) is dL/da of the last step that each example reads, added to da there. With it, da
-    may be None, which stands for zeros.
+    da_n (m, n_a) is dL/da of the last step that each example reads, and is added to da there. With
+    it da may be None, which stands for zeros.
 
-    dx is None for integer x or where it is not needed. With `into`, such a tuple, they are written
-    there, and its dx and da0 only where they are not None.
+    dx is None for integer x, or if it is not needed. `into` is such a tuple of arrays for the
+    results; its dx and da0 are None if they are not wanted.
     """
     cdef crnn_rnn_call call
     cdef Py_ssize_t rows

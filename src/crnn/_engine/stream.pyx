@@ -1,5 +1,5 @@
 # cython: boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""One time step of a model on packed weights, and the loop that samples: what a stream runs."""
+"""One time step of a model on packed weights, and the sampling loop: what a stream runs."""
 cimport cython
 from libc.math cimport exp, isinf, isnan
 from libc.string cimport memcpy
@@ -20,20 +20,20 @@ cnp.import_array()
 
 
 cdef class Stepper:
-    """The states of a stream and its packed weights.
+    """The states and the packed weights of a stream.
 
     `weights` are Wax and Waa of each layer from the lowest, then Wya; `biases` are ba of each
     layer, then by, in one array. All are validated, contiguous and of one dtype.
 
-    Several threads may use a stepper. Whoever reads or writes the states holds the lock, so that
-    steps taken at the same time follow one another in some order.
+    Several threads may use a stepper. A thread holds the lock while it reads or writes the states,
+    so that concurrent steps run one after another, in some order.
     """
-    cdef object _a  # (num_layers, m, n_a): the states, and all that changes besides _z (m, n_a)
+    cdef object _a  # (num_layers, m, n_a): the states. Steps change only these and _z (m, n_a)
     cdef object _packed, _biases, _z
     cdef int _type  # NumPy's type number of the floats
     cdef bint _small
     cdef const crnn_operations *_kernels
-    cdef crnn_stream _call  # without x, symbols and y, which each step adds to a copy of its own
+    cdef crnn_stream _call  # without x, symbols and y, which each step sets in its own copy
     cdef cython.pymutex _lock
 
     def __init__(self, Py_ssize_t m, list weights, biases, bint relu, bint softmax):
@@ -67,7 +67,7 @@ cdef class Stepper:
         """The answer y_hat (m, n_y) to x_t (m, n_x) or symbols (m,), in `out` if that is given.
 
         Returns None, and does nothing, if an argument does not fit as it is. A small step keeps
-        the GIL: to release it would take longer.
+        the GIL, because releasing it would take longer.
         """
         cdef crnn_stream call = self._call
         if fits(x_t, self._type, 2, call.m, call.n_x, 0):

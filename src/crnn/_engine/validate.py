@@ -159,14 +159,14 @@ def lengths_of(value: Any, T: int, m: int, name: str = "lengths") -> Array | Non
 
 
 def packed_lengths(value: Any, rows: int) -> Array:
-    """Integers (m,) of at least 1 that never rise and whose sum is the number of packed rows."""
+    """Integers (m,) >= 1 that never increase and whose sum is the number of packed rows."""
     a = plain("lengths", value)
     if a.dtype.kind not in "iu":
         raise TypeError(f"lengths: expected integers, got {described(a)}")
     if a.ndim != 1 or not a.size or (a < 1).any() or (a[1:] > a[:-1]).any() or a.sum() != rows:
         raise ValueError(
-            "lengths: expected integers (m,) of at least 1 that never rise, and whose sum is the "
-            f"{rows} rows of a packed x, got {shown(a)}"
+            "lengths: expected integers (m,) of at least 1 that never increase, and whose sum is "
+            f"the {rows} rows of a packed x, got {shown(a)}"
         )
     return in_order(a, np.intp)
 
@@ -362,7 +362,7 @@ def sequence(
     Wax = input_weights("Wax", Wax, dtype, n_a)
     n_x = Wax.shape[1]
     x = plain("x", x)
-    axes = x.ndim + (x.dtype.kind in "iu")  # symbols do without that of n_x
+    axes = x.ndim + (x.dtype.kind in "iu")  # symbols have no axis for n_x
     if axes == 2 and lengths is not None:
         x, lengths = _packed(x, lengths, dtype, n_x)
         m = len(lengths)

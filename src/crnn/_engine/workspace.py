@@ -24,7 +24,7 @@ def aligned(size: int, dtype: np.dtype[Any]) -> Array:
     """An uninitialised array (size,) that begins at a multiple of 64 bytes."""
     try:
         raw = np.empty(size + ALIGNMENT // dtype.itemsize, dtype)
-    except ValueError:  # more than NumPy can count
+    except ValueError:  # larger than any array of NumPy
         raise MemoryError(f"there is no room for {size} numbers of {dtype}") from None
     skip = -raw.ctypes.data % ALIGNMENT // dtype.itemsize
     return raw[skip : skip + size]
@@ -35,7 +35,7 @@ class _ThreadsOwn(threading.local):
 
 
 class _Shared:
-    """Large workspaces that no call uses at present, the one used last at the end."""
+    """Large workspaces that no call is using, the most recently used one last."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -69,7 +69,7 @@ if hasattr(os, "register_at_fork"):
 def take(nbytes: int) -> Array:
     """An uninitialised workspace of at least `nbytes`, aligned to 64 bytes.
 
-    It is the caller's until `give_back`, or, if it is small, until this thread takes the next.
+    The caller may use it until `give_back`. A small one is reused when this thread takes another.
     """
     if nbytes > SMALL:
         return _shared.take(nbytes)

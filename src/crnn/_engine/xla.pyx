@@ -1,6 +1,6 @@
-"""The handlers that XLA calls (csrc/xla/), in capsules: what `crnn.jax` registers.
+"""The handlers that XLA calls (csrc/xla/), in capsules, for `crnn.jax` to register.
 
-Nothing of JAX or XLA is needed to build or to import this.
+Neither JAX nor XLA is needed to build or to import this module.
 """
 from cpython.pycapsule cimport PyCapsule_Import, PyCapsule_New
 
@@ -13,6 +13,6 @@ cdef extern from "xla/handler.h":
 
 crnn_xla_api = <const crnn_c_api *>PyCapsule_Import("crnn._c_api.v1", False)
 
-# The name is the one that XLA's registration asks for.
+# The name that XLA requires of a registered capsule.
 forward = PyCapsule_New(<void *>crnn_xla_forward, "xla._CUSTOM_CALL_TARGET", NULL)
 backward = PyCapsule_New(<void *>crnn_xla_backward, "xla._CUSTOM_CALL_TARGET", NULL)
