@@ -133,6 +133,18 @@ def test_cross_entropy_leaves_out_rows_of_no_weight(n, dtype):
     np.testing.assert_array_equal(spoiled, logits)
 
 
+@pytest.mark.parametrize("bad", [np.inf, np.nan])
+def test_cross_entropy_of_an_answer_that_is_not_finite_is_nan(n, dtype, bad):
+    """Also where the infinite logit is that of y: softmax has no answer there."""
+    for y in {0, n // 2, n - 1}:
+        for k in {0, n - 1}:
+            logits = draw(n, dtype, 1)
+            logits[0, k] = bad
+            loss, _ = kernels.cross_entropy(logits, np.array([y]))
+            assert np.isnan(loss)
+            assert np.isnan(logits).any()
+
+
 def test_adam_after_a_gradient_whose_square_overflows(n, dtype):
     """The second moment stays finite, and the parameters follow Adam in exact arithmetic."""
     huge = {"float32": 1e20, "float64": 1e160}[dtype]
