@@ -1,4 +1,4 @@
-/* src/crnn/_engine/csrc/avx512.c without its instruction set: emulated, for any processor. */
+/* As csrc/avx512.c, but with the instructions emulated, so that it runs on any processor. */
 #include "crnn_kernels.h"
 #include "shared.h"
 #include "threads.h"

@@ -1,5 +1,5 @@
-/* In place of the compiler's header: AVX-512 in plain C, from SIMDe, and what its release 0.7.4
- * lacks. A masked load or store touches no element that is masked out, as on a processor. */
+/* Replaces the compiler's header: AVX-512 in plain C, from SIMDe, and what its release 0.7.4 lacks.
+ * As on a processor, a masked load or store does not access an element that is masked out. */
 #ifndef EMULATED_IMMINTRIN_H
 #define EMULATED_IMMINTRIN_H
 

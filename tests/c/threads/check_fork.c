@@ -1,5 +1,5 @@
-/* A fork during a call: it does not wait for the call, the call goes on in the parent, and the
- * child has a pool of its own. Whatever waits for ever is ended by an alarm. */
+/* Fork during a call. The fork must not wait for the call, the call must go on in the parent, and
+ * the child must have a pool of its own. An alarm ends the program if anything waits for ever. */
 #define _POSIX_C_SOURCE 200809L
 #include "threads.h"
 
@@ -12,7 +12,7 @@
 
 static atomic_int begun, may_end, ended;
 
-/* Ends only once the program has forked. */
+/* A task that ends only after the program has forked. */
 static void wait_for_fork(const void *call, int part, int parts) {
     (void)call, (void)part, (void)parts;
     atomic_fetch_add(&begun, 1);
@@ -26,7 +26,7 @@ static void *call_under_way(void *unused) {
     return unused;
 }
 
-/* Ends only once both parts have a thread. */
+/* A task that ends only when both parts have a thread. */
 static void wait_for_both(const void *call, int part, int parts) {
     (void)call, (void)part;
     atomic_fetch_add(&begun, 1);

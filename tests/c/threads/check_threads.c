@@ -15,7 +15,7 @@ enum { CALLERS = 3, ROUNDS = 200, MOST = 4, STEPS = 50 };
 enum { MANY = 200 }; /* more parts than the pool can have threads */
 
 typedef struct {
-    int times[MANY]; /* that each part was run */
+    int times[MANY]; /* how often each part was run */
 } counts;
 
 static void count(const void *call, int part, int parts) {
@@ -34,10 +34,11 @@ static int each_part_once(int parts) {
     return 1;
 }
 
-/* After each step a part reads what all others wrote: a part that is early reads an old number. */
+/* After each step, every part reads what all others wrote. A part that does not wait for them reads
+ * an old number. */
 typedef struct {
     long number[STEPS + 1][MOST];
-    int parts; /* as many as ran */
+    int parts; /* how many ran */
 } relay;
 
 static void run_relay(const void *call, int part, int parts) {
@@ -142,7 +143,7 @@ static void *caller(void *failed) {
 int main(void) {
     pthread_t threads[CALLERS];
     int wrong[CALLERS] = {0}, all = 0;
-    /* the sizes above are large enough to be cut into parts */
+    /* the sizes above are large enough for several parts */
     if (crnn_row_parts(2, 16, 2.0 * 110 * 16 * 97 * 97) < 2 ||
         crnn_column_parts(2, 600 / 64, 5.0 * 600 * 600, 24) < 2)
         all = 16;

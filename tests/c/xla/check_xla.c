@@ -1,5 +1,5 @@
-/* crnn's declarations of XLA's FFI against XLA's own header, and what the handlers answer to a
- * version of it that they do not know. Built with csrc/xla/handler.c. */
+/* Compare crnn's declarations of XLA's FFI with XLA's own header, and check what the handlers
+ * answer to a version of it that they do not know. Built with csrc/xla/handler.c. */
 #include "xla/ffi/api/c_api.h"
 
 #include "xla/handler.h"
@@ -101,7 +101,7 @@ static xla_error *create_error(xla_new_error *error) {
 
 static xla_api api = {sizeof api, NULL, {sizeof(xla_version), NULL, 0, 7}, NULL, create_error};
 
-/* A frame without arguments, as XLA of this header's version would hand it over. */
+/* A frame without arguments, as XLA passes it in the version of this header. */
 static xla_frame frame(void) {
     xla_frame made = {.struct_size = XLA_FFI_CallFrame_STRUCT_SIZE, .api = &api, .stage = 3};
     made.arguments.struct_size = XLA_FFI_Args_STRUCT_SIZE;
@@ -140,7 +140,7 @@ static void check_handler(xla_error *(*handler)(xla_frame *)) {
         const size_t before = *sizes[k];
         *sizes[k] = before - 8;
         CHECK(minor_version(other, handler) == 1);
-        if (k < 4) /* with no function for errors there is nothing to answer */
+        if (k < 4) /* without a function that creates errors there can be no answer */
             CHECK(handler(&other) != NULL && code == XLA_UNIMPLEMENTED);
         *sizes[k] = before;
     }
