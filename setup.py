@@ -61,8 +61,7 @@ class BuildExt(build_ext):
 
 
 HEADERS = sorted(
-    path.as_posix()
-    for path in (*CSRC.rglob("*.h"), *CSRC.glob("*.inc"), *INCLUDE.glob("*.h"))
+    path.as_posix() for path in (*CSRC.rglob("*.h"), *CSRC.glob("*.inc"), *INCLUDE.glob("*.h"))
 )
 KERNELS = sorted(path.as_posix() for path in CSRC.glob("*.c") if path.stem != "probe")
 ORDER = (CSRC / "order.c").as_posix()

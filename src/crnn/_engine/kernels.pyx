@@ -53,7 +53,7 @@ def select(name=None):
 
 
 def limit_threads(uintptr_t address):
-    """Set the C function ``int (void)`` that is asked for the number of threads before each call."""
+    """Set the C function, ``int (void)``, that tells each call how many threads it may use."""
     global blas_threads
     blas_threads = <thread_count>address
 

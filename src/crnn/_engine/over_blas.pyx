@@ -230,7 +230,7 @@ cdef void _rnn_forward(const crnn_rnn_call *call, real *a) noexcept nogil:
 
 
 cdef void _add_da_n(const crnn_rnn_call *call, const rows_of_call *rows, Py_ssize_t first,
-                     Py_ssize_t last, real *dz) noexcept nogil:
+                    Py_ssize_t last, real *dz) noexcept nogil:
     """Add da_n to the rows dz of the examples whose last step this is: ranks first to last - 1."""
     cdef Py_ssize_t rank, i, j, n_a = call.n_a
     cdef const real *da_n = <const real *>call.da_n
