@@ -66,6 +66,9 @@ def test_packed_rows_of_one_length_are_an_array():
         ([2, 3], "lengths: expected integers .* that never increase, .* 5 rows"),
         ([3, 1], "lengths: expected integers .* whose sum is the 5 rows"),
         ([5, 0], "lengths: expected integers .* of at least 1"),
+        # Sums that wrap around to 5 in 64 bits: of equal lengths, and of falling ones.
+        (np.array([2**64 // 3 + 2] * 3), "whose sum is the 5 rows"),
+        (np.array([2**62] * 4 + [5]), "whose sum is the 5 rows"),
     ],
 )
 def test_lengths_that_do_not_fit_packed_rows(lengths, message):

@@ -1,5 +1,8 @@
 """Range checks of lengths and symbols, shared by the entry points from Python and from C."""
 
+cdef extern from "Python.h":
+    const Py_ssize_t PY_SSIZE_T_MAX
+
 
 cdef inline bint within(const Py_ssize_t *numbers, Py_ssize_t n, Py_ssize_t least,
                         Py_ssize_t most) noexcept nogil:
@@ -12,10 +15,14 @@ cdef inline bint within(const Py_ssize_t *numbers, Py_ssize_t n, Py_ssize_t leas
 
 
 cdef inline Py_ssize_t packed_rows(const Py_ssize_t *lengths, Py_ssize_t m) noexcept nogil:
-    """The number of rows of packed arrays, or -1 unless lengths are >= 1 and never increase."""
+    """The number of rows of packed arrays, or -1 unless lengths are >= 1 and never increase.
+
+    A sum that overflows also gives -1: wrapped around, it could equal the rows of a small array.
+    """
     cdef Py_ssize_t i, rows = 0
     for i in range(m):
-        if lengths[i] < 1 or i > 0 and lengths[i] > lengths[i - 1]:
+        if (lengths[i] < 1 or i > 0 and lengths[i] > lengths[i - 1]
+                or lengths[i] > PY_SSIZE_T_MAX - rows):
             return -1
         rows += lengths[i]
     return rows

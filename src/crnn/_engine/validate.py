@@ -163,7 +163,8 @@ def packed_lengths(value: Any, rows: int) -> Array:
     a = plain("lengths", value)
     if a.dtype.kind not in "iu":
         raise TypeError(f"lengths: expected integers, got {described(a)}")
-    if a.ndim != 1 or not a.size or (a < 1).any() or (a[1:] > a[:-1]).any() or a.sum() != rows:
+    fits = a.ndim == 1 and a.size > 0 and a[0] <= rows  # no sum below overflows
+    if not fits or (a < 1).any() or (a[1:] > a[:-1]).any() or a.sum() != rows:
         raise ValueError(
             "lengths: expected integers (m,) of at least 1 that never increase, and whose sum is "
             f"the {rows} rows of a packed x, got {shown(a)}"
