@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import crnn
+from crnn._engine.sequence import lengths_of
 
 T, N_X, N_A = 11, 5, 37
 #: In no order, with ties, the shortest and the longest.
@@ -57,6 +58,22 @@ def test_packed_rows_of_one_length_are_an_array():
     m = len(LENGTHS)
     a = crnn.rnn_forward(x.reshape(T * m, N_X), Waa, Wax, ba, a0, lengths=[T] * m)
     np.testing.assert_array_equal(a, crnn.rnn_forward(x, Waa, Wax, ba, a0).reshape(T * m, N_A))
+
+
+def test_lengths_of_batch_sizes():
+    """Also the row of each example's last step, and ties."""
+    lengths = np.sort(LENGTHS)[::-1]
+    rows = np.concatenate([np.flatnonzero(lengths > t) + 100 * t for t in range(T)])
+    batch_sizes = (lengths > np.arange(T)[:, None]).sum(1)
+    found, last = lengths_of(batch_sizes)
+    np.testing.assert_array_equal(found, lengths)
+    np.testing.assert_array_equal(rows[last], np.arange(len(lengths)) + 100 * (lengths - 1))
+
+
+@pytest.mark.parametrize("batch_sizes", [[], [0], [2, 3], [2, 0, 1], [2, -1], [-1], [[2, 1]]])
+def test_batch_sizes_that_are_none(batch_sizes):
+    with pytest.raises(ValueError, match=r"batch_sizes: expected positive int64 .* never rise"):
+        lengths_of(np.array(batch_sizes, np.intp))
 
 
 @pytest.mark.parametrize(

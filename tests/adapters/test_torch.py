@@ -22,7 +22,7 @@ torch = pytest.importorskip("torch")
 
 import crnn  # noqa: E402
 import crnn.torch  # noqa: E402
-from crnn.torch import arrays, flops, gradients, modules, ops, packed, threads  # noqa: E402
+from crnn.torch import arrays, flops, gradients, modules, ops, threads  # noqa: E402
 
 pack = torch.nn.utils.rnn.pack_padded_sequence
 ROOT = Path(__file__).parents[2]
@@ -297,31 +297,15 @@ class TestModule:
         assert len(calls["rnn_forward"]) == 2
 
 
-def test_a_short_packed_sequence_is_left_to_torch_where_no_gradient_is_wanted(calls):
-    theirs, mine = pair()
-    x = torch.randn(modules.SHORTEST_PACKED, M, N_X)
-    lengths = torch.tensor([len(x) - 1, 3, 2, 1])
-    with torch.no_grad():
-        short = pack(x, lengths)
-        assert torch.equal(mine(short)[0].data, theirs(short)[0].data)
-        assert not calls["rnn_forward"]
-        mine(pack(x, lengths + 1))
-    assert calls["rnn_forward"]
-    mine(short)[0].data.sum().backward()
-    assert calls["rnn_backward"]
-
-
 class TestPacked:
-    """Rows of a PackedSequence, cut into pieces where half of the examples have finished."""
+    """Rows of a PackedSequence: one call of crnn on the tensors' own memory, without padding."""
 
     @pytest.mark.parametrize("reverse", [False, True])
     @pytest.mark.parametrize("lengths", [[5], [5, 5, 5], [9, 9, 2, 2], [9, 8, 7, 6, 5, 4, 3, 2, 1],
                                          [9, 1, 1, 1, 1], [4, 4, 4, 3, 3, 3, 1]])  # fmt: skip
     @pytest.mark.parametrize("state", [True, False])
-    @pytest.mark.parametrize("small", [0, packed.SMALL])
-    def test_rows_equal_the_padded_array(self, lengths, reverse, state, small, monkeypatch):
+    def test_rows_equal_the_padded_array(self, lengths, reverse, state):
         """As the operator itself has it, with every gradient, to within rounding."""
-        monkeypatch.setattr(packed, "SMALL", small)
         torch.manual_seed(0)
         m = len(lengths)
         lengths = torch.tensor(lengths)
@@ -340,32 +324,49 @@ class TestPacked:
             assert_close(mine, theirs)
         assert_close(gradients.equations(pack(x, lengths).data, *rest), rows)
 
-    def test_pieces_without_padding_are_not_copied(self, calls, monkeypatch):
-        monkeypatch.setattr(packed, "SMALL", 0)
-        x = pack(torch.randn(9, 4, N_X), torch.tensor([9, 9, 2, 2])).data
-        weights = torch.randn(N_A, N_A), torch.randn(N_A, N_X)
-        a = ops.rnn_forward(x, *weights, None, None, torch.tensor([9, 9, 2, 2]), False, False)
-        shapes, places = [], []
+    @pytest.mark.parametrize("bidirectional", [False, True])
+    def test_each_layer_and_direction_is_one_call_on_the_rows(self, calls, bidirectional):
+        """Rows that were copied or cut would be other memory, or more calls."""
+        rnn = crnn.torch.RNN(N_X, N_A, bidirectional=bidirectional)
+        x = pack(torch.randn(9, 4, N_X), torch.tensor([9, 7, 2, 1]))
+        output = rnn(x)[0]
+        assert len(calls["rnn_forward"]) == 1 + bidirectional
         for given, options, _ in calls["rnn_forward"]:
-            shapes.append(given[0].shape[:2])
-            places.append((given[0].ctypes.data, options["out"].ctypes.data))
-        assert shapes == [(2, 4), (7, 2)]
-        assert places == [(x[k].data_ptr(), a[k].data_ptr()) for k in (0, 8)]
+            assert given[0].shape == (19, N_X)
+            assert given[0].ctypes.data == x.data.data_ptr()
+            np.testing.assert_array_equal(options["lengths"], [9, 7, 2, 1])
+        if not bidirectional:
+            assert options["out"].ctypes.data == output.data.data_ptr()
+        output.data.sum().backward()
+        assert len(calls["rnn_backward"]) == 1 + bidirectional
+        assert all(given[0].shape == (19, N_A) for given, _, _ in calls["rnn_backward"])
 
-    def test_at_most_half_of_a_piece_is_padding(self):
-        lengths = np.sort(np.random.default_rng(0).geometric(0.05, 200))[::-1]
-        pieces = packed._pieces(lengths)
-        assert sum(piece.T for piece in pieces) == lengths[0]
-        assert len(pieces) <= 1 + np.log2(200)
-        for piece in pieces:
-            rows = piece.rows.stop - piece.rows.start
-            assert rows == (piece.T * piece.m if piece.lengths is None else piece.lengths.sum())
-            assert 2 * rows > piece.T * piece.m - packed.SMALL
+    def test_few_steps_are_left_to_torch(self, calls):
+        theirs, mine = pair()
+        lengths = torch.tensor([modules.SHORTEST - 1, 3, 2, 1])
+        x = torch.randn(modules.SHORTEST, M, N_X)
+        short = pack(x, lengths)
+        assert torch.equal(mine(short)[0].data, theirs(short)[0].data)
+        assert not calls["rnn_forward"]
+        mine(pack(x, lengths + 1))
+        assert len(calls["rnn_forward"]) == 1
 
     def test_packed_rows_need_lengths(self):
         given = torch.randn(3, N_X), torch.randn(N_A, N_A), torch.randn(N_A, N_X)
-        with pytest.raises(ValueError, match=r"lengths: expected .* packed x \(rows, n_x\)"):
+        with pytest.raises(ValueError, match=r"x: expected .* or packed, with lengths"):
             ops.rnn_forward(*given, None, None, None, False, False)
+
+    @pytest.mark.parametrize("batch_sizes", [[2, 3, 1, 1, 1, 1, 1, 1], [2, 0] * 4, [-1] * 8])
+    def test_batch_sizes_that_rise_or_are_not_positive(self, batch_sizes):
+        rnn = crnn.torch.RNN(N_X, N_A)
+        packed = torch.nn.utils.rnn.PackedSequence(torch.randn(11, N_X), torch.tensor(batch_sizes))
+        with pytest.raises(ValueError, match=r"batch_sizes: expected positive .* never rise"):
+            rnn(packed)
+
+    def test_batch_sizes_of_another_number_of_rows(self):
+        packed = torch.nn.utils.rnn.PackedSequence(torch.randn(9, N_X), torch.ones(8).long())
+        with pytest.raises(ValueError, match=r"lengths: expected .* whose sum is the 9 rows"):
+            crnn.torch.RNN(N_X, N_A)(packed)
 
 
 class TestCell:
@@ -749,7 +750,7 @@ class TestProcessesAndThreads:
 
 class TestPages:
     @pytest.mark.parametrize(
-        "module", [crnn.torch, arrays, flops, gradients, modules, ops, packed, threads]
+        "module", [crnn.torch, arrays, flops, gradients, modules, ops, threads]
     )
     def test_the_examples_in_docstrings_run(self, module):
         tried = doctest.testmod(module)

@@ -28,6 +28,23 @@ cdef inline Py_ssize_t packed_rows(const Py_ssize_t *lengths, Py_ssize_t m) noex
     return rows
 
 
+cdef inline bint find_lengths(const Py_ssize_t *batch_sizes, Py_ssize_t T, Py_ssize_t *lengths,
+                              Py_ssize_t *last) noexcept nogil:
+    """lengths (m,) and the packed row of each example's last step, last (m,), from batch sizes (T,).
+
+    False if the batch sizes, the numbers of examples at each step, are not positive or rise.
+    """
+    cdef Py_ssize_t t, i, row = 0, running
+    for t in range(T):
+        running = batch_sizes[t + 1] if t + 1 < T else 0
+        if batch_sizes[t] < 1 or not 0 <= running <= batch_sizes[t]:
+            return False
+        for i in range(running, batch_sizes[t]):  # their last step is t
+            lengths[i], last[i] = t + 1, row + i
+        row += batch_sizes[t]
+    return True
+
+
 cdef inline void find_offsets(const Py_ssize_t *lengths, Py_ssize_t m, Py_ssize_t T,
                               Py_ssize_t *offsets) noexcept nogil:
     """offsets (T,): the packed rows before step t, for lengths that never increase."""

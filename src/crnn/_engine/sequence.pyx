@@ -21,7 +21,7 @@ from crnn._engine.workspace import give_back, take
 
 from crnn._c_api cimport CRNN_RELU, CRNN_TANH, crnn_rnn_call
 from crnn._engine.arrays cimport apart, fits, fits_to_write
-from crnn._engine.integers cimport find_offsets, packed_rows, symbols_fit, within
+from crnn._engine.integers cimport find_lengths, find_offsets, packed_rows, symbols_fit, within
 from crnn._engine.kernels cimport _operations, _threads, crnn_operations
 
 cnp.import_array()
@@ -246,3 +246,26 @@ def rnn_backward(da, a, x, Waa, Wax, a0, lengths, reverse, activation, need_dx, 
         call.da0 = cnp.PyArray_DATA(da0)
     _run(&call, rows, real, True)
     return into
+
+
+def lengths_of(batch_sizes):
+    """The lengths (m,) of packed examples and the rows (m,) of their last steps.
+
+    They come from batch_sizes (T,), how many examples each step has, as PyTorch's PackedSequence
+    holds it. One compiled call, because a few of NumPy's cost more than a short sequence.
+    """
+    cdef const Py_ssize_t *sizes = NULL
+    if (cnp.PyArray_CheckExact(batch_sizes) and cnp.PyArray_NDIM(batch_sizes) == 1
+            and fits(batch_sizes, cnp.NPY_INTP, 1, len(batch_sizes), 0, 0)
+            and len(batch_sizes) > 0):
+        sizes = <const Py_ssize_t *>cnp.PyArray_DATA(batch_sizes)
+    if sizes != NULL and sizes[0] > 0:
+        lengths = cnp.PyArray_EMPTY(1, <cnp.npy_intp *>sizes, cnp.NPY_INTP, 0)
+        last = cnp.PyArray_EMPTY(1, <cnp.npy_intp *>sizes, cnp.NPY_INTP, 0)
+        if find_lengths(sizes, len(batch_sizes), <Py_ssize_t *>cnp.PyArray_DATA(lengths),
+                        <Py_ssize_t *>cnp.PyArray_DATA(last)):
+            return lengths, last
+    raise ValueError(
+        "batch_sizes: expected positive int64 numbers (T,) that never rise, the examples of each "
+        f"step, got {batch_sizes!r}"
+    )

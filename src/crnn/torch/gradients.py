@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from crnn.torch.ops import backward_op, forward_op, rnn_forward
-from crnn.torch.packed import batch_sizes_of
 
 __all__ = ["equations"]
 
@@ -143,4 +143,6 @@ def _steps(rows: Tensor, lengths: Tensor | None) -> tuple[Tensor, ...]:
     """
     if lengths is None:
         return tuple(rows.unbind(0))
-    return tuple(rows.split(batch_sizes_of(lengths.numpy(force=True)).tolist()))
+    packed = lengths.numpy(force=True)  # (m,), falling
+    batch_sizes = (packed > np.arange(packed[0])[:, None]).sum(1)  # (T,)
+    return tuple(rows.split(batch_sizes.tolist()))

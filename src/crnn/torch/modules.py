@@ -12,10 +12,10 @@ from torch.autograd import forward_ad
 from torch.fx import Proxy
 from torch.nn.utils.rnn import PackedSequence
 
+from crnn._engine.sequence import lengths_of
 from crnn.torch.arrays import array_of
 from crnn.torch.gradients import equations
 from crnn.torch.ops import forward_op
-from crnn.torch.packed import lengths_of
 
 __all__ = ["RNN", "accelerate"]
 
@@ -25,10 +25,6 @@ _DTYPES = (torch.float32, torch.float64)
 #: Python, and its gradient, takes as long as four to six of torch's steps (without gradients 4 to
 #: 14).
 SHORTEST = 8
-
-#: Below these, a PackedSequence is left to torch where no gradient is wanted: few steps, and few
-#: multiply-adds in all (8 examples of 32 units, 32 steps: torch 167 microseconds, crnn 152).
-SHORTEST_PACKED, LEAST_PACKED = 28, 2e6
 
 #: torch's own class, also where someone puts the one below in its place.
 TorchRNN = torch.nn.RNN
@@ -180,20 +176,21 @@ class RNN(torch.nn.RNNBase):  # type: ignore[misc]
 
     def _has_the_shapes(self, input: Any, hx: Tensor | None) -> bool:
         """Whether input and hx fit, and hold anything; where not, torch says what is wrong."""
-        dims, m = (2, 3), ()  # type: tuple[int, ...], tuple[int, ...]
-        if isinstance(input, PackedSequence):
-            x, dims, m = input.data, (2,), (int(input.batch_sizes[0]),)
-        else:
-            x = input
-            if x.dim() == 3:
-                m = (x.shape[0 if self.batch_first else 1],)
+        packed = isinstance(input, PackedSequence)
+        x = input.data if packed else input
+        if x.dim() not in ((2,) if packed else (2, 3)):
+            return False
+        if x.shape[-1] != self.input_size or x.numel() == 0:
+            return False
+        if hx is None:
+            return True
         cells = self.num_layers * (2 if self.bidirectional else 1)
-        return bool(
-            x.dim() in dims
-            and x.shape[-1] == self.input_size
-            and x.numel() > 0
-            and (hx is None or hx.shape == (cells, *m, self.hidden_size))
-        )
+        shape = [cells, self.hidden_size]
+        if packed:
+            shape.insert(1, int(input.batch_sizes[0]))
+        elif x.dim() == 3:
+            shape.insert(1, x.shape[0 if self.batch_first else 1])
+        return list(hx.shape) == shape
 
     def _is_short(self, input: Any) -> bool:
         """Whether there are too few steps for crnn to make good what calling it costs."""
@@ -201,9 +198,6 @@ class RNN(torch.nn.RNNBase):  # type: ignore[misc]
             return False
         if isinstance(input, PackedSequence):
             T = len(input.batch_sizes)
-            work = input.data.numel() * self.hidden_size * (1 + self.hidden_size / self.input_size)
-            if work < LEAST_PACKED and not torch.is_grad_enabled():
-                return T < SHORTEST_PACKED
         else:
             T = input.shape[1 if self.batch_first and input.dim() == 3 else 0]
         return T < SHORTEST
@@ -214,12 +208,12 @@ class RNN(torch.nn.RNNBase):  # type: ignore[misc]
         """The examples stay in the order in which they are packed: by falling length."""
         x, batch_sizes, order, order_back = packed
         if hx is not None and order is not None:
-            hx = hx[:, order]
+            hx = hx.index_select(1, order)
         lengths, last = map(torch.from_numpy, lengths_of(array_of(batch_sizes)))
-        first = slice(len(lengths))
-        output, h_n = self._run(layer, weights, x, hx, lengths, first, last)
+        first = order_back
         if order_back is not None:
-            h_n = h_n[:, order_back]
+            last = last.index_select(0, order_back)
+        output, h_n = self._run(layer, weights, x, hx, lengths, first, last)
         return PackedSequence(output, batch_sizes, order, order_back), h_n
 
     def _run(
@@ -229,14 +223,16 @@ class RNN(torch.nn.RNNBase):  # type: ignore[misc]
         x: Tensor,
         hx: Tensor | None,
         lengths: Tensor | None = None,
-        first: Any = 0,
-        last: Any = -1,
+        first: Tensor | None = None,
+        last: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Every layer in every direction: x (T, m, n_x) or (rows, n_x), hx (cells, m, n_a).
 
-        `first` and `last` are where the examples' first and last steps lie.
+        For packed rows, `first` and `last` are the rows of the examples' first and last steps, in
+        the order of h_n; without `first`, they are the first m rows.
         """
         n = 2 if self.bidirectional else 1
+        relu = self.mode == "RNN_RELU"
         finals: list[Tensor] = []
         for below in range(0, len(weights), n):
             if below > 0 and self.training and self.dropout > 0:
@@ -245,20 +241,22 @@ class RNN(torch.nn.RNNBase):  # type: ignore[misc]
             for k in range(below, below + n):
                 w_ih, w_hh, *biases = weights[k]
                 reverse = k > below
-                a = layer(
-                    x,
-                    w_hh,
-                    w_ih,
-                    biases[0] + biases[1] if biases else None,
-                    None if hx is None else hx[k],
-                    lengths,
-                    reverse,
-                    self.mode == "RNN_RELU",
-                )
+                ba = biases[0] + biases[1] if biases else None
+                a0 = None if hx is None else hx[k]
+                a = layer(x, w_hh, w_ih, ba, a0, lengths, reverse, relu)
                 states.append(a)
-                finals.append(a[first if reverse else last])
+                finals.append(_final(a, reverse, first, last))
             x = states[0] if n == 1 else torch.cat(states, -1)  # (..., n * n_a)
         return x, torch.stack(finals)
+
+
+def _final(a: Tensor, reverse: bool, first: Tensor | None, last: Tensor | None) -> Tensor:
+    """Each example's state after the last step that was read, (m, n_a): see `RNN._run`."""
+    if last is None:
+        return a[0 if reverse else -1]
+    if not reverse:
+        return a.index_select(0, last)
+    return a[: len(last)] if first is None else a.index_select(0, first)
 
 
 def accelerate(module: torch.nn.Module) -> int:

@@ -2,7 +2,7 @@
 
 Names and shapes are crnn's: x (T, m, n_x), Waa (n_a, n_a), Wax (n_a, n_x), ba (n_a,), a0 (m, n_a),
 lengths (m,) of int64, a (T, m, n_a). The rows of a PackedSequence are taken as they are: x
-(rows, n_x) with the examples' falling lengths, and then a is (rows, n_a) and dx (rows, n_x).
+(rows, n_x) with lengths that never rise, and then a is (rows, n_a) and dx (rows, n_x).
 
 crnn reads and writes the tensors' own memory: only what is not contiguous is copied.
 """
@@ -16,7 +16,6 @@ from torch import Tensor
 
 import crnn
 from crnn.torch.arrays import array_of, optional_array_of
-from crnn.torch.packed import packed_backward, packed_forward
 from crnn.torch.threads import make_way
 
 __all__ = ["backward_op", "forward_op", "rnn_backward", "rnn_forward"]
@@ -41,25 +40,18 @@ def rnn_forward(
 ) -> Tensor:
     """`crnn.rnn_forward` on tensors: every state, (T, m, n_a) or (rows, n_a)."""
     make_way(x, Waa)
-    given = (
+    a = x.new_empty((*x.shape[:-1], len(Waa)))
+    crnn.rnn_forward(
         array_of(x),
         array_of(Waa),
         array_of(Wax),
         optional_array_of(ba),
         optional_array_of(a0),
+        lengths=optional_array_of(lengths),
+        reverse=reverse,
+        activation="relu" if relu else "tanh",
+        out=array_of(a),
     )
-    a = x.new_empty((*given[0].shape[:-1], len(given[1])))
-    activation = "relu" if relu else "tanh"
-    if x.dim() == 2:
-        packed_forward(*given, _falling(lengths), reverse, activation, array_of(a))
-    else:
-        crnn.rnn_forward(
-            *given,
-            lengths=optional_array_of(lengths),
-            reverse=reverse,
-            activation=activation,
-            out=array_of(a),
-        )
     return a
 
 
@@ -91,34 +83,26 @@ def rnn_backward(
 ) -> tuple[Tensor, ...]:
     """`crnn.rnn_backward` on tensors: dWaa, dWax, dba, dx, da0; dx and da0 empty unless needed."""
     make_way(x, Waa)
-    given = (
-        array_of(da),
-        array_of(a),
-        array_of(x),
-        array_of(Waa),
-        array_of(Wax),
-        optional_array_of(a0),
-    )
-    (n_a, n_x), shape = given[4].shape, given[2].shape
-    m = shape[1] if lengths is None or len(shape) == 3 else len(lengths)
+    (n_a, n_x), shape = Wax.shape, x.shape
+    m = shape[1] if lengths is None else len(lengths)
     shapes = (n_a, n_a), (n_a, n_x), n_a, shape if need_dx else 0, (m, n_a) if need_da0 else 0
     results = tuple(x.new_empty(size) for size in shapes)
     wanted = True, True, True, need_dx, need_da0
     arrays: list[Any] = [
         array_of(d) if want else None for d, want in zip(results, wanted, strict=True)
     ]
-    out = crnn.Gradients(*arrays)
-    activation = "relu" if relu else "tanh"
-    if x.dim() == 2:
-        packed_backward(*given, _falling(lengths), reverse, activation, out)
-    else:
-        crnn.rnn_backward(
-            *given,
-            lengths=optional_array_of(lengths),
-            reverse=reverse,
-            activation=activation,
-            out=out,
-        )
+    crnn.rnn_backward(
+        array_of(da),
+        array_of(a),
+        array_of(x),
+        array_of(Waa),
+        array_of(Wax),
+        optional_array_of(a0),
+        lengths=optional_array_of(lengths),
+        reverse=reverse,
+        activation="relu" if relu else "tanh",
+        out=crnn.Gradients(*arrays),
+    )
     return results
 
 
@@ -145,13 +129,6 @@ def _(
         x.new_empty(x.shape if need_dx else 0),
         Waa.new_empty((m, n_a) if need_da0 else 0),
     )
-
-
-def _falling(lengths: Tensor | None) -> Any:
-    """The lengths of the examples of packed rows, as an array."""
-    if lengths is None:
-        raise ValueError("lengths: expected the examples' falling lengths for packed x (rows, n_x)")
-    return array_of(lengths)
 
 
 # As they are called: past one layer of Python.
