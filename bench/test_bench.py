@@ -17,7 +17,7 @@ NAMES = [peers.OURS, *(name for name, peer in PEERS.items() if not peer.on_reque
 
 
 @pytest.fixture(scope="module")
-def desk():
+def handler():
     """Each implementation, started once; skips by name what cannot run here."""
     started = {}
 
@@ -29,7 +29,7 @@ def desk():
         if name not in started:
             for variable, value in peer.environment(1).items():
                 patch.setenv(variable, value)
-            started[name] = worker.Desk(peer(), threads=1)
+            started[name] = worker.Handler(peer(), threads=1)
         return started[name]
 
     threads = crnn.get_num_threads()
@@ -42,9 +42,9 @@ def desk():
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("shape", QUICK)
-def test_sequence(benchmark, desk, shape, operation, name):
+def test_sequence(benchmark, handler, shape, operation, name):
     benchmark.group = f"{shape} {operation}"
-    case, one = Case.parse(shape), desk(name)
+    case, one = Case.parse(shape), handler(name)
     reasons = one.prepare(case)  # holds its numbers against crnn's
     if operation in reasons:
         pytest.skip(f"{name}: {reasons[operation]}")

@@ -19,7 +19,6 @@ from crnn.benchmark import (
     Report,
     cases,
     clock,
-    crew,
     machine,
     peers,
     plot,
@@ -29,6 +28,7 @@ from crnn.benchmark import (
     run,
     table,
     worker,
+    workers,
 )
 from crnn.benchmark.peers.crnn import Crnn
 from crnn.benchmark.peers.numpy import Numpy
@@ -189,19 +189,19 @@ class TestDesk:
     @pytest.mark.parametrize("peer", [Crnn, Numpy])
     @pytest.mark.parametrize("dtype", ["float32", "float64"])
     def test_a_right_peer_is_timed(self, peer, dtype):
-        desk = worker.Desk(peer(), 1)
+        handler = worker.Handler(peer(), 1)
         case = Case(20, 3, 4, 5, dtype)
-        assert desk.prepare(case) == {}
+        assert handler.prepare(case) == {}
         for operation in cases.OPERATIONS:
-            assert desk.time(case, operation, 1e-3) > 0
-        assert desk.version()
-        desk.forget()
+            assert handler.time(case, operation, 1e-3) > 0
+        assert handler.version()
+        handler.forget()
         with pytest.raises(KeyError):
-            desk.time(case, "forward", 1e-3)
+            handler.time(case, "forward", 1e-3)
 
     @pytest.mark.parametrize("field", reference.Gradients._fields)
     def test_one_wrong_gradient_is_a_mismatch(self, field):
-        reasons = worker.Desk(Wrong(field), 1).prepare(SMALL)
+        reasons = worker.Handler(Wrong(field), 1).prepare(SMALL)
         assert list(reasons) == ["training"]
         assert reasons["training"].startswith(f"Mismatch: {field} differs from crnn's by 1.0e-02")
 
@@ -214,11 +214,11 @@ class TestDesk:
         ],
     )
     def test_wrong_states_are_a_mismatch(self, change, message):
-        reasons = worker.Desk(Wrong("a", change), 1).prepare(SMALL)
+        reasons = worker.Handler(Wrong("a", change), 1).prepare(SMALL)
         assert reasons["forward"].startswith(message)
 
     def test_a_library_that_raises_is_a_reason(self):
-        reasons = worker.Desk(Broken(), 1).prepare(SMALL)
+        reasons = worker.Handler(Broken(), 1).prepare(SMALL)
         assert reasons == dict.fromkeys(cases.OPERATIONS, "OSError: no such kernel")
 
     def test_requests_are_answered_in_turn(self):
@@ -226,7 +226,7 @@ class TestDesk:
         for request in (("prepare", (SMALL,)), ("time", (SMALL, "fly", 0)), ("probe", ())):
             pickle.dump(request, requests)
         requests.seek(0)
-        worker.serve(worker.Desk(Numpy(), 1), requests, answers)
+        worker.serve(worker.Handler(Numpy(), 1), requests, answers)
         answers.seek(0)
         assert pickle.load(answers) == {}
         error = pickle.load(answers)
@@ -264,17 +264,17 @@ def near(monkeypatch):
     class Near:
         def __init__(self, name, threads):
             self.name, self.threads = name, threads
-            self.desk = worker.Desk(every[name](), 1)
+            self.handler = worker.Handler(every[name](), 1)
             self.version = self.ask("version")
 
         def ask(self, method, *arguments):
-            return getattr(self.desk, method)(*arguments)
+            return getattr(self.handler, method)(*arguments)
 
         def close(self):
-            self.desk = None
+            self.handler = None
 
     monkeypatch.setattr(peers, "find", every.__getitem__)
-    monkeypatch.setattr(crew, "Worker", Near)
+    monkeypatch.setattr(workers, "Worker", Near)
     return Near
 
 
@@ -282,7 +282,7 @@ class TestRun:
     def test_all_take_turns(self, near):
         said = []
         both = [SMALL, Case(3, 2, 4, 5, "float64")]
-        report = run(both, ["numpy"], threads=[1, 2], rounds=3, seconds=1e-4, say=said.append)
+        report = run(both, ["numpy"], threads=[1, 2], rounds=3, seconds=1e-4, log=said.append)
         assert said == ["1/1  3x2x4x5"]
         assert len(report.cells) == 2 * 2 * 2 * 2  # dtypes, threads, operations, implementations
         assert all(len(cell.rounds) == 3 for cell in report.cells)
@@ -316,7 +316,7 @@ class TestRun:
         def ask(self, method, *arguments):
             if self.name == "numpy" and method == when and arguments[0].T == 3:
                 raise RuntimeError("its process ended")
-            return getattr(self.desk, method)(*arguments)
+            return getattr(self.handler, method)(*arguments)
 
         monkeypatch.setattr(near, "ask", ask)
         three = [Case(2, 2, 4, 5), SMALL, Case(3, 2, 4, 5, "float64"), Case(1, 1, 1, 1)]
@@ -330,7 +330,7 @@ class TestRun:
         def ask(self, method, *arguments):
             if method == "time":
                 raise RuntimeError("its process ended")
-            return getattr(self.desk, method)(*arguments)
+            return getattr(self.handler, method)(*arguments)
 
         monkeypatch.setattr(near, "ask", ask)
         with pytest.raises(RuntimeError, match="its process ended"):
@@ -357,8 +357,8 @@ def stopped(pid):
 
 class TestWorker:
     def test_lives_in_a_process_of_its_own(self):
-        with crew.Crew() as hired:
-            one = hired.hire("numpy", 1)
+        with workers.Workers() as running:
+            one = running.start("numpy", 1)
             assert one.version == np.__version__
             assert one.ask("prepare", SMALL) == {}
             assert one.ask("time", SMALL, "forward", 1e-3) > 0
@@ -369,16 +369,16 @@ class TestWorker:
             one._process.kill()
             with pytest.raises(RuntimeError, match="numpy: its process ended"):
                 one.ask("version")
-            hired.dismiss(one)
-            assert hired.workers == []
+            running.end(one)
+            assert running.running == []
 
     def test_without_signals_it_is_given_time_to_fall_asleep(self, monkeypatch):
-        monkeypatch.setattr(crew, "signal", None)
+        monkeypatch.setattr(workers, "signal", None)
         slept = []
-        monkeypatch.setattr(crew.time, "sleep", slept.append)
-        with crew.Crew() as hired:
-            hired.hire("numpy", 1)
-        assert slept == [crew.PAUSE]
+        monkeypatch.setattr(workers.time, "sleep", slept.append)
+        with workers.Workers() as running:
+            running.start("numpy", 1)
+        assert slept == [workers.PAUSE]
 
 
 class TestMachine:

@@ -12,7 +12,7 @@ import pytest
 
 import crnn
 from crnn import check, cli, text
-from crnn._training import courses
+from crnn._training import batches
 from crnn.cli import options, train
 from crnn.cli.outlet import Outlet
 
@@ -118,7 +118,7 @@ class TestTrain:
         def report(history, characters, *_):
             reported.append(characters * len(windows))
 
-        windows = list(courses.windows(np.zeros(5508, int), 8, 300))
+        windows = list(batches.windows(np.zeros(5508, int), 8, 300))
         assert [len(w.x) for w in windows] == [300, 300, 88]
         monkeypatch.setattr(train, "_report", report)
         run("train", "--text", "words.txt", *SMALL, "--steps", "300")
@@ -503,7 +503,7 @@ FILES = [
     ("sample none", "none: No such file or directory"),
     ("sample .", "directory"),
     ("sample words.txt", "words.txt: not a model of crnn's, or damaged"),
-    ("sample plain", "plain: a model without a vocabulary, not one of text"),
+    ("sample plain", "plain: the model has no vocabulary, so it is not a model of text"),
     ("sample odd", "odd: its vocabulary does not fit its inputs and outputs"),
     ("sample last", "last: not a model that predicts the next character"),
     ("sample small --prime Q", "--prime: character 'Q' is not among the 2"),
@@ -595,7 +595,7 @@ def test_a_python_without_topics_says_so(run, monkeypatch):
     monkeypatch.setitem(sys.modules, "pydoc_data", None)
     code, _, err = run("train")
     assert code == 2
-    assert "this Python ships no pydoc_data.topics: name a --text" in err
+    assert "--text: expected a file, this Python has no pydoc_data.topics" in err
 
 
 def test_python_dash_m(tmp_path):

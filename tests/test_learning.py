@@ -14,7 +14,7 @@ import pytest
 import crnn
 from crnn import reference
 from crnn._network import data
-from crnn._training import courses, optim
+from crnn._training import batches, optim
 
 
 def sign_of_the_sum(m=240, T=8, seed=0):
@@ -595,7 +595,7 @@ class TestBatches:
 
     def test_windows_carry_on_where_the_last_ended(self):
         symbols = np.arange(23)
-        windows = list(courses.windows(symbols, 3, 4))
+        windows = list(batches.windows(symbols, 3, 4))
         x = np.concatenate([w.x for w in windows])
         y = np.concatenate([w.y for w in windows])
         np.testing.assert_array_equal(x.T, [range(7), range(7, 14), range(14, 21)])
@@ -605,9 +605,9 @@ class TestBatches:
     def test_symbols_of_any_integer_dtype_are_converted_a_window_at_a_time(self, dtype):
         symbols = np.random.default_rng(0).integers(0, 5, 201).astype(dtype)
         model = crnn.RNN(5, 8, 5, steps="all", rng=0)
-        checked = courses.checked_symbols(model.config, "symbols", symbols, 1)
+        checked = batches.checked_symbols(model.config, "symbols", symbols, 1)
         assert np.shares_memory(checked, symbols)
-        for window in courses.windows(checked, 8, 16):
+        for window in batches.windows(checked, 8, 16):
             for part in (window.x, window.y):
                 assert part.dtype == np.intp
                 assert part.flags.c_contiguous
@@ -630,7 +630,7 @@ class TestStreamOfSymbols:
         model = crnn.RNN(n, n_a, n, steps="all", dtype="float64", rng=0)
         Waa, Wax, ba, Wya, by = (p.copy() for p in model.parameters.values())
         a0, losses = np.zeros((m, n_a)), []
-        for window in courses.windows(symbols, m, T):
+        for window in batches.windows(symbols, m, T):
             a = reference.rnn_forward(window.x, Waa, Wax, ba, a0)
             logits = reference.output_forward(a, Wya, by)
             losses.append(reference.cross_entropy(logits, window.y) / (T * m))

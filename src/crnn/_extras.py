@@ -1,4 +1,4 @@
-"""Libraries that crnn does without, until a module over one of them is imported."""
+"""Optional libraries, which only the modules that build upon them need."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,14 +1,14 @@
-"""Where the modules of crnn 0.1.0 are now. Programs and pickles made with it name the old paths."""
+"""Aliases for the module paths of crnn 0.1.0, which existing programs and pickles still use."""
 
 import sys
 
 import crnn
 from crnn._network import config, initial, layers, losses, network
-from crnn._training import courses, optim, train
+from crnn._training import batches, optim, train
 
 MOVED = {
     "config": config,
-    "data": courses,
+    "data": batches,
     "initial": initial,
     "layers": layers,
     "losses": losses,

@@ -1,4 +1,4 @@
-"""Does this build compute the right numbers on this machine? The checks of ``crnn check``.
+"""Checks that this build computes the right numbers on this machine, for ``crnn check``.
 
 There are four comparisons, each over a list of cases: the reference's gradients with fourth-order
 finite differences of its own forward pass; the kernels with the reference; the kernels' sums over a

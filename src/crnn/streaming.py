@@ -11,21 +11,21 @@ from crnn._engine.stream import Stepper
 from crnn._network.config import Config
 from crnn.reference import Array
 
-#: Symbols that are drawn in one call, between which Ctrl-C is heard.
+#: Symbols drawn in one call. Ctrl-C takes effect between calls.
 UNINTERRUPTED = 256
 
 
 class Stream:
-    """m sequences read one step at a time, with the state kept: made by `crnn.RNN.stream`.
+    """Reads m sequences one step at a time and keeps the state: made by `crnn.RNN.stream`.
 
-    T steps give what one call over T steps gives, up to rounding. The weights are packed once, as
-    they are when the stream is made; `refresh` reads them again. Threads may share a stream: steps
-    that are taken at the same time follow one another, in any order.
+    T steps give the same results as one call over T steps, up to rounding. The weights are packed
+    when the stream is made; `refresh` reads them again. Threads may share a stream: concurrent
+    steps run one after another, in some order.
 
     Attributes
     ----------
     state : list of array (m, n_a)
-        The states after the last step, one per layer: copies; assign to set them.
+        Copies of the states after the last step, one per layer. Assign to set the states.
 
     Examples
     --------
@@ -41,7 +41,7 @@ class Stream:
         if config.direction != "forward":
             raise ValueError(
                 f"stream: expected a model with direction 'forward', got {config.direction!r}: "
-                "it needs the end of a sequence first"
+                "another direction needs the end of a sequence first"
             )
         self._config, self._parameters, self._m = config, parameters, m
         self._softmax = config.classifies if softmax is None else softmax
@@ -99,7 +99,7 @@ class Stream:
 
     @property
     def state(self) -> list[Array]:
-        """The states (m, n_a) after the last step, one per layer; assign to set them."""
+        """Copies of the states (m, n_a) after the last step, one per layer."""
         return list(self._stepper.read_states())
 
     @state.setter
@@ -120,7 +120,7 @@ class Stream:
         self._stepper.write_states(np.stack(checked))
 
     def step(self, x_t: Any, out: Array | None = None) -> Array:
-        """Read one step and answer.
+        """Read one step and return the model's answer.
 
         Parameters
         ----------
@@ -144,7 +144,7 @@ class Stream:
         --------
         >>> import crnn
         >>> stream = crnn.RNN(3, 8, 2, rng=0).stream(m=2)
-        >>> stream.step([1, 0]).sum(axis=1).round(5)      # symbols 1 and 0: one a sequence
+        >>> stream.step([1, 0]).sum(axis=1).round(5)      # one symbol per sequence
         array([1., 1.], dtype=float32)
         """
         y_hat = self._stepper.step(x_t, out)
@@ -179,7 +179,7 @@ class Stream:
 def sample(
     config: Config, parameters: dict[str, Array], n: int, prime: Any, temperature: float, rng: Any
 ) -> Array:
-    """n symbols, each drawn from the answer to the one before: see `crnn.RNN.sample`."""
+    """n symbols, each drawn from the answer to the previous one: see `crnn.RNN.sample`."""
     if config.steps != "all" or not config.classifies or config.n_x != config.n_y:
         raise ValueError(
             "sample: expected a model with steps='all', loss='cross_entropy' and n_x == n_y, "

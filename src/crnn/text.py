@@ -1,4 +1,4 @@
-"""Text as symbols: characters to integers and back."""
+"""Conversion of text to symbols (integers) and back."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ class Vocabulary:
             raise ValueError("characters: expected at least one, and each only once")
         self.characters = characters
         self._codes = np.concatenate(list(_code_points(characters)))  # (len(self),)
-        # The number of each code point, and of every other: len(self). One entry more than the
-        # largest code point stands for all larger ones.
+        # The number of each code point, which is len(self) for unknown ones. The entry after the
+        # largest known code point stands for all larger ones.
         size = int(self._codes.max()) + 2
         self._numbers = np.full(size, len(self), np.min_scalar_type(len(self)))
         self._numbers[self._codes] = np.arange(len(self))
@@ -168,7 +168,7 @@ def _checked(text: Any) -> str:
 
 
 def _integers(symbols: Any) -> Array:
-    """Integers (N,) of any size, from an array or whatever yields them."""
+    """Integers (N,) of any size, from an array or another iterable."""
     if isinstance(symbols, np.ndarray) and symbols.ndim == 1 and symbols.dtype.kind in "iu":
         return symbols
     try:
@@ -178,13 +178,15 @@ def _integers(symbols: Any) -> Array:
 
 
 def _index(k: Any) -> int:
-    if isinstance(k, (bool, np.bool_)):  # Python and older versions of NumPy count with them
+    if isinstance(
+        k, (bool, np.bool_)
+    ):  # which have an index in Python and in older versions of NumPy
         raise TypeError
     return operator.index(k)
 
 
 def _code_points(text: str) -> Iterator[Array]:
-    """The code points of a text, CHUNK characters at a time. Python's lone surrogates pass."""
+    """The code points of a text, CHUNK characters at a time. Lone surrogates are allowed."""
     for k in range(0, len(text), CHUNK):
         yield np.frombuffer(text[k : k + CHUNK].encode("utf-32-le", "surrogatepass"), "<u4")
 

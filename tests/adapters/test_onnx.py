@@ -451,10 +451,12 @@ REFUSED = {
         RECURRENCE, node("Squeeze", "Y axis_1", "b"), node("Concat", "b x", "z", axis=2),
         node("RNN", "z W7 R B", "Y2 Y_h2", hidden_size=4),
     ],
-    "X: 3 inputs, and W has columns for 6": [node("RNN", "x W6 R B", "Y Y_h", hidden_size=4)],
-    "4 states, and the matrix is for 8": [*SQUEEZED, node("MatMul", "a V2", "y")],
+    "X: expected 6 inputs, as W has columns, got 3": [
+        node("RNN", "x W6 R B", "Y Y_h", hidden_size=4)
+    ],
+    "expected a matrix for 4 states, got 8 rows": [*SQUEEZED, node("MatMul", "a V2", "y")],
     "expected states times a constant matrix": [*SQUEEZED, node("MatMul", "V a", "y")],
-    "X: expected every step and example at its own place": [
+    "X: expected every step and example in its original order": [
         node("Slice", "x minus_1 minus_99 axis_0 minus_1", "z"),
         node("RNN", "z W R B", "Y Y_h", hidden_size=4),
     ],
@@ -704,7 +706,7 @@ def test_what_the_operator_does_not_do_is_refused_by_name():
     refused(ValueError, "W: expected shape .* 1 directions, got", {"W": draw(2, 4, n_x)})
     refused(ValueError, "W: expected float32 or float64, got float16",
             {"W": draw(1, 4, n_x, dtype="float16")})  # fmt: skip
-    refused(ValueError, "hidden_size: 4, and W has 5 rows", {"W": draw(1, 5, n_x)})
+    refused(ValueError, "hidden_size: expected 5, the rows of W, got 4", {"W": draw(1, 5, n_x)})
     refused(ValueError, r"R: expected float32 of shape \(1, 4, 4\)", {"R": draw(1, 4, 5)})
     refused(ValueError, "B: expected float32", {"B": draw(1, 8, dtype="float64")})
     refused(ValueError, "X: expected float32 of shape", {"X": draw(T, m, 2)})

@@ -1,1 +1,1 @@
-"""What a model is made of: configuration, parameters, layers and losses."""
+"""The parts of a model: configuration, parameters, layers and losses."""

@@ -1,4 +1,4 @@
-"""A network's answers to many sequences: run in groups, put into the caller's order."""
+"""A network's answers to many sequences: computed in groups, returned in the caller's order."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from crnn.reference import Array
 
 
 def answers(network: Network, sequences: Sequences, decide: bool = False) -> Array | list[Array]:
-    """y_hat, or what is decided from it, shaped as targets are; 0 past an example's length.
+    """y_hat, or with `decide` the classes or values of `predict`, in the shape of targets.
 
-    Raises ValueError if an answer to be decided is NaN.
+    Answers past an example's length are 0. Raises ValueError if a class cannot be decided because
+    the answer is NaN.
     """
     places = _Places(sequences, network.config.steps == "all")
     result: Array | None = None  # (rows, n_y), or (rows,) of classes
@@ -25,7 +26,7 @@ def answers(network: Network, sequences: Sequences, decide: bool = False) -> Arr
         if decide:
             found = network.loss.decide(found)
         if chosen is None and len(found) == places.rows and not sequences.listed:
-            result = found  # all of them, in order: nothing is copied
+            result = found  # all of them in order: no copy is needed
             break
         if result is None:
             result = np.zeros((places.rows, *found.shape[1:]), found.dtype)
@@ -37,15 +38,15 @@ def answers(network: Network, sequences: Sequences, decide: bool = False) -> Arr
 
 
 class _Places:
-    """Where an answer belongs among the rows of the result.
+    """Which row of the result each answer belongs to.
 
-    Those are examples, or (T, m) steps and examples, or the steps of one listed example after
-    another.
+    The rows are examples, or steps and examples (T, m) in one axis, or, for a list of sequences,
+    the steps of its first example, then those of its second, and so on.
     """
 
     def __init__(self, sequences: Sequences, every_step: bool) -> None:
         self._m, self._every_step = sequences.m, every_step
-        self._ends: Array | None = None  # of listed examples
+        self._ends: Array | None = None  # the row after each example of a list
         if not every_step:
             self.rows = self._m
         elif sequences.listed:
@@ -58,7 +59,7 @@ class _Places:
             self.rows = self._T * self._m
 
     def of(self, trace: Trace, chosen: Array | None) -> Array:
-        """The places of a pass's rows, whose examples were the chosen ones."""
+        """The rows of the result for the rows of a pass over the chosen examples."""
         if chosen is None:
             chosen = np.arange(self._m)
         if not self._every_step:
@@ -71,7 +72,7 @@ class _Places:
         return places
 
     def shaped(self, result: Array) -> Array | list[Array]:
-        """The rows as targets are shaped."""
+        """The result in the shape of targets."""
         if not self._every_step:
             return result
         if self._ends is not None:
@@ -79,7 +80,7 @@ class _Places:
         return result.reshape(self._T, self._m, *result.shape[1:])
 
     def demand_classes(self, classes: Array) -> None:
-        """Raise ValueError where there is an answer without a class."""
+        """Raise ValueError if a class could not be decided."""
         undecided = classes == UNDECIDED
         if not undecided.any():
             return

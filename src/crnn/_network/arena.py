@@ -1,4 +1,4 @@
-"""One flat buffer for many named arrays: an optimizer step or a norm is one pass over it."""
+"""One flat buffer for many named arrays, so that an update or a norm is one pass over it."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ class Views(dict[str, Array]):
         return dict, ({name: view.copy() for name, view in self.items()},)
 
     def _fixed(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise TypeError("parameters: the names are fixed; assign to one to set its numbers")
+        raise TypeError("parameters: the names are fixed; assign to one to set its values")
 
     __delitem__ = clear = pop = popitem = setdefault = update = _fixed
     __ior__ = _fixed
 
 
 class Layout:
-    """Where each named array lies in an arena: computed once, used for every arena of a model."""
+    """The place of each named array in an arena. It is the same for every arena of a model."""
 
     def __init__(self, shapes: Mapping[str, tuple[int, ...]], dtype: np.dtype[Any]) -> None:
         self.dtype = dtype

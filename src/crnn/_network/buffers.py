@@ -1,4 +1,4 @@
-"""The arrays of a network's passes, reused from pass to pass: fresh memory costs page faults."""
+"""Arrays that a network reuses from pass to pass, because new memory costs page faults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of cells. It alone says which parameters and states a cell has.
+"""The table of cells, the only place that lists the parameters and states of a cell.
 
 A cell's weights are stacked by gate: a matrix has n_a rows for the first gate, then n_a rows for
 the second, and so on. A new cell is one more row here, its equations in `crnn.reference` and its

@@ -1,4 +1,4 @@
-"""What a model is, without its numbers: sizes and choices, and the parameters they imply."""
+"""The configuration of a model: its sizes and options, and the parameters that follow from them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from crnn._engine import validate
 from crnn._network.cells import VANILLA, Cell
 
 DIRECTIONS = ("forward", "reverse", "bidirectional")
-MOST_LAYERS = 10_000  # each layer has objects of its own: a typing error must not fill the memory
+MOST_LAYERS = 10_000  # a layer takes memory for its objects: a typing error must not exhaust it
 
 Value = TypeVar("Value")
 
@@ -29,7 +29,7 @@ class Recurrence:
     n_in: int  # n_x, or the width of the layer below
 
     def of(self, values: Mapping[str, Value]) -> dict[str, Value]:
-        """Its own among the model's parameters or gradients, under the cell's names."""
+        """Its own part of the model's parameters or gradients, under the cell's names."""
         return {name: values[name + self.suffix] for name in self.cell.parameters}
 
     def named(self, values: Mapping[str, Value]) -> dict[str, Value]:

@@ -1,4 +1,4 @@
-"""Examples: arrays or lists of sequences in, padded batches out."""
+"""Examples: arrays or lists of sequences, checked and made into padded batches."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from crnn._network import layers
 from crnn._network.config import Config
 from crnn.reference import Array
 
-#: Batches that are drawn together and then sorted by length: enough to find like lengths,
+#: Batches that are drawn together and then sorted by length: enough to find similar lengths,
 #: few enough that an epoch's order stays random.
 BUCKET = 50
 
-#: Bytes that the arrays of a pass may take where examples can be run in groups.
-MOST_BYTES = 7 << 23  # with the workspace of the kernels less than 64 MiB
+#: Bytes that the arrays of a pass may take if it has more than one example.
+MOST_BYTES = 7 << 23  # less than 64 MiB together with the workspace of the kernels
 
-#: So many padded steps cost about as much as another call.
+#: This many padded steps cost about as much as another call.
 FEW_STEPS = 2048
 
 
@@ -29,14 +29,14 @@ class Batch(NamedTuple):
 
     x: Array  # (T, m, n_x) or (T, m)
     y: Array | None  # (m,), (m, n_y), (T, m) or (T, m, n_y)
-    lengths: Array | None  # (m,), where not all are T
+    lengths: Array | None  # (m,); None if all are T
     weights: Array | None = None  # (m,) or (T, m): of the examples, or of their steps
 
 
 class Sequences:
-    """All examples of a call, checked: x as one array or as a list, with y where given.
+    """All examples of a call, checked: x as one array or as a list, and y if it is given.
 
-    Examples that weigh nothing are left out, and the mean of the weights is 1: see `losses`.
+    Examples of weight 0 are left out, and the mean of the weights is 1: see `losses`.
     """
 
     def __init__(
@@ -78,9 +78,9 @@ class Sequences:
         return self.listed and self._config.steps == "all"
 
     def batch(self, chosen: Array | None = None) -> Batch:
-        """The chosen examples (all by default), no longer than the longest of them.
+        """The chosen examples (all by default), padded to the longest of them.
 
-        All examples of an array are the array itself, not a copy.
+        If x is an array and all examples are chosen, the batch has x itself, not a copy.
         """
         lengths = self.lengths
         if lengths is not None and chosen is not None:
@@ -92,8 +92,8 @@ class Sequences:
         return Batch(_pick(self.x, chosen, T), y, lengths, weights)
 
     def shuffled(self, size: int, rng: np.random.Generator) -> Iterator[Batch]:
-        """One epoch in batches of `size` (the last may be smaller), like lengths together."""
-        if self.m <= size:  # the one batch has no order, and is not copied
+        """One epoch in batches of `size` (the last may be smaller) and of similar lengths."""
+        if self.m <= size:  # the order within the only batch does not matter: no copy
             yield self.batch()
             return
         order = rng.permutation(self.m)
@@ -115,11 +115,11 @@ class Sequences:
             yield self.batch(chosen)
 
     def groups(self, backward: bool = False) -> list[Array | None]:
-        """Which examples to run together, for a pass in bounded memory; [None] is all at once.
+        """Which examples to run together, for a pass in bounded memory; [None] means all at once.
 
-        Examples of like lengths form a group, so that little of it is padding. A group's arrays
-        take at most MOST_BYTES, or it is a single example. Groups come by falling size: buffers
-        need not grow.
+        Examples of similar lengths form a group, so that little of it is padding. A group's arrays
+        take at most MOST_BYTES unless it is a single example. The largest group comes first, so
+        that buffers need not grow.
         """
         steps = len(self.x) if self.lengths is None else int(self.lengths.max())
         per_step = layers.bytes_per_step(self._config, backward)
@@ -133,22 +133,22 @@ class Sequences:
         starts = _cut(self.lengths[order], MOST_BYTES // copied)
         if len(starts) == 1:
             return [None]
-        groups = [np.sort(group) for group in np.split(order, starts[1:])]  # as the caller has them
+        groups = [np.sort(group) for group in np.split(order, starts[1:])]  # in the caller's order
         padded = [len(group) * int(self.lengths[group].max()) for group in groups]
         return [groups[i] for i in np.argsort(padded, kind="stable")[::-1]]
 
     def _bytes_of_x(self) -> int:
-        """Of a step, twice: a loop still holds one batch while it makes the next."""
+        """Twice the bytes of a step of x: a loop still holds one batch while it makes the next."""
         x, axes = (self.x, 2) if isinstance(self.x, np.ndarray) else (self.x[0], 1)
         return 2 * x.itemsize * int(math.prod(x.shape[axes:]))
 
     def fault(self) -> str | None:
-        """Where x or y is not finite, in an error's words, or None.
+        """An error message that says where x or y is not finite, or None.
 
-        Asked only after a loss was not finite, since it costs a pass over all data. What lies past
-        an example's length or has no weight is not looked at.
+        It costs a pass over all data, so it is called only after a loss was not finite. Steps past
+        an example's length and targets of weight 0 are not checked.
         """
-        x_read = y_read = None  # bool (T, m) or (m,), where not everything is read
+        x_read = y_read = None  # bool (T, m) or (m,); None if everything is read
         if not self.listed and self.lengths is not None:
             x_read = validate.steps_counted(len(self.x), self.lengths)
         if isinstance(self.weights, np.ndarray):
@@ -234,7 +234,7 @@ class Sequences:
             raise ValueError(f"{error}{self._if_examples_first(y)}") from None
 
     def _if_examples_first(self, y: Any) -> str:
-        """The end of an error of y, where its shape suggests that x has its examples first."""
+        """The end of an error message of y if its shape suggests that x has its examples first."""
         try:
             shape = np.shape(y)
         except ValueError:  # a ragged list
@@ -259,7 +259,7 @@ class Sequences:
     def _targets(
         self, values: Array | list[Array] | None, chosen: Array | None, T: int
     ) -> Array | None:
-        """What is shaped as targets are, of the chosen examples."""
+        """The targets, or weights of the same shape, of the chosen examples."""
         if values is None or self._config.steps == "all":
             return None if values is None else _pick(values, chosen, T)
         assert isinstance(values, np.ndarray)
@@ -267,7 +267,7 @@ class Sequences:
         return picked
 
     def _weigh(self, sample_weight: Any) -> None:
-        """Take the weights in; those of whole examples hold at each of their steps."""
+        """Set the weights; the weight of a whole example is used at each of its steps."""
         name = self._of + "sample_weight"
         w = self._checked_weights(name, sample_weight)
         if isinstance(w, list):
@@ -298,7 +298,7 @@ class Sequences:
             self.weights = (w / mean).astype(dtype)
 
     def _checked_weights(self, name: str, value: Any) -> Array | list[Array]:
-        """Weights shaped as class numbers are, from those or from one number an example."""
+        """Weights in the shape of class numbers; a weight per example is repeated for its steps."""
         m, lengths = self.m, self.lengths
         if self._config.steps == "last":
             return validate.weights(name, value, None, m)
@@ -333,9 +333,10 @@ class Sequences:
 
 
 def _cut(lengths: Array, most: int) -> list[int]:
-    """Where groups begin, of rising lengths (m,): at most so many steps each, padding included.
+    """Where groups begin among increasing lengths (m,).
 
-    In a group padding is not more than the steps that count, or it is less than a call costs.
+    A group has at most `most` steps, including padding. Its padding is at most as many steps as
+    the group has valid ones, or costs less than another call would.
     """
     starts, counted = [0], 0
     for k, length in enumerate(lengths.tolist()):
@@ -361,7 +362,7 @@ def _fault(name: str, values: Array, place: tuple[int, ...], shown: tuple[int, .
 
 
 def _kept(values: Any, kept: Array, axis: int) -> Any:
-    """The kept examples of a list, or of an array along an axis; None stays None."""
+    """The kept examples of a list, or of an array along an axis; None for None."""
     if values is None:
         return None
     if isinstance(values, list):
@@ -370,7 +371,7 @@ def _kept(values: Any, kept: Array, axis: int) -> Any:
 
 
 def _pick(items: Array | list[Array], chosen: Array | None, T: int) -> Array:
-    """The first T steps of the chosen examples, time first; zeros after a short one's end."""
+    """The first T steps of the chosen examples, time first; zeros after the end of a short one."""
     if isinstance(items, np.ndarray):
         if chosen is None:
             return items[:T]

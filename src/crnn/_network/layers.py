@@ -1,4 +1,4 @@
-"""Layers of recurrences and an output layer, forward beside backward, on checked arrays.
+"""Layers of recurrences and an output layer, forward and backward, on checked arrays.
 
 `forward` keeps what `backward` needs in a Trace: each layer's input, each recurrence's states, and
 nothing else. Both take their arrays from Buffers, so a Trace is valid until the next pass that uses
@@ -22,7 +22,7 @@ State = list[Array]  # one (m, n_a) per recurrence
 
 @dataclass
 class Trace:
-    """A forward pass, as the backward pass needs it."""
+    """What the backward pass needs of a forward pass."""
 
     inputs: list[Inputs]  # one per recurrence
     a: list[Array]  # one (T, m, n_a) per recurrence
@@ -38,7 +38,7 @@ class Trace:
         return len(self.a[0])
 
     def rows_of(self, y: Array | None) -> Array:
-        """Targets or weights (m, ...) or (T, m, ...) as the rows that belong to the logits."""
+        """The rows of targets or weights, (m, ...) or (T, m, ...), that belong to the logits."""
         assert y is not None
         if not self.every_step:
             return y
@@ -114,10 +114,10 @@ def backward(
 
 
 def bytes_per_step(config: Config, backward: bool) -> int:
-    """The most bytes that a pass allocates for each step of each example, x apart.
+    """The most bytes that a pass allocates for each step of each example, not counting x.
 
-    Index arrays and temporaries of the loss are included, and the C workspace, whose size does not
-    grow with the number of steps, is not.
+    Index arrays and temporaries of the loss are included. The C workspace is not, because its size
+    does not grow with the number of steps.
     """
     size, width = config.np_dtype.itemsize, config.width
     states = config.num_layers * width  # the a of every recurrence
@@ -125,18 +125,18 @@ def bytes_per_step(config: Config, backward: bool) -> int:
     if both:
         states += above * width  # both directions side by side, as input
     if backward:
-        # dx of each recurrence above the lowest layer; both directions' apart.
+        # dx of each recurrence above the lowest layer, and its directions in arrays of their own
         states += above * config.num_directions * width + (width if both and above else 0)
     if config.steps == "last":
         return states * size
-    # The features of the rows that count; their gradient, and both directions' apart.
+    # features of the valid rows; their gradient, and its directions in arrays of their own
     rows = width * (4 if backward else 2)
     # logits, y and weights, in float64 for the squared error; numbers and masks of rows
     return (states + rows) * size + config.n_y * (3 * size + 8) + 48
 
 
 def final_state(a: Array, of: Inputs) -> Array:
-    """The state (m, n_a) after the last step read, which is step 0 for right to left.
+    """The state (m, n_a) after the last step read, which is step 0 if read from right to left.
 
     It is a view of `a` if all examples end at the same step.
     """
@@ -175,7 +175,7 @@ def _side_by_side(parts: list[Array], name: str, buffers: Buffers) -> Array:
 
 
 def _apart(both: Array, n: int, buffers: Buffers) -> list[Array]:
-    """The opposite of `_side_by_side`: of both directions' gradient (..., n n_a), each one's."""
+    """The opposite of `_side_by_side`: the gradient of each direction, from (..., n n_a)."""
     if n == 1:
         return [both]
     *leading, width = both.shape
@@ -189,9 +189,9 @@ def _apart(both: Array, n: int, buffers: Buffers) -> list[Array]:
 def _of_the_top(
     trace: Trace, n: int, dfeatures: Array
 ) -> tuple[list[Array | None], list[Array | None]]:
-    """dL/da<t> of each direction of the top layer, and dL/da of the last step it reads.
+    """dL/da<t> of each direction of the top layer, and dL/da of the last step that it reads.
 
-    One of the two is None: the output layer sees every step or the last one.
+    One of the two is None, since the output layer reads either every step or only the last.
     """
     if not trace.every_step:
         return [None] * n, [*_apart(dfeatures, n, trace.buffers)]

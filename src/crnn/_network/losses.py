@@ -1,8 +1,9 @@
-"""The losses: from the output layer's numbers to y_hat, a value and a gradient.
+"""The losses: y_hat, the loss and its gradient, computed from the logits.
 
-Rows are the counted steps and examples; a loss is the mean over them. Each row may have a weight.
-The mean of the weights over all rows of a call is 1: then the mean of ``w loss`` is
-``sum w loss / sum w``, and a batch's gradient is right on average, whatever rows it holds. A row of
+The logits are the output layer's results, also for mse. A row is an example, or a valid step of an
+example, and a loss is the mean over the rows. Each row may have a weight. The weights are scaled so
+that their mean over all rows of a call is 1. Then the mean of ``w loss`` is
+``sum w loss / sum w``, and the expected gradient of a random batch is that of all rows. A row of
 weight 0 adds nothing, even if its target or its answer is NaN or infinite.
 """
 
@@ -15,30 +16,32 @@ import numpy as np
 from crnn._engine import kernels
 from crnn.reference import Array
 
-#: Stands for a class where the answer is NaN.
+#: The class number for an answer that is NaN.
 UNDECIDED = -1
 
 
 class Loss(Protocol):
-    """What a model needs of a loss. ``logits`` (rows, n_y) are the output layer's numbers."""
+    """The methods that a model needs of a loss; logits are (rows, n_y)."""
 
     metric: str
 
     def y_hat(self, logits: Array) -> Array:
-        """The model's answer, computed in place of the logits."""
+        """The model's answer, computed in place."""
 
     def decide(self, y_hat: Array) -> Array:
-        """What `predict` gives."""
+        """The result of `predict`."""
 
-    def descend(self, logits: Array, y: Array, weights: Array | None = None) -> tuple[float, float]:
-        """The mean loss and metric, of weights (rows,); the logits become the loss's gradient."""
+    def loss_and_gradient(
+        self, logits: Array, y: Array, weights: Array | None = None
+    ) -> tuple[float, float]:
+        """The mean loss and metric, with weights (rows,). Replaces the logits by the gradient."""
 
 
 class CrossEntropy:
     """``-log y_hat_y`` of the class y (rows,), y_hat = softmax(logits); metric: accuracy.
 
-    Computed from the logits, never from a rounded softmax: ``log(1 + sum_{k != y} exp(z_k - z_y))``
-    where y has the largest logit. The gradient is ``y_hat - y`` over the number of rows.
+    Computed from the logits z, not from a rounded softmax. If y has the largest logit, it is
+    ``log(1 + sum_{k != y} exp(z_k - z_y))``. The gradient is ``y_hat - y`` over the number of rows.
     """
 
     metric = "accuracy"
@@ -49,13 +52,15 @@ class CrossEntropy:
         return logits
 
     def decide(self, y_hat: Array) -> Array:
-        """The most probable class, and -1 where the answer is NaN."""
+        """The most probable class, or UNDECIDED if the answer is NaN."""
         classes: Array = y_hat.argmax(axis=-1)
         classes[np.isnan(y_hat[..., 0])] = UNDECIDED  # a softmax over NaN is NaN in every class
         return classes
 
-    def descend(self, logits: Array, y: Array, weights: Array | None = None) -> tuple[float, float]:
-        """Mean cross entropy and accuracy; logits become w (y_hat - y) / rows."""
+    def loss_and_gradient(
+        self, logits: Array, y: Array, weights: Array | None = None
+    ) -> tuple[float, float]:
+        """Mean cross entropy and accuracy. Replaces the logits by w (y_hat - y) / rows."""
         return kernels.cross_entropy(logits, y, weights)
 
 
@@ -72,11 +77,16 @@ class MeanSquaredError:
         """The values themselves."""
         return y_hat
 
-    def descend(self, logits: Array, y: Array, weights: Array | None = None) -> tuple[float, float]:
-        """Mean squared error and mean |y_hat - y|; logits become 2 w (y_hat - y) / (rows n_y)."""
+    def loss_and_gradient(
+        self, logits: Array, y: Array, weights: Array | None = None
+    ) -> tuple[float, float]:
+        """Mean squared and mean absolute error.
+
+        Replaces the logits by 2 w (y_hat - y) / (rows n_y).
+        """
         logits -= y
         if weights is not None:
-            logits[weights == 0] = 0  # whatever the target: 0 times NaN or infinity is NaN
+            logits[weights == 0] = 0  # the target may be NaN or infinite, and 0 times that is NaN
         squares, sizes = np.square(logits, dtype=np.float64), np.abs(logits)
         if weights is not None:
             squares *= weights[:, None]

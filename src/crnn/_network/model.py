@@ -1,4 +1,4 @@
-"""The part of a model that does not compute: its network, its parameters, its copies."""
+"""The base class of `crnn.RNN`: its network and parameters, and how it is copied."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from crnn._network.config import Config
 from crnn._network.network import Network
 from crnn.reference import Array, stack
 
-#: The attributes that a copy does not take over, because it is built anew.
+#: The attributes that are not copied: a copy builds its own.
 _BUILT = ("_network", "_memory", "metadata")
 
 
 class Model:
-    """A network with metadata: what the methods of `crnn.RNN` in other modules build upon."""
+    """A network with metadata, to which other modules add the methods of `crnn.RNN`."""
 
     _network: Network
     metadata: dict[str, str]
@@ -34,14 +34,14 @@ class Model:
         return model
 
     def __getstate__(self) -> Any:
-        """What a copy and a pickle keep besides configuration, parameters and metadata."""
+        """What copies and pickles keep besides the configuration, parameters and metadata."""
         state = super().__getstate__()  # a dict, or a dict and a subclass's slots
         own, *slots = state if isinstance(state, tuple) else (state,)
         own = {name: value for name, value in own.items() if name not in _BUILT}
         return (own, *slots) if slots else own
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # The views must be views into one arena in a copy too, so a copy is built anew.
+        # In a copy too, the parameters must be views of one arena, so the copy builds a new one.
         parts = self.config, dict(self.parameters), self.metadata
         return self._of, parts, self.__getstate__()
 
@@ -56,7 +56,7 @@ class Model:
 
     @property
     def parameters(self) -> Views:
-        """Live views by name; assigning to a name copies numbers into its view."""
+        """Views by name; assigning to a name copies values into its view."""
         return self._network.parameters
 
     @property

@@ -31,7 +31,7 @@ class Step:
 
 
 class Network:
-    """What `crnn.RNN` and the training loop share."""
+    """The computation of a model, shared by `crnn.RNN` and the training loop."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -45,7 +45,7 @@ class Network:
         return self.arena.views
 
     def new_arena(self) -> Arena:
-        """An arena of zeros for one number per parameter."""
+        """An arena of zeros in the layout of the parameters."""
         return Arena(self._layout)
 
     def new_buffers(self) -> Buffers:
@@ -68,7 +68,7 @@ class Network:
     ) -> Step:
         """Run the batch forward and backward, and fill `gradients`."""
         trace = self.forward(batch, state, buffers)
-        loss, metric = self._descend(trace, batch)
+        loss, metric = self._loss_and_gradient(trace, batch)
         layers.backward(self.config, self.parameters, trace, trace.logits, gradients)
         return Step(loss, metric, len(trace.logits), trace)
 
@@ -102,14 +102,14 @@ class Network:
             buffers = self.new_buffers()
         for batch in batches:
             trace = self.forward(batch, state, buffers)
-            mean_loss, mean_metric = self._descend(trace, batch)
+            mean_loss, mean_metric = self._loss_and_gradient(trace, batch)
             loss += mean_loss * len(trace.logits)
             metric += mean_metric * len(trace.logits)
             rows += len(trace.logits)
             state = trace.final_states() if carry else None
         return loss / rows, metric / rows
 
-    def _descend(self, trace: layers.Trace, batch: Batch) -> tuple[float, float]:
-        """Mean loss and metric of a batch. The trace's logits are overwritten by their gradient."""
+    def _loss_and_gradient(self, trace: layers.Trace, batch: Batch) -> tuple[float, float]:
+        """Mean loss and metric of a batch. The trace's logits are overwritten by the gradient."""
         weights = None if batch.weights is None else trace.rows_of(batch.weights)
-        return self.loss.descend(trace.logits, trace.rows_of(batch.y), weights)
+        return self.loss.loss_and_gradient(trace.logits, trace.rows_of(batch.y), weights)

@@ -1,7 +1,7 @@
 """Optimizers, each of which updates the whole arena at once.
 
-An optimizer is a frozen description; what it remembers between steps (momentum, moments) belongs
-to the model that it trains, so one optimizer can train many models.
+An optimizer object is immutable. Its state (momentum, moments) belongs to the model that it trains,
+so one optimizer can train many models.
 """
 
 from __future__ import annotations

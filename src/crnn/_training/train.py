@@ -18,16 +18,16 @@ from crnn._engine import kernels, validate
 from crnn._network.data import Batch
 from crnn._network.layers import State
 from crnn._network.network import Network, Step
-from crnn._training.courses import Course
+from crnn._training.batches import TrainingData
 from crnn._training.optim import Memory, Optimizer, clip_by_norm
 
 VALIDATION_LOSS = "validation loss"
 
 
 class DivergenceError(ArithmeticError):
-    """Training met a loss, a gradient or an update that is not finite.
+    """A loss, a gradient or an update in training is not finite.
 
-    The model has the parameters of the last step whose loss and gradient were finite. Where NaN or
+    The model has the parameters of the last step whose loss and gradient were finite. If NaN or
     infinity in the data is the cause, the message names the argument and the place.
 
     Attributes
@@ -71,25 +71,25 @@ class DivergenceError(ArithmeticError):
 
 @dataclass
 class History:
-    """What happened in training: one entry an epoch in each list.
+    """The course of a training: each list has one entry per epoch.
 
     Attributes
     ----------
     loss, metric : list of float
-        Means over the epoch's steps and examples, as they were met.
+        Means over the epoch's steps and examples, computed during training.
     val_loss, val_metric : list of float
-        On the validation data after each epoch; empty without them.
+        The same for the validation data after each epoch; empty if there are none.
     gradient_norm : list of float
         Mean over the epoch of the gradient's global norm, before clipping.
     steps_per_second : list of float
-        Optimizer steps a second in training, the making of batches and validation left out.
+        Optimizer steps per second, not counting the time for making batches and for validation.
     metric_name : str
         "accuracy" for cross entropy, "mean absolute error" for mse.
     best_epoch : int or None
         The epoch (from 0) with the lowest validation loss.
     stopped_early, interrupted : bool
-        Whether patience ran out or the callback returned True; whether Ctrl-C ended training. An
-        interrupted model is that of the last finished step, with patience too.
+        Whether patience ran out or the callback returned True; whether Ctrl-C ended training. After
+        Ctrl-C the model is that of the last finished step, even with patience.
 
     Examples
     --------
@@ -129,7 +129,7 @@ class Plan:
             try:
                 most = validate.number("clip_norm", self.clip_norm, above=True)
             except ValueError as error:
-                raise ValueError(f"{error}; None is for no clipping") from None
+                raise ValueError(f"{error}; None means no clipping") from None
             object.__setattr__(self, "clip_norm", most)
         if self.patience is not None:
             validate.count("patience", self.patience)
@@ -193,16 +193,16 @@ class _Interrupt:
 
 
 def _unwarned() -> np.errstate:
-    """NumPy does not warn of what is not finite: training looks for it at every step.
+    """No warnings of NumPy about numbers that are not finite: training checks for them itself.
 
-    This is for the network's own arithmetic. Callbacks and optimizers, which a user may have
-    written, run in the error state of whoever called `fit`.
+    This applies to the network's own arithmetic only. Callbacks and optimizers, which a user may
+    have written, run in the error state of the caller of `fit`.
     """
     return np.errstate(all="ignore")
 
 
-class Descent:
-    """A step downhill that is either finite and finished, or undone."""
+class Trainer:
+    """Updates the parameters of a network. A step that is not finite or not finished is undone."""
 
     def __init__(self, network: Network, memory: Memory, plan: Plan) -> None:
         self.network, self.memory, self.plan = network, memory, plan
@@ -214,7 +214,10 @@ class Descent:
         self.steps = 0
 
     def update(self, batch: Batch, state: State | None) -> tuple[Step, float]:
-        """One step, and the gradient's norm before clipping; raises DivergenceError."""
+        """Do one step, and return it with the gradient's norm before clipping.
+
+        Raises DivergenceError.
+        """
         self.steps += 1
         gradients = self.gradients.flat
         with _unwarned():
@@ -233,9 +236,10 @@ class Descent:
         return step, norm
 
     def confirm(self, held_out: Iterable[Batch] | None, carry: bool) -> tuple[float, float]:
-        """Loss and metric on held-out batches, or else on the last batch learned.
+        """Loss and metric on held-out batches, or by default on the last training batch.
 
-        The step before any other is judged by the next one's loss; the last step by this.
+        A step is known to be good if the next step's loss is finite. For the last step this loss
+        is checked instead.
         """
         with _unwarned():
             if held_out is not None:
@@ -252,31 +256,31 @@ class Descent:
             raise DivergenceError(self.steps, loss, what)
 
 
-def train(descent: Descent, course: Course, plan: Plan) -> History:
-    """Go down the course as planned; say how it went."""
+def train(trainer: Trainer, data: TrainingData, plan: Plan) -> History:
+    """Train on the data according to the plan."""
     try:
-        return _train(descent, course, plan)
+        return _train(trainer, data, plan)
     except DivergenceError as error:
-        fault = course.fault(error.what == VALIDATION_LOSS)
+        fault = data.fault(error.what == VALIDATION_LOSS)
         if fault is None:
             raise
         raise DivergenceError(error.step, error.loss, error.what, fault) from None
 
 
-def _train(descent: Descent, course: Course, plan: Plan) -> History:
-    history = History(descent.network.loss.metric)
-    best = descent.parameters.copy()
-    with _progress_bar(plan, course) as bar, _Interrupt() as interrupt:
+def _train(trainer: Trainer, data: TrainingData, plan: Plan) -> History:
+    history = History(trainer.network.loss.metric)
+    best = trainer.parameters.copy()
+    with _progress_bar(plan, data) as bar, _Interrupt() as interrupt:
         for epoch in range(plan.epochs):
             if bar is not None:
                 bar.set_description(f"epoch {epoch + 1}/{plan.epochs}", refresh=False)
-            _one_epoch(descent, course, history, bar, interrupt)
-            held_out = None if interrupt.came else course.validation()
+            _one_epoch(trainer, data, history, bar, interrupt)
+            held_out = None if interrupt.came else data.validation()
             if held_out is not None:
-                loss, metric = descent.confirm(held_out, course.carry)
+                loss, metric = trainer.confirm(held_out, data.carry)
                 if history.best_epoch is None or loss < history.val_loss[history.best_epoch]:
                     history.best_epoch = epoch
-                    best[...] = descent.parameters
+                    best[...] = trainer.parameters
                 history.val_loss.append(loss)
                 history.val_metric.append(metric)
             enough = plan.callback is not None and _is_true(plan.callback(history))
@@ -288,46 +292,46 @@ def _train(descent: Descent, course: Course, plan: Plan) -> History:
             if enough:
                 history.stopped_early = True
                 break
-        if course.held_out is None or history.interrupted:
-            descent.confirm(None, course.carry)
+        if data.held_out is None or history.interrupted:
+            trainer.confirm(None, data.carry)
     if plan.patience is not None and not history.interrupted:
-        descent.parameters[...] = best
+        trainer.parameters[...] = best
     return history
 
 
 def _is_true(answer: object) -> bool:
-    """True, also NumPy's, and nothing that merely counts as it."""
+    """Whether the answer is True itself or NumPy's; other true values do not count."""
     return isinstance(answer, (bool, np.bool_)) and bool(answer)
 
 
 def _one_epoch(
-    descent: Descent, course: Course, history: History, bar: Any, interrupt: _Interrupt
+    trainer: Trainer, data: TrainingData, history: History, bar: Any, interrupt: _Interrupt
 ) -> None:
-    """Every batch once, or those before Ctrl-C."""
+    """Train on every batch once, or on those before Ctrl-C."""
     sums = _Epoch()
     state: State | None = None
-    for batch in course.batches():
+    for batch in data.batches():
         began = time.perf_counter()
-        step, norm = descent.update(batch, state)
+        step, norm = trainer.update(batch, state)
         sums.add(step, norm, time.perf_counter() - began)
-        state = step.trace.final_states() if course.carry else None
+        state = step.trace.final_states() if data.carry else None
         if bar is not None:
             bar.set_postfix(loss=f"{sums.loss / sums.rows:.4f}", refresh=False)
-            bar.update(step.rows if course.carry else batch.x.shape[1])
+            bar.update(step.rows if data.carry else batch.x.shape[1])
         if interrupt.came:
             break
     sums.close(history)
 
 
-def _progress_bar(plan: Plan, course: Course) -> Any:
-    """A context: of a tqdm bar on stderr with loss and throughput, or of None without progress."""
+def _progress_bar(plan: Plan, data: TrainingData) -> Any:
+    """The context of a tqdm bar on stderr with loss and throughput, or of None without progress."""
     if not plan.progress or sys.stderr is None:  # None: a program without a console
         return contextlib.nullcontext()
-    from tqdm import tqdm  # imported here: `import crnn` stays quick
+    from tqdm import tqdm  # imported here to keep `import crnn` fast
 
     return tqdm(
-        total=plan.epochs * course.size,
-        unit=course.unit,
+        total=plan.epochs * data.size,
+        unit=data.unit,
         unit_scale=True,
         mininterval=0.1 if sys.stderr.isatty() else 10,  # seconds; a log keeps every line
     )

@@ -1,4 +1,4 @@
-"""How a model is trained: the methods of `crnn.RNN` that change its parameters."""
+"""Training: the methods of `crnn.RNN` that change a model's parameters."""
 
 from __future__ import annotations
 
@@ -8,15 +8,21 @@ from typing import Any
 from crnn._engine import validate
 from crnn._network.data import Sequences
 from crnn._network.model import Model
-from crnn._training.courses import Course, Examples, Stretch, checked_symbols, windows
+from crnn._training.batches import (
+    Examples,
+    LongSequence,
+    TrainingData,
+    checked_symbols,
+    windows,
+)
 from crnn._training.optim import SGD, Memory, Optimizer, chosen
-from crnn._training.train import Descent, DivergenceError, History, Plan, train
+from crnn._training.train import DivergenceError, History, Plan, Trainer, train
 
 
 class Trainable(Model):
     """A model that learns from examples or from one long sequence."""
 
-    #: The optimizer of the last call, and what it remembers from step to step.
+    #: The optimizer of the last call, and its state.
     _memory: tuple[Optimizer, Memory] | None = None
 
     def fit(
@@ -119,8 +125,8 @@ class Trainable(Model):
     ) -> History:
         """Train to predict the next symbol of one long sequence, by truncated BPTT.
 
-        The sequence is read as `batch_size` parallel rows, `steps` at a time; the state is
-        passed on from window to window, and gradients stop at the edge of a window.
+        The sequence is read as `batch_size` parallel rows, in windows of `steps` steps. The state
+        is passed on from window to window; gradients are not.
 
         Parameters
         ----------
@@ -161,7 +167,7 @@ class Trainable(Model):
         symbols = checked_symbols(self.config, "symbols", symbols, batch_size)
         if validation is not None:
             validation = checked_symbols(self.config, "validation", validation, 1)
-        return self._train(Stretch(symbols, batch_size, steps, validation), plan)
+        return self._train(LongSequence(symbols, batch_size, steps, validation), plan)
 
     def evaluate_stream(self, symbols: Any, batch_size: int = 32) -> tuple[float, float]:
         """Mean loss (nats per symbol) and accuracy of predicting a sequence's next symbol.
@@ -196,13 +202,13 @@ class Trainable(Model):
         m = min(validate.count("batch_size", batch_size), len(symbols) - 1)
         return self._network.evaluate(windows(symbols, m, 64), carry=True)
 
-    def _train(self, course: Course, plan: Plan) -> History:
-        if plan.patience is not None and course.held_out is None:
+    def _train(self, data: TrainingData, plan: Plan) -> History:
+        if plan.patience is not None and data.held_out is None:
             raise ValueError("patience: expected None without validation data")
         if self._memory is None or self._memory[0] is not plan.optimizer:
             self._memory = plan.optimizer, plan.optimizer.start(self._network.arena.flat)
         try:
-            return train(Descent(self._network, self._memory[1], plan), course, plan)
+            return train(Trainer(self._network, self._memory[1], plan), data, plan)
         except DivergenceError:
             self._memory = None
             raise

@@ -1,10 +1,10 @@
-"""How fast crnn is on this machine: beside other implementations, and beside what is possible.
+"""The speed of crnn on this machine, compared with other implementations and the hardware's limits.
 
     crnn bench --quick
 
-What is timed stands in `cases`, the implementations in `peers`, the limits of the hardware in
-`roofline`. Each implementation lives in a process of its own (`worker`, `crew`) and has its turn
-in every round (`rounds`); `results` holds what was found, `table` and `plot` show it.
+`cases` defines what is timed, `peers` the implementations and `roofline` the hardware's limits.
+Each implementation runs in its own process (`workers` starts it, `worker` runs in it) and takes one
+turn in every round (`rounds`). `results` holds the times; `table` and `plot` show them.
 """
 
 from crnn.benchmark.cases import OPERATIONS, QUICK, SHAPES, Case

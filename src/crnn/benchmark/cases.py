@@ -1,4 +1,4 @@
-"""What is timed: shapes, and the two operations that everything else is made of."""
+"""What is timed: shapes, and the two operations on which everything else is built."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Case:
 
     @classmethod
     def parse(cls, text: str, dtype: str = "float32") -> Case:
-        """Read T x m x n_x x n_a, as in 100x32x128x128; ValueError where it is not that."""
+        """Read T x m x n_x x n_a, as in 100x32x128x128. Raises ValueError for other text."""
         sizes = text.strip().split("x")
         if len(sizes) != 4 or not all(size.isdecimal() and int(size) > 0 for size in sizes):
             raise ValueError(f"expected a shape TxMxN_XxN_A such as 100x32x128x128, got {text!r}")
@@ -50,12 +50,12 @@ class Case:
         return f"{self.T}x{self.m}x{self.n_x}x{self.n_a}"
 
     def problem(self) -> check.Problem:
-        """The same numbers for everyone: with a bias and an initial state that are not zero."""
+        """Arguments, the same for every implementation; bias and initial state are not zero."""
         return check.problem(self.T, self.m, self.n_x, self.n_a, dtype=self.dtype)
 
 
-#: Where recurrent networks are used, from one example of few units to a loaded server; the last
-#: is a picture of 28 rows.
+#: Shapes of typical uses, from one example and few units to a busy server; in the last an image of
+#: 28 rows is one sequence.
 TABLE = [
     "100x1x32x32",
     "100x1x128x128",
@@ -70,9 +70,9 @@ TABLE = [
     "28x256x28x128",
 ]
 
-#: Next to those, where an implementation may fall off: few examples, which fill no register block;
-#: units that are no multiple of a vector or of a cache line; calls so short that entering them is
-#: the cost, and so long that what is done per step is.
+#: Shapes near those at which an implementation may be much slower: few examples, which do not fill
+#: a register block; numbers of units that are no multiple of a vector or a cache line; sequences so
+#: short that the overhead of a call counts, and so long that the overhead of a step does.
 NEIGHBOURS = [
     "100x2x128x128",
     "100x5x128x128",

@@ -8,15 +8,15 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-#: Seconds that one reading of the clock covers at least; reading it costs about 1e-7.
+#: The least seconds between two readings of the clock; a reading costs about 1e-7.
 SAMPLE = 1e-4
 
 
 def time_calls(call: Callable[[], Any], seconds: float) -> float:
-    """The median seconds of a call, over samples that last about `seconds` together.
+    """The median time of a call in seconds, over samples that take about `seconds` in all.
 
-    The first call is not counted: after another process's turn, it refills the caches and wakes
-    the threads.
+    The first call is not timed: after another process's turn it refills the caches and wakes the
+    threads.
     """
     call()
     number, samples = 1, []
@@ -41,7 +41,7 @@ def time_calls(call: Callable[[], Any], seconds: float) -> float:
 
 
 def fastest(calls: Sequence[Callable[[], Any]], seconds: float = 0.01, rounds: int = 3) -> int:
-    """The place of the call that takes least: each has its turn in every round."""
+    """The index of the fastest call. The calls take turns in every round."""
     times = [[time_calls(call, seconds) for call in calls] for _ in range(rounds)]
     medians = [statistics.median(column) for column in zip(*times, strict=True)]
     return medians.index(min(medians))

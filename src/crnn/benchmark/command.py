@@ -1,4 +1,4 @@
-"""``crnn bench``: its options, and what it prints and writes."""
+"""``crnn bench``: its options and its output."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from crnn.benchmark.table import summary, table
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add those of ``crnn bench``."""
+    """Add the options of ``crnn bench``."""
     add = parser.add_argument
     add("--quick", action="store_true", help="few shapes, few rounds")
     add("--shapes", metavar="TxMxN_XxN_A,...", help="steps x examples x inputs x units, each")
@@ -27,17 +27,22 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help=f"of {', '.join(PEERS)} (default: all but torch-compiled)",
     )
     add("--threads", type=int, nargs="+", default=[1], dest="numbers_of_threads", metavar="N",
-        help="of every implementation; each number is a run of its own")  # fmt: skip
+        help="threads of every implementation; several numbers are compared")  # fmt: skip
     add("--dtype", nargs="+", default=["float32"], choices=["float32", "float64"])
-    add("--rounds", type=int, metavar="N", help="turns of each (default: 7; quick 3)")
-    add("--seconds", type=float, default=0.05, metavar="S", help="that a turn lasts at least")
+    add(
+        "--rounds",
+        type=int,
+        metavar="N",
+        help="turns of each implementation (default: 7; with --quick 3)",
+    )
+    add("--seconds", type=float, default=0.05, metavar="S", help="the least time of a turn")
     add("--build-onednn", action="store_true", help="first build the binding to oneDNN (needs g++)")
     add("--json", type=Path, metavar="FILE", help="write every number and the machine")
     add("--plot", type=Path, metavar="FILE", help="draw the ratios (needs matplotlib)")
 
 
 def bench(options: argparse.Namespace) -> int:
-    """Run what the options ask for; print one table, and its sum."""
+    """Run what the options ask for, and print a table and a summary."""
     shapes = QUICK if options.quick else SHAPES
     if options.shapes is not None:
         shapes = options.shapes.split(",")
@@ -64,9 +69,9 @@ def bench(options: argparse.Namespace) -> int:
         threads=options.numbers_of_threads,
         rounds=rounds,
         seconds=seconds,
-        say=lambda line: print(line, file=sys.stderr, flush=True),
+        log=lambda line: print(line, file=sys.stderr, flush=True),
     )
-    print("milliseconds a call; spread: between the quartiles; ratio: best peer over crnn\n")
+    print("milliseconds per call; spread: between the quartiles; ratio: best peer over crnn\n")
     print(table(report) + "\n")
     print("\n".join(summary(report)))
     if options.json is not None:
@@ -79,7 +84,7 @@ def bench(options: argparse.Namespace) -> int:
 
 
 def _check_writable(option: str, path: Path) -> None:
-    """Find out before a run whether its results can be written after it."""
+    """Check before a run that its results can be written afterwards."""
     folder = path.absolute().parent
     if str(path) == "-":
         raise ValueError(f"{option}: expected the name of a file, got '-'")

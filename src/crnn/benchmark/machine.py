@@ -1,4 +1,4 @@
-"""The machine: what it is, for the record; and how a process is bound to a part of it."""
+"""The machine: its description, and binding a process to some of its cores."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from crnn._engine import config, probe
 
 _CPU = Path("/sys/devices/system/cpu")
 
-#: Bytes of a core's caches where the system does not say: small ones of today.
+#: Bytes of a core's caches if the system does not tell: small ones of present processors.
 _DEFAULT_CACHES = {1: 32 << 10, 2: 512 << 10, 3: 8 << 20}
 
 
 def describe() -> dict[str, Any]:
-    """The processor, the system and the versions that a figure belongs to."""
+    """The processor, the system and the versions with which a figure was measured."""
     return {
         "cpu": cpu_model(),
         "cores": len(cores()),
@@ -91,9 +91,9 @@ def cores() -> list[int]:
 
 @contextlib.contextmanager
 def pinned(threads: int) -> Iterator[None]:
-    """Bind this process to as many cores as it may have threads, where the system can.
+    """Bind this process to as many cores as it has threads, if the system supports it.
 
-    It gives every implementation the same processors, and is the only way to tell XLA.
+    So every implementation has the same cores. It is also the only way to limit XLA's threads.
     """
     if not hasattr(os, "sched_setaffinity") or threads > len(cores()):
         yield
@@ -107,7 +107,7 @@ def pinned(threads: int) -> Iterator[None]:
 
 
 def end_with_parent() -> None:  # pragma: no cover: called in a worker's process
-    """Have the system end this process with the one that started it, which may find it stopped."""
+    """Let the system end this process, even while it is stopped, when its parent ends."""
     if sys.platform == "linux":
         PR_SET_PDEATHSIG = 1
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

@@ -1,9 +1,9 @@
 // oneDNN's vanilla_rnn primitive behind four C functions, for crnn.benchmark.peers.onednn.
 //
-// Primitives, memories and their arguments are made once. Inference packs its weights once, in each
-// layout that the primitive takes. Training keeps its weights as ldigo, oneDNN's name for inputs x
-// outputs; each time, it reorders them to what the forward and the backward primitive want, and
-// their gradients back.
+// Primitives, memories and their arguments are created once. Inference packs its weights once for
+// each layout that the primitive supports. Training keeps its weights in the layout ldigo, oneDNN's
+// name for inputs x outputs. Each training step reorders them to the layouts of the forward and the
+// backward primitive, and the gradients back to ldigo.
 #include <cstring>
 #include <exception>
 #include <initializer_list>
@@ -26,7 +26,7 @@ memory::desc describe(std::initializer_list<memory::dim> dims, tag format) {
     return memory::desc(dims, memory::data_type::f32, format);
 }
 
-// A reorder, left out where there is nothing to do.
+// A reorder, which does nothing if the layouts are equal.
 struct reordering {
     memory from, to;
     bool needed;
@@ -50,10 +50,10 @@ struct reordering {
 struct crnn_onednn {
     engine cpu{engine::kind::cpu, 0};
     stream queue{cpu};
-    memory x, a0, ba, a; // as crnn has them, but for a leading 1 x 1
-    memory Waa, Wax;     // at first too; for training transposed, ldigo
+    memory x, a0, ba, a; // in crnn's layout, with two leading axes of 1
+    memory Waa, Wax;     // likewise at first; for training transposed to ldigo
     memory da, dx, da0, dba, dWaa, dWax;
-    std::vector<primitive> inference; // one a layout
+    std::vector<primitive> inference; // one per layout
     std::vector<arguments> inference_arguments;
     std::vector<reordering> before, between, after;
     primitive forward, backward;
@@ -83,8 +83,9 @@ struct crnn_onednn {
             cpu, prop_kind::forward_training, algorithm::eltwise_tanh,
             rnn_direction::unidirectional_left2right, x_desc, a0_desc, Wax_any, Waa_any, ba_desc,
             a_desc, none);
-        // The primitive's own choice; inputs x outputs; the other way round, as crnn has them; and
-        // what the training primitive chooses: inputs x outputs, with rows padded against aliasing.
+        // The primitive's own choice; inputs x outputs; outputs x inputs, which is crnn's layout;
+        // and the choice of the training primitive: inputs x outputs, with rows that are padded to
+        // avoid cache aliasing.
         for (const auto &[Wax_desc, Waa_desc] : std::vector<std::pair<memory::desc, memory::desc>>{
                  {Wax_any, Waa_any},
                  {describe({1, 1, n_x, 1, n_a}, tag::ldigo),
@@ -95,7 +96,7 @@ struct crnn_onednn {
                 cpu, prop_kind::forward_inference, algorithm::eltwise_tanh,
                 rnn_direction::unidirectional_left2right, x_desc, a0_desc, Wax_desc, Waa_desc,
                 ba_desc, a_desc, none, primitive_attr(), true);
-            if (!pd) // it does not take this layout
+            if (!pd) // this layout is not supported
                 continue;
             inference.push_back(vanilla_rnn_forward(pd));
             inference_arguments.push_back(
@@ -107,7 +108,7 @@ struct crnn_onednn {
                  {DNNL_ARG_DST_LAYER, a}});
         }
 
-        // By the C interface, which alone can ask for gradients that need no zeros to add to.
+        // Only the C interface can request gradients that are written rather than added to zeros.
         dnnl_primitive_desc_t handle;
         error::wrap_c_api(
             dnnl_vanilla_rnn_backward_primitive_desc_create(
@@ -188,10 +189,10 @@ struct crnn_onednn {
 
 extern "C" {
 
-// The message of the last call that gave NULL.
+// The message of the last call that returned NULL.
 const char *crnn_onednn_error() { return last_error.c_str(); }
 
-// input: Waa, Wax, ba, x, a0, da, as crnn has them.
+// input: Waa, Wax, ba, x, a0, da in crnn's layout.
 crnn_onednn *crnn_onednn_new(int T, int m, int n_x, int n_a, const float *const *input) {
     try {
         return new crnn_onednn(T, m, n_x, n_a, input);

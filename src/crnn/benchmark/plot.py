@@ -1,4 +1,4 @@
-"""The ratios of a report as a picture: how many times as long as crnn each peer takes."""
+"""A plot of a report: how many times as long as crnn each peer takes."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from crnn.benchmark.table import busy
 
 
 def check(path: Path) -> None:
-    """Find out before a run whether `draw` will be able to write this file.
+    """Check before a run that `draw` will be able to write this file.
 
     Raises
     ------
     RuntimeError
         If matplotlib is not installed.
     ValueError
-        If it does not know the format that the name ends in.
+        If it does not know the format of the name's ending.
     """
     try:
         from matplotlib.backend_bases import FigureCanvasBase
@@ -29,7 +29,7 @@ def check(path: Path) -> None:
 
 
 def draw(report: Report, path: Path) -> None:
-    """A dot for each peer and row, on a logarithmic axis; right of the line, crnn is faster."""
+    """Draw a dot for each peer and row, on a logarithmic axis. Right of the line crnn is faster."""
     from matplotlib.figure import Figure
 
     operations = list(dict.fromkeys(row.operation for row in report.rows))

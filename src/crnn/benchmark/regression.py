@@ -1,11 +1,12 @@
-"""The guard: has crnn become slower? Shares of the roofline beside those once written down.
+"""The regression guard: compares crnn's speed with a baseline, as shares of the roofline.
 
     python -m crnn.benchmark.regression bench/baseline.json            # fails on a loss over 25 %
     python -m crnn.benchmark.regression bench/baseline.json --write
 
-A share is the least time that a case needs, by probes taken in the same rounds, over the time it
-took: no absolute time is compared, and a processor that runs slower today slows both. Shares do
-depend on the kind of processor and on the kernels in use, so each has its own entry.
+A share is the least time that a case needs, computed from probes in the same rounds, over the time
+that it took. Absolute times are not compared, because a processor may run slower today; that slows
+the probes as well. Shares depend on the kind of processor and on the kernels in use, so each
+combination has its own entry.
 """
 
 from __future__ import annotations
@@ -19,28 +20,28 @@ from crnn.benchmark.cases import Case
 from crnn.benchmark.results import Report
 from crnn.benchmark.rounds import run
 
-#: A call of each kind, all that it touches small enough for the caches of one core: those further
-#: out are shared with whatever else the machine does.
+#: A call of each kind whose data fit into the caches of one core. The outer caches are shared with
+#: other programs.
 GUARDED = ["100x1x32x32", "100x1x256x256", "100x7x100x100", "20x32x128x128", "20x16x256x256"]
 
 #: The most that a share may lose.
 LOSS = 0.25
 
-#: Measurements taken before a loss is believed.
+#: Measurements that must all show a loss before it is reported.
 TRIES = 3
 
 Shares = dict[str, float]
 
 
 def processor(report: Report) -> str:
-    """What an entry of the baseline belongs to."""
+    """The name of an entry of the baseline: the processor and the kernels."""
     return f"{report.machine['cpu']}, {report.machine['simd']} kernels"
 
 
 def shares(report: Report) -> Shares:
-    """Of the roofline, by shape and operation: the fastest round over the fastest probes.
+    """The share of the roofline for each shape and operation: from the fastest round and probes.
 
-    Not medians: on a busy machine most rounds are disturbed, but hardly all of them.
+    Medians would not do: on a busy machine most rounds are disturbed, but rarely all of them.
     """
     best = {
         peak.shape: roofline.Peaks(
@@ -59,22 +60,22 @@ def shares(report: Report) -> Shares:
 
 
 def measure() -> Report:
-    """The guarded shapes, crnn alone, one thread: many short turns."""
+    """Time crnn alone on the guarded shapes, with one thread, in many short turns."""
     return run([Case.parse(shape) for shape in GUARDED], [], rounds=15, seconds=0.02)
 
 
 def losses(measured: Shares, baseline: Shares) -> dict[str, float]:
-    """What has lost too much, and how much of it is gone; what is not in the baseline is new."""
+    """The cases that lost more than LOSS, and how much. Cases not in the baseline are ignored."""
     lost = {what: 1 - measured[what] / baseline[what] for what in measured if what in baseline}
     return {what: loss for what, loss in lost.items() if loss > LOSS}
 
 
 class NoBaseline(LookupError):
-    """Nothing was written down for this processor and these kernels."""
+    """The baseline has no entry for this processor and these kernels."""
 
 
 def guard(path: Path) -> dict[str, float]:
-    """The losses that stay in every one of `TRIES` measurements; the best of all counts."""
+    """The losses that remain after up to `TRIES` measurements, of which the best counts."""
     best: Shares = {}
     found: dict[str, float] = {}
     for _ in range(TRIES):
@@ -91,7 +92,7 @@ def guard(path: Path) -> dict[str, float]:
 
 
 def write(path: Path) -> Shares:
-    """Write this processor's entry and leave the others; of two measurements, the better."""
+    """Write this processor's entry, from the better of two measurements; keep the others."""
     first, second = measure(), measure()
     better = {what: max(share, shares(second)[what]) for what, share in shares(first).items()}
     entries = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
@@ -101,8 +102,8 @@ def write(path: Path) -> Shares:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Guard, or write; 1 where something was lost, 2 where there is nothing to compare with."""
-    parser = argparse.ArgumentParser(description="Has crnn become slower?")
+    """Compare or write. The exit code is 1 for a loss and 2 if there is no baseline."""
+    parser = argparse.ArgumentParser(description="Check that crnn has not become slower.")
     parser.add_argument("baseline", type=Path, help="a JSON file of shares of the roofline")
     parser.add_argument("--write", action="store_true", help="write it instead of comparing")
     options = parser.parse_args(arguments)

@@ -1,4 +1,4 @@
-"""What a run found, the figures that follow from it, and its JSON."""
+"""The results of a run, the figures derived from them, and their JSON form."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from crnn.benchmark.cases import Case
 
 @dataclass
 class Cell:
-    """One implementation's times for one operation of a case: seconds a call, one a round."""
+    """One implementation's times for one operation of a case: seconds per call in each round."""
 
     case: Case
     operation: str
@@ -26,19 +26,19 @@ class Cell:
 
     @property
     def median(self) -> float:
-        """Of the rounds."""
+        """The median of the rounds."""
         return float(np.median(self.rounds))
 
     @property
     def quartiles(self) -> tuple[float, float]:
-        """Half of the rounds lie between them."""
+        """The quartiles of the rounds."""
         low, high = np.quantile(self.rounds, [0.25, 0.75])
         return float(low), float(high)
 
 
 @dataclass
 class Peak:
-    """The probes taken between the rounds of one shape, with a number of threads."""
+    """The probes measured in the rounds of one shape, with a number of threads."""
 
     shape: str
     threads: int
@@ -46,14 +46,14 @@ class Peak:
 
     @property
     def median(self) -> roofline.Peaks:
-        """Of each."""
+        """The median of each probe."""
         rows = [(p.fma, p.L2, p.L3) for p in self.rounds]
         return roofline.Peaks(*map(float, np.median(rows, axis=0)))
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """An operation that a peer was not timed on, and why."""
+    """An operation for which a peer was not timed, and the reason."""
 
     peer: str
     case: Case
@@ -74,7 +74,7 @@ class Row:
 
     @property
     def best(self) -> str | None:
-        """The fastest peer; None where there is none."""
+        """The fastest peer, or None if there is none."""
         return min(self.theirs, key=lambda name: self.theirs[name].median, default=None)
 
     def ratio(self, name: str) -> float:
@@ -83,19 +83,19 @@ class Row:
 
 
 def ratio(a: Cell, b: Cell) -> float:
-    """The time of a over that of b: the median over rounds, in each of which both had a turn."""
+    """The time of a over that of b: the median over rounds, in each of which both took a turn."""
     return float(np.median(np.divide(a.rounds, b.rounds)))
 
 
 def geometric_mean(values: Iterable[float]) -> float:
-    """The mean of ratios: that of a and 1/a is 1. NaN of nothing."""
+    """The geometric mean, the right one for ratios: that of a and 1/a is 1. NaN if empty."""
     values = list(values)
     return float(np.exp(np.mean(np.log(values)))) if values else float("nan")
 
 
 @dataclass
 class Report:
-    """All of a run."""
+    """All results of a run."""
 
     machine: dict[str, Any]
     versions: dict[str, str] = field(default_factory=dict)
@@ -106,12 +106,12 @@ class Report:
 
     @property
     def peers(self) -> list[str]:
-        """Those that were timed on anything, in order."""
+        """The peers that were timed on anything, in order."""
         return [name for name in dict.fromkeys(c.peer for c in self.cells) if name != peers.OURS]
 
     @cached_property
     def rows(self) -> list[Row]:
-        """A Row for each case, operation and number of threads of crnn's, as they were run."""
+        """A Row for each case, operation and number of threads of crnn, in the order of the run."""
         peaks = {(peak.shape, peak.threads): peak.median for peak in self.peaks}
         caches = {int(level[1:]): size for level, size in self.machine["caches"].items()}
         beside: dict[tuple[Case, str, int], dict[str, Cell]] = {}
@@ -128,7 +128,7 @@ class Report:
         return rows
 
     def to_json(self) -> str:
-        """Everything measured, and the medians, quartiles and ratios that follow."""
+        """All measurements, with their medians, quartiles and ratios."""
         whole = asdict(self)
         for cell, record in zip(self.cells, whole["cells"], strict=True):
             record |= {"median": cell.median, "quartiles": cell.quartiles}

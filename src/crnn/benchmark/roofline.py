@@ -1,4 +1,4 @@
-"""What the hardware allows: its peaks, measured, and the least time that a case needs.
+"""The limits of the hardware: its measured peaks, and the least time that a case needs.
 
 References
 ----------
@@ -21,13 +21,13 @@ from crnn.benchmark import machine
 from crnn.benchmark.cases import Case
 from crnn.reference import Array
 
-#: Seconds that one probe takes: 1 % of it is more than a thread needs to start.
+#: Seconds of one probe. Starting a thread takes less than 1 % of it.
 PROBE = 4e-3
 
 
 @dataclass(frozen=True)
 class Peaks:
-    """What a number of threads can do together: operations and bytes in a second."""
+    """Operations and bytes per second of a number of threads together."""
 
     fma: float  # float32
     L2: float
@@ -35,11 +35,11 @@ class Peaks:
 
 
 def flops(case: Case, operation: str) -> int:
-    """Operations of the products, a multiply-add being two.
+    """Floating-point operations of the products; a multiply-add is two.
 
-    Forward has ``Waa a<t-1>`` and ``Wax x<t>``. Backward has two of each: towards the state or
-    input, and towards the weights. tanh and the bias are left out: they can be had beside the
-    products.
+    Forward has ``Waa a<t-1>`` and ``Wax x<t>``. Backward has two products for each of them: one for
+    the gradient of the state or input, one for that of the weights. tanh and the bias are not
+    counted, because they can overlap with the products.
     """
     forward = 2 * case.T * case.m * case.n_a * (case.n_a + case.n_x)
     return forward if operation == "forward" else 3 * forward
@@ -48,8 +48,8 @@ def flops(case: Case, operation: str) -> int:
 def weight_bytes(case: Case, operation: str) -> int:
     """Bytes of Waa that must be read: all of it at each step, forward and again backward.
 
-    A step waits for the one before, so Waa cannot be read once for two of them; what is read once
-    in all (Wax, x, the states) is left out.
+    A step needs the result of the one before, so one reading of Waa cannot serve two steps. Arrays
+    that are read only once (Wax, x, the states) are not counted.
     """
     sweeps = case.T if operation == "forward" else 2 * case.T
     return sweeps * case.n_a**2 * np.dtype(case.dtype).itemsize
@@ -58,10 +58,10 @@ def weight_bytes(case: Case, operation: str) -> int:
 def least_seconds(
     case: Case, operation: str, peaks: Peaks, threads: int = 1, caches: dict[int, int] | None = None
 ) -> float:
-    """The time in which no program can do it: the slower of operations and weight reads.
+    """A lower bound for the time of any program: that of the operations or of reading Waa.
 
-    Each thread reads its share of Waa from the nearest cache that holds it. One that fits the
-    first level costs nothing here; one that fits none is counted from the third.
+    Each thread reads its share of Waa from the nearest cache that can hold it. Reading a share that
+    fits into the first level is free; one that fits into no cache is taken to be in the third.
     """
     caches = machine.caches() if caches is None else caches
     itemsize = np.dtype(case.dtype).itemsize
@@ -74,7 +74,7 @@ def least_seconds(
 
 
 class Probes:
-    """The C probes, on a number of threads at once."""
+    """The C probes, run on several threads at once."""
 
     def __init__(self, threads: int) -> None:
         self._threads = threads
@@ -93,7 +93,7 @@ class Probes:
         )
 
     def _rate(self, probes: list[Callable[[int], float]]) -> float:
-        """Work in a second, all threads together."""
+        """Work per second of all threads together."""
         return sum(self._pool.map(_rate, probes))
 
 
@@ -102,7 +102,7 @@ def _reader(x: Array) -> Callable[[int], float]:
 
 
 def _buffer(size: int) -> Array:
-    """Ones: size bytes of float32, aligned to cache lines, in whole blocks of the probe."""
+    """About `size` bytes of float32 ones, aligned to cache lines, in whole blocks of the probe."""
     n = max(1, size // 4 // probe.BLOCK) * probe.BLOCK
     x = aligned(n, np.dtype("float32"))
     x[...] = 1
@@ -110,7 +110,7 @@ def _buffer(size: int) -> Array:
 
 
 def _rate(probe: Callable[[int], float]) -> float:
-    """Work in a second: rounds are doubled until one call lasts as long as it should."""
+    """Work per second. The number of rounds grows until a call takes PROBE seconds."""
     rounds = 1
     while True:
         began = time.perf_counter()

@@ -1,4 +1,4 @@
-"""A report in words: one table, and the few figures that sum it up."""
+"""A report as text: a table, and a summary in a few figures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from crnn.benchmark.results import Report, Row, geometric_mean, ratio
 
 
 def table(report: Report) -> str:
-    """Shape, crnn, each peer, ratio to the best peer, share of the roofline."""
+    """The times of crnn and each peer, the ratio to the best peer, the share of the roofline."""
     head = ["shape", "dtype", "operation", "threads", peers.OURS, "spread", *report.peers]
     head += ["best peer", "ratio", "roofline"]
     lines = [head, *(_line(report, row) for row in report.rows)]
@@ -42,7 +42,7 @@ def _milliseconds(seconds: float) -> str:
 
 
 def summary(report: Report) -> Iterator[str]:
-    """The machine, what was left out and why, and means of the ratios."""
+    """The machine, the peers that were not timed and why, and the means of the ratios."""
     machine, versions = report.machine, report.versions
     yield f"{machine['cpu']}, {machine['cores']} cores, kernels {machine['simd']}"
     if (note := busy(report)) is not None:
@@ -67,7 +67,7 @@ def summary(report: Report) -> Iterator[str]:
 
 
 def busy(report: Report) -> str | None:
-    """What to say if the machine had other work when the run began."""
+    """A warning if the machine was busy when the run began, or None."""
     load = report.machine["load"]
     if load is None or load <= report.machine["cores"] / 2:
         return None
@@ -93,7 +93,7 @@ def _left_out(report: Report) -> Iterator[str]:
 
 
 def _ratios(report: Report, operation: str, name: str | None) -> Iterator[str]:
-    """crnn against one peer, or against the best of each row for None."""
+    """crnn against one peer, or for None against the best peer of each row."""
     rows = [row for row in report.rows if row.operation == operation]
     ratios = {
         f"{row.case.name}, {row.case.dtype}, {_threads(row.threads)}": row.ratio(name or row.best)

@@ -1,9 +1,9 @@
-"""The far end: one implementation in a process of its own, doing what it is asked.
+"""A worker process: runs one implementation and answers requests.
 
     python -m crnn.benchmark.worker NAME THREADS
 
-Requests come as pickles on standard input, answers go as pickles to what was standard output; what
-a library prints goes to standard error. `Desk` is the same without a process.
+Requests are pickles on standard input, and answers are pickles on standard output. What a library
+prints goes to standard error instead. `Handler` can also be used without a process.
 """
 
 from __future__ import annotations
@@ -27,29 +27,29 @@ from crnn.benchmark.peers.protocol import Peer, Prepared
 
 
 class Mismatch(ArithmeticError):
-    """An implementation computes other numbers than crnn."""
+    """The results of an implementation differ from those of crnn."""
 
 
-class Desk:
-    """One implementation and the cases that it has prepared; its methods are the requests."""
+class Handler:
+    """One implementation and the cases that it has prepared. Its methods are the requests."""
 
     def __init__(self, peer: Peer, threads: int) -> None:
         self._peer = peer
-        crnn.set_num_threads(threads)  # of the check against crnn's numbers
+        crnn.set_num_threads(threads)  # for the comparison with crnn's results
         peer.start(threads)
         self._prepared: dict[Case, Prepared] = {}
         self._threads = threads
 
     def version(self) -> str:
-        """Of the library."""
+        """The version of the library."""
         return self._peer.version()
 
     def prepare(self, case: Case) -> dict[str, str]:
-        """Get ready for a case, and compare with crnn; why operations cannot be timed, if any."""
+        """Prepare a case and compare with crnn. Returns why operations cannot be timed, by name."""
         try:
             prepared = self._peer.prepare(case)
             reasons = dict(prepared.reasons or {})
-        except Exception as error:  # whatever a library may raise, the others go on
+        except Exception as error:  # any error of a library: the others are still timed
             return dict.fromkeys(OPERATIONS, f"{type(error).__name__}: {error}")
         for operation in OPERATIONS:
             if operation not in reasons:
@@ -61,16 +61,16 @@ class Desk:
         return reasons
 
     def time(self, case: Case, operation: str, seconds: float) -> float:
-        """Seconds a call takes: the median of as many samples as fit."""
+        """The time of a call: the median of as many samples as fit into `seconds`."""
         return time_calls(self.call(case, operation), seconds)
 
     def call(self, case: Case, operation: str) -> Callable[[], Any]:
-        """What is timed."""
+        """The function that is timed."""
         call: Callable[[], Any] = getattr(self._prepared[case], operation)
         return call
 
     def probe(self) -> roofline.Peaks:
-        """What the processor can do just now."""
+        """Measure the peaks of the processor."""
         return self._probes.measure()
 
     @cached_property
@@ -84,7 +84,7 @@ class Desk:
 
 
 def compare(case: Case, prepared: Prepared, operation: str) -> None:
-    """Raise Mismatch where an operation's numbers are not crnn's, but for rounding."""
+    """Raise Mismatch if an operation's results differ from crnn's by more than rounding."""
     p = case.problem()
     a = crnn.rnn_forward(**p.arguments)
     if operation == "forward":
@@ -96,25 +96,25 @@ def compare(case: Case, prepared: Prepared, operation: str) -> None:
         theirs = prepared.gradients(prepared.training())
         ours = check.backward_of(crnn.rnn_backward, p, a)
         pairs = {name: (getattr(theirs, name), getattr(ours, name)) for name in theirs._fields}
-    # Both round: sums over all rows for weights, over units and inputs for each state.
+    # Both results are rounded: sums over all rows for weights, over units and inputs for states.
     most = 2 * check.tolerance(case.dtype, case.T * case.m + case.n_x + case.n_a)
     for name, (theirs_, ours_) in pairs.items():
         if np.shape(theirs_) != np.shape(ours_):
             raise Mismatch(f"{name} has shape {np.shape(theirs_)}, crnn's {np.shape(ours_)}")
         error = check.relative_error(theirs_, ours_)
-        if not error <= most:  # NaN is no match either
+        if not error <= most:  # also if it is NaN
             raise Mismatch(f"{name} differs from crnn's by {error:.1e}, allowed {most:.1e}")
 
 
-def serve(desk: Desk, requests: BinaryIO, answers: BinaryIO) -> None:
-    """Answer (method, arguments) until there are no more; an error is an answer too."""
+def serve(handler: Handler, requests: BinaryIO, answers: BinaryIO) -> None:
+    """Answer requests (method, arguments) until their end. An error is sent as an answer."""
     while True:
         try:
             method, arguments = pickle.load(requests)
         except EOFError:
             return
         try:
-            answer = getattr(desk, method)(*arguments)
+            answer = getattr(handler, method)(*arguments)
         except Exception as error:
             answer = RuntimeError(f"{type(error).__name__}: {error}")
         pickle.dump(answer, answers)
@@ -127,7 +127,7 @@ def main(name: str, threads: int) -> None:  # pragma: no cover: runs in another 
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     with machine.pinned(threads):
-        serve(Desk(peers.find(name)(), threads), sys.stdin.buffer, answers)
+        serve(Handler(peers.find(name)(), threads), sys.stdin.buffer, answers)
 
 
 if __name__ == "__main__":  # pragma: no cover

@@ -1,4 +1,4 @@
-"""The command line: one file per command, and one line for what cannot be done."""
+"""The command line: one module per command. An error is one line."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ _COMMANDS = {"train": train.run, "sample": sample.run, "bench": bench, "check": 
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command; give the exit code.
+    """Run a command and return the exit code.
 
-    0 is success, 1 a failed check or a training that diverged, 2 what cannot be done as asked, and
-    128 + n the signal n: 130 is Ctrl-C, 143 SIGTERM. Options that cannot be read raise SystemExit,
-    as argparse does.
+    It is 0 for success, 1 for a failed check or a training that diverged, 2 for any other error,
+    and 128 + n for the signal n: 130 for Ctrl-C, 143 for SIGTERM. Wrong options raise SystemExit,
+    as in argparse.
     """
     with outlets(sys.stdout, sys.stderr) as out, signals.raised():
         name = "crnn"
         try:
             asked = options.parser().parse_args(arguments)
             name += f" {asked.command}"
-            return _said(name, out, _run(asked))
+            return _exit_code(name, out, _run(asked))
         except SystemExit as left:  # argparse, after --help or an error
             if left.code:
                 raise
-            return _said(name, out, 0)
+            return _exit_code(name, out, 0)
         except signals.Stopped as stop:
             return _failed(name, stop, 128 + stop.number)
         except KeyboardInterrupt:
@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(asked: argparse.Namespace) -> int:
-    """Do what was asked; give the exit code."""
+    """Run the command that was parsed, and return its exit code."""
     if getattr(asked, "threads", None) is not None:
         try:
             crnn.set_num_threads(asked.threads)
@@ -55,11 +55,11 @@ def _run(asked: argparse.Namespace) -> int:
     return _COMMANDS[asked.command](asked)
 
 
-def _said(name: str, out: Outlet, code: int) -> int:
+def _exit_code(name: str, out: Outlet, code: int) -> int:
     """The command's exit code, or 2 if its output was lost, on a full disk for instance."""
     out.flush()
     if out.error is None or isinstance(out.error, BrokenPipeError):
-        return code  # a reader that leaves, as in `crnn sample ... | head`, has enough
+        return code  # the reader has stopped reading, as in `crnn sample ... | head`
     return _failed(name, f"standard output: {one_line(out.error)}", code or 2)
 
 

@@ -1,4 +1,4 @@
-"""``crnn check``: hold this build against the equations, on this machine."""
+"""``crnn check``: compare the results of this build with the equations, on this machine."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from crnn import check
 
 
 def run(_: argparse.Namespace) -> int:
-    """Print every comparison; give the exit code."""
+    """Print every comparison and return the exit code."""
     crnn.show_config()
     print(f"\n{'comparison':58} cases  largest error  allowed")
     passed = True

@@ -1,14 +1,14 @@
-"""What ends a command with one line."""
+"""Errors that end a command with one line of text."""
 
 from __future__ import annotations
 
 
 class UsageError(Exception):
-    """What the user asked for cannot be done; one line says why."""
+    """The command cannot do what the user asked for; the message says why."""
 
 
 def one_line(error: BaseException | str) -> str:
-    """What went wrong, as one printable line."""
+    """The error as one printable line."""
     if isinstance(error, OSError) and error.strerror:
         text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     else:

@@ -1,7 +1,7 @@
 """The options of the command line.
 
-Every option is checked while it is read, so that an error names the option and comes before any
-work.
+Every option is checked when it is parsed, so that an error names the option and occurs before any
+work begins.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ Commands = argparse._SubParsersAction  # argparse has no public name for it
 
 
 class _Parser(argparse.ArgumentParser):
-    """argparse, with one line for an error."""
+    """A parser whose errors are one line."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {one_line(message).removeprefix('argument ')}\n")
 
 
 class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
-    """Adds the defaults, where there are any."""
+    """Adds the defaults that are not None or False."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         without = action.default is None or action.default is False
@@ -35,7 +35,7 @@ class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
 
 
 def _whole(least: int, most: int = LARGEST) -> Callable[[str], int]:
-    """Read a whole number."""
+    """A parser of whole numbers in least..most."""
 
     def read(text: str) -> int:
         try:
@@ -52,7 +52,7 @@ def _whole(least: int, most: int = LARGEST) -> Callable[[str], int]:
 
 
 def _number(what: str, accepts: Callable[[float], bool]) -> Callable[[str], float]:
-    """Read a finite number that is accepted."""
+    """A parser of finite numbers that `accepts` is true for."""
 
     def read(text: str) -> float:
         try:
@@ -67,7 +67,7 @@ def _number(what: str, accepts: Callable[[float], bool]) -> Callable[[str], floa
 
 
 def _named(text: str) -> str:
-    """Read the name of a file.
+    """Parse the name of a file.
 
     In other programs "-" is standard input or output. A model needs a file that can be read at any
     position and replaced as a whole.
@@ -88,7 +88,7 @@ DECAY = _number("a number in [0, 1)", lambda x: 0 <= x < 1)
 
 
 def parser() -> argparse.ArgumentParser:
-    """Everything that ``crnn`` can be told."""
+    """The parser of all commands and options of ``crnn``."""
     top = _Parser(prog="crnn", description="The vanilla recurrent network on the CPU.")
     top.add_argument("--version", action="version", version=f"crnn {crnn.__version__}")
     commands = top.add_subparsers(
@@ -115,7 +115,7 @@ def _add_train(commands: Commands[_Parser]) -> None:
     add("--text", type=_named, metavar="FILE",
         help="UTF-8 text (default: the help topics of Python)")  # fmt: skip
     add("--out", type=_named, default="model.safetensors", metavar="FILE", help="the model")
-    add("--resume", type=_named, metavar="FILE", help="go on with this model")
+    add("--resume", type=_named, metavar="FILE", help="continue training this model")
     add("--hidden", type=COUNT, metavar="N", help="hidden units (default: 256)")
     add("--layers", type=COUNT, metavar="N", help="recurrent layers (default: 1)")
     add("--activation", choices=["tanh", "relu"], help="of the hidden units (default: tanh)")
@@ -125,13 +125,14 @@ def _add_train(commands: Commands[_Parser]) -> None:
     add("--steps", type=COUNT, default=64, metavar="N",
         help="steps of backpropagation through time")  # fmt: skip
     add("--lr", type=ABOVE_0, metavar="RATE", help="learning rate (default: 0.002; sgd 0.5)")
-    add("--optimizer", default="adam", choices=["adam", "sgd"], help="the rule of descent")
+    add("--optimizer", default="adam", choices=["adam", "sgd"], help="the optimizer")
     add("--momentum", type=DECAY, metavar="M", help="of sgd (default: 0)")
     add("--clip", type=NOT_BELOW_0, default=1.0, metavar="NORM",
-        help="most that a gradient may measure; 0: no clipping")  # fmt: skip
-    add("--patience", type=COUNT, metavar="N", help="stop after N epochs without a better one")
-    add("--validation", type=SHARE, default=0.1, metavar="SHARE", help="held out, from the end")
-    add("--seed", type=SEED, default=0, metavar="N", help="of parameters and sample")
+        help="largest norm of a gradient; 0: no clipping")  # fmt: skip
+    add("--patience", type=COUNT, metavar="N", help="stop after N epochs without improvement")
+    add("--validation", type=SHARE, default=0.1, metavar="SHARE",
+        help="the share of the text that is held out, from its end")  # fmt: skip
+    add("--seed", type=SEED, default=0, metavar="N", help="for parameters and sample")
     add("--length", type=COUNT_OR_0, default=300, metavar="N",
         help="characters of the final sample")  # fmt: skip
     add("--temperature", type=NOT_BELOW_0, default=0.7, metavar="T", help="of the final sample")
@@ -149,9 +150,9 @@ def _add_sample(commands: Commands[_Parser]) -> None:
 
 
 def _add_bench(commands: Commands[_Parser]) -> None:
-    help = "time crnn beside other implementations, on this machine"
+    help = "compare the speed of crnn and other implementations, on this machine"
     bench.add_options(_add(commands, "bench", help, threads=False))
 
 
 def _add_check(commands: Commands[_Parser]) -> None:
-    _add(commands, "check", "hold this build against the equations, on this machine")
+    _add(commands, "check", "compare the results of this build with the equations, on this machine")

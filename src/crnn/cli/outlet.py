@@ -1,7 +1,7 @@
-"""Standard output that may go away: the reader of a pipe leaves, a disk is full.
+"""Output streams whose errors do not end a command, as when a pipe is closed or a disk is full.
 
-What a command was asked to do is worth more than what it says meanwhile: a model is still trained
-and saved when nobody listens any more.
+The work of a command is more important than its messages: a model is still trained and saved if
+they cannot be written.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Any, TextIO, cast
 
 
 class Outlet:
-    """A text stream that never raises: the first error is kept, and what follows is dropped.
+    """A text stream that never raises: it stores the first error and drops the text after it.
 
-    What its encoding cannot show becomes a question mark.
+    Characters that its encoding does not have are replaced by question marks.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -42,7 +42,7 @@ class Outlet:
             self._drain()
 
     def _drain(self) -> None:
-        """Let what is still buffered go nowhere, or Python complains of it at exit."""
+        """Send buffered text to os.devnull; otherwise Python prints an error at exit."""
         with contextlib.suppress(OSError):
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self._stream.fileno())
@@ -54,7 +54,7 @@ class Outlet:
 
 @contextlib.contextmanager
 def outlets(stdout: TextIO | None, stderr: TextIO | None) -> Iterator[Outlet]:
-    """Put outlets in place of both streams while entered; give that of standard output.
+    """Replace both streams by outlets within this context, and yield that of standard output.
 
     A process can be started without a stream, as in `crnn check >&-`.
     """

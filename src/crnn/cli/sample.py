@@ -11,7 +11,7 @@ from crnn.text import Vocabulary
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do what the options ask for; give the exit code."""
+    """Run the command and return the exit code."""
     model, vocabulary = load(options.model)
     try:
         prime = vocabulary.encode(options.prime)
@@ -23,12 +23,14 @@ def run(options: argparse.Namespace) -> int:
 
 
 def load(path: str) -> tuple[crnn.RNN, Vocabulary]:
-    """A model that predicts the next character, and its characters."""
+    """Load a model that predicts the next character, and its vocabulary."""
     model = crnn.load(path)
     try:
         vocabulary = Vocabulary(json.loads(model.metadata["vocabulary"]))
     except (KeyError, ValueError, TypeError, RecursionError):
-        raise UsageError(f"{path}: a model without a vocabulary, not one of text") from None
+        raise UsageError(
+            f"{path}: the model has no vocabulary, so it is not a model of text"
+        ) from None
     config = model.config
     if not len(vocabulary) == config.n_x == config.n_y:
         raise UsageError(f"{path}: its vocabulary does not fit its inputs and outputs")

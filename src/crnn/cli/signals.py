@@ -1,4 +1,4 @@
-"""Signals that ask a process to stop, as an exception: what a command has done is then kept."""
+"""Turns signals that end a process into an exception, so that a command can save its work."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import NoReturn
 
-#: What each signal has done to the command. Ctrl-C, SIGINT, is handled by Python itself.
+#: The message for each signal. Python itself handles SIGINT (Ctrl-C).
 STOPS = {
     "SIGTERM": "terminated",
     "SIGHUP": "the terminal was closed",
@@ -34,10 +34,10 @@ def _stop(number: int, _: FrameType | None) -> NoReturn:
 
 @contextlib.contextmanager
 def raised() -> Iterator[None]:
-    """While entered, each of `STOPS` raises `Stopped` in the main thread.
+    """Within this context, each signal of `STOPS` raises `Stopped` in the main thread.
 
-    Only if it would otherwise end the process: `nohup` has SIGHUP ignored, and a program that
-    calls `crnn.cli.main` may have handlers of its own.
+    Signals that would not end the process are left alone: `nohup` ignores SIGHUP, and a program
+    that calls `crnn.cli.main` may have handlers of its own.
     """
     taken = []
     if threading.current_thread() is threading.main_thread():

@@ -16,14 +16,14 @@ from crnn.cli.sample import load
 from crnn.reference import Array
 from crnn.text import Vocabulary, python_topics
 
-BITS = 1 / math.log(2)  # in a nat
+BITS = 1 / math.log(2)  # per nat
 
-#: Options of a new model, with their defaults; a resumed model has its own.
+#: Options for a new model, with their defaults. A resumed model has its own values.
 OF_A_NEW_MODEL = {"hidden": 256, "layers": 1, "activation": "tanh", "dtype": "float32"}
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do what the options ask for; give the exit code."""
+    """Run the command and return the exit code."""
     _refuse_contradictions(options)
     text = _read_text(options.text)
     _check_out(options)
@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _refuse_contradictions(options: argparse.Namespace) -> None:
-    """Refuse options that have no meaning beside another one."""
+    """Refuse options that have no meaning together with another one."""
     if options.momentum is not None and options.optimizer != "sgd":
         raise UsageError("--momentum: expected only with --optimizer sgd")
     for name, default in OF_A_NEW_MODEL.items():
@@ -63,9 +63,11 @@ def _read_text(path: str | None) -> str:
         try:
             return python_topics()
         except ImportError:
-            raise UsageError("this Python ships no pydoc_data.topics: name a --text") from None
+            raise UsageError(
+                "--text: expected a file, this Python has no pydoc_data.topics"
+            ) from None
     try:
-        with open(path, encoding="utf-8-sig") as file:  # a byte order mark is no character
+        with open(path, encoding="utf-8-sig") as file:  # without a byte order mark
             text = file.read()
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from None
@@ -75,7 +77,7 @@ def _read_text(path: str | None) -> str:
 
 
 def _check_out(options: argparse.Namespace) -> None:
-    """Find out before training whether the model can be saved after it."""
+    """Check before training that the model can be saved afterwards."""
     try:
         files.check_writable(options.out)
     except OSError as error:
@@ -117,7 +119,7 @@ def _model_to_train(options: argparse.Namespace, text: str) -> tuple[crnn.RNN, V
 
 
 def _learned(characters: int, options: argparse.Namespace) -> int:
-    """How many of the text's characters to learn from; the rest is held out."""
+    """The number of characters to train on; the rest is held out."""
     held_out: int = round(characters * options.validation)
     learned = characters - held_out
     if learned <= options.batch or held_out < 2:
@@ -131,7 +133,7 @@ def _learned(characters: int, options: argparse.Namespace) -> int:
 def _fit(
     model: crnn.RNN, learn: Array, held_out: Array, options: argparse.Namespace, began: float
 ) -> crnn.History:
-    """Train and save: also the last good model if training diverges or a signal ends it."""
+    """Train and save the model, even if training diverges or a signal ends it."""
     rows = (len(learn) - 1) // options.batch  # steps of each parallel row
     characters = rows * options.batch / math.ceil(rows / options.steps)  # in a window, on average
     try:
@@ -156,7 +158,7 @@ def _fit(
 
 
 def _save(model: crnn.RNN, path: str) -> None:
-    """Save, and only then let a signal that comes meanwhile end the command."""
+    """Save. If a signal arrives meanwhile, save again before it ends the command."""
     try:
         model.save(path)
     except KeyboardInterrupt:
@@ -173,12 +175,12 @@ def _optimizer(options: argparse.Namespace) -> crnn.SGD | crnn.Adam:
 def _report(
     history: crnn.History, characters: float, began: float, options: argparse.Namespace
 ) -> None:
-    """Print one line per epoch; a window has so many characters on average."""
+    """Print one line per epoch. `characters` is the average number in a window."""
     from tqdm import tqdm
 
     if len(history.val_loss) < len(history.loss):  # interrupted: nothing was validated
         return
-    # tqdm.write draws the bar again below the line: right on a terminal, a flood in a log.
+    # tqdm.write redraws the bar below the line, which would fill a log file.
     write = tqdm.write if sys.stderr.isatty() else print
     write(
         f"epoch {len(history.loss)}/{options.epochs}  "

@@ -33,7 +33,7 @@ def rnn(
 ) -> jax.Array:
     """Hidden states of a vanilla RNN: ``a<t> = tanh(Waa a<t-1> + Wax x<t> + ba)``.
 
-    As `crnn.rnn_forward`, with `crnn.rnn_backward` as its gradient.
+    The same as `crnn.rnn_forward`, with `crnn.rnn_backward` as its gradient.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def _inputs(
 ) -> tuple[jax.Array, ...]:
     """The handlers' operands x, Waa, Wax, a0, lengths, ba: checked, with defaults filled in.
 
-    The zeros of a default cost a thousandth of a call: XLA makes them once, when it compiles.
+    The zeros of a default cost a thousandth of a call, because XLA creates them when it compiles.
     """
     dtype = Waa.dtype
     if dtype not in (jnp.float32, jnp.float64):
@@ -143,7 +143,7 @@ def _check(name: str, a: jax.Array, dtype: Any, names: str, *shape: int) -> None
 
 
 def _integers(a: jax.Array) -> jax.Array:
-    """In a type that the handlers take. What does not fit becomes negative: they refuse it."""
+    """Convert to a type of the handlers. A number too large for it becomes negative: an error."""
     return a.astype(jnp.int64 if a.dtype.itemsize == 8 else jnp.int32)
 
 
@@ -170,13 +170,13 @@ def _recurrence(reverse: bool, activation: int) -> Callable[..., jax.Array]:
             dWaa, dWax, dba, da0, *dx = map(jnp.zeros_like, (Waa, Wax, Waa[0], a0))
         else:
             dWaa, dWax, dba, da0, *dx = backward[len(wanted) == 1](*inputs, da)
-        # Zeros, not None, for a dx that nobody reads: this tree must always be the same, too.
+        # If dx is not wanted it is zeros, not None, because this tree must always be the same, too.
         nothing = None if jnp.issubdtype(x.dtype, jnp.integer) else jnp.zeros_like(x)
         return dx[0] if dx else nothing, dWaa, dWax, da0, None, dba
 
     recurrence = jax.custom_vjp(forward)
     recurrence.defvjp(begin, end, symbolic_zeros=True)
-    # Outside of a jit the rules above would be traced again at each call.
+    # Without jit the rules above would be traced again at each call.
     compiled: Callable[..., jax.Array] = jax.jit(recurrence)
     return compiled
 

@@ -56,7 +56,7 @@ class _Refused(OpRun):  # type: ignore[misc]
     op_domain = ""
 
     def __init__(self, onnx_node: NodeProto, run_params: dict[str, Any], schema: Any = None):
-        raise NotImplementedError(f"{onnx_node.op_type}: crnn runs RNN, no gated recurrence")
+        raise NotImplementedError(f"{onnx_node.op_type}: crnn has RNN, but no gated recurrence")
 
     def _run(self, *inputs: Any, **attributes: Any) -> Any:
         raise AssertionError("never built")
@@ -106,7 +106,7 @@ class CrnnBackend(Backend):  # type: ignore[misc]
 
     @classmethod
     def is_compatible(cls, model: ModelProto, device: str = "CPU", **kwargs: Any) -> bool:
-        """Whether `prepare` takes the model.
+        """Whether `prepare` accepts the model.
 
         Parameters
         ----------
@@ -147,7 +147,7 @@ class CrnnBackend(Backend):  # type: ignore[misc]
         Returns
         -------
         Prepared
-            Its `run` takes inputs and gives a named tuple of outputs.
+            Its `run` takes inputs and returns a named tuple of outputs.
 
         Raises
         ------

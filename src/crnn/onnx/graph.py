@@ -1,4 +1,4 @@
-"""Any exporter's graph, followed with numbers to find its cells and what each of them reads."""
+"""Follows the graph of any exporter, to find its cells and what each of them reads."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MOVES = {
 
 @dataclass(frozen=True)
 class Input:
-    """What the first layer reads: rows of x, or of a table by the integers of x."""
+    """The input of the first layer: rows of x, or rows of a table selected by the integers of x."""
 
     table: Array | None  # (symbols, n_x); None: x itself, or one-hot rows
 
@@ -61,7 +61,7 @@ class Linear:
 
 @dataclass
 class Followed:
-    """The numbers of values that depend on x."""
+    """The numbers (see `crnn.onnx.numbers`) of values that depend on x."""
 
     numbers: Array
 
@@ -122,7 +122,7 @@ class Graph:
     def _run(self, node: NodeProto) -> None:
         try:
             if node.domain not in ("", "ai.onnx"):
-                raise ValueError(f"{node.domain} is no domain of crnn's")
+                raise ValueError(f"crnn has no operators of the domain {node.domain}")
             inputs = [self.values[name] for name in node.input]
             outputs = self._outputs(node, inputs)
         except Exception as error:  # NumPy and onnx raise many kinds for a graph that cannot run
@@ -140,7 +140,9 @@ class Graph:
             return self._evaluated(node, inputs)
         if node.op_type in _MOVES and followed[0]:
             if any(followed[1:]) if _MOVES[node.op_type] == "first" else not all(followed):
-                raise ValueError("moves what the input says, or mixes it with constants")
+                raise ValueError(
+                    "uses the input as an index or a shape, or mixes it with constants"
+                )
             return [Followed(numbers) for numbers in self._evaluated(node, inputs)]
         if node.op_type in _READERS:
             return [Followed(_READERS[node.op_type](self, node, *inputs))]
@@ -181,7 +183,7 @@ class Graph:
             raise ValueError("X: expected the input or the states of the layer below")
         x = X.numbers.swapaxes(0, 1) if attributes.batch_first else X.numbers
         if x.shape[2] != W.shape[2]:
-            raise ValueError(f"X: {x.shape[2]} inputs, and W has columns for {W.shape[2]}")
+            raise ValueError(f"X: expected {W.shape[2]} inputs, as W has columns, got {x.shape[2]}")
         below = self._below(x)
         self._check_lengths(sequence_lens)
         states, final = [], []
@@ -200,10 +202,12 @@ class Graph:
         return Followed(Y), Followed(Y_h)
 
     def _below(self, x: Array) -> list[Rows]:
-        """What X (T, m, n) consists of: the input, or states of cells, in their own positions."""
+        """What X (T, m, n) consists of: the input, or states of cells, in their original order."""
         T, m = x.shape[:2]
         if T == 1:
-            raise ValueError("X: the graph is of a single step; export it with several, or any")
+            raise ValueError(
+                "X: the graph has a single step: export it with several, or a symbolic T"
+            )
         found = self.ledger.whole_rows(x) or []
         kinds = [type(rows.of) for rows, _ in found]
         if kinds != [Input] and set(kinds) != {Cell}:
@@ -214,7 +218,7 @@ class Graph:
                 in_order = np.arange(T * m).reshape(m, T).T  # x has its examples first
             self.T, self.m = T, m
         if (T, m) != (self.T, self.m) or any((which != in_order).any() for _, which in found):
-            raise ValueError("X: expected every step and example at its own place")
+            raise ValueError("X: expected every step and example in its original order")
         return [rows for rows, _ in found]
 
     def _check_lengths(self, sequence_lens: Any) -> None:
@@ -227,12 +231,12 @@ class Graph:
     # The input.
 
     def _symbols(self, indices: Any) -> Array:
-        """Which of the integers of x is at each position."""
+        """The index of the integer of x at each position."""
         if not isinstance(indices, Followed):
-            raise ValueError("looks up constants")
+            raise ValueError("expected indices that are the integers of x, got constants")
         found = self.ledger.whole_rows(indices.numbers[..., None])
         if found is None or not isinstance(found[0][0].of, Symbols):
-            raise ValueError("looks up what are not the integers of x")
+            raise ValueError("expected indices that are the integers of x")
         return found[0][1]
 
     def _one_hot(self, node: NodeProto, indices: Any, depth: Any, values: Any) -> Array:
@@ -255,7 +259,7 @@ class Graph:
         kind = helper.tensor_dtype_to_np_dtype(_attribute(node, "to", None)).kind
         self._symbols(value)
         if kind not in "iu":
-            raise ValueError("changes the dtype of x")
+            raise ValueError("expected the integers of x to stay integers")
         return value.numbers  # type: ignore[no-any-return]
 
     # The output layer.
@@ -272,7 +276,9 @@ class Graph:
         if not isinstance(A, Followed) or isinstance(B, Followed) or B.ndim != 2:
             raise ValueError("expected states times a constant matrix")
         if len(B) != A.numbers.shape[-1]:
-            raise ValueError(f"{A.numbers.shape[-1]} states, and the matrix is for {len(B)}")
+            raise ValueError(
+                f"expected a matrix for {A.numbers.shape[-1]} states, got {len(B)} rows"
+            )
         found = self.ledger.whole_rows(A.numbers)
         if found is None or not all(isinstance(rows.of, Cell) for rows, _ in found):
             raise ValueError("expected the states of the top layer, the directions side by side")
@@ -283,7 +289,7 @@ class Graph:
         return self.ledger.rows(count, len(Wya), linear).numbers[which]
 
     def _places(self, found: list[tuple[Rows, Array]]) -> tuple[str, Array]:
-        """Whether these are each cell's final states or those of all steps, and of which rows."""
+        """Whether these are each cell's final states or those of all steps, and their rows."""
         which = [which for _, which in found]
         example = which[0] % self.m
         final = [self.final_steps(rows.of.reverse)[example] * self.m + example for rows, _ in found]
@@ -331,7 +337,9 @@ class Graph:
     def _where(self, node: NodeProto, condition: Any, a: Any, b: Any) -> Array:
         """Zeros past an example's length."""
         if isinstance(condition, Followed) or isinstance(b, Followed) or b.any():
-            raise ValueError("expected what the input says where a condition holds, elsewhere 0")
+            raise ValueError(
+                "expected values of the model where a constant condition holds, else 0"
+            )
         return np.where(condition, a.numbers, 0)
 
 

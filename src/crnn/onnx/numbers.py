@@ -1,4 +1,4 @@
-"""Numbers that represent values: how the reader follows a graph through any reshaping.
+"""Numbers that represent values, with which the reader follows a graph through any reshaping.
 
 Every value that depends on the model's input gets its own number, and operators that only move
 values (Transpose, Reshape, Gather, Concat, ...) are run on the numbers. Their new positions show
@@ -53,7 +53,7 @@ class Ledger:
     def whole_rows(self, numbers: Array) -> list[tuple[Rows, Array]] | None:
         """What the last axis consists of, if it is whole rows side by side, each in order.
 
-        For each of them: the rows, and which row is at each position of the other axes.
+        Each item is some Rows, and the index of the row at each position of the other axes.
         """
         found, k = [], 0
         while k < numbers.shape[-1]:

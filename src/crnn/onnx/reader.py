@@ -1,4 +1,4 @@
-"""ONNX to crnn: models of crnn's own and of other exporters."""
+"""Reads ONNX models that crnn or another exporter has written."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from crnn.onnx.numbers import Rows
 from crnn.onnx.writer import CONFIG
 from crnn.reference import Array
 
-#: Sizes in place of symbolic axes. The graph is read with both, and must be the same model.
+#: Sizes for symbolic axes. The graph is read with both, and must give the same model.
 _PROBES = ((5, 3), (7, 4))
 
 
@@ -36,14 +36,14 @@ def from_onnx(
         symbolic; x may be integers that are one-hot rows or rows of a table (an embedding, which
         becomes part of Wax).
     loss : {"cross_entropy", "mse"}, optional
-        By default cross entropy where the graph ends with a softmax, else mse. "cross_entropy" says
-        that a graph without a softmax ends with logits.
+        By default "cross_entropy" if the graph ends with a softmax, else "mse". With
+        "cross_entropy", the output of a graph without a softmax is taken to be logits.
 
     Returns
     -------
     crnn.RNN
-        It reads (T, m, n_x) or (T, m), time first, whatever the graph's order. Its metadata are the
-        model's metadata_props.
+        It reads (T, m, n_x) or (T, m), time first, even if the graph has another order. Its
+        metadata are the model's metadata_props.
 
     Raises
     ------
@@ -58,9 +58,9 @@ def from_onnx(
     Notes
     -----
     A crnn.RNN starts from zeros, answers from the last valid state of each direction or at every
-    step, and has one activation and one hidden size; graphs with an initial_h that is not zero,
-    with clip, with other activations or more outputs are refused. So are graphs without the
-    operator: torch writes it only with ``torch.onnx.export(..., dynamo=False)``.
+    step, and has one activation and one hidden size. Graphs with an initial_h that is not zero,
+    with clip, with other activations or with more outputs are refused. So are graphs without the
+    operator RNN: torch writes it only with ``torch.onnx.export(..., dynamo=False)``.
 
     A graph that reads the last step of both directions, as torch's ``out[:, -1]``, is refused too:
     the backward direction's final state is at step 0. Export it without that selection, which gives
@@ -92,7 +92,7 @@ def from_onnx(
         )
     first, second = (_read(proto, inputs, probe) for probe in _PROBES)
     if not first.same(second):
-        raise ValueError("the graph is another one for another number of steps or examples")
+        raise ValueError("the graph's model depends on the number of steps or examples")
     metadata = _metadata(first.config(None), proto)
     read = crnn.RNN(**asdict(first.config(loss)), rng=0)
     for name, value in first.parameters().items():
@@ -170,7 +170,7 @@ class _Read:
 
     layers: list[list[Cell]]
     linear: Linear
-    table: Array | None  # that the input is looked up in
+    table: Array | None  # in which the integers of x are looked up
 
     def config(self, loss: str | None) -> Config:
         """The configuration; the loss is the graph's own by default."""
@@ -202,7 +202,7 @@ class _Read:
         return found
 
     def same(self, other: _Read) -> bool:
-        """Whether the other reading found the same."""
+        """Whether both readings gave the same model."""
         theirs = other.parameters()
         return self.config(None) == other.config(None) and all(
             np.array_equal(value, theirs[name], equal_nan=True)
@@ -228,10 +228,10 @@ def _read(model: ModelProto, inputs: _Inputs, probe: tuple[int, int]) -> _Read:
 
 
 def _output_layer(graph: Graph, output: Any) -> Linear:
-    """The output layer whose answers, in their own positions, are the graph's output."""
+    """The output layer whose answers, in their original order, are the graph's output."""
     if isinstance(output, Followed):
         numbers = output.numbers
-        rows = graph.ledger.owner(int(numbers.max()))  # 0 is what stands past an example's length
+        rows = graph.ledger.owner(int(numbers.max()))  # those past an example's length are 0
         if rows is not None and isinstance(rows.of, Linear):
             if rows.of.steps == "last":
                 orders, expected, valid = [numbers], rows.numbers, np.ones((graph.m, 1), bool)
@@ -274,7 +274,7 @@ def _layers(linear: Linear) -> tuple[list[list[Cell]], Array | None]:
 
 
 def _metadata(config: Config, model: ModelProto) -> dict[str, str]:
-    """The metadata_props without the configuration, which must be that of the graph."""
+    """The metadata_props without the configuration, which must agree with the graph."""
     properties = {entry.key: entry.value for entry in model.metadata_props}
     text, found = properties.pop(CONFIG, "{}"), asdict(config)
     try:

@@ -1,4 +1,4 @@
-"""The whole of ONNX's operator RNN, computed by `crnn.rnn_forward`.
+"""ONNX's operator RNN with all its attributes, computed by `crnn.rnn_forward`.
 
 The operator's arrays stack the directions: W ``(D, n_a, n_x)`` is Wax, R ``(D, n_a, n_a)`` is Waa,
 and B ``(D, 2 n_a)`` has two halves whose sum is ba. Past an example's length the states are 0, as
@@ -52,7 +52,7 @@ class Attributes:
         names = [name.decode() for name in given["activations"]]
         if len(names) < len(reverse):
             raise ValueError(f"RNN: activations: expected one per direction, got {names}")
-        activations = [name.lower() for name in names[: len(reverse)]]  # the default names two
+        activations = [name.lower() for name in names[: len(reverse)]]  # the default has two
         for name, activation in zip(names, activations, strict=False):
             if activation not in ACTIVATIONS:
                 raise NotImplementedError(f"RNN: activations: crnn has Tanh and Relu, got {name}")
@@ -90,7 +90,9 @@ class Weights:
             )
         _, n_a, _ = W.shape
         if attributes.hidden_size not in (None, n_a):
-            raise ValueError(f"RNN: hidden_size: {attributes.hidden_size}, and W has {n_a} rows")
+            raise ValueError(
+                f"RNN: hidden_size: expected {n_a}, the rows of W, got {attributes.hidden_size}"
+            )
         if B is None:
             B = np.zeros((D, 2 * n_a), W.dtype)
         R = checked("R", R, W.dtype, (D, n_a, n_a))

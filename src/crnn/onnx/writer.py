@@ -1,4 +1,4 @@
-"""crnn to ONNX: a graph of RNN nodes and an output layer."""
+"""Writes models as ONNX graphs of RNN nodes and an output layer."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ def to_onnx(
     integers: bool = False,
     lengths: bool = False,
 ) -> ModelProto:
-    """Write a model as ONNX: what its `predict_proba` computes.
+    """Write a model as an ONNX graph that computes its `predict_proba`.
 
     Parameters
     ----------
     model : crnn.RNN
     path : path, optional
-        Also write a file: under a temporary name, then renamed, so `path` never holds half a
-        model.
+        Also write a file. It is renamed from a temporary name when complete, so `path` never has
+        a part of a model.
     integers : bool, optional
         Whether x is integers (T, m) that stand for one-hot rows, or floats (T, m, n_x).
     lengths : bool, optional
-        Whether the graph has a second input, the steps of each example.
+        Whether the graph has a second input, the number of steps of each example.
 
     Returns
     -------
@@ -60,7 +60,7 @@ def to_onnx(
 
     Notes
     -----
-    ONNX Runtime runs what is float32. For float64 its CPU provider has no RNN, and refuses the
+    ONNX Runtime runs float32 models. Its CPU provider has no RNN for float64 and refuses such a
     model; `crnn.onnx.backend` runs both.
 
     Examples

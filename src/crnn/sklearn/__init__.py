@@ -1,6 +1,6 @@
 """scikit-learn estimators over `crnn.RNN`: a label, values or a label per step for each sequence.
 
-X is what scikit-learn has it to be, examples first: an array (n, T, n_x), an array (n, T) of
+As in scikit-learn, examples are the first axis of X. It is an array (n, T, n_x), an array (n, T) of
 sequences of one number a step, or a list of arrays (T_i, n_x) or (T_i,) of any lengths.
 """
 

@@ -108,7 +108,7 @@ class BaseRNN(BaseEstimator):  # type: ignore[misc]
         classes: Any = None,
         incremental: bool = False,
     ) -> Any:
-        """Train to the end or, if incremental, for one more epoch."""
+        """Train for up to max_iter epochs or, if incremental, for one more epoch."""
         optimizer = self._checked_optimizer()
         if incremental and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
@@ -130,7 +130,7 @@ class BaseRNN(BaseEstimator):  # type: ignore[misc]
         if self.early_stopping:
             examples, held_out = self._split(examples, targets.strata, random)
         if cold:
-            self.__dict__.pop("model_", None)  # not fitted, if what follows fails
+            self.__dict__.pop("model_", None)  # if training fails, the estimator is not fitted
             self.loss_curve_ = []
         self._optimizer = optimizer
         self._train(model, examples, held_out, incremental)
@@ -138,7 +138,7 @@ class BaseRNN(BaseEstimator):  # type: ignore[misc]
         return self
 
     def _checked_optimizer(self) -> crnn.Adam | crnn.SGD:
-        """Check the parameters that crnn knows by another name; it checks the others itself."""
+        """Check the parameters that have another name in crnn, which checks all others."""
         check_scalar(self.hidden_size, "hidden_size", Integral, min_val=1)
         check_scalar(self.max_iter, "max_iter", Integral, min_val=1)
         check_scalar(self.n_iter_no_change, "n_iter_no_change", Integral, min_val=1)
@@ -156,7 +156,9 @@ class BaseRNN(BaseEstimator):  # type: ignore[misc]
         return crnn.SGD(self.learning_rate_init, self.momentum)
 
     def _new_model(self, n_x: int, n_y: int, seed: int) -> crnn.RNN:
-        self._rng = np.random.default_rng(seed)  # draws the parameters, and each epoch's order
+        self._rng = np.random.default_rng(
+            seed
+        )  # draws the initial parameters and each epoch's order
         return crnn.RNN(
             n_x, self.hidden_size, n_y, num_layers=self.num_layers, direction=self.direction,
             activation=self.activation, steps=self._steps, loss=self._loss, dtype=self.dtype,
@@ -222,9 +224,9 @@ class BaseRNN(BaseEstimator):  # type: ignore[misc]
         self.best_validation_score_ = max(watch.scores) if scored else None
 
     def _answers(self, X: Any, *, decide: bool = False) -> tuple[Inputs, Any]:
-        """Check X; give it and y_hat in crnn's order: (n, n_y), (T, n, n_y) or n of (T_i, n_y).
+        """Checked X, and y_hat in crnn's order: (n, n_y), (T, n, n_y) or n arrays (T_i, n_y).
 
-        With `decide` class numbers instead: without the last axis.
+        With `decide` it has class numbers instead of probabilities, without the last axis.
         """
         check_is_fitted(self)
         inputs = check_X(self, X, reset=False)

@@ -1,4 +1,4 @@
-"""From scikit-learn's X, y and weights to what `crnn.RNN` takes: time first, or lists."""
+"""Converts scikit-learn's X, y and weights to the arguments of `crnn.RNN`: time first, or lists."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Array = np.ndarray[Any, Any]
 
 
 class Inputs(NamedTuple):
-    """X, checked, as `crnn.RNN` takes it."""
+    """X, checked, in the form that `crnn.RNN` takes."""
 
     x: Array | list[Array]  # (T, n, n_x), or n arrays (T_i, n_x)
     lengths: Array  # (n,)
@@ -28,7 +28,7 @@ class Inputs(NamedTuple):
         return int(self.x[0].shape[-1])
 
     def flat(self, name: str, value: Any, dtype: Any = None) -> Array:
-        """Values that X has one of at each step, concatenated over examples: (sum of T_i,)."""
+        """Values of which each step of X has one, concatenated over examples: (sum of T_i,)."""
         if isinstance(self.x, list):
             given = list(value) if isinstance(value, np.ndarray) else items_of(value)
             if given is None or len(given) != self.n:
@@ -81,10 +81,10 @@ class Examples(NamedTuple):
 
 
 def check_X(estimator: Any, X: Any, *, reset: bool) -> Inputs:
-    """X, checked; with `reset` the estimator takes its features' number and names from it.
+    """X, checked. With `reset` it sets the estimator's number and names of features.
 
-    A 2-D array has columns in scikit-learn's sense: their number and their names are those of
-    `fit`. A 3-D array and a list have n_x features, and any number of steps.
+    A 2-D array has columns in scikit-learn's sense: their number and their names must be those of
+    `fit`. A 3-D array and a list have n_x features and any number of steps.
     """
     sequences = _sequences(X)
     if sequences is not None:
@@ -116,7 +116,7 @@ def check_X(estimator: Any, X: Any, *, reset: bool) -> Inputs:
 
 
 def items_of(value: Any) -> list[Any] | None:
-    """The items of a list, of a tuple or of a 1-D array or Series of objects; None of others."""
+    """The items of a list, a tuple, or a 1-D array or Series of objects; None for other values."""
     if getattr(value, "ndim", None) == 1 and getattr(value, "dtype", None) == np.dtype(object):
         return list(value)
     return list(value) if isinstance(value, (list, tuple)) else None
@@ -143,9 +143,9 @@ def _described(value: Any) -> str:
 
 
 def _sequences(X: Any) -> list[Any] | None:
-    """The sequences of X, one an item; None where X is one array, or a nested list of its shape.
+    """The sequences of X if it is a list of sequences, or None if it is one array.
 
-    A list of lists of equal length is an array, as elsewhere in scikit-learn. It is one of
+    A list of lists of equal length is an array, as elsewhere in scikit-learn. It is a list of
     sequences if an item is an array, or if the lengths differ.
     """
     items = items_of(X)
@@ -187,7 +187,7 @@ def _item(i: int, item: Any) -> Array:
 
 
 def _other_order(inputs: Inputs, n_x: int) -> str:
-    """What to add to an error about n_x if the sequences would fit with their axes swapped."""
+    """The end of an error message about n_x if the sequences would fit with their axes swapped."""
     steps = set(inputs.lengths.tolist())
     if inputs.n_x == 1 or steps != {n_x}:
         return ""

@@ -1,4 +1,4 @@
-"""Labels of any kind as class numbers, and the weights of classes."""
+"""Conversion of labels to class numbers, and the weights of classes."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class Labelling(BaseRNN):
             classes = self.classes_
             of_class = compute_class_weight(dict(self.class_weight), classes=classes, y=classes)
         elif isinstance(self.class_weight, str) and self.class_weight == "balanced":
-            # Weighted, over the classes of any weight: a weight of 0 leaves an example out.
+            # Over the classes with a total weight above 0: a weight of 0 leaves an example out.
             totals = np.bincount(numbers, w, len(self.classes_))
             present = totals > 0
             mean = totals.sum() / max(present.sum(), 1)

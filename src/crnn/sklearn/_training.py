@@ -1,4 +1,4 @@
-"""When to stop, and how many threads to use."""
+"""The rule for stopping, and the number of threads."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import crnn
 
 
 class Watch:
-    """Stop training after so many epochs in a row without an improvement of at least `tol`.
+    """Stops training after `n_iter_no_change` epochs in a row that improve by less than `tol`.
 
     It watches the training loss or, if `score` is given, a score on held-out examples, and then
     keeps the parameters of the best epoch.
@@ -34,7 +34,7 @@ class Watch:
         self._parameters = copy(model.parameters)
 
     def __call__(self, history: crnn.History) -> bool:
-        """Look at an epoch; True if it was the last."""
+        """Called after each epoch; True ends training."""
         if self.score is None:
             figure = history.loss[-1]
         else:

@@ -25,7 +25,7 @@ class RNNClassifier(ClassifierMixin, Labelling):  # type: ignore[misc]
     num_layers : int, default=1
         Recurrent layers, each reading the states of the one below.
     direction : {"forward", "reverse", "bidirectional"}, default="forward"
-        How each layer reads time.
+        The direction in which each layer reads a sequence.
     activation : {"tanh", "relu"}, default="tanh"
         Of the hidden units.
     solver : {"adam", "sgd"}, default="adam"
@@ -35,35 +35,35 @@ class RNNClassifier(ClassifierMixin, Labelling):  # type: ignore[misc]
     momentum : float, default=0.9
         In [0, 1); for solver="sgd".
     clip_norm : float or None, default=1.0
-        Gradients are scaled down to this norm where theirs is larger.
+        Gradients with a larger norm are scaled down to this norm.
     batch_size : int, default=32
-        Sequences a step; batches are drawn anew each epoch.
+        Sequences per step; new batches are drawn in each epoch.
     max_iter : int, default=200
-        Epochs, at most. A fit that needs them all ends with a ConvergenceWarning.
+        The most epochs. A fit that needs them all ends with a ConvergenceWarning.
     tol : float, default=1e-4
-        What an epoch must better the training loss by (with early_stopping: the score on held-out
-        examples) to count as progress.
+        The least improvement of the training loss (with early_stopping, of the score on held-out
+        examples) that counts as progress.
     n_iter_no_change : int, default=10
-        Training ends after so many epochs in a row without progress.
+        Training ends after this many epochs in a row without progress.
     early_stopping : bool, default=False
         Hold out a stratified part of the training data, watch the score on it, and keep the
-        parameters of the epoch where it was best.
+        parameters of the epoch with the best score.
     validation_fraction : float, default=0.1
-        The part held out.
+        The fraction that is held out.
     class_weight : dict, "balanced" or None, default=None
-        What each class weighs, by label (1 where there is none), times sample_weight; "balanced"
-        makes all classes weigh the same.
+        The weight of each class by label, 1 by default; sample_weight is multiplied by it.
+        "balanced" gives all classes the same total weight.
     warm_start : bool, default=False
-        Whether `fit` goes on from the parameters it finds.
+        Whether `fit` continues from the present parameters.
     random_state : int, RandomState instance or None, default=None
         Draws the initial parameters, each epoch's order and the held-out part.
     n_jobs : int or None, default=None
-        Threads of crnn during fit and predict: -1 for one per core; None for as many as are set,
-        `crnn.get_num_threads`. Results are the same at any number.
+        Threads of crnn during fit and predict: -1 for one per core; None for
+        `crnn.get_num_threads`. Results do not depend on the number.
     dtype : {"float32", "float64"}, default="float32"
         Of parameters and results; X is converted to it.
     verbose : bool, default=False
-        Whether to show a bar of progress on stderr.
+        Whether to show a progress bar on stderr.
 
     Attributes
     ----------
@@ -72,11 +72,11 @@ class RNNClassifier(ClassifierMixin, Labelling):  # type: ignore[misc]
     classes_ : array (n_classes,)
         Labels, in order.
     n_features_in_ : int
-        n_x; the columns T of a 2-D X.
+        n_x, or the number of columns T of a 2-D X.
     feature_names_in_ : array (T,)
         Only if X was a DataFrame whose columns have names.
     n_iter_ : int
-        Epochs since the model was new.
+        Epochs since the model was created.
     loss_, loss_curve_ : float, list of float
         The training loss of the last epoch, and of each.
     best_loss_ : float or None
@@ -108,7 +108,7 @@ class RNNClassifier(ClassifierMixin, Labelling):  # type: ignore[misc]
         y : array (n,)
             Labels: integers, strings or booleans.
         sample_weight : array (n,), optional
-            At least 0. A weight of 0 is as good as leaving the example out.
+            At least 0. A weight of 0 has the same effect as leaving the example out.
 
         Returns
         -------
@@ -138,14 +138,14 @@ class RNNClassifier(ClassifierMixin, Labelling):  # type: ignore[misc]
     def partial_fit(
         self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None
     ) -> RNNClassifier:
-        """Train one epoch further; the solver's momentum or moments go on from call to call.
+        """Train for one more epoch. The solver keeps its momentum or moments between calls.
 
         Parameters
         ----------
         X, y, sample_weight
             As for `fit`.
         classes : array (n_classes,), optional
-            All labels that will ever come; the first call must name them.
+            All labels that any call will have; the first call must give them.
 
         Returns
         -------
@@ -172,7 +172,7 @@ class RNNClassifier(ClassifierMixin, Labelling):  # type: ignore[misc]
         return fitted
 
     def predict_proba(self, X: Any) -> Array:
-        """How probable each label is.
+        """The probability of each label.
 
         Parameters
         ----------

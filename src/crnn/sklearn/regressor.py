@@ -63,7 +63,7 @@ validation_scores_, best_validation_score_
         y : array (n,) or (n, n_y)
             Finite numbers.
         sample_weight : array (n,), optional
-            At least 0. A weight of 0 is as good as leaving the example out.
+            At least 0. A weight of 0 has the same effect as leaving the example out.
 
         Returns
         -------
@@ -88,7 +88,7 @@ validation_scores_, best_validation_score_
         return fitted
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> RNNRegressor:
-        """Train one epoch further; the solver's momentum or moments go on from call to call.
+        """Train for one more epoch. The solver keeps its momentum or moments between calls.
 
         Parameters
         ----------
@@ -130,7 +130,7 @@ validation_scores_, best_validation_score_
         Returns
         -------
         y : array (n,) or (n, n_y)
-            Shaped as the y of `fit`.
+            In the shape of the y of `fit`.
 
         Raises
         ------
@@ -168,5 +168,5 @@ validation_scores_, best_validation_score_
     def _held_out_score(self, model: crnn.RNN, held_out: Examples) -> float:
         y_hat = model.predict(held_out.x)
         if not np.isfinite(y_hat).all():
-            return -np.inf  # no better than anything
+            return -np.inf  # worse than any other score
         return float(r2_score(held_out.y, y_hat, sample_weight=held_out.weights))

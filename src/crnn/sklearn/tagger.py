@@ -15,17 +15,17 @@ from crnn.sklearn._labels import Labelling
 class RNNSequenceTagger(Labelling):
     """A label for each step of each sequence, from the states of a vanilla recurrent network.
 
-    Trained on the mean cross entropy over all steps with `crnn.RNN.fit`. It is no classifier in
-    scikit-learn's sense, which has one label for each row of X: its score is the accuracy over
-    steps, and cross-validation splits sequences, never inside one.
+    Trained on the mean cross entropy over all steps with `crnn.RNN.fit`. It is not a classifier in
+    scikit-learn's sense, which has one label for each row of X. Its score is the accuracy over
+    steps, and cross-validation never splits a sequence.
 
     Parameters
     ----------
     hidden_size, num_layers, direction, activation, solver, learning_rate_init, momentum, \
 clip_norm, batch_size, max_iter, tol, n_iter_no_change, early_stopping, validation_fraction, \
 class_weight, warm_start, random_state, n_jobs, dtype, verbose
-        As for `RNNClassifier`. Classes weigh at each step; the part that early_stopping holds out
-        is not stratified.
+        As for `RNNClassifier`. The weight of a class applies to steps, and the part that
+        early_stopping holds out is not stratified.
 
     Attributes
     ----------
@@ -64,8 +64,8 @@ validation_scores_, best_validation_score_
         y : array (n, T), or list of n arrays (T_i,) where X is a list
             Labels: integers, strings or booleans.
         sample_weight : array (n,), or shaped as y, optional
-            At least 0, one for each sequence or each step. Steps of weight 0 are read, and have no
-            loss.
+            At least 0, one for each sequence or each step. Steps of weight 0 are read, but do not
+            contribute to the loss.
 
         Returns
         -------
@@ -91,14 +91,14 @@ validation_scores_, best_validation_score_
     def partial_fit(
         self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None
     ) -> RNNSequenceTagger:
-        """Train one epoch further; the solver's momentum or moments go on from call to call.
+        """Train for one more epoch. The solver keeps its momentum or moments between calls.
 
         Parameters
         ----------
         X, y, sample_weight
             As for `fit`.
         classes : array (n_classes,), optional
-            All labels that will ever come; the first call must name them.
+            All labels that any call will have; the first call must give them.
 
         Returns
         -------
@@ -122,7 +122,7 @@ validation_scores_, best_validation_score_
         return fitted
 
     def predict_proba(self, X: Any) -> Array | list[Array]:
-        """How probable each label is, at each step.
+        """The probability of each label at each step.
 
         Parameters
         ----------
@@ -212,7 +212,7 @@ validation_scores_, best_validation_score_
         """
         inputs, numbers = self._answers(X, decide=True)
         labels, weights = inputs.flat("y", y), self._step_weights(inputs, sample_weight)
-        # Example after example, as inputs.flat has them.
+        # Concatenated over examples, as by inputs.flat.
         flat = np.concatenate(numbers) if isinstance(numbers, list) else numbers.T.reshape(-1)
         return float(accuracy_score(labels, self.classes_[flat], sample_weight=weights))
 
@@ -228,7 +228,7 @@ validation_scores_, best_validation_score_
         )
 
     def _step_weights(self, inputs: Inputs, sample_weight: Any) -> Array | None:
-        """Weights of all steps, example after example, from those or from one an example."""
+        """Weights of all steps, concatenated over examples; one per example is repeated."""
         if sample_weight is None:
             return None
         if isinstance(inputs.x, list):

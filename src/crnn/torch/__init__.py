@@ -1,10 +1,10 @@
 """PyTorch: a drop-in for ``torch.nn.RNN`` that computes with crnn.
 
-`RNN` takes the same arguments, gives the same numbers and has the same `state_dict`, and
-`accelerate` puts it into a model that exists already. Needs ``pip install "crnn[torch]"``.
+`RNN` takes the same arguments, gives the same results and has the same `state_dict`;
+`accelerate` replaces torch's class in an existing model. Needs ``pip install "crnn[torch]"``.
 
-Below the module is one operator, ``torch.ops.crnn.rnn_forward``, a layer read in one direction,
-with its gradient ``torch.ops.crnn.rnn_backward``: see `crnn.torch.ops`.
+The module is built on one operator, ``torch.ops.crnn.rnn_forward``, which computes one layer in one
+direction, and its gradient ``torch.ops.crnn.rnn_backward``: see `crnn.torch.ops`.
 """
 
 from crnn._extras import extra
@@ -15,8 +15,7 @@ with extra("torch", "PyTorch"):
     import crnn.torch.flops  # noqa: F401  registers the operators' formulas
     from crnn.torch.modules import RNN, accelerate
 
-# One step is torch's own work, and the name is here so that code can take both classes from one
-# place: to leave torch and come back takes longer than a step (64 units, one example, forward and
-# backward: 157 microseconds against 419 through crnn's operator). A step outside PyTorch is
-# `crnn.Stream`.
+# RNNCell is torch's own class, so that code can import both classes from one place. Calling crnn's
+# operator takes longer than a single step (64 units, one example, forward and backward: 157
+# microseconds in torch, 419 through crnn's operator). Outside PyTorch, use `crnn.Stream` for steps.
 __all__ = ["RNN", "RNNCell", "accelerate"]

@@ -1,7 +1,8 @@
 """Floating-point operations of the operators, for `torch.utils.flop_counter.FlopCounterMode`.
 
-They are the products that torch's own RNN is counted for: with x and with the states forward, and
-one for each gradient backward. The states before the first step count where da0 is wanted.
+The same products are counted as for torch's own RNN: forward those with x and with the states, and
+backward one for each gradient. The product for the state before the first step is counted if da0 is
+wanted.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ def _backward(
     rows: int = prod(x.shape[:-1])
     m: int = x.shape[1] if x.dim() == 3 else len(lengths)
     if reverse and x.dim() == 2 and type(lengths) is Tensor:
-        m = int((lengths == lengths[0]).sum())  # the longest: the others join at later steps
+        m = int(
+            (lengths == lengths[0]).sum()
+        )  # the longest start first; the others join at later steps
     through_states = rows if need_da0 else rows - m
     of_x = 2 * rows if need_dx else rows
     n_a, n_x = Wax.shape

@@ -1,4 +1,4 @@
-"""RNN as torch.nn has it, and accelerate, which swaps the one for the other."""
+"""RNN, a drop-in for torch.nn.RNN, and accelerate, which replaces that class in a model."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _DTYPES = (torch.float32, torch.float64)
 #: 14).
 SHORTEST = 8
 
-#: torch's own class, also where someone puts the one below in its place.
+#: torch's own class, even if a program replaces torch.nn.RNN by the class below.
 TorchRNN = torch.nn.RNN
 
 _warned: set[str] = set()
@@ -160,7 +160,7 @@ class RNN(torch.nn.RNNBase):  # type: ignore[misc]
         return output.transpose(0, 1) if self.batch_first else output, h_n
 
     def __prepare_scriptable__(self) -> Any:
-        """What torch.jit.script calls first."""
+        """torch.jit.script calls this first."""
         raise RuntimeError(
             "crnn.torch.RNN cannot be compiled by torch.jit.script: use torch.compile or "
             "torch.export, or script a torch.nn.RNN of the same arguments that has loaded this "
@@ -175,7 +175,7 @@ class RNN(torch.nn.RNNBase):  # type: ignore[misc]
         return tracer.create_proxy("call_module", path, arguments, {})
 
     def _has_the_shapes(self, input: Any, hx: Tensor | None) -> bool:
-        """Whether input and hx fit, and hold anything; where not, torch says what is wrong."""
+        """Whether input and hx fit and are not empty. If not, torch raises the error."""
         packed = isinstance(input, PackedSequence)
         x = input.data if packed else input
         if x.dim() not in ((2,) if packed else (2, 3)):
@@ -193,8 +193,8 @@ class RNN(torch.nn.RNNBase):  # type: ignore[misc]
         return list(hx.shape) == shape
 
     def _is_short(self, input: Any) -> bool:
-        """Whether there are too few steps for crnn to make good what calling it costs."""
-        if torch.compiler.is_compiling():  # which does not take torch's own as one graph
+        """Whether there are so few steps that torch is faster, because of crnn's call overhead."""
+        if torch.compiler.is_compiling():  # torch's own RNN would break its graph
             return False
         if isinstance(input, PackedSequence):
             T = len(input.batch_sizes)
@@ -205,7 +205,7 @@ class RNN(torch.nn.RNNBase):  # type: ignore[misc]
     def _run_packed(
         self, layer: Any, weights: list[list[Tensor]], packed: PackedSequence, hx: Tensor | None
     ) -> tuple[PackedSequence, Tensor]:
-        """The examples stay in the order in which they are packed: by falling length."""
+        """Run a PackedSequence. The examples stay in its order, by decreasing length."""
         x, batch_sizes, order, order_back = packed
         if hx is not None and order is not None:
             hx = hx.index_select(1, order)
@@ -262,8 +262,8 @@ def _final(a: Tensor, reverse: bool, first: Tensor | None, last: Tensor | None) 
 def accelerate(module: torch.nn.Module) -> int:
     """Turn every `torch.nn.RNN` in a module, or the module itself, into a `crnn.torch.RNN`.
 
-    This happens in place: each stays the same object, with its parameters, hooks and mode, so an
-    optimizer, or anything else that refers to it, goes on working.
+    The class is changed in place. Each module stays the same object, with its parameters, hooks and
+    mode, so that optimizers and other references to it stay valid.
 
     Parameters
     ----------
@@ -291,10 +291,12 @@ def accelerate(module: torch.nn.Module) -> int:
 
 
 def _why_torch(tensors: list[Tensor]) -> str | None:
-    """What crnn does not compute among x and the others, or None."""
+    """The property of the tensors that crnn does not support, or None."""
     dtypes = set()
     for tensor in tensors:
-        if not _is_plain(tensor):  # first: such a class may refuse to be asked for more
+        if not _is_plain(
+            tensor
+        ):  # first, because such a class may raise when asked for its other properties
             return f"the class {type(tensor).__name__}"
         dtype = tensor.dtype
         if dtype not in _DTYPES or not tensor.is_cpu:
@@ -306,7 +308,7 @@ def _why_torch(tensors: list[Tensor]) -> str | None:
 
 
 def _is_plain(tensor: Tensor) -> bool:
-    """Whether a tensor takes no part in what is done with it, as torch's ExpandedWeight does."""
+    """Whether a tensor does not override operations on it, as torch's ExpandedWeight does."""
     kind = type(tensor)
     return (
         kind is Tensor
@@ -316,10 +318,10 @@ def _is_plain(tensor: Tensor) -> bool:
 
 
 def _why_equations(tensors: list[Tensor]) -> str | None:
-    """What asks for torch's own operations, or None.
+    """The feature that needs torch's own operations, or None.
 
-    An operator made in Python does not take part in torch.func or in forward-mode differentiation:
-    it would give a tangent of zeros, or an error.
+    An operator defined in Python does not support torch.func or forward-mode differentiation: it
+    would give a tangent of zeros, or an error.
     """
     if torch._C._are_functorch_transforms_active():
         return "torch.func"
@@ -334,5 +336,5 @@ def _warn_once(why: str) -> None:
         _warned.add(why)
         warnings.warn(
             f"crnn.torch computes float32 and float64 on the CPU; {why} is left to torch",
-            stacklevel=5,  # past forward, and what torch.nn.Module calls it from
+            stacklevel=5,  # the caller of the module, past forward and torch.nn.Module
         )

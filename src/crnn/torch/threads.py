@@ -1,4 +1,4 @@
-"""Moves PyTorch's threads out of the way of crnn's.
+"""Releases PyTorch's idle threads before crnn's threads start.
 
 After a parallel operation OpenMP's threads wait for the next one by spinning, with libgomp for some
 milliseconds, and occupy cores that crnn's own threads need: on two cores a training step at
@@ -17,7 +17,7 @@ from torch import Tensor
 
 __all__ = ["make_way"]
 
-#: Multiply-adds below which crnn's kernels use one thread, whichever way they divide the work.
+#: Multiply-adds below which crnn's kernels always use one thread.
 LEAST_WORK = 2e6
 
 _SOFT = 1  # omp_pause_soft of OpenMP 5.0
@@ -35,7 +35,7 @@ _pause = _pause_of_openmp()
 
 
 def _forget() -> None:
-    # The child of a fork has none of these threads, and would wait for them forever.
+    # A forked child does not have these threads, and would wait for them forever.
     global _pause
     _pause = None
 
@@ -45,7 +45,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def make_way(x: Tensor, Waa: Tensor) -> None:
-    """Send torch's idle threads away if crnn may use several for x (..., n_x)."""
+    """Release torch's idle threads if crnn may use several threads for x (..., n_x)."""
     n_a, n_x = len(Waa), x.shape[-1]
     if x.numel() // n_x * n_a * (n_a + n_x) >= LEAST_WORK and torch.get_num_threads() > 1:
         pause = _pause

@@ -1,4 +1,4 @@
-"""The implementations that crnn is held against, one module each, used as each is fastest."""
+"""The implementations that crnn is compared with, one module each, each in its fastest form."""
 
 from __future__ import annotations
 
@@ -33,5 +33,5 @@ PEERS: dict[str, type[Peer]] = {
 
 
 def find(name: str) -> type[Peer]:
-    """The implementation called `name`; KeyError where there is none."""
+    """The implementation called `name`. Raises KeyError if there is none."""
     return Crnn if name == OURS else PEERS[name]

@@ -21,7 +21,7 @@ class Crnn(Peer):
         crnn.set_num_threads(threads)
 
     def version(self) -> str:
-        """Of the package."""
+        """The version of the package."""
         return crnn.__version__
 
     def prepare(self, case: Case) -> Prepared:

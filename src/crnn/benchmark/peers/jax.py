@@ -21,7 +21,7 @@ class Jax(Peer):
 
     @classmethod
     def environment(cls, threads: int) -> dict[str, str]:
-        """XLA sizes its pool by the processors that the process may use: the worker's affinity."""
+        """XLA's thread pool has as many threads as the worker's affinity has processors."""
         return {"JAX_PLATFORMS": "cpu", "NPROC": str(threads)}
 
     def start(self, threads: int) -> None:
@@ -29,14 +29,14 @@ class Jax(Peer):
         import jax
 
         jax.config.update("jax_enable_x64", True)
-        # Nothing is gained by handing work to another thread and waiting for it at once.
+        # Asynchronous dispatch gains nothing if the caller waits for the result at once.
         jax.config.update("jax_cpu_enable_async_dispatch", False)
 
     def prepare(self, case: Case) -> Prepared:
-        """Put the arrays where JAX has them, and compile for both ways to keep the weights.
+        """Convert the arrays, and compile for both layouts of the weights.
 
-        With inputs x outputs, as JAX's own layers have them, XLA is faster at some shapes, and
-        with outputs x inputs at others; each operation takes the faster.
+        XLA is faster with weights (inputs, outputs), as in JAX's own layers, at some shapes and
+        with (outputs, inputs) at others. Each operation uses the faster one.
         """
         both = [_Scan(case, transposed) for transposed in (False, True)]
         forward = both[fastest([scan.forward for scan in both])]

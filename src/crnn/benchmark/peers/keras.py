@@ -13,7 +13,7 @@ from crnn.reference import Array, Gradients
 
 
 class Keras(Jax):
-    """`keras.layers.SimpleRNN` without its Python: a stateless call under `jax.jit`."""
+    """`keras.layers.SimpleRNN` without the overhead of Python: a stateless call under `jax.jit`."""
 
     name = "keras"
     packages = ("keras", "jax")
@@ -25,7 +25,7 @@ class Keras(Jax):
         return super().environment(threads) | {"KERAS_BACKEND": "jax"}
 
     def prepare(self, case: Case) -> Prepared:
-        """Build the layer with the case's parameters, and compile; Keras puts examples first."""
+        """Build the layer with the case's parameters, and compile. Keras has examples first."""
         import jax
         import jax.numpy as jnp
         import keras

@@ -1,4 +1,4 @@
-"""Plain NumPy: `crnn.reference`, the equations as a textbook has them."""
+"""Plain NumPy: `crnn.reference`, the equations as in a textbook."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from crnn.reference import Array, Gradients
 
 
 class Numpy(Peer):
-    """`crnn.reference`: always there, and the only peer that is no library's best effort."""
+    """`crnn.reference`: always installed, and the only peer that is not optimised for speed."""
 
     name = "numpy"
 
     @classmethod
     def environment(cls, threads: int) -> dict[str, str]:
-        """NumPy's BLAS is another than scipy's, and reads its threads when it is loaded."""
+        """NumPy may have another BLAS than scipy, which reads its threads when it is loaded."""
         names = ("OPENBLAS", "MKL", "BLIS", "OMP")
         return {f"{name}_NUM_THREADS": str(threads) for name in names}
 
     def start(self, threads: int) -> None:
-        """Nothing is left to be done, but for a BLAS that NumPy and scipy share."""
+        """Set the threads of the BLAS, in case NumPy and scipy share one."""
         crnn.set_num_threads(threads)
 
     def version(self) -> str:
-        """Of NumPy."""
+        """The version of NumPy."""
         return np.__version__
 
     def prepare(self, case: Case) -> Prepared:

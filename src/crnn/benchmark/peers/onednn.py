@@ -26,13 +26,13 @@ VERSION = "2023.2.0"  # its oneDNN is 3.2, the last that these packages have
 
 
 class OneDnn(Peer):
-    """The primitive, created once; inference in the fastest of its weight layouts."""
+    """The primitive, created once. Inference uses the fastest of its weight layouts."""
 
     name = "onednn"
 
     @classmethod
     def missing(cls) -> str | None:
-        """The packages, or that the binding has not been built."""
+        """The package that is missing, or that the binding has not been built."""
         for package in (RUNTIME, HEADERS):
             try:
                 metadata.version(package)
@@ -59,13 +59,13 @@ class OneDnn(Peer):
         library.crnn_onednn_results.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
 
     def version(self) -> str:
-        """Of the package of the library."""
+        """The version of the library's package."""
         return metadata.version(RUNTIME)
 
     def prepare(self, case: Case) -> Prepared:
-        """Create the primitives, and see which layout infers fastest."""
+        """Create the primitives, and find the layout of the fastest inference."""
         if case.dtype != "float32":
-            why = "oneDNN's vanilla_rnn is of float32"
+            why = "oneDNN's vanilla_rnn has float32 only"
             return Prepared(None, np.asarray, reasons={"forward": why, "training": why})
         rnn = _Rnn(self._library, case)
         layout = fastest([partial(rnn.infer, k) for k in range(rnn.layouts)])
@@ -82,7 +82,7 @@ class OneDnn(Peer):
 
 
 class _Rnn:
-    """A crnn_onednn of onednn.cpp; it owns copies of its input."""
+    """A crnn_onednn of onednn.cpp, which owns copies of its input."""
 
     def __init__(self, library: Any, case: Case) -> None:
         p = case.problem()
@@ -125,7 +125,7 @@ class _Rnn:
 
 
 def binding() -> Path:
-    """Where the built binding is, or is to be: in the user's cache, named after what it is of."""
+    """The path of the built binding: in the user's cache, with a hash of what it depends on."""
     told = os.environ.get("XDG_CACHE_HOME")
     cache = Path(told) if told else Path.home() / ".cache"
     what = SOURCE.read_bytes() + sys.prefix.encode() + VERSION.encode()
@@ -133,7 +133,7 @@ def binding() -> Path:
 
 
 def build() -> Path:
-    """Compile the binding against the installed packages; RuntimeError says what went wrong."""
+    """Compile the binding against the installed packages. Raises RuntimeError if that fails."""
     header = _installed(HEADERS, "oneapi/dnnl/dnnl.hpp")
     library = _installed(RUNTIME, "libdnnl.so")
     made = binding()

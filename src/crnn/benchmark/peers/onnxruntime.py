@@ -12,14 +12,14 @@ from crnn.reference import Array
 
 
 class OnnxRuntime(Peer):
-    """The operator in a session of its own, its arrays bound once."""
+    """The operator in a session, with arrays that are bound once."""
 
     name = "onnxruntime"
     packages = ("onnxruntime", "onnx")
     modules = ("onnxruntime", "onnx")
 
     def start(self, threads: int) -> None:
-        """Import the runtime; the threads are a session's."""
+        """Import the runtime, and set the threads of its sessions."""
         import onnxruntime
 
         onnxruntime.set_default_logger_severity(3)
@@ -30,12 +30,12 @@ class OnnxRuntime(Peer):
         self._options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
 
     def prepare(self, case: Case) -> Prepared:
-        """Build the session: the weights are constants of the graph, so it may pack them."""
+        """Build the session. The weights are constants of the graph, so that it may pack them."""
         import onnxruntime
 
         reasons = {"training": "ONNX Runtime's RNN has no gradients"}
         if case.dtype != "float32":
-            reasons["forward"] = "ONNX Runtime's RNN is of float32"
+            reasons["forward"] = "ONNX Runtime's RNN has float32 only"
             return Prepared(None, np.asarray, reasons=reasons)
         session = onnxruntime.InferenceSession(
             _model(case), self._options, providers=["CPUExecutionProvider"]
@@ -84,7 +84,7 @@ def _model(case: Case) -> bytes:
         [helper.make_tensor_value_info("a", real, [case.T, 1, case.m, case.n_a])],
         [numpy_helper.from_array(value[None], name) for name, value in constants.items()],
     )
-    # Old versions of both, which every release of the last years reads.
+    # Old versions of both, which all recent releases can read.
     opset = [helper.make_opsetid("", 14)]
     model = helper.make_model(graph, opset_imports=opset, ir_version=8)
     serialised: bytes = model.SerializeToString()

@@ -1,4 +1,4 @@
-"""What the benchmark asks of every implementation, crnn's own included."""
+"""The interface of an implementation in the benchmark, including crnn itself."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from crnn.reference import Array, Gradients
 class Prepared:
     """An implementation, ready to compute one case again and again.
 
-    `forward` and `training` are what is timed: they take nothing, return when the numbers are
-    there, and give them in the implementation's own arrays. `states` and `gradients` turn those
-    into crnn's, outside the clock. An operation that cannot be done is None, and `reasons` says
+    `forward` and `training` are timed. They take no arguments, return when the computation has
+    finished, and return the implementation's own arrays. `states` and `gradients`, which are not
+    timed, convert those to crnn's. An operation that is not supported is None, and `reasons` says
     why.
     """
 
@@ -31,8 +31,8 @@ class Prepared:
 class Peer:
     """One implementation of the vanilla RNN.
 
-    A peer lives in a process of its own, with a number of threads for life: some libraries can be
-    told theirs only before they are imported. So a peer's module imports nothing of its library;
+    A peer runs in its own process with a fixed number of threads, because with some libraries the
+    number can only be set before the import. So a peer's module does not import its library;
     `start` does.
     """
 
@@ -44,7 +44,7 @@ class Peer:
 
     @classmethod
     def missing(cls) -> str | None:
-        """Why this peer cannot run here; None where it can."""
+        """Why this peer cannot run here, or None if it can."""
         absent = [
             package
             for package, module in zip(cls.packages, cls.modules, strict=True)
@@ -61,9 +61,9 @@ class Peer:
         """Import the library and set its threads."""
 
     def version(self) -> str:
-        """Of the library."""
+        """The version of the library."""
         return metadata.version(self.packages[0])
 
     def prepare(self, case: Case) -> Prepared:
-        """Do everything that is done once: allocate, convert, pack, compile."""
+        """Do what is done only once: allocate, convert, pack, compile."""
         raise NotImplementedError

@@ -18,18 +18,18 @@ class Torch(Peer):
 
     @classmethod
     def environment(cls, threads: int) -> dict[str, str]:
-        """The OpenMP pool is made with the right size at once."""
+        """OpenMP creates its thread pool with the right size at once."""
         return {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
 
     def start(self, threads: int) -> None:
-        """Import torch and set its threads within an operation."""
+        """Import torch and set the threads of an operation."""
         import torch
 
         torch.set_num_threads(threads)
         torch.set_num_interop_threads(1)
 
     def version(self) -> str:
-        """Of torch, with its build."""
+        """The version of torch, with its build."""
         import torch
 
         return str(torch.__version__)
@@ -40,7 +40,7 @@ class Torch(Peer):
 
 
 def module(case: Case) -> Any:
-    """A `torch.nn.RNN` of the case; ba goes to the first of its two biases."""
+    """A `torch.nn.RNN` with the case's parameters; ba is the first of its two biases."""
     import torch
 
     arguments = case.problem().arguments
@@ -57,7 +57,7 @@ def module(case: Case) -> Any:
 
 
 def prepared(case: Case, rnn: Any, call: Any = None) -> Prepared:
-    """Both operations of a module; `call` is its compiled form, where there is one."""
+    """Both operations of a module; `call` is its compiled form, if there is one."""
     import torch
 
     p = case.problem()

@@ -6,18 +6,18 @@ from crnn.benchmark.cases import Case
 from crnn.benchmark.peers import torch as eager
 from crnn.benchmark.peers.protocol import Prepared
 
-#: Steps up to which it is compiled: each of them is unrolled, and 100 take three minutes.
+#: The most steps that are compiled. Every step is unrolled, and compiling 100 takes three minutes.
 MOST_STEPS = 100
 
 
 class TorchCompiled(eager.Torch):
-    """`torch.compile` of a `torch.nn.RNN`, which it must be told to look into."""
+    """`torch.compile` of a `torch.nn.RNN`, which it does not compile by default."""
 
     name = "torch-compiled"
     on_request = True
 
     def start(self, threads: int) -> None:
-        """Let the compiler unroll recurrent modules; by default it leaves them eager."""
+        """Let the compiler unroll recurrent modules, which it leaves eager by default."""
         super().start(threads)
         import torch._dynamo
 

@@ -1,4 +1,4 @@
-"""Courses: the training data, in batches, one epoch at a time."""
+"""The training data in batches, one epoch at a time: examples, or one long sequence."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from crnn.reference import Array
 
 @dataclass(frozen=True)
 class Examples:
-    """A course of shuffled batches of examples."""
+    """Training data that are examples, in shuffled batches."""
 
     sequences: Sequences
     batch_size: int
@@ -40,14 +40,14 @@ class Examples:
         return None if self.held_out is None else self.held_out.batches()
 
     def fault(self, of_validation: bool) -> str | None:
-        """What in the data explains a loss that is not finite: see `Sequences.fault`."""
+        """The place in the data that explains a loss that is not finite: see `Sequences.fault`."""
         sequences = self.held_out if of_validation else self.sequences
         return None if sequences is None else sequences.fault()
 
 
 @dataclass(frozen=True)
-class Stretch:
-    """A course of windows of one long sequence. The state is passed on between windows."""
+class LongSequence:
+    """Training data that are one long sequence, in windows that pass on the state."""
 
     symbols: Array  # (N,)
     batch_size: int
@@ -77,8 +77,7 @@ class Stretch:
         return None
 
 
-#: What there is to learn from, an epoch at a time.
-Course = Examples | Stretch
+TrainingData = Examples | LongSequence
 
 
 def checked_symbols(config: Config, name: str, symbols: Any, more_than: int) -> Array:
@@ -106,8 +105,8 @@ def checked_symbols(config: Config, name: str, symbols: Any, more_than: int) -> 
 def windows(symbols: Array, m: int, T: int) -> Iterator[Batch]:
     """One long sequence (N,) as m parallel rows, T steps at a time; y is the next symbol.
 
-    Row i reads the i-th m-th of the sequence, so the state carries from window to window; the
-    last window may be shorter, and fewer than m symbols at the end are left over.
+    The sequence is cut into m equal parts, and row i reads part i, so that each window continues
+    the one before. The last window may be shorter. Fewer than m symbols at the end are not read.
     """
     length = (len(symbols) - 1) // m
     x = symbols[: length * m].reshape(m, length).T  # (length, m)

@@ -1,4 +1,4 @@
-"""The near end of the workers: who is at work, and who must hold still."""
+"""The processes of the workers, seen from the benchmark: started, asked, stopped."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from typing import Any
 
 from crnn.benchmark import peers
 
-#: Without signals that stop a process: how long a spinning pool may take to fall asleep, seconds.
+#: Seconds that a spinning thread pool may take to fall asleep, if there is no signal to stop it.
 PAUSE = 0.02
 
 
 class Worker:
-    """An implementation in a process of its own that runs only while it is asked something.
+    """An implementation in its own process, which runs only while it handles a request.
 
-    Between its turns the process is stopped. Its threads may then wait for work as they wait
-    best, spinning, and take nothing from the one whose turn it is.
+    Between its turns the process is stopped. So its threads may wait for work by spinning, as suits
+    them best, without taking time from the implementation whose turn it is.
     """
 
     def __init__(self, name: str, threads: int) -> None:
@@ -37,7 +37,7 @@ class Worker:
         self.version = self.ask("version")
 
     def ask(self, method: str, *arguments: Any) -> Any:
-        """Have a method of `crnn.benchmark.worker.Desk` called; RuntimeError where it fails."""
+        """Call a method of `crnn.benchmark.worker.Handler`. Raises RuntimeError if it fails."""
         process = self._process
         assert process.stdin is not None
         assert process.stdout is not None
@@ -65,25 +65,25 @@ class Worker:
         self._process.communicate()
 
 
-class Crew:
-    """Every worker of a run, by name and number of threads; ended on the way out."""
+class Workers:
+    """The workers of a run. They end with the context."""
 
     def __init__(self) -> None:
-        self.workers: list[Worker] = []
+        self.running: list[Worker] = []
 
-    def __enter__(self) -> Crew:
+    def __enter__(self) -> Workers:
         return self
 
-    def hire(self, name: str, threads: int) -> Worker:
+    def start(self, name: str, threads: int) -> Worker:
         """Start another worker."""
         worker = Worker(name, threads)
-        self.workers.append(worker)
+        self.running.append(worker)
         return worker
 
-    def dismiss(self, worker: Worker) -> None:
-        """End one that cannot go on."""
+    def end(self, worker: Worker) -> None:
+        """End a worker that failed."""
         worker.close()
-        self.workers.remove(worker)
+        self.running.remove(worker)
 
     def __exit__(
         self,
@@ -91,5 +91,5 @@ class Crew:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        for worker in self.workers:
+        for worker in self.running:
             worker.close()
