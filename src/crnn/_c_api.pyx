@@ -160,16 +160,27 @@ cdef int _check(const crnn_rnn_call *call, bint backward) noexcept nogil:
     return status
 
 
-cdef void *_prepare(crnn_rnn_call *call, bint backward) noexcept nogil:
-    """Align the workspace and set the threads. Returns the row after the kernels' workspace."""
-    cdef char *workspace = <char *>call.workspace
-    cdef int allowed = _threads()
+cdef int _prepare(const crnn_rnn_call *given, bint backward, crnn_rnn_call *call,
+                  void **row) noexcept nogil:
+    """Copy and check a record, align its workspace and set its threads.
+
+    `row` becomes the row (n_a) after the kernels' part of the workspace.
+    """
+    cdef char *workspace
+    cdef int allowed, status = _read(given, call)
+    if status == CRNN_OK:
+        status = _check(call, backward)
+    if status != CRNN_OK:
+        return status
+    workspace = <char *>call.workspace
     workspace += (ALIGNMENT - <uintptr_t>workspace % ALIGNMENT) % ALIGNMENT
     call.workspace = workspace
+    row[0] = workspace + _row_at(call, backward)
+    allowed = _threads()
     call.threads = min(call.threads, allowed) if call.threads > 0 else allowed
     if call.lengths != NULL and within(call.lengths, call.m, call.T, call.T):
-        call.lengths, call.offsets = NULL, NULL  # the bits of a call without lengths
-    return workspace + _row_at(call, backward)
+        call.lengths, call.offsets = NULL, NULL  # the same bits as a call without lengths
+    return CRNN_OK
 
 
 cdef int crnn_rnn_workspace(const crnn_rnn_call *given, int backward,
@@ -185,13 +196,10 @@ cdef int crnn_rnn_workspace(const crnn_rnn_call *given, int backward,
 
 cdef int crnn_rnn_forward(const crnn_rnn_call *given) noexcept nogil:
     cdef crnn_rnn_call call
-    cdef int status = _read(given, &call)
     cdef void *row
-    if status == CRNN_OK:
-        status = _check(&call, False)
+    cdef int status = _prepare(given, False, &call, &row)
     if status != CRNN_OK:
         return status
-    row = _prepare(&call, False)
     if call.ba == NULL:
         memset(row, 0, <size_t>call.n_a * _size(call.dtype))
         call.ba = row
@@ -201,13 +209,10 @@ cdef int crnn_rnn_forward(const crnn_rnn_call *given) noexcept nogil:
 
 cdef int crnn_rnn_backward(const crnn_rnn_call *given) noexcept nogil:
     cdef crnn_rnn_call call
-    cdef int status = _read(given, &call)
     cdef void *row
-    if status == CRNN_OK:
-        status = _check(&call, True)
+    cdef int status = _prepare(given, True, &call, &row)
     if status != CRNN_OK:
         return status
-    row = _prepare(&call, True)
     if call.dba == NULL:
         call.dba = row
     _operations(call.dtype == CRNN_FLOAT64).rnn_backward(&call)
