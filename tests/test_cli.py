@@ -498,7 +498,7 @@ FILES = [
     ("train --text words.txt --out ./words.txt", "--out: expected another file than --text"),
     ("train --text words.txt --hidden 2147483647", "--hidden 2147483647, --layers 1: too large"),
     ("train --text words.txt --resume words.txt", "not a model of crnn's"),
-    ("train --text words.txt --resume plain", "plain: a model without a vocabulary"),
+    ("train --text words.txt --resume plain", "plain: the model has no vocabulary"),
     ("train --text words.txt --resume small", "--text: character ' ' is not among the 2"),
     ("sample none", "none: No such file or directory"),
     ("sample .", "directory"),
@@ -562,7 +562,7 @@ class TestMistakes:
         model = crnn.RNN(2, 3, 2, steps="all", rng=0)
         model.metadata["vocabulary"] = vocabulary
         model.save("hostile")
-        message = "hostile: a model without a vocabulary"
+        message = "hostile: the model has no vocabulary"
         self.refused(run, sorted([*files, "hostile"]), command.split(), message)
 
     def test_an_out_that_is_write_protected(self, run, files, monkeypatch):

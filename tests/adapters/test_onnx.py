@@ -311,7 +311,7 @@ def test_torch_graphs_that_answer_from_other_states_are_refused():
         from_onnx(exported(torch_model(lambda y, h: y[-2]), x))
     with pytest.raises(ValueError, match=r"ReduceMean.*no such operator"):
         from_onnx(exported(torch_model(lambda y, h: y.mean(0)), x))
-    with pytest.raises(ValueError, match="X: the graph is of a single step"):
+    with pytest.raises(ValueError, match="X: the graph has a single step"):
         from_onnx(exported(torch_model(last_states), x[:1]))
 
 
@@ -432,7 +432,7 @@ REFUSED = {
     ],
     "no such operator": [RECURRENCE, node("Tanh", "Y_h", "y")],
     "crnn.RNN has no sigmoid": [RECURRENCE, node("Sigmoid", "Y_h", "y")],
-    "other is no domain": [RECURRENCE, node("RNN", "Y_h", "y", domain="other")],
+    "no operators of the domain other": [RECURRENCE, node("RNN", "Y_h", "y", domain="other")],
     "output: expected the output layer's answers": [RECURRENCE, node("Identity", "Y_h", "y")],
     "expected a constant of one number per output": [
         *SQUEEZED, node("MatMul", "a V", "z"), node("Add", "z square", "y")
@@ -749,7 +749,7 @@ def test_the_backend_refuses_by_name():
     for gated, gates in (("GRU", 3), ("LSTM", 4)):
         weights = {"W": draw(1, 4 * gates, n_x), "R": draw(1, 4 * gates, 4)}
         other = graph_of([node(gated, "x W R", "y", hidden_size=4)], weights)
-        with pytest.raises(NotImplementedError, match=f"{gated}: crnn runs RNN"):
+        with pytest.raises(NotImplementedError, match=f"{gated}: crnn has RNN"):
             backend.prepare(other)
         assert not backend.is_compatible(other)
     foreign = graph_of([node("Softmax", "x", "y", domain="other")], {}, {"y": 3})
