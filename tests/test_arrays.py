@@ -341,7 +341,7 @@ def test_too_little_memory_is_said_as_such():
 
 
 def test_ndarrays_pass_before_anything_is_asked():
-    """The door costs an ndarray one comparison."""
+    """An ndarray costs `validate.plain` only one comparison."""
     assert validate.plain("x", ZEROS) is ZEROS
     config = Config(5, 4, 2)
     assert Sequences(config, ZEROS).batch().x.base is ZEROS

@@ -1,4 +1,4 @@
-"""The door: what comes in is handled by a copy or refused by name, and nothing else changes."""
+"""The public functions convert an argument or refuse it by name, and change nothing else."""
 
 import multiprocessing
 from concurrent.futures import ThreadPoolExecutor

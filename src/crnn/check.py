@@ -195,7 +195,7 @@ def sizes_of_sums(p: Problem, a: Array) -> tuple[Array, reference.Gradients]:
     rows = reference.one_hot(x, Wax.shape[1]) if x.ndim == 2 else x
     z = np.sqrt(before**2 @ Waa.T**2 + rows**2 @ Wax.T**2 + ba**2)
     # What dz adds up is da<t> and Waa' dz<t+1>, times a slope 1 - a^2 that is off by eps/4 however
-    # small it is; what is made of dz inherits its error.
+    # small it is. Everything computed from dz inherits its error.
     steep = np.maximum(slope, 0.25)
     dz = np.where(counted, steep * np.sqrt(p.da**2 + dz_after**2 @ Waa**2), 0)
     flat = (dz**2).reshape(-1, n_a)

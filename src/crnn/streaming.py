@@ -12,7 +12,7 @@ from crnn._network.config import Config
 from crnn.reference import Array
 
 #: Symbols drawn in one call. Ctrl-C takes effect between calls.
-UNINTERRUPTED = 256
+SYMBOLS_PER_CALL = 256
 
 
 class Stream:
@@ -197,8 +197,8 @@ def sample(
         for k in range(len(prime)):
             logits = stream.step(prime[k : k + 1])
     symbols = np.empty(n, np.intp)
-    for start in range(0, n, UNINTERRUPTED):
-        part = symbols[start : start + UNINTERRUPTED]
+    for start in range(0, n, SYMBOLS_PER_CALL):
+        part = symbols[start : start + SYMBOLS_PER_CALL]
         uniforms = rng.random(len(part)) if temperature > 0 else np.zeros(len(part))
         drawn = stream._stepper.sample(logits, part, uniforms, temperature)
         if drawn < len(part):

@@ -33,7 +33,7 @@ def answers(network: Network, sequences: Sequences, decide: bool = False) -> Arr
         result[places.of(trace, chosen)] = found
     assert result is not None
     if decide and network.config.classifies:
-        places.demand_classes(result)
+        places.require_classes(result)
     return places.shaped(result)
 
 
@@ -79,7 +79,7 @@ class _Places:
             return np.split(result, self._ends[:-1])
         return result.reshape(self._T, self._m, *result.shape[1:])
 
-    def demand_classes(self, classes: Array) -> None:
+    def require_classes(self, classes: Array) -> None:
         """Raise ValueError if a class could not be decided."""
         undecided = classes == UNDECIDED
         if not undecided.any():

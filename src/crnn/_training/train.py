@@ -161,38 +161,38 @@ class _Epoch:
 
 
 class _Interrupt:
-    """While entered, Ctrl-C sets a flag instead of raising in the middle of a step.
+    """Within this context Ctrl-C sets a flag instead of raising in the middle of a step.
 
-    A second one raises at once: a step, a validation or a callback may be long. Only in the main
-    thread and only over Python's own handler: a program that handles the signal itself keeps
-    doing so.
+    A second Ctrl-C raises at once, because a step, a validation or a callback may take long. The
+    handler is set only in the main thread and only in place of Python's own: a program that handles
+    the signal itself continues to do so.
     """
 
     def __init__(self) -> None:
-        self.came = False
+        self.requested = False
 
     def __enter__(self) -> _Interrupt:
         if (
             threading.current_thread() is threading.main_thread()
             and signal.getsignal(signal.SIGINT) is signal.default_int_handler
         ):
-            signal.signal(signal.SIGINT, self._note)
+            signal.signal(signal.SIGINT, self._request)
         return self
 
     def __exit__(self, *_: object) -> None:
         if (
             threading.current_thread() is threading.main_thread()
-            and signal.getsignal(signal.SIGINT) == self._note
+            and signal.getsignal(signal.SIGINT) == self._request
         ):
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    def _note(self, *_: object) -> None:
-        if self.came:
+    def _request(self, *_: object) -> None:
+        if self.requested:
             raise KeyboardInterrupt
-        self.came = True
+        self.requested = True
 
 
-def _unwarned() -> np.errstate:
+def _without_warnings() -> np.errstate:
     """No warnings of NumPy about numbers that are not finite: training checks for them itself.
 
     This applies to the network's own arithmetic only. Callbacks and optimizers, which a user may
@@ -220,15 +220,15 @@ class Trainer:
         """
         self.steps += 1
         gradients = self.gradients.flat
-        with _unwarned():
+        with _without_warnings():
             step = self.network.gradients(batch, state, self.gradients.views, self.buffers)
         norm = clip_by_norm(gradients, self.plan.clip_norm)
-        self._demand(math.isfinite(step.loss), step.loss, "loss")
-        self._demand(math.isfinite(norm), step.loss, "gradient")
+        self._require(math.isfinite(step.loss), step.loss, "loss")
+        self._require(math.isfinite(norm), step.loss, "gradient")
         self.last_good[...] = self.parameters
         try:
             self.plan.optimizer.step(self.parameters, gradients, self.memory)
-            self._demand(kernels.all_finite(self.parameters), step.loss, "update")
+            self._require(kernels.all_finite(self.parameters), step.loss, "update")
         except BaseException:  # a second Ctrl-C: undo a step that is half done or not yet checked
             self.parameters[...] = self.last_good
             raise
@@ -241,16 +241,16 @@ class Trainer:
         A step is known to be good if the next step's loss is finite. For the last step this loss
         is checked instead.
         """
-        with _unwarned():
+        with _without_warnings():
             if held_out is not None:
                 loss, metric = self.network.evaluate(held_out, carry, buffers=self.buffers)
             else:
                 batch, state = self.last
                 loss, metric = self.network.evaluate([batch], carry, state, self.buffers)
-        self._demand(math.isfinite(loss), loss, "loss" if held_out is None else VALIDATION_LOSS)
+        self._require(math.isfinite(loss), loss, "loss" if held_out is None else VALIDATION_LOSS)
         return loss, metric
 
-    def _demand(self, finite: bool, loss: float, what: str) -> None:
+    def _require(self, finite: bool, loss: float, what: str) -> None:
         if not finite:
             self.parameters[...] = self.last_good
             raise DivergenceError(self.steps, loss, what)
@@ -275,7 +275,7 @@ def _train(trainer: Trainer, data: TrainingData, plan: Plan) -> History:
             if bar is not None:
                 bar.set_description(f"epoch {epoch + 1}/{plan.epochs}", refresh=False)
             _one_epoch(trainer, data, history, bar, interrupt)
-            held_out = None if interrupt.came else data.validation()
+            held_out = None if interrupt.requested else data.validation()
             if held_out is not None:
                 loss, metric = trainer.confirm(held_out, data.carry)
                 if history.best_epoch is None or loss < history.val_loss[history.best_epoch]:
@@ -284,7 +284,7 @@ def _train(trainer: Trainer, data: TrainingData, plan: Plan) -> History:
                 history.val_loss.append(loss)
                 history.val_metric.append(metric)
             enough = plan.callback is not None and _is_true(plan.callback(history))
-            if interrupt.came:
+            if interrupt.requested:
                 history.interrupted = True
                 break
             if plan.patience is not None and epoch - (history.best_epoch or 0) >= plan.patience:
@@ -318,7 +318,7 @@ def _one_epoch(
         if bar is not None:
             bar.set_postfix(loss=f"{sums.loss / sums.rows:.4f}", refresh=False)
             bar.update(step.rows if data.carry else batch.x.shape[1])
-        if interrupt.came:
+        if interrupt.requested:
             break
     sums.close(history)
 

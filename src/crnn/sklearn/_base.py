@@ -169,7 +169,7 @@ class BaseRNN(BaseEstimator):  # type: ignore[misc]
         self, examples: Examples, strata: Array | None, random: Any
     ) -> tuple[Examples, Examples]:
         """Hold out a fraction of the examples whose weight is not 0."""
-        kept = examples.that_weigh()
+        kept = examples.with_weight()
         learned, held_out = train_test_split(
             kept,
             test_size=self.validation_fraction,
@@ -203,7 +203,7 @@ class BaseRNN(BaseEstimator):  # type: ignore[misc]
             )
         if held_out is not None:
             watch.restore_best()
-        self._tell(history, watch, held_out is not None)
+        self._set_attributes(history, watch, held_out is not None)
         if history.interrupted:
             warnings.warn("Training interrupted by user.", stacklevel=4)
         elif not (incremental or history.stopped_early):
@@ -214,7 +214,7 @@ class BaseRNN(BaseEstimator):  # type: ignore[misc]
                 stacklevel=4,
             )
 
-    def _tell(self, history: crnn.History, watch: Watch, scored: bool) -> None:
+    def _set_attributes(self, history: crnn.History, watch: Watch, scored: bool) -> None:
         """Set the fitted attributes that describe the training."""
         self.loss_curve_ += history.loss
         self.loss_ = self.loss_curve_[-1]

@@ -71,7 +71,7 @@ class Examples(NamedTuple):
             _take(self.x, chosen, 1), _take(self.y, chosen, axis), weights, self.every_step
         )
 
-    def that_weigh(self) -> Array:
+    def with_weight(self) -> Array:
         """Indices of the examples whose weight is not 0."""
         if isinstance(self.weights, list):
             return np.flatnonzero([w.any() for w in self.weights])

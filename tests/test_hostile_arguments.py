@@ -1,8 +1,8 @@
-"""The door under hostile input: a result, or a ValueError or TypeError that begins with a name.
+"""Hostile arguments give a result, or a ValueError or TypeError that begins with a name.
 
-A call with good arguments has one or two of them replaced by anything: other dtypes, ranks, sizes,
-layouts, NaN, numbers beyond every range, lists of lists, None. What is refused leaves everything as
-it was. The draws are the same in every run.
+One or two arguments of a valid call are replaced by anything: other dtypes, ranks, sizes, layouts,
+NaN, numbers beyond every range, lists of lists, None. A call that raises changes nothing. The draws
+are the same in every run.
 """
 
 import functools
