@@ -156,9 +156,8 @@ class BaseRNN(BaseEstimator):  # type: ignore[misc]
         return crnn.SGD(self.learning_rate_init, self.momentum)
 
     def _new_model(self, n_x: int, n_y: int, seed: int) -> crnn.RNN:
-        self._rng = np.random.default_rng(
-            seed
-        )  # draws the initial parameters and each epoch's order
+        # It draws the initial parameters and each epoch's order.
+        self._rng = np.random.default_rng(seed)
         return crnn.RNN(
             n_x, self.hidden_size, n_y, num_layers=self.num_layers, direction=self.direction,
             activation=self.activation, steps=self._steps, loss=self._loss, dtype=self.dtype,

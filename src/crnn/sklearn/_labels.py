@@ -89,7 +89,9 @@ class Labelling(BaseRNN):
         if cold:
             known = np.unique(labels) if classes is None else classes
             if len(known) < 2:
-                raise ValueError(f"y: expected labels of at least 2 classes, got {known} alone")
+                raise ValueError(
+                    f"y: expected labels of at least 2 classes, got {len(known)} class(es): {known}"
+                )
             self.classes_ = known
         unknown = np.setdiff1d(labels, self.classes_)
         if len(unknown):
