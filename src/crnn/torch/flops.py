@@ -41,9 +41,7 @@ def _backward(
     rows: int = prod(x.shape[:-1])
     m: int = x.shape[1] if x.dim() == 3 else len(lengths)
     if reverse and x.dim() == 2 and type(lengths) is Tensor:
-        m = int(
-            (lengths == lengths[0]).sum()
-        )  # the longest start first; the others join at later steps
+        m = int((lengths == lengths[0]).sum())  # the longest: the others join at later steps
     through_states = rows if need_da0 else rows - m
     of_x = 2 * rows if need_dx else rows
     n_a, n_x = Wax.shape
