@@ -29,12 +29,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--threads", type=int, nargs="+", default=[1], dest="numbers_of_threads", metavar="N",
         help="threads of every implementation; several numbers are compared")  # fmt: skip
     add("--dtype", nargs="+", default=["float32"], choices=["float32", "float64"])
-    add(
-        "--rounds",
-        type=int,
-        metavar="N",
-        help="turns of each implementation (default: 7; with --quick 3)",
-    )
+    add("--rounds", type=int, metavar="N", help="turns of each (default: 7; with --quick 3)")
     add("--seconds", type=float, default=0.05, metavar="S", help="the least time of a turn")
     add("--build-onednn", action="store_true", help="first build the binding to oneDNN (needs g++)")
     add("--json", type=Path, metavar="FILE", help="write every number and the machine")
