@@ -354,7 +354,7 @@ def test_importing_the_handlers_needs_no_jax():
 
 def test_the_examples_run():
     jax.config.update("jax_enable_x64", False)  # as a reader has it
-    tried = doctest.testmod(crnn.jax)
+    tried = doctest.testmod(crnn.jax.primitive)
     assert tried.attempted > 0
     assert tried.failed == 0
 
