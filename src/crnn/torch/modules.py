@@ -294,9 +294,7 @@ def _why_torch(tensors: list[Tensor]) -> str | None:
     """The property of the tensors that crnn does not support, or None."""
     dtypes = set()
     for tensor in tensors:
-        if not _is_plain(
-            tensor
-        ):  # first, because such a class may raise when asked for its other properties
+        if not _is_plain(tensor):  # first, because other questions may make such a class raise
             return f"the class {type(tensor).__name__}"
         dtype = tensor.dtype
         if dtype not in _DTYPES or not tensor.is_cpu:
