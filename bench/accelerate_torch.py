@@ -2,10 +2,10 @@
 
     python bench/accelerate_torch.py --threads 1
 
-The script: torch.nn.RNN and a Linear on its last state, cross entropy over ten classes, Adam. Both
-models start from the same parameters, see the same batches and take turns of some steps; the first
-turns show that both learn the same, and the figure is the median over the others of steps a second.
-Shapes are T x m x n_x x n_a.
+The script trains torch.nn.RNN and a Linear on its last state with cross entropy over ten classes
+and Adam. Both models start from the same parameters, see the same batches and take turns of several
+steps. The first turns check that both learn the same; the result is the median over the other
+turns, in steps per second. Shapes are T x m x n_x x n_a.
 """
 
 import argparse
@@ -33,7 +33,7 @@ class Model(torch.nn.Module):
 
 
 def script(model, x, y):
-    """Training as one writes it; each step is yielded, with its loss."""
+    """An ordinary training loop, which yields the loss of each step."""
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
     while True:
         for k in range(len(x)):
@@ -59,13 +59,13 @@ def compare(shape, turns, seconds):
 
     losses, counts = {}, {}
     for name, training in scripts.items():
-        losses[name] = steps(training, 5)  # not counted: the first are slow
+        losses[name] = steps(training, 5)  # not counted: the first steps are slow
         began = time.perf_counter()
         losses[name] = np.append(losses[name], steps(training, COMPARED - 5))
         each = (time.perf_counter() - began) / (COMPARED - 5)
         counts[name] = max(1, round(seconds / each))
     difference = np.abs(losses["torch"] - losses["crnn"]).max()
-    assert difference <= 1e-4, f"the loss curves part by {difference}"
+    assert difference <= 1e-4, f"the losses differ by {difference}"
 
     speeds = {name: [] for name in scripts}
     for _ in range(turns):

@@ -1,10 +1,11 @@
-"""In JAX: value and gradients of the recurrence by crnn.jax.rnn and by lax.scan, both under jit.
+"""Time value and gradients of the recurrence in JAX: crnn.jax.rnn and lax.scan, both under jit.
 
     python bench/grad_jax.py --threads 1
 
-The scan is as fast as scans get here: the input product before it, weights in the layout that XLA
-is faster with. Both compute the same loss from the same numbers in float32, in one process that may
-use as many cores as there are threads. They take turns; the ratio is the median over the turns.
+The scan is the fastest that was found: the input product is computed before it, and the weights are
+in the layout with which XLA is faster. Both compute the same loss from the same numbers in float32,
+in one process that may use as many cores as there are threads. They take turns; the ratio is the
+median over the turns.
 """
 
 import argparse
@@ -15,7 +16,7 @@ SHAPES = ["100x32x128x128", "100x1x64x64", "100x16x64x64", "100x32x256x256"]
 
 
 def restrict(threads):
-    """Before JAX is imported: it sizes its pool by the processors that the process may use."""
+    """Bind the process to as many processors. JAX sizes its thread pool by them when imported."""
     os.environ["NPROC"] = str(threads)
     os.environ["JAX_PLATFORMS"] = "cpu"
     if hasattr(os, "sched_setaffinity"):
@@ -69,7 +70,7 @@ def prepare(jax, shape, wanted):
 
 
 def milliseconds(call, seconds):
-    """Median of a turn of so many seconds, after a call that is not counted."""
+    """The median time of a call over so many seconds, after a call that is not counted."""
     call()
     times, end = [], time.perf_counter() + seconds
     while not times or time.perf_counter() < end:
@@ -86,7 +87,7 @@ def main(threads, shapes, turns, seconds):
 
     import crnn
 
-    # Nothing is gained by handing work to another thread and waiting for it at once.
+    # Dispatching to another thread and waiting for it immediately gains nothing.
     jax.config.update("jax_cpu_enable_async_dispatch", False)
     crnn.set_num_threads(threads)
     print(f"jax {jax.__version__}, {threads} thread(s), float32, milliseconds a call")

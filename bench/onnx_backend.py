@@ -1,10 +1,10 @@
-"""Models that to_onnx writes: ONNX Runtime, crnn.onnx.backend and crnn.RNN itself.
+"""Time models that to_onnx writes in ONNX Runtime, in crnn.onnx.backend and as a crnn.RNN.
 
     python bench/onnx_backend.py
 
-The answer of a classifier of 10 classes after the last step, one thread, milliseconds a call. They
-take turns; medians over the turns. Then the same with a clip that never bites, and with one that
-bites from the first step on.
+Milliseconds per call on one thread, for a classifier of 10 classes after the last step. The
+implementations take turns; the results are medians over the turns. Then the same with a clip that
+is never reached, and with one that is reached from the first step on.
 """
 
 import numpy as np

@@ -1,11 +1,11 @@
-"""The share of a training step of a small model that is spent in kernels.
+"""The fraction of a training step of a small model that is spent in kernels.
 
     python bench/step_share.py
 
-The calls that one step of `RNN.fit` makes into the kernels are recorded with their arguments, then
-made again and again by themselves; a step's time is that of `fit` over its number of steps, the
-making of batches included. Both are taken in turns, and the median of their ratio counts. One
-thread; what the machine does besides is in both.
+The calls that the steps of `RNN.fit` make into the kernels are recorded with their arguments and
+then repeated alone. The time of a step is that of `fit` divided by its number of steps, and
+includes the making of batches. The two measurements alternate, so that other load on the machine
+affects both, and the median of their ratio is reported. One thread.
 """
 
 import statistics
@@ -17,7 +17,7 @@ import numpy as np
 import crnn
 from crnn._engine import kernels, sequence
 
-#: n_x, n_a, m: small models, and batches as they are used with them. T is 50.
+#: n_x, n_a, m: small models, with typical batch sizes. T is 50.
 CASES = [(1, 32, 16), (1, 32, 32), (32, 32, 16), (8, 64, 16), (1, 64, 32), (32, 64, 32)]
 T, STEPS, EPOCHS, ROUNDS = 50, 40, 5, 15
 
@@ -26,7 +26,7 @@ NAMES = ("output_forward", "output_backward", "cross_entropy", "clip", "all_fini
 
 @contextmanager
 def recorded(calls):
-    """Note every call of a kernel, and make it."""
+    """Record every call of a kernel, and make it."""
 
     def noting(function):
         def call(*arguments):
@@ -64,7 +64,7 @@ def replay(calls):
 
 
 def share(n_x, n_a, m, steps):
-    """The median share of kernels in a step, and the microseconds of both."""
+    """The median fraction of a step spent in kernels, and the microseconds of both."""
     rng = np.random.default_rng(0)
     model = crnn.RNN(n_x, n_a, 5, steps=steps, rng=0)
     x = rng.standard_normal((T, m * STEPS, n_x)).astype("f4")
@@ -72,7 +72,7 @@ def share(n_x, n_a, m, steps):
     calls = []
     with recorded(calls):
         fitted(model, x[:, : 2 * m * STEPS], y, 1)
-    calls = calls[: len(calls) // STEPS * STEPS]  # without the loss of the last batch once more
+    calls = calls[: len(calls) // STEPS * STEPS]  # less the final loss of the last batch
     whole, kernels = [], []
     for _ in range(ROUNDS):
         whole.append(seconds(fitted, model, x, y, EPOCHS) / (EPOCHS * STEPS))

@@ -1,9 +1,10 @@
-"""Latency: one time step of `crnn.Stream` beside one of torch.nn.RNNCell.
+"""Compare the latency of one time step of `crnn.Stream` and of torch.nn.RNNCell.
 
     python bench/stream_torch.py
 
 One example, 64 inputs and 64 units, one thread. crnn's step includes its output layer of one unit;
-torch's is the cell alone, under inference_mode. They take turns; medians over the turns.
+torch's is the cell alone, under inference_mode. They take turns; the results are medians over the
+turns.
 """
 
 import argparse

@@ -1,10 +1,10 @@
-"""crnn, and each peer that is installed, under pytest-benchmark.
+"""crnn and each installed peer under pytest-benchmark.
 
     python -m pytest bench --benchmark-only
 
-Each group is a shape (T, m, n_x, n_a) and an operation. Here all implementations share one process
-and one thread, which is convenient for watching a change; `crnn bench` keeps them apart and has
-them take turns, so its ratios are the ones to quote.
+Each group is a shape (T, m, n_x, n_a) and an operation. All implementations share one process and
+one thread, which is convenient while working on a change. `crnn bench` runs them in separate
+processes that take turns, so its ratios are the ones to quote.
 """
 
 import numpy as np
@@ -18,7 +18,7 @@ NAMES = [peers.OURS, *(name for name, peer in PEERS.items() if not peer.on_reque
 
 @pytest.fixture(scope="module")
 def handler():
-    """Each implementation, started once; skips by name what cannot run here."""
+    """A function that starts each implementation once, and skips the test if it cannot run here."""
     started = {}
 
     def start(name):
@@ -38,14 +38,14 @@ def handler():
     crnn.set_num_threads(threads)
 
 
-@pytest.mark.filterwarnings("default")  # other libraries' warnings are theirs
+@pytest.mark.filterwarnings("default")  # warnings of other libraries do not matter here
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("shape", QUICK)
 def test_sequence(benchmark, handler, shape, operation, name):
     benchmark.group = f"{shape} {operation}"
     case, one = Case.parse(shape), handler(name)
-    reasons = one.prepare(case)  # holds its numbers against crnn's
+    reasons = one.prepare(case)  # compares its numbers with crnn's
     if operation in reasons:
         pytest.skip(f"{name}: {reasons[operation]}")
     benchmark(one.call(case, operation))

@@ -1,7 +1,8 @@
-"""A gradient that vanishes ends in denormals, and must cost no more than one that does not.
+"""A vanishing gradient becomes denormal, and must take no more time than one that does not vanish.
 
-What a denormal costs depends on the processor: the whole call takes 1.4 times as long on AMD Zen 3,
-many times as long on Intel's. `CRNN_SIMD` chooses the kernels.
+The cost of denormals depends on the processor: if they are not flushed to zero, the whole call
+takes 1.4 times as long on AMD Zen 3, and many times as long on Intel processors. `CRNN_SIMD`
+selects the kernels.
 """
 
 import time
@@ -14,14 +15,14 @@ from crnn._network.initial import orthogonal
 
 T, M, N_X, N_A = 2000, 8, 8, 64  # 8 rows: enough for two threads
 MOST = 1.1  # times the time of a healthy signal
-TRIES = 3  # measurements taken before a loss is believed
+TRIES = 3  # measurements before the test fails
 
 
 def ratio(call, one, other):
-    """The time of a call on one problem over that on another: each the fastest of many, in turns.
+    """The time of a call on one problem divided by that on another: the fastest of many, in turns.
 
-    Both problems are copied into the same memory before the clock starts: the address of an array,
-    and the size of its pages, can make a difference of a tenth.
+    Both problems are copied into the same memory before timing starts, because the address of an
+    array and the size of its pages can make a difference of 10 %.
     """
     place, fastest = [np.empty_like(array) for array in one], [np.inf, np.inf]
     for _ in range(12):
@@ -45,7 +46,7 @@ def threads(request):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("scale", [0.995, 0.3])
 def test_a_signal_that_vanishes_costs_no_more(scale, dtype, threads):
-    """The same network with two signals: one healthy, one that fades into denormals."""
+    """The same network with two signals: a normal one, and one that decays to denormals."""
     rng = np.random.default_rng(0)
     Waa = (scale * orthogonal(N_A, rng)).astype(dtype)
     Wax = rng.standard_normal((N_A, N_X)).astype(dtype)

@@ -1,4 +1,4 @@
-"""What `import crnn` costs beside the imports of the libraries that it needs."""
+"""The time of `import crnn`, compared with importing the libraries that it needs."""
 
 import statistics
 import subprocess
@@ -15,7 +15,7 @@ def seconds(modules):
 
 
 def test_importing_costs_at_most_a_tenth_of_a_second():
-    """More than numpy and scipy.linalg cost: medians of interleaved runs."""
+    """Beyond the time of numpy and scipy.linalg: medians of interleaved runs."""
     base, with_crnn = "numpy, scipy.linalg", "numpy, scipy.linalg, crnn"
     times = [(seconds(base), seconds(with_crnn)) for _ in range(5)]
     without, whole = (statistics.median(column) for column in zip(*times, strict=True))

@@ -1,4 +1,4 @@
-"""The guard against becoming slower, as a test: see `crnn.benchmark.regression`."""
+"""A test that crnn did not become slower: see `crnn.benchmark.regression`."""
 
 from pathlib import Path
 

@@ -1,11 +1,12 @@
-"""End to end: the model of `crnn train` beside the same one in a PyTorch loop.
+"""Compare training the model of `crnn train` with training the same model in PyTorch.
 
     python bench/train_torch.py --threads 1
 
-Both learn the same text from the same parameters: 256 tanh units, 32 rows of text, windows of 64
-steps whose state carries on, cross entropy of every step, Adam with a rate of 0.002, gradients
-clipped to a norm of 1. They take turns of some windows; the first turn, in which PyTorch warms up,
-shows that both learn the same, and the figure is the median over the others of characters a second.
+Both learn the same text from the same initial parameters: 256 tanh units, 32 rows of text, windows
+of 64 steps whose state is carried to the next window, cross entropy of every step, Adam with a rate
+of 0.002, gradients clipped to a norm of 1. They take turns of several windows. The first turn, in
+which PyTorch warms up, checks that both learn the same; the result is the median over the other
+turns, in characters per second.
 """
 
 import argparse
@@ -22,7 +23,7 @@ UNITS, ROWS, STEPS, RATE, NORM = 256, 32, 64, 2e-3, 1.0
 
 
 class Torch:
-    """A plain, good loop: nn.RNN over one-hot rows, the fused Adam, the norm over all at once."""
+    """An efficient PyTorch loop: nn.RNN over one-hot rows, fused Adam, clipping with `foreach`."""
 
     def __init__(self, model):
         self.n = model.config.n_x
@@ -37,7 +38,7 @@ class Torch:
                 "bias_hh_l0": torch.zeros_like(w["ba"]),
             }
         )
-        # One bias is the model's; the second would be trained as well, and at twice the rate.
+        # The model has one bias. Training torch's second one too would double the bias's rate.
         self.rnn.bias_hh_l0.requires_grad_(False)
         self.head.load_state_dict({"weight": w["Wya"], "bias": w["by"]})
         every = [*self.rnn.parameters(), *self.head.parameters()]
