@@ -1,4 +1,4 @@
-"""Kernel tables: every instruction set that can run here, in one process. And Ctrl-C."""
+"""Fixtures that run a test on every kernel table that can run here, and the handling of Ctrl-C."""
 
 import os
 import signal
@@ -7,19 +7,19 @@ import pytest
 
 from crnn._engine import kernels
 
-# A shell without job control starts background jobs with Ctrl-C ignored, and their children inherit
-# that: `sh -c 'python -m pytest &'`. The tests of Ctrl-C press it.
+# A shell without job control starts background jobs (`sh -c 'python -m pytest &'`) with SIGINT
+# ignored, and their children inherit that. The tests of Ctrl-C need the default handler.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _in_use():
-    """Go back to the kernels that were chosen at import; give their name."""
+    """Select the kernels that were chosen at import again; return their name."""
     return kernels.select(os.environ.get("CRNN_SIMD") or None)
 
 
 def _usable():
-    """Names of the tables that can run here, first the one in use."""
+    """Names of the tables that can run here; the one in use comes first."""
     usable = [_in_use()]
     for name in ("avx512", "avx2", "neon", "portable", "blas"):
         if name not in usable:
@@ -36,7 +36,7 @@ TABLES = _usable()
 
 @pytest.fixture
 def select():
-    """A function that switches to the kernels of a name, until the test ends."""
+    """A function that selects the kernels with a given name until the test ends."""
     yield kernels.select
     _in_use()
 

@@ -1,4 +1,4 @@
-"""Arrays from anywhere: read where they are, copied where the page says so, or refused by name."""
+"""Arrays of other libraries are read in place, copied if docs/arrays.md says so, or refused."""
 
 import array
 import re
@@ -55,7 +55,7 @@ class DLPack:
 
 
 class OldDLPack(DLPack):
-    """Of before DLPack 1.0, which cannot say read-only."""
+    """As before DLPack 1.0, which has no flag for read-only arrays."""
 
     def __dlpack__(self, *, stream=None):
         return self.a.__dlpack__()

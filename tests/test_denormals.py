@@ -1,6 +1,6 @@
-"""A gradient that vanishes ends in denormals, which the kernels flush to zero.
+"""A vanishing gradient becomes denormal; the kernels flush denormals to zero.
 
-What denormals would cost is timed in `bench/test_denormals.py`.
+`bench/test_denormals.py` measures the time that this saves.
 """
 
 import numpy as np
@@ -17,9 +17,10 @@ T, M, N_X, N_A = 2000, 8, 8, 64  # 8 rows: enough for two threads
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("scale", [0.995, 0.3])
 def test_nothing_denormal_comes_out(scale, dtype, n, table, threads):
-    """A signal and an error that fade into denormals, on every thread.
+    """States and gradients that decay to denormals are flushed on every thread.
 
-    At 0.995 a step they would stay there for the rest of the sequence.
+    They decay by a factor of 0.995 per step, so they would be denormal for the rest of the
+    sequence.
     """
     threads(n)
     rng = np.random.default_rng(0)

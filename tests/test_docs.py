@@ -81,7 +81,7 @@ def test_every_link_inside_the_project_leads_somewhere(page):
 
 
 class TestInside:
-    """docs/inside.md tells of the code as it is."""
+    """docs/inside.md agrees with the code."""
 
     def test_its_example_of_a_cell_in_c_is_what_the_reference_says(self, tmp_path):
         states = pages.run_python(INSIDE)["leaky"]  # (T, m, n_a)

@@ -1,4 +1,4 @@
-"""Files: bits survive, hostile files do not get in, and a killed save leaves no half model."""
+"""Files: models are restored bit for bit, bad files are refused, and saving is atomic."""
 
 import json
 import os
@@ -84,7 +84,7 @@ def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path, model, mon
 
 
 class TestKilledWhileSaving:
-    """kill -9 at any moment: the path holds a whole model, old or new."""
+    """After kill -9 at any moment the path holds a complete model, old or new."""
 
     def save_in_a_child(self, path, code):
         code = f"import crnn, crnn.files, os, time\nm = crnn.RNN(4, 300, 4, rng=1)\n{code}"

@@ -266,8 +266,8 @@ def test_dx_is_left_out_where_it_is_not_needed(p):
         backward(p, need_dx=1)
 
 
-class TestTheShortWay:
-    """The compiled call runs what fits as it is; what it declines must be nothing that fits."""
+class TestFastPath:
+    """The compiled call accepts arguments that need no conversion, so these skip validation."""
 
     def test_what_fits_is_never_validated(self, p, monkeypatch):
         monkeypatch.setattr(crnn.functional.validate, "sequence", None)
@@ -289,7 +289,7 @@ class TestTheShortWay:
 
 
 def test_an_output_may_be_a_memory_map(p, tmp_path):
-    """A subclass of ndarray, which the short way leaves to the long one."""
+    """A subclass of ndarray, which the fast path leaves to validation."""
     a = forward(p)
     out = np.memmap(tmp_path / "states", "float32", "w+", shape=a.shape)
     assert forward(p, out=out) is out

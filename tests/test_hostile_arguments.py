@@ -18,7 +18,7 @@ import crnn
 from crnn import check
 from crnn.text import Vocabulary
 
-# Values beyond float32 overflow in NumPy's own cast, which says so.
+# NumPy warns when its cast of values beyond the range of float32 overflows.
 pytestmark = pytest.mark.filterwarnings(
     "ignore:(overflow|invalid value) encountered in cast:RuntimeWarning",
 )
@@ -39,7 +39,7 @@ class NoIndex:
 
 
 class Loud:
-    """An object whose every question is answered by an error."""
+    """An object that raises an error whatever it is asked."""
 
     def __getattr__(self, name):
         if name.startswith(("__array", "__dlpack")):
@@ -67,7 +67,7 @@ SCALARS = [
 
 @st.composite
 def arrays(draw, shape):
-    """An array whose shape is often the right one, or next to it."""
+    """An array whose shape is often the right one, or off by one."""
     shape = list(shape)
     change = draw(st.sampled_from(["none", "none", "none", "size", "fewer", "more", "any"]))
     if change == "size" and shape:
@@ -107,7 +107,7 @@ def anything(shape=()):
 
 @st.composite
 def spoiled(draw, good):
-    """What replaces one or two of the good arguments."""
+    """Replacements for one or two of the valid arguments."""
     names = draw(st.lists(st.sampled_from(sorted(good)), min_size=1, max_size=2, unique=True))
     return {name: draw(anything(getattr(good[name], "shape", ()))) for name in names}
 
@@ -117,7 +117,7 @@ def has_nan(y_hat):
 
 
 def attempt(call, names, allowed=()):
-    """The call's result, or None where it is refused by name."""
+    """The call's result, or None if it is refused with the argument's name."""
     try:
         return call()
     except allowed:
@@ -196,7 +196,7 @@ EVERY_KIND = pytest.mark.parametrize("k", range(len(OPTIONS)))
 
 
 def short(arguments):
-    """Arguments of a training that ends soon and says nothing."""
+    """Arguments of a short training without output."""
     if type(arguments["epochs"]) is int and arguments["epochs"] > 3:
         arguments["epochs"] = 3
     if arguments["progress"] is True:

@@ -1,7 +1,7 @@
 """The kernels against the reference, at every size around the vector widths.
 
-Every kernel table that can run here is compared with it in turn: the one in use with every kind of
-problem at each size, the others with two opposite kinds at each size.
+Every kernel table that can run here is compared: the one in use with every kind of problem at each
+size, the others with two opposite kinds at each size.
 """
 
 import os
@@ -26,12 +26,12 @@ KINDS = [
     pytest.param(kind, id=" ".join(k for k in kind if kind[k]) or "plain") for kind in check.KINDS
 ]
 
-#: One kind of problem for each size: there are more sizes than kinds, so each kind has its turn.
+#: One kind of problem for each size; every kind is used, because there are more sizes than kinds.
 KIND_OF_SIZE = dict(zip(SIZES, cycle(check.KINDS)))
 
 
 def opposite(kind):
-    """Every option the other way: integers for floats, lengths for none, the other direction."""
+    """The kind with every option inverted: integers or floats, lengths or none, the direction."""
     return {option: not on for option, on in kind.items()}
 
 
@@ -151,7 +151,7 @@ def test_arrays_beyond_2_to_the_31_bytes():
 
 
 class TestTolerance:
-    """It leaves room for rounding and for little else, however long the sequence."""
+    """The tolerance is little more than the rounding error, for sequences of any length."""
 
     @pytest.mark.parametrize("T", [1, 1000])
     @pytest.mark.parametrize(("dtype", "wrong"), [("float32", 5e-6), ("float64", 1e-14)])
@@ -265,7 +265,7 @@ class TestThreads:
     @pytest.mark.parametrize("dtype", DTYPES)
     @pytest.mark.parametrize("integers", [False, True], ids=["floats", "symbols"])
     def test_give_the_same_bits(self, name, m, dtype, integers, select):
-        """Rows and units are shared from 8e6 operations up, and always from 32e6: threads.c."""
+        """The work is divided from 8e6 operations up, and always from 32e6 up: see threads.c."""
         select(name)
         T, n_x, n_a = 1800 // m, 35, 97
         for lengths, reverse in ((False, False), (True, True)):

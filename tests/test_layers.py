@@ -1,4 +1,4 @@
-"""Arrays that are kept from pass to pass: whatever they held before must not show."""
+"""Buffers that are reused by later passes: their old contents must not affect results."""
 
 from itertools import product
 

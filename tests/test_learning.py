@@ -1,4 +1,4 @@
-"""Learning: the rules, the loop, and what happens when it goes wrong."""
+"""Training: the optimizers, the loop, and what happens when it fails."""
 
 import copy
 import io
@@ -322,7 +322,7 @@ class TestLoop:
 
 
 class TestProgress:
-    """The bar on stderr, by a clock that stands still."""
+    """The progress bar on stderr, with a clock that does not advance."""
 
     @pytest.fixture
     def fit_into(self, monkeypatch):
@@ -433,7 +433,7 @@ class TestDivergence:
 
 
 class TestDataThatIsNotFinite:
-    """It is named, with its place in the caller's arrays; no learning rate would help."""
+    """The error gives its position in the caller's arrays and does not blame the learning rate."""
 
     X, Y = np.ones((5, 4, 2)), np.ones((5, 4, 1))
 

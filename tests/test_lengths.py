@@ -98,7 +98,7 @@ def test_lengths_that_do_not_fit_packed_rows(lengths, message):
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("integers", [False, True])
 def test_the_bits_depend_on_no_number_of_threads(table, integers, reverse):
-    """Ranks are dealt to the threads, and the work is large enough to be shared."""
+    """Rows are distributed over the threads, and there is enough work to use several."""
     rng = np.random.default_rng(0)
     T, m, n_x, n_a = 60, 41, 24, 129
     lengths = rng.integers(1, T + 1, m)

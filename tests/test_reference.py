@@ -1,4 +1,4 @@
-"""The reference against finite differences, in float64: the ground that all else stands on."""
+"""The reference, against which all kernels are tested, compared with finite differences."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Weights of examples and steps: what they mean, in the loss, in its gradient and in training."""
+"""Weights of examples and steps: their effect on the loss, on its gradient and on training."""
 
 import numpy as np
 import pytest
@@ -134,7 +134,7 @@ class TestSteps:
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 class TestWhatWeighsNothingMayBeAnything:
-    """0 times NaN is NaN: such rows must be left out of loss, metric and gradients."""
+    """Rows of weight 0 must be left out of loss, metric and gradients, because 0 * NaN is NaN."""
 
     def test_targets(self, dtype, bad):
         model, x, y = problem("all", "mse", dtype)

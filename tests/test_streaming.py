@@ -106,7 +106,7 @@ def test_out_may_not_be_the_input():
 
 @pytest.mark.parametrize("n_a", [4, 512], ids=["with the GIL", "without"])
 def test_steps_in_several_threads_follow_one_another(n_a):
-    """A counter: with Waa = 1 and relu every step adds one, and none may be lost."""
+    """With Waa = 1 and relu every step adds one to the state, and no step may be lost."""
     model = crnn.RNN(1, n_a, n_a, steps="all", activation="relu", loss="mse", rng=0)
     eye = np.eye(n_a)
     model.parameters["Waa"], model.parameters["Wax"], model.parameters["ba"] = eye, 1, 0

@@ -1,4 +1,4 @@
-"""The kernels of training, on every table, against NumPy: losses, updates, sums."""
+"""The training kernels (losses, updates, sums) of every table, compared with NumPy."""
 
 import numpy as np
 import pytest
