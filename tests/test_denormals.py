@@ -1,6 +1,6 @@
 """A vanishing gradient becomes denormal; the kernels flush denormals to zero.
 
-`bench/test_denormals.py` measures the time that this saves.
+`bench/test_vanishing.py` measures the time that this saves.
 """
 
 import numpy as np

@@ -70,12 +70,11 @@ cdef class Stepper:
         the GIL, because releasing it would take longer.
         """
         cdef crnn_stream call = self._call
+        cdef bint valid
         if fits(x_t, self._type, 2, call.m, call.n_x, 0):
             call.x = cnp.PyArray_DATA(x_t)
         elif fits(x_t, cnp.NPY_INTP, 1, call.m, 0, 0):
             call.symbols = <const Py_ssize_t *>cnp.PyArray_DATA(x_t)
-            if not within(call.symbols, call.m, 0, call.n_x - 1):
-                return None
         else:
             return None
         if out is None:
@@ -83,13 +82,16 @@ cdef class Stepper:
         elif not fits_to_write(out, self._type, 2, call.m, call.n_y, 0) or not apart(out, x_t):
             return None
         call.y = cnp.PyArray_DATA(out)
-        with self._lock:
-            if self._small:
+        with self._lock:  # symbols are checked when no other step can delay their use
+            valid = call.symbols == NULL or within(call.symbols, call.m, 0, call.n_x - 1)
+            if not valid:
+                pass
+            elif self._small:
                 self._kernels.stream_step(&call)
             else:
                 with nogil:
                     self._kernels.stream_step(&call)
-        return out
+        return out if valid else None
 
     def read_states(self):
         """A copy of the states, (num_layers, m, n_a)."""
