@@ -19,38 +19,47 @@ PACKAGE = ROOT / "src" / "crnn"
 CSRC = PACKAGE / "_engine" / "csrc"
 INSIDE = ROOT / "docs" / "inside.md"
 
-
-def blocks(language):
-    return pages.blocks(README, language)
-
-
-def test_the_readme_has_no_block_that_is_not_executed():
-    assert len(blocks("python")) + len(blocks("sh")) == README.count("\n```\n")
+#: Every page of the documentation, relative to ROOT.
+PAGES = [
+    page.relative_to(ROOT).as_posix()
+    for page in sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+]
 
 
-def test_python_blocks_run_one_after_the_other(tmp_path, monkeypatch):
+def readme_commands():
+    """The lines of the README's shell blocks, in order."""
+    return [line for block in pages.blocks(README, "sh") for line in block.splitlines()]
+
+
+def test_every_readme_block_is_python_or_sh():
+    """The other tests execute the blocks in these two languages."""
+    executed = pages.blocks(README, "python") + pages.blocks(README, "sh")
+    assert len(executed) == README.count("\n```\n")
+
+
+def test_readme_python_blocks_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     pages.run_python(ROOT / "README.md")
 
 
-def test_set_up_is_two_commands_of_one_line_each():
+def test_readme_setup_is_two_one_line_commands():
     """.ci/run executes both as they are written."""
-    commands = [line for block in blocks("sh") for line in block.splitlines()]
+    commands = readme_commands()
     set_up = [line for line in commands if line.startswith("python3 -m venv .venv && ")]
     assert set_up == commands[:2]
     assert set_up[0].endswith("crnn train")
     assert set_up[1].endswith("-m pytest")
 
 
-def test_the_other_commands_run(tmp_path, monkeypatch, capsys):
+def test_other_readme_commands_run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     small = ["--hidden", "4", "--batch", "512", "--steps", "512", "--epochs", "1", "--quiet"]
     assert cli.main(["train", *small]) == 0
-    commands = [line for block in blocks("sh") for line in block.splitlines()][2:]
+    commands = readme_commands()[2:]
     assert commands
     for command in commands:
         program, *arguments = shlex.split(command)
-        assert program == ".venv/bin/crnn", "the set-up lines activate nothing"
+        assert program == ".venv/bin/crnn", "the setup commands do not activate the environment"
         assert cli.main(arguments) == 0
     assert "every comparison holds" in capsys.readouterr().out
 
@@ -63,7 +72,7 @@ def test_the_other_commands_run(tmp_path, monkeypatch, capsys):
         ("sunspots", [], r"crnn (\S+)", 0.0, 25.0),
     ],
 )
-def test_examples_reach_their_figures(example, arguments, figure, lowest, highest):
+def test_examples_reach_their_documented_figures(example, arguments, figure, lowest, highest):
     done = subprocess.run(
         [sys.executable, str(ROOT / "examples" / f"{example}.py"), *arguments],
         capture_output=True,
@@ -73,8 +82,8 @@ def test_examples_reach_their_figures(example, arguments, figure, lowest, highes
     assert lowest <= float(re.search(figure, done.stdout)[1]) <= highest
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/inside.md"])
-def test_every_link_inside_the_project_leads_somewhere(page):
+@pytest.mark.parametrize("page", PAGES)
+def test_links_to_project_files_exist(page):
     text = (ROOT / page).read_text(encoding="utf-8")
     for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
         assert ((ROOT / page).parent / target).exists(), target
@@ -83,7 +92,7 @@ def test_every_link_inside_the_project_leads_somewhere(page):
 class TestInside:
     """docs/inside.md agrees with the code."""
 
-    def test_its_example_of_a_cell_in_c_is_what_the_reference_says(self, tmp_path):
+    def test_c_example_agrees_with_the_python_example(self, tmp_path):
         states = pages.run_python(INSIDE)["leaky"]  # (T, m, n_a)
         compiler = shutil.which("gcc") or shutil.which("clang")
         if compiler is None or sys.platform == "win32":
@@ -98,7 +107,7 @@ class TestInside:
         printed = np.array(out.stdout.split(), float).reshape(states.shape)
         np.testing.assert_allclose(printed, states, rtol=1e-14)
 
-    def test_every_name_it_mentions_is_in_the_code(self):
+    def test_names_it_mentions_are_in_the_code(self):
         text = INSIDE.read_text(encoding="utf-8")
         prose = re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)
         sources = [
@@ -112,7 +121,7 @@ class TestInside:
         assert len(mentioned) > 50
         assert [name for name in mentioned if name not in names] == []
 
-    def test_every_file_it_mentions_is_there(self):
+    def test_files_it_mentions_exist(self):
         text = re.sub(r"^```[cp].*?^```$", "", INSIDE.read_text("utf-8"), flags=re.M | re.S)
         text = re.sub(r"\]\([^)]*\)", "]", text)
         files = re.findall(r"[\w/]+\.(?:c|h|inc|py|pyx)\b", text)
