@@ -167,7 +167,7 @@ class TestPandas:
             model.predict_proba([table]), model.predict_proba([table.to_numpy()])
         )
         table["b"] = ["3", None]
-        with pytest.raises(ValueError, match=r"x\[0\]: expected floats .* got object"):
+        with pytest.raises(ValueError, match=r"x\[0\]: expected numbers .* got object"):
             model.predict([table])
 
 
