@@ -143,7 +143,7 @@ class TestJax:
         import jax
 
         W = np.eye(4, dtype="f4")
-        with pytest.raises(ValueError, match=r"x: expected floats .* got bfloat16"):
+        with pytest.raises(ValueError, match=r"x: expected numbers .* got bfloat16"):
             crnn.RNN(4, 5, 2, rng=0).predict(jnp.ones((3, 2, 4), jnp.bfloat16))
         with pytest.raises(TypeError, match="Waa: expected float32 or float64, got bfloat16"):
             crnn.rnn_forward(np.ones((3, 2, 4), "f4"), jnp.asarray(W, jnp.bfloat16), W)
