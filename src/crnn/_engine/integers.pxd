@@ -30,7 +30,7 @@ cdef inline Py_ssize_t packed_rows(const Py_ssize_t *lengths, Py_ssize_t m) noex
 
 cdef inline bint find_lengths(const Py_ssize_t *batch_sizes, Py_ssize_t T, Py_ssize_t *lengths,
                               Py_ssize_t *last) noexcept nogil:
-    """lengths (m,) and the packed row of each example's last step, last (m,), from batch sizes (T,).
+    """Find lengths (m,) and each example's last packed row, last (m,), from batch sizes (T,).
 
     False if the batch sizes, the numbers of examples at each step, are not positive or rise.
     """
