@@ -1,7 +1,8 @@
-"""Handwritten digits, read as 8 rows of 8 pixels, down and up: one answer each (many-to-one).
+"""Classify handwritten digits, each a sequence of 8 rows of 8 pixels (many-to-one).
 
-scikit-learn's 1,797 digits, a stratified quarter held out, about 3 seconds. It reaches an accuracy
-of 0.991 (0.987 to 0.993, by kernels), where logistic regression gives 0.958.
+The data are scikit-learn's 1,797 digits, of which a stratified quarter is held out. A bidirectional
+model reaches an accuracy of 0.991 (0.987 to 0.993, depending on the kernels) in about 3 seconds;
+logistic regression reaches 0.958.
 
     pip install "crnn[examples]"
     python examples/digits.py
@@ -16,7 +17,7 @@ import crnn
 
 
 def main() -> float:
-    """Train, and give the accuracy on the held-out quarter."""
+    """Train the model and return the accuracy on the held-out quarter."""
     images, y = load_digits(return_X_y=True)
     x = images.reshape(-1, 8, 8).transpose(1, 0, 2) / 16  # (T = 8 rows, m, n_x = 8 pixels)
     learn, test = train_test_split(np.arange(len(y)), test_size=0.25, stratify=y, random_state=0)

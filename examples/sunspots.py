@@ -1,9 +1,9 @@
-"""Sunspots, one step ahead: an answer at every step (many-to-many, mean squared error).
+"""Predict sunspots one year ahead at every step (many-to-many, mean squared error).
 
-The yearly means 1700-2008 that ship with statsmodels, learned until 1920 and then predicted one
-year ahead, each year from all years before it, beside the forecast that next year is like this one
-(persistence). statsmodels ships yearly means only; monthly ones would be read the same way. It
-reaches a root mean squared error of 21.3, where persistence gives 30.4, in about a second.
+The data are the yearly means from 1700 to 2008 in statsmodels; monthly means would be read in the
+same way. The model is trained on the years until 1920 and predicts each later year from all years
+before it. In about a second it reaches a root mean squared error of 21.3; the forecast that each
+year equals the one before it (persistence) gives 30.4.
 
     pip install "crnn[examples]"
     python examples/sunspots.py
@@ -16,14 +16,14 @@ import crnn
 
 
 def main() -> tuple[float, float]:
-    """Train, and give the root mean squared errors of the model and of persistence."""
+    """Train the model and return its root mean squared error and that of persistence."""
     data = sunspots.load_pandas().data
     year, spots = data["YEAR"].to_numpy(), data["SUNACTIVITY"].to_numpy()
     learned = int(np.searchsorted(year, 1920))
     scale = spots[:learned].std()
     series = (spots - spots[:learned].mean()) / scale
 
-    # Every stretch of 40 years is an example: (T, m, 1), and its target is one year later.
+    # Each window of 40 years is an example; its targets are the same window one year later.
     T = 40
     starts = np.arange(learned - T)
     x = np.stack([series[s : s + T] for s in starts], axis=1)[..., None]

@@ -1,8 +1,8 @@
-"""Character text: learn the next character of English, then write some.
+"""Learn to predict the next character of English text, then generate some.
 
-A smaller cousin of `crnn train`: 128 units on the help topics that ship inside Python, the last
-tenth held out, about 6 seconds. It reaches 2.19 bits per character (2.17 to 2.20, by kernels),
-where the frequencies of the letters give 4.67.
+A small version of `crnn train`: 128 units, trained on Python's help topics, of which the last tenth
+is held out. In about 6 seconds it reaches 2.19 bits per character (2.17 to 2.20, depending on the
+kernels); the frequencies of the characters alone give 4.67.
 
     python examples/text.py
 """
@@ -16,7 +16,7 @@ from crnn.text import Vocabulary, python_topics
 
 
 def main(epochs: int = 8) -> float:
-    """Train, write, and give the held-out bits per character."""
+    """Train the model, generate text and return the held-out bits per character."""
     text = python_topics()
     vocabulary = Vocabulary.of(text)
     symbols = vocabulary.encode(text)

@@ -1,4 +1,4 @@
-"""The benchmark: its arithmetic, its checks and its output; NumPy is the only peer it needs."""
+"""The benchmark: arithmetic, checks of the peers and output. It needs no peer but NumPy."""
 
 import io
 import json
@@ -35,22 +35,22 @@ from crnn.benchmark.peers.numpy import Numpy
 from crnn.benchmark.peers.protocol import Peer, Prepared
 
 SMALL = Case(3, 2, 4, 5)
-# Older versions of matplotlib call pyparsing by names that newer versions of it warn of.
+# Older versions of matplotlib use names that newer versions of pyparsing have deprecated.
 quiet = pytest.mark.filterwarnings("ignore:.* deprecated - use:DeprecationWarning")
 CACHES = {1: 32 << 10, 2: 1 << 20, 3: 16 << 20}
 
 
 class TestCases:
-    def test_a_shape_is_read_as_it_is_written(self):
+    def test_parse_accepts_a_shape(self):
         assert Case.parse("3x2x4x5") == SMALL
         assert Case.parse(Case.parse("3x2x4x5", "float64").name, "float64").dtype == "float64"
 
     @pytest.mark.parametrize("text", ["", "3x2x4", "3x2x4x5x6", "3x2x4x0", "3x-2x4x5", "axbxcxd"])
-    def test_what_is_no_shape_is_refused(self, text):
+    def test_parse_refuses_other_text(self, text):
         with pytest.raises(ValueError, match="expected a shape TxMxN_XxN_A such as"):
             Case.parse(text)
 
-    def test_the_shapes_cover_what_they_say(self):
+    def test_default_shapes_cover_typical_sizes(self):
         every = [Case.parse(shape) for shape in SHAPES]
         assert len(set(every)) == len(every)
         assert {1, 2, 5, 7} <= {case.m for case in every}
@@ -63,16 +63,16 @@ class TestRoofline:
     case = Case(10, 2, 3, 4)
 
     def test_operations_by_hand(self):
-        # Each of 10 steps, 2 examples and 4 units adds up 4 + 3 products: 560, of two operations.
+        # 10 steps x 2 examples x 4 units x (4 + 3) products = 560, of two operations each.
         assert roofline.flops(self.case, "forward") == 1120
         assert roofline.flops(self.case, "training") == 3360
 
     def test_weight_bytes_by_hand(self):
-        # 16 weights of 4 bytes in each of 10 steps; backward once more.
+        # 16 weights of 4 bytes are read in each of 10 steps; the backward pass reads them again.
         assert roofline.weight_bytes(self.case, "forward") == 640
         assert roofline.weight_bytes(self.case, "training") == 1280
 
-    def test_computing_bounds_what_stays_in_the_first_cache(self):
+    def test_small_weights_are_bound_by_computation(self):
         peaks = roofline.Peaks(fma=1120, L2=1, L3=1)
         assert roofline.least_seconds(self.case, "forward", peaks, caches=CACHES) == 1
         assert roofline.least_seconds(self.case, "training", peaks, caches=CACHES) == 3
@@ -86,14 +86,14 @@ class TestRoofline:
         ("n_a", "threads", "bandwidth"),
         [(512, 1, 100.0), (1024, 1, 10.0), (1024, 4, 100.0), (8192, 1, 10.0)],
     )
-    def test_weights_come_from_the_nearest_cache_that_holds_a_threads_share(
+    def test_bandwidth_is_of_the_smallest_cache_that_holds_a_threads_weights(
         self, n_a, threads, bandwidth
     ):
         peaks = roofline.Peaks(fma=1e30, L2=100.0, L3=10.0)
         least = roofline.least_seconds(Case(7, 1, 1, n_a), "forward", peaks, threads, CACHES)
         assert least == pytest.approx(7 * n_a * n_a * 4 / bandwidth)
 
-    def test_the_slower_bound_counts(self):
+    def test_least_time_is_the_larger_bound(self):
         peaks = roofline.Peaks(fma=1.0, L2=1e30, L3=1e30)
         case = Case(7, 1, 1, 512)
         assert roofline.least_seconds(case, "forward", peaks, caches=CACHES) == pytest.approx(
@@ -101,11 +101,11 @@ class TestRoofline:
         )
 
     @pytest.mark.parametrize("threads", [1, 2])
-    def test_the_probes_measure_something(self, threads):
+    def test_probes_return_plausible_rates(self, threads):
         peaks = roofline.Probes(threads).measure()
         assert all(1e6 < rate < 1e15 for rate in (peaks.fma, peaks.L2, peaks.L3))
 
-    def test_the_probes_count_what_they_do(self):
+    def test_probes_count_their_operations(self):
         probe = roofline.probe
         x = np.ones(probe.BLOCK + 1, np.float32)
         assert probe.read(x, 3) == 3 * 4 * probe.BLOCK
@@ -115,7 +115,7 @@ class TestRoofline:
 
 
 class TestClock:
-    """By a clock that only the calls move."""
+    """With a fake clock that advances only during the timed calls."""
 
     @pytest.fixture
     def takes(self, monkeypatch):
@@ -132,22 +132,22 @@ class TestClock:
         takes.calls = calls
         return takes
 
-    def test_short_calls_are_timed_many_at_a_time(self, takes):
+    def test_short_calls_are_timed_in_batches(self, takes):
         assert clock.time_calls(takes(1e-6), 0.002) == pytest.approx(1e-6)
-        samples = 1 + 20  # the first finds out how many calls fill a sample
+        samples = 1 + 20  # the first measures how many calls fill a sample
         assert len(takes.calls) == pytest.approx(samples * clock.SAMPLE / 1e-6, rel=0.1)
 
-    def test_a_long_call_is_timed_alone(self, takes):
+    def test_a_long_call_is_timed_singly(self, takes):
         assert clock.time_calls(takes(0.5), 0) == 0.5
-        assert takes.calls == [0.5, 0.5], "the first is not counted"
+        assert takes.calls == [0.5, 0.5], "the first call is a warm-up"
 
-    def test_the_fastest_is_found(self, takes):
+    def test_fastest_returns_the_index_of_the_fastest_call(self, takes):
         slow, quick = takes(2e-4), takes(1e-5)
         assert clock.fastest([slow, quick, slow], seconds=1e-3) == 1
 
 
 class Wrong(Numpy):
-    """A peer whose states or gradients are a little off, are of another shape, or are NaN."""
+    """A peer whose states or gradients are slightly wrong, misshapen or NaN."""
 
     name = "wrong"
 
@@ -185,10 +185,10 @@ class ForwardOnly(Numpy):
         return Prepared(prepared.forward, prepared.states, reasons={"training": "has none"})
 
 
-class TestDesk:
+class TestHandler:
     @pytest.mark.parametrize("peer", [Crnn, Numpy])
     @pytest.mark.parametrize("dtype", ["float32", "float64"])
-    def test_a_right_peer_is_timed(self, peer, dtype):
+    def test_a_correct_peer_is_timed(self, peer, dtype):
         handler = worker.Handler(peer(), 1)
         case = Case(20, 3, 4, 5, dtype)
         assert handler.prepare(case) == {}
@@ -200,7 +200,7 @@ class TestDesk:
             handler.time(case, "forward", 1e-3)
 
     @pytest.mark.parametrize("field", reference.Gradients._fields)
-    def test_one_wrong_gradient_is_a_mismatch(self, field):
+    def test_a_wrong_gradient_is_reported(self, field):
         reasons = worker.Handler(Wrong(field), 1).prepare(SMALL)
         assert list(reasons) == ["training"]
         assert reasons["training"].startswith(f"Mismatch: {field} differs from crnn's by 1.0e-02")
@@ -213,15 +213,15 @@ class TestDesk:
             (lambda a: a[:, :1], r"Mismatch: a has shape (3, 1, 5), crnn's (3, 2, 5)"),
         ],
     )
-    def test_wrong_states_are_a_mismatch(self, change, message):
+    def test_wrong_states_are_reported(self, change, message):
         reasons = worker.Handler(Wrong("a", change), 1).prepare(SMALL)
         assert reasons["forward"].startswith(message)
 
-    def test_a_library_that_raises_is_a_reason(self):
+    def test_an_error_of_the_library_is_reported(self):
         reasons = worker.Handler(Broken(), 1).prepare(SMALL)
         assert reasons == dict.fromkeys(cases.OPERATIONS, "OSError: no such kernel")
 
-    def test_requests_are_answered_in_turn(self):
+    def test_requests_are_answered_in_order(self):
         requests, answers = io.BytesIO(), io.BytesIO()
         for request in (("prepare", (SMALL,)), ("time", (SMALL, "fly", 0)), ("probe", ())):
             pickle.dump(request, requests)
@@ -236,14 +236,14 @@ class TestDesk:
 
 
 class TestPeers:
-    def test_what_is_not_installed_is_named(self):
+    def test_missing_names_uninstalled_packages(self):
         class Absent(Peer):
             packages, modules = ("pip", "no-such-package"), ("pip", "no_such_module")
 
         assert Absent.missing() == "not installed: no-such-package"
         assert Numpy.missing() is None
 
-    def test_modules_are_imported_without_their_libraries(self):
+    def test_peer_modules_import_without_their_libraries(self):
         assert PEERS.keys() == {
             "torch", "torch-compiled", "jax", "onnxruntime", "onednn", "keras", "numpy",
         }  # fmt: skip
@@ -251,14 +251,14 @@ class TestPeers:
             assert peer.name == name
             assert all(isinstance(v, str) for v in peer.environment(2).values())
 
-    def test_the_binding_to_onednn_is_built_on_request_only(self, tmp_path, monkeypatch):
+    def test_onednn_binding_is_built_only_on_request(self, tmp_path, monkeypatch):
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
         assert PEERS["onednn"].missing()
 
 
 @pytest.fixture
 def near(monkeypatch):
-    """Workers in this process, of peers of one's own too."""
+    """Run workers in this process, so that they can use the peers defined here."""
     every = {peer.name: peer for peer in (Crnn, Numpy, Wrong, Broken, ForwardOnly)}
 
     class Near:
@@ -279,7 +279,7 @@ def near(monkeypatch):
 
 
 class TestRun:
-    def test_all_take_turns(self, near):
+    def test_measures_every_case_thread_count_and_operation(self, near):
         said = []
         both = [SMALL, Case(3, 2, 4, 5, "float64")]
         report = run(both, ["numpy"], threads=[1, 2], rounds=3, seconds=1e-4, log=said.append)
@@ -293,7 +293,7 @@ class TestRun:
         assert "crnn: 2 threads over 1: geometric mean" in words
         assert "crnn: time of float64 over float32: geometric mean" in words
 
-    def test_what_is_wrong_or_absent_is_left_out_by_name(self, near, monkeypatch):
+    def test_wrong_or_missing_peers_are_skipped_and_named(self, near, monkeypatch):
         monkeypatch.setattr(Numpy, "missing", classmethod(lambda cls: "not installed: numpy"))
         monkeypatch.setattr(Wrong, "missing", classmethod(lambda cls: None))
         monkeypatch.setattr(ForwardOnly, "missing", classmethod(lambda cls: None))
@@ -312,7 +312,7 @@ class TestRun:
         assert "forward-only, training, was not timed: has none (every shape)" in words
 
     @pytest.mark.parametrize("when", ["prepare", "time"])
-    def test_one_that_fails_is_left_out_from_there_on(self, near, monkeypatch, when):
+    def test_a_failing_peer_is_skipped_from_then_on(self, near, monkeypatch, when):
         def ask(self, method, *arguments):
             if self.name == "numpy" and method == when and arguments[0].T == 3:
                 raise RuntimeError("its process ended")
@@ -326,7 +326,7 @@ class TestRun:
         assert {cell.case.T for cell in report.cells if cell.peer == "crnn"} == {1, 2, 3}
         assert all(len(cell.rounds) == 2 for cell in report.cells)
 
-    def test_crnn_itself_may_not_fail(self, near, monkeypatch):
+    def test_a_failure_of_crnn_is_raised(self, near, monkeypatch):
         def ask(self, method, *arguments):
             if method == "time":
                 raise RuntimeError("its process ended")
@@ -336,7 +336,7 @@ class TestRun:
         with pytest.raises(RuntimeError, match="its process ended"):
             run([SMALL], [], rounds=1, seconds=1e-4)
 
-    def test_one_that_does_not_start_is_skipped(self, near, monkeypatch):
+    def test_a_peer_that_does_not_start_is_skipped(self, near, monkeypatch):
         def version(self):
             raise RuntimeError("does not load")
 
@@ -346,8 +346,8 @@ class TestRun:
         }
 
 
-def stopped(pid):
-    """Whether a process is, or within some time becomes: a signal is not delivered at once."""
+def becomes_stopped(pid):
+    """Whether a process is stopped, or soon will be: signals are not delivered immediately."""
     for _ in range(10_000):
         if Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T":
             return True
@@ -356,7 +356,7 @@ def stopped(pid):
 
 
 class TestWorker:
-    def test_lives_in_a_process_of_its_own(self):
+    def test_runs_in_a_separate_process(self):
         with workers.Workers() as running:
             one = running.start("numpy", 1)
             assert one.version == np.__version__
@@ -365,14 +365,14 @@ class TestWorker:
             with pytest.raises(RuntimeError, match="KeyError"):
                 one.ask("time", Case(1, 1, 1, 1), "forward", 1e-3)
             if sys.platform == "linux":
-                assert stopped(one._process.pid), "between its turns it rests"
+                assert becomes_stopped(one._process.pid), "it must stop between requests"
             one._process.kill()
             with pytest.raises(RuntimeError, match="numpy: its process ended"):
                 one.ask("version")
             running.end(one)
             assert running.running == []
 
-    def test_without_signals_it_is_given_time_to_fall_asleep(self, monkeypatch):
+    def test_without_signals_the_caller_waits_for_it_to_idle(self, monkeypatch):
         monkeypatch.setattr(workers, "signal", None)
         slept = []
         monkeypatch.setattr(workers.time, "sleep", slept.append)
@@ -382,14 +382,14 @@ class TestWorker:
 
 
 class TestMachine:
-    def test_says_what_it_is(self):
+    def test_describe(self):
         described = machine.describe()
         assert described["cpu"]
         assert described["cores"] == len(machine.cores()) >= 1
         assert described["caches"]["L1"] >= 1024
         assert json.loads(json.dumps(described)) == described
 
-    def test_where_the_system_says_nothing(self, monkeypatch, tmp_path):
+    def test_defaults_without_system_information(self, monkeypatch, tmp_path):
         monkeypatch.setattr(machine, "_CPU", tmp_path)
         monkeypatch.setattr(machine, "_sysctl", lambda name: "")
         assert machine.caches() == machine._DEFAULT_CACHES
@@ -397,14 +397,14 @@ class TestMachine:
         monkeypatch.delattr(os, "sched_getaffinity", raising=False)
         assert len(machine.cores()) == os.cpu_count()
 
-    def test_where_only_sysctl_does(self, monkeypatch, tmp_path):
+    def test_caches_from_sysctl(self, monkeypatch, tmp_path):
         monkeypatch.setattr(machine, "_CPU", tmp_path)
         sizes = {"hw.l1dcachesize": "65536", "hw.l2cachesize": "4194304", "hw.l3cachesize": "0"}
         monkeypatch.setattr(machine, "_sysctl", sizes.get)
         assert machine.caches() == {1: 65536, 2: 4194304}
 
     @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="affinity")
-    def test_a_process_is_bound_to_as_many_cores_as_it_has_threads(self, monkeypatch):
+    def test_pinned_binds_to_one_core_per_thread(self, monkeypatch):
         bound = []
         monkeypatch.setattr(os, "sched_setaffinity", lambda _, cpus: bound.append(cpus))
         monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2})
@@ -417,7 +417,7 @@ class TestMachine:
 
 
 def fake_report(**times):
-    """One shape, forward: seconds of each implementation in each round."""
+    """A report on one forward case, given the seconds of each implementation in each round."""
     case = Case(10, 2, 3, 4)
     report = Report(
         {"cpu": "abacus", "cores": 1, "caches": {"L1": 32768}, "simd": "beads", "probe": "fingers",
@@ -434,7 +434,7 @@ def fake_report(**times):
 class TestReport:
     report = fake_report(crnn=[2.0, 2.0, 4.0], slow=[8.0, 8.0, 8.0], fair=[3.0, 3.0, 6.0])
 
-    def test_figures_by_hand(self):
+    def test_figures_computed_by_hand(self):
         (row,) = self.report.rows
         assert row.best == "fair"
         assert row.ratio("fair") == 1.5
@@ -444,7 +444,7 @@ class TestReport:
         assert results.geometric_mean([2, 0.5, 1]) == pytest.approx(1)
         assert np.isnan(results.geometric_mean([]))
 
-    def test_one_table(self):
+    def test_table(self):
         head, line = table.table(self.report).splitlines()
         assert head.split() == [
             "shape", "dtype", "operation", "threads", "crnn", "spread", "slow", "fair", "best",
@@ -459,10 +459,10 @@ class TestReport:
         ("seconds", "printed"),
         [(0.5, "500"), (0.0123456, "12.3"), (0.001, "1.00"), (1.234e-6, "0.00123")],
     )
-    def test_times_have_three_digits(self, seconds, printed):
+    def test_times_have_three_significant_digits(self, seconds, printed):
         assert table._milliseconds(seconds) == printed
 
-    def test_summed_up(self):
+    def test_summary(self):
         words = "\n".join(table.summary(self.report))
         assert "abacus, 1 cores, kernels beads" in words
         assert "the machine was busy with other work (load 3.0)" in words
@@ -474,7 +474,7 @@ class TestReport:
         assert table.table(report).splitlines()[1].split()[-3:] == ["-", "-", "50%"]
         assert "times as fast" not in "\n".join(table.summary(report))
 
-    def test_json_there_and_back(self):
+    def test_json_round_trip(self):
         self.report.refusals.append(results.Refusal("fair", SMALL, "training", "has none"))
         text = self.report.to_json()
         assert Report.from_json(text).to_json() == text
@@ -482,42 +482,42 @@ class TestReport:
         assert json.loads(text)["cells"][0]["quartiles"] == [2, 3]
 
     @quiet
-    def test_picture(self, tmp_path):
+    def test_plot_writes_a_png(self, tmp_path):
         plot.draw(self.report, tmp_path / "ratios.png")
         assert (tmp_path / "ratios.png").read_bytes().startswith(b"\x89PNG")
 
     @pytest.fixture
-    def drawn(self, tmp_path, monkeypatch):
-        """A function that draws a report, and gives the Figure."""
+    def draw_figure(self, tmp_path, monkeypatch):
+        """A function that draws a report and returns the Figure."""
         from matplotlib.figure import Figure
 
         figures = []
         monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: figures.append(figure))
 
-        def drawn(report):
+        def draw_figure(report):
             plot.draw(report, tmp_path / "ratios.png")
             figures[-1].draw_without_rendering()
             return figures[-1]
 
-        return drawn
+        return draw_figure
 
     @quiet
-    def test_a_picture_says_the_peers_versions(self, drawn):
-        legend = drawn(self.report).legends[0]
+    def test_plot_legend_has_the_peers_versions(self, draw_figure):
+        legend = draw_figure(self.report).legends[0]
         assert [text.get_text() for text in legend.get_texts()] == ["slow 1", "fair 1"]
 
     @quiet
     @pytest.mark.parametrize(("load", "told"), [(None, False), (0.1, False), (3.14, True)])
-    def test_a_picture_says_if_the_machine_was_busy(self, drawn, load, told):
+    def test_plot_title_says_if_the_machine_was_busy(self, draw_figure, load, told):
         report = fake_report(crnn=[1.0], slow=[2.0])
         report.machine["load"] = load
-        title = drawn(report).get_suptitle()
+        title = draw_figure(report).get_suptitle()
         assert ("busy with other work (load 3.1)" in title) == told
         assert title.startswith("abacus, beads kernels, crnn 0")
 
     @quiet
-    def test_ticks_are_written_out(self, drawn):
-        axes = drawn(fake_report(crnn=[1.0], slow=[1000.0], fair=[0.9])).axes[0]
+    def test_plot_tick_labels_have_no_exponent(self, draw_figure):
+        axes = draw_figure(fake_report(crnn=[1.0], slow=[1000.0], fair=[0.9])).axes[0]
         words = [tick.get_text() for tick in axes.get_xticklabels()]
         assert max(map(float, words)) > 100
         assert not any("e" in word for word in words), "128, not 1.3e+02"
@@ -525,7 +525,7 @@ class TestReport:
 
 class TestCommand:
     @quiet
-    def test_prints_one_table_and_writes_json_and_a_picture(self, tmp_path, capsys, monkeypatch):
+    def test_prints_a_table_and_writes_json_and_a_plot(self, tmp_path, capsys, monkeypatch):
         monkeypatch.chdir(tmp_path)
         arguments = "bench --quick --shapes 10x2x8x8 --peers numpy --seconds 0.001"
         code = cli.main([*arguments.split(), "--json", "bench.json", "--plot", "bench.png"])
@@ -558,27 +558,27 @@ class TestCommand:
             ("--plot bench.txt", "--plot: expected a name ending in .png, .svg or .pdf, got bench"),
         ],
     )
-    def test_mistakes_are_one_line(self, capsys, arguments, message):
+    def test_wrong_arguments_are_one_line_errors(self, capsys, arguments, message):
         assert cli.main(["bench", *arguments.split()]) == 2
         assert capsys.readouterr().err.startswith(f"crnn bench: {message}")
 
-    def test_a_missing_matplotlib_is_told_before_the_run(self, capsys, monkeypatch):
+    def test_missing_matplotlib_is_reported_before_the_run(self, capsys, monkeypatch):
         monkeypatch.setitem(sys.modules, "matplotlib.backend_bases", None)
         assert cli.main(["bench", "--plot", "bench.png"]) == 2
         assert capsys.readouterr().err.startswith("crnn bench: --plot needs matplotlib")
 
-    def test_a_folder_that_is_write_protected_is_told_before_the_run(self, capsys, monkeypatch):
-        monkeypatch.setattr(os, "access", lambda *_: False)  # root may write anything
+    def test_a_read_only_folder_is_reported_before_the_run(self, capsys, monkeypatch):
+        monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everywhere
         assert cli.main(["bench", "--json", "bench.json"]) == 2
         assert capsys.readouterr().err == "crnn bench: --json: no permission to write bench.json\n"
 
-    def test_a_shape_that_fits_no_memory_is_no_success(self, capsys, near):
+    def test_fails_if_no_shape_fits_in_memory(self, capsys, near):
         shape = "999999999x999999x9999x9999"
         assert cli.main(["bench", "--shapes", shape, "--peers", "numpy", "--rounds", "1"]) == 2
         err = capsys.readouterr().err
         assert err.endswith("crnn bench: --shapes: nothing could be timed\n")
 
-    def test_onednn_is_built_first(self, monkeypatch, capsys, near):
+    def test_build_onednn_runs_before_the_benchmark(self, monkeypatch, capsys, near):
         onednn = sys.modules["crnn.benchmark.peers.onednn"]
         monkeypatch.setattr(onednn, "build", lambda: "the binding")
         arguments = "bench --shapes 1x1x1x1 --peers numpy --rounds 1 --build-onednn"
@@ -589,7 +589,7 @@ class TestCommand:
 class TestRegression:
     @pytest.fixture
     def measured(self, monkeypatch):
-        """What the next measurements find, as times of crnn."""
+        """The times of crnn that the next measurements return."""
         times = []
         monkeypatch.setattr(regression, "measure", lambda: fake_report(crnn=[9.0, times.pop(0)]))
         return times
@@ -603,34 +603,34 @@ class TestRegression:
         assert "10x2x3x4 forward             100.0% of the roofline" in capsys.readouterr().out
         return path
 
-    def test_the_better_of_two_is_written_beside_the_others(self, baseline):
+    def test_write_keeps_the_better_of_two_and_other_entries(self, baseline):
         assert json.loads(baseline.read_text()) == {
             "another": {},
             "abacus, beads kernels": {"10x2x3x4 forward": 1.0},
         }
 
-    def test_a_quarter_may_be_lost(self, baseline, measured):
+    def test_a_loss_up_to_the_limit_passes(self, baseline, measured):
         measured += [1.33]
         assert regression.main([str(baseline)]) == 0
 
-    def test_more_may_not(self, baseline, measured, capsys):
+    def test_a_larger_loss_fails(self, baseline, measured, capsys):
         measured += [1.35] * regression.TRIES
         assert regression.main([str(baseline)]) == 1
         assert capsys.readouterr().out == "10x2x3x4 forward: lost 26% of its speed\n"
         assert measured == []
 
-    def test_it_is_measured_again_before_a_loss_is_believed(self, baseline, measured):
+    def test_a_loss_is_measured_again_before_it_counts(self, baseline, measured):
         measured += [5.0, 1.1, 1.1]
         assert regression.main([str(baseline)]) == 0
         assert measured == [1.1]
 
-    def test_another_processor_has_no_baseline(self, tmp_path, measured, capsys):
+    def test_a_processor_without_a_baseline_is_an_error(self, tmp_path, measured, capsys):
         (tmp_path / "baseline.json").write_text("{}")
         measured += [1.0]
         assert regression.main([str(tmp_path / "baseline.json")]) == 2
         assert "has no entry for abacus, beads kernels" in capsys.readouterr().out
 
-    def test_what_is_measured(self, near, monkeypatch):
+    def test_measures_both_operations_of_guarded_shapes(self, near, monkeypatch):
         monkeypatch.setattr(regression, "GUARDED", ["3x2x4x5"])
         report = regression.measure()
         assert regression.shares(report).keys() == {"3x2x4x5 forward", "3x2x4x5 training"}

@@ -1,4 +1,4 @@
-"""setup.py's build of the extensions: the flags of the user, and a machine without a compiler."""
+"""Building the extensions with setup.py: the user's flags, and a missing compiler."""
 
 import os
 import subprocess
@@ -9,9 +9,9 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="gives flags as Unix does")
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="uses Unix compiler flags")
 
-#: Builds one C file with setup.py's own command, in the current folder.
+#: Builds one C file in the current folder with the build_ext command of setup.py.
 BUILD = f"""
 import os, runpy, sys
 import Cython.Build, setuptools
@@ -57,7 +57,7 @@ def python(code, folder, **environment):
 
 
 @pytest.mark.parametrize("flags", ["", "-ffast-math", "-Ofast", "-funsafe-math-optimizations"])
-def test_fast_math_is_turned_off_again(tmp_path, flags):
+def test_fast_math_flags_are_overridden(tmp_path, flags):
     (tmp_path / "probe.c").write_text(SOURCE)
     built = python(BUILD, tmp_path, CFLAGS=flags, LDFLAGS=flags)
     assert built.returncode == 0, built.stderr
@@ -67,8 +67,8 @@ def test_fast_math_is_turned_off_again(tmp_path, flags):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for a section of ELF files")
 @pytest.mark.parametrize(("flags", "debug"), [("", False), ("-O1 -g", True)])
-def test_debug_information_only_where_it_is_asked_for(tmp_path, flags, debug):
-    """It would be four fifths of the package."""
+def test_debug_information_is_included_only_on_request(tmp_path, flags, debug):
+    """With debug information the package would be five times as large."""
     (tmp_path / "probe.c").write_text(SOURCE)
     built = python(BUILD, tmp_path, CFLAGS=flags)
     assert built.returncode == 0, built.stderr
@@ -76,7 +76,7 @@ def test_debug_information_only_where_it_is_asked_for(tmp_path, flags, debug):
     assert (b".debug_info" in library.read_bytes()) is debug
 
 
-def test_a_missing_compiler_is_named_with_the_way_to_get_one(tmp_path):
+def test_a_missing_compiler_is_reported_with_how_to_install_one(tmp_path):
     (tmp_path / "probe.c").write_text(SOURCE)
     built = python(BUILD, tmp_path, CC="no-such-cc")
     assert built.returncode != 0

@@ -1,4 +1,4 @@
-"""The command line: what it writes, and one line with exit code 2 for what cannot be done."""
+"""The command line: its output and files, and one line with exit code 2 for each error."""
 
 import io
 import os
@@ -43,7 +43,7 @@ def trained(run):
 
 
 class TestTrain:
-    def test_reports_writes_and_samples(self, run):
+    def test_reports_progress_saves_and_samples(self, run):
         code, out, err = run("train", "--text", "words.txt", *SMALL)
         assert code == 0
         assert "6120 characters, 14 different; 5508 to learn from, 612 held out" in out
@@ -55,14 +55,14 @@ class TestTrain:
         assert model.config.n_a == 24
         assert len(out.split("of training\n\n")[1]) == 41
 
-    def test_same_seed_same_model(self, run):
+    def test_the_same_seed_gives_the_same_model(self, run):
         for name, seed in (("a", "1"), ("b", "1"), ("c", "2")):
             run("train", "--text", "words.txt", *SMALL, "--out", name, "--seed", seed)
         a, b, c = (crnn.load(name).parameters["Waa"] for name in "abc")
         np.testing.assert_array_equal(a, b)
         assert np.any(a != c)
 
-    def test_the_model_is_given_its_options(self, run):
+    def test_options_reach_the_model(self, run):
         code, out, err = run(
             "train", "--text", "words.txt", *SMALL, "--layers", "2", "--activation", "relu",
             "--dtype", "float64", "--validation", "0.2", "--quiet",
@@ -88,7 +88,7 @@ class TestTrain:
             ("--optimizer sgd --lr 0.1 --momentum 0.9", {"optimizer": crnn.SGD(0.1, 0.9)}),
         ],
     )
-    def test_training_is_what_the_library_does_with_the_same_options(self, run, options, changed):
+    def test_training_equals_fit_stream_with_the_same_options(self, run, options, changed):
         arguments = ["train", "--text", "words.txt", *SMALL, "--quiet", *options.split()]
         assert run(*arguments)[0] == 0
         symbols = text.Vocabulary.of(WORDS).encode(WORDS)
@@ -100,14 +100,14 @@ class TestTrain:
         for name, parameter in model.parameters.items():
             np.testing.assert_array_equal(loaded[name], parameter)
 
-    def test_patience_stops(self, run, tmp_path):
-        # What is learned, that a and b alternate, is wrong of the part that is held out.
+    def test_patience_stops_training_early(self, run, tmp_path):
+        # The model learns that a and b alternate, which is wrong for the held-out part.
         (tmp_path / "turn.txt").write_text("ab" * 900 + "aabb" * 50)
         arguments = ["--text", "turn.txt", *SMALL, "--epochs", "9", "--lr", "0.01", "--quiet"]
         assert run("train", *arguments)[1].count("bits per character") == 9
         assert run("train", *arguments, "--patience", "2")[1].count("bits per character") < 9
 
-    def test_a_byte_order_mark_is_no_character(self, run, tmp_path):
+    def test_a_byte_order_mark_is_skipped(self, run, tmp_path):
         (tmp_path / "bom.txt").write_text(WORDS, encoding="utf-8-sig")
         out = run("train", "--text", "bom.txt", *SMALL)[1]
         assert out.startswith("6120 characters, 14 different")
@@ -130,20 +130,20 @@ class TestTrain:
         train._report(history, 300.0, 0.0, asked)
         assert "  2,100 characters/s  " in capsys.readouterr().out
 
-    def test_resume_goes_on(self, run, trained):
+    def test_resume_continues_training(self, run, trained):
         code, out, _ = run("train", "--text", "words.txt", *BRIEF, "--resume", trained)
         assert code == 0
         first = float(out.split("held out ")[2].split()[0])
-        assert first < 3, "a fresh model would start near log2(14) = 3.8 bits"
+        assert first < 3, "a new model would start near log2(14) = 3.8 bits"
 
-    def test_the_default_text_is_pythons_topics(self, run):
+    def test_default_text_is_pythons_help_topics(self, run):
         code, out, _ = run(
             "train", "--hidden", "4", "--batch", "512", "--steps", "512", "--epochs", "1", "--quiet"
         )
         assert code == 0
         assert f"{len(text.python_topics())} characters" in out
 
-    def test_divergence_is_one_line_and_keeps_the_last_good_model(self, run):
+    def test_divergence_is_a_one_line_error_and_saves_the_last_finite_model(self, run):
         arguments = ["--optimizer", "sgd", "--lr", "1e39", "--quiet"]
         code, _, err = run("train", "--text", "words.txt", *SMALL, *arguments)
         assert code == 1
@@ -151,11 +151,11 @@ class TestTrain:
         assert len(err.splitlines()) == 1
         assert np.isfinite(crnn.load("model.safetensors").parameters["Waa"]).all()
 
-    def test_the_model_may_replace_the_one_it_goes_on_from(self, run, trained):
+    def test_out_may_equal_resume(self, run, trained):
         arguments = ["--text", "words.txt", *BRIEF, "--resume", trained, "--out", trained]
         assert run("train", *arguments)[0] == 0
 
-    def test_the_header_comes_before_the_work(self, run, monkeypatch):
+    def test_header_is_printed_before_encoding(self, run, monkeypatch):
         def stop(*_):
             raise KeyboardInterrupt
 
@@ -165,12 +165,12 @@ class TestTrain:
         assert out.startswith("6120 characters, 14 different; 5508 to learn from, 612 held out")
 
     @pytest.mark.parametrize("terminal", [False, True])
-    def test_a_log_is_not_flooded(self, run, monkeypatch, terminal):
-        """A terminal draws the bar again below each line; a log gets the first and the last."""
+    def test_a_log_gets_few_progress_lines(self, run, monkeypatch, terminal):
+        """A terminal redraws the bar below each line; a log gets only the first and last bar."""
         err = io.StringIO()
         err.isatty = lambda: terminal
         monkeypatch.setattr(sys, "stderr", err)
-        monkeypatch.setattr("tqdm.std.time", lambda: 0.0)  # no refresh because of time passing
+        monkeypatch.setattr("tqdm.std.time", lambda: 0.0)  # so that no refresh is due
         code, out, _ = run("train", "--text", "words.txt", *SMALL, "--epochs", "20")
         assert code == 0
         assert out.count("bits per character") == 20
@@ -179,7 +179,7 @@ class TestTrain:
 
 
 class TestSample:
-    def test_begins_with_the_prime(self, run, trained):
+    def test_output_begins_with_the_prime(self, run, trained):
         code, out, _ = run("sample", trained, "--prime", "the ", "-n", "60", "--seed", "1")
         assert code == 0
         assert out.startswith("the ")
@@ -187,7 +187,7 @@ class TestSample:
         assert run("sample", trained, "--prime", "the ", "-n", "60", "--seed", "1")[1] == out
         assert run("sample", trained, "--prime", "the ", "-n", "60", "--seed", "2")[1] != out
 
-    def test_a_reader_that_leaves_is_no_error(self, trained):
+    def test_a_closed_pipe_is_no_error(self, trained):
         done = subprocess.run(
             f"{sys.executable} -m crnn sample {trained} -n 200000 | head -c 10",
             shell=True, capture_output=True, text=True,
@@ -195,7 +195,7 @@ class TestSample:
         assert len(done.stdout) == 10
         assert done.stderr == ""
 
-    def test_what_a_terminal_cannot_show_becomes_a_question_mark(self, run, tmp_path):
+    def test_unencodable_characters_become_question_marks(self, run, tmp_path):
         (tmp_path / "greek.txt").write_text("αβγ " * 500, encoding="utf-8")
         run("train", "--text", "greek.txt", *SMALL)
         done = subprocess.run(
@@ -214,27 +214,27 @@ class TestCheck:
         assert "every comparison holds" in out
 
     @pytest.mark.parametrize("error", [1.0, float("nan")])
-    def test_fails_where_a_number_is_wrong(self, run, monkeypatch, error):
+    def test_fails_if_an_error_exceeds_its_tolerance(self, run, monkeypatch, error):
         monkeypatch.setattr(check, "run", lambda: iter([check.Result("x", 1, error, 0.1)]))
         code, out, _ = run("check")
         assert code == 1
         assert "SOME COMPARISONS FAILED" in out
 
     @pytest.mark.parametrize("dtype", ["float32", "float64"])
-    def test_a_single_chain_of_additions_does_not_pass(self, dtype):
-        """Of as many equal terms as the check has: `crnn check` sees sums without blocks."""
+    def test_sum_tolerance_excludes_naive_summation(self, dtype):
+        """So `crnn check`, which sums as many equal terms, detects sums that are not blocked."""
         term, terms = np.dtype(dtype).type(1 - np.tanh(0.5) ** 2), 1 << 20
         chain = np.cumsum(np.full(terms, term))[-1]  # one addition after another
         error = abs(float(chain) - terms * float(term)) / (terms * float(term))
         assert error > 10 * check.sum_tolerance(dtype, terms)
 
-    def test_sees_a_kernel_that_is_wrong(self, monkeypatch):
+    def test_detects_a_wrong_kernel(self, monkeypatch):
         monkeypatch.setattr(check, "rnn_forward", lambda *a, **k: 1.001 * crnn.rnn_forward(*a, **k))
         assert not all(result.passed for result in check.run())
 
 
-class TestNobodyListens:
-    """A model is worth more than what is said about it."""
+class TestBrokenOutputStreams:
+    """The model is saved even if stdout or stderr cannot be written."""
 
     def train(self, tmp_path, *more, **streams):
         (tmp_path / "words.txt").write_text(WORDS)
@@ -242,7 +242,7 @@ class TestNobodyListens:
         return subprocess.Popen(command, cwd=tmp_path, text=True, **streams)
 
     @pytest.mark.parametrize("together", [False, True], ids=["stdout", "stdout and stderr"])
-    def test_a_reader_that_leaves_costs_no_model(self, tmp_path, together):
+    def test_model_is_saved_after_the_pipe_is_closed(self, tmp_path, together):
         errors = subprocess.STDOUT if together else subprocess.PIPE
         streams = {"stdout": subprocess.PIPE, "stderr": errors}
         with self.train(tmp_path, "--epochs", "20", **streams) as child:
@@ -255,7 +255,7 @@ class TestNobodyListens:
 
     @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
     @pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["train", "--help"]])
-    def test_a_full_disk_under_what_argparse_prints_is_told(self, arguments):
+    def test_a_full_disk_is_reported_for_argparse_output(self, arguments):
         with open("/dev/full", "w") as full:
             done = subprocess.run(
                 [sys.executable, "-m", "crnn", *arguments], stdout=full, stderr=subprocess.PIPE
@@ -264,7 +264,7 @@ class TestNobodyListens:
         assert done.stderr == b"crnn: standard output: No space left on device\n"
 
     @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
-    def test_a_full_disk_under_stdout_costs_no_model_and_is_told(self, tmp_path):
+    def test_a_full_disk_for_stdout_is_reported_and_the_model_saved(self, tmp_path):
         with open("/dev/full", "w") as full:
             child = self.train(tmp_path, "--quiet", stdout=full, stderr=subprocess.PIPE)
             err = child.communicate()[1]
@@ -272,7 +272,7 @@ class TestNobodyListens:
         assert err == "crnn train: standard output: No space left on device\n"
         assert crnn.load(tmp_path / "model.safetensors").config.n_a == 24
 
-    def test_the_first_error_is_kept_and_the_rest_dropped(self, tmp_path):
+    def test_outlet_keeps_the_first_error_and_drops_later_output(self, tmp_path):
         class Full(io.TextIOWrapper):
             def flush(self):
                 raise OSError(28, "No space left on device")
@@ -286,17 +286,17 @@ class TestNobodyListens:
             assert outlet.error.errno == 28
             assert not outlet.isatty()
 
-    def test_no_streams_at_all(self, run, monkeypatch):
+    def test_without_stdout_and_stderr(self, run, monkeypatch):
         monkeypatch.setattr(sys, "stdout", None)
         monkeypatch.setattr(sys, "stderr", None)
         assert cli.main(["train", "--text", "words.txt", *SMALL]) == 0
         assert cli.main(["sample", "none"]) == 2
 
 
-class TestStops:
+class TestInterruptions:
     @pytest.fixture(autouse=True)
     def default_handlers(self):
-        """Under nohup, for one, the tests inherit SIGHUP ignored."""
+        """Set the default handlers: under nohup, for example, SIGHUP is ignored."""
         names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
         before = {n: signal.signal(getattr(signal, n), signal.SIG_DFL) for n in names}
         yield
@@ -313,22 +313,22 @@ class TestStops:
             (KeyboardInterrupt(), 130, "crnn sample: interrupted\n"),
         ],
     )
-    def test_are_one_line(self, run, monkeypatch, error, code, message):
+    def test_errors_are_one_line(self, run, monkeypatch, error, code, message):
         def stop(_):
             raise error
 
         monkeypatch.setattr(crnn, "load", stop)
         assert run("sample", "m") == (code, "", message)
 
-    def test_ctrl_c_while_options_are_read(self, run, monkeypatch):
+    def test_ctrl_c_while_parsing_options(self, run, monkeypatch):
         def stop():
             raise KeyboardInterrupt
 
         monkeypatch.setattr(cli.options, "parser", stop)
         assert run("check") == (130, "", "crnn: interrupted\n")
 
-    def test_ctrl_c_ends_after_the_step_under_way(self, run, monkeypatch):
-        press_in_step(monkeypatch, 3, signal.SIGINT)
+    def test_ctrl_c_stops_after_the_current_step(self, run, monkeypatch):
+        raise_signals_in_step(monkeypatch, 3, signal.SIGINT)
         code, out, err = run("train", "--text", "words.txt", *SMALL, "--quiet")
         assert (code, err) == (130, "")
         assert "interrupted: the model of the last finished step is kept" in out
@@ -343,11 +343,11 @@ class TestStops:
             (["SIGINT", "SIGTERM"], 143, "terminated"),
         ],
     )
-    def test_a_signal_costs_no_training(self, run, monkeypatch, signals, code, word):
-        """It comes in the middle of the third step: the model of the second is saved."""
+    def test_a_signal_saves_the_last_completed_step(self, run, monkeypatch, signals, code, word):
+        """A signal in the middle of the third step saves the model of the second."""
         if not all(hasattr(signal, name) for name in signals):
             pytest.skip("this system has no such signal")
-        press_in_step(monkeypatch, 3, *(getattr(signal, name) for name in signals))
+        raise_signals_in_step(monkeypatch, 3, *(getattr(signal, name) for name in signals))
         got, out, err = run("train", "--text", "words.txt", *SMALL, "--quiet")
         assert (got, err) == (code, f"crnn train: {word}\n")
         assert "wrote model.safetensors: the model of the last good step" in out
@@ -355,7 +355,7 @@ class TestStops:
         assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
     @pytest.mark.parametrize("signals", [["SIGINT"], ["SIGTERM"]])
-    def test_a_signal_while_the_model_is_saved(self, run, monkeypatch, signals):
+    def test_a_signal_while_saving_the_model(self, run, monkeypatch, signals):
         replace, coming = os.replace, [getattr(signal, name) for name in signals]
 
         def interrupted(*paths):
@@ -370,8 +370,8 @@ class TestStops:
         assert crnn.load("model.safetensors").config.n_a == 24
 
     @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no SIGHUP")
-    def test_what_nohup_ignores_stays_ignored(self, run, monkeypatch):
-        press_in_step(monkeypatch, 3, signal.SIGHUP)
+    def test_an_ignored_sighup_stays_ignored(self, run, monkeypatch):
+        raise_signals_in_step(monkeypatch, 3, signal.SIGHUP)
         before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
         try:
             assert run("train", "--text", "words.txt", *SMALL, "--quiet")[0] == 0
@@ -379,18 +379,18 @@ class TestStops:
         finally:
             signal.signal(signal.SIGHUP, before)
 
-    def test_outside_the_main_thread_signals_are_left_alone(self, run):
+    def test_runs_outside_the_main_thread(self, run):
         codes = []
         thread = threading.Thread(target=lambda: codes.append(run("sample", "none")[0]))
         thread.start()
         thread.join()
         assert codes == [2]
 
-    @pytest.mark.skipif(sys.platform == "win32", reason="signals")
+    @pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
     @pytest.mark.parametrize(
         ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "SIGTERM"]
     )
-    def test_a_process_that_is_stopped_keeps_its_model(self, tmp_path, number, code):
+    def test_a_stopped_process_saves_its_model(self, tmp_path, number, code):
         (tmp_path / "words.txt").write_text(WORDS)
         command = [sys.executable, "-m", "crnn", "train", "--text", "words.txt", *SMALL]
         with subprocess.Popen(
@@ -405,26 +405,26 @@ class TestStops:
         assert crnn.load(tmp_path / "model.safetensors").config.n_a == 24
 
 
-def press_in_step(monkeypatch, step, *numbers):
-    """Raise signals in the middle of a step of Adam: its parameters are half updated."""
+def raise_signals_in_step(monkeypatch, step, *numbers):
+    """Raise signals during a step of Adam, when the parameters are partly updated."""
     real, done = crnn.Adam.step, []
 
-    def pressed(self, parameters, *arguments):
+    def step_and_signal(self, parameters, *arguments):
         done.append(1)
         real(self, parameters, *arguments)
         if len(done) == step:
             for number in numbers:
                 signal.raise_signal(number)
 
-    monkeypatch.setattr(crnn.Adam, "step", pressed)
+    monkeypatch.setattr(crnn.Adam, "step", step_and_signal)
 
 
 def assert_trained(run, steps):
-    """The saved model is the one that so many steps give."""
+    """Check that the saved model is the one after this number of steps."""
     vocabulary = text.Vocabulary.of(WORDS)
     model = crnn.RNN(14, 24, 14, steps="all", rng=0)
     windows = 5508 // 8 // 16 + 1
-    assert steps < windows, "all in the first epoch"
+    assert steps < windows, "all steps must be in the first epoch"
     learn = vocabulary.encode(WORDS)[:5508]
     rule = {"batch_size": 8, "steps": 16, "clip_norm": 1.0, "progress": False}
 
@@ -511,8 +511,8 @@ FILES = [
 HOSTILE = ['{"a": 0, "b": 1}', '["abc", "def"]', '["a", ["b"]]', "[" * 100_000, "2", "null", '""']
 
 
-class TestMistakes:
-    """One line, exit code 2, and nothing said or written before."""
+class TestErrors:
+    """Errors print one line, exit with code 2 and leave stdout and all files unchanged."""
 
     @pytest.fixture(autouse=True)
     def files(self, tmp_path, run):
@@ -531,7 +531,7 @@ class TestMistakes:
         model.save("last")
         return sorted(os.listdir(tmp_path))
 
-    def refused(self, run, files, arguments, message):
+    def check_error(self, run, files, arguments, message):
         code, out, err = run(*arguments)
         assert code == 2
         assert out == ""
@@ -541,64 +541,66 @@ class TestMistakes:
         assert sorted(os.listdir()) == files
 
     @pytest.mark.parametrize(("arguments", "message"), USAGE)
-    def test_of_usage(self, run, files, arguments, message):
-        self.refused(run, files, arguments.split(), message)
+    def test_usage_errors(self, run, files, arguments, message):
+        self.check_error(run, files, arguments.split(), message)
 
     @pytest.mark.parametrize(("arguments", "message"), FILES)
-    def test_of_files(self, run, files, arguments, message):
-        self.refused(run, files, arguments.split(), message)
+    def test_file_errors(self, run, files, arguments, message):
+        self.check_error(run, files, arguments.split(), message)
 
     @pytest.mark.parametrize("option", ["--out", "--text", "--resume"])
     @pytest.mark.parametrize("name", ["", "-"])
-    def test_a_name_that_is_none(self, run, files, option, name):
+    def test_invalid_file_names(self, run, files, option, name):
         message = f"{option}: expected the name of a file, got {name!r}"
-        self.refused(run, files, ["train", option, name], message)
+        self.check_error(run, files, ["train", option, name], message)
 
     @pytest.mark.parametrize("vocabulary", HOSTILE, ids=range(len(HOSTILE)))
     @pytest.mark.parametrize(
         "command", ["sample hostile", "train --text words.txt --resume hostile"]
     )
-    def test_a_vocabulary_that_is_none(self, run, files, vocabulary, command):
+    def test_invalid_vocabularies(self, run, files, vocabulary, command):
         model = crnn.RNN(2, 3, 2, steps="all", rng=0)
         model.metadata["vocabulary"] = vocabulary
         model.save("hostile")
         message = "hostile: the model has no vocabulary"
-        self.refused(run, sorted([*files, "hostile"]), command.split(), message)
+        self.check_error(run, sorted([*files, "hostile"]), command.split(), message)
 
-    def test_an_out_that_is_write_protected(self, run, files, monkeypatch):
-        monkeypatch.setattr(os, "access", lambda *_: False)  # root may write anything
+    def test_a_read_only_output_file(self, run, files, monkeypatch):
+        monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everywhere
         command = ["train", "--text", "words.txt", "--out", "small"]
-        self.refused(run, files, command, "--out: small: Permission denied")
+        self.check_error(run, files, command, "--out: small: Permission denied")
 
-    def test_an_out_in_a_folder_that_is_write_protected(self, run, files, monkeypatch):
+    def test_a_read_only_output_folder(self, run, files, monkeypatch):
         def refuse(*_):
             raise PermissionError(13, "Permission denied")
 
         monkeypatch.setattr(crnn.files, "open", refuse, raising=False)
-        self.refused(run, files, ["train", "--text", "words.txt"], "model.safetensors: Permission")
+        self.check_error(
+            run, files, ["train", "--text", "words.txt"], "model.safetensors: Permission"
+        )
 
-    def test_a_blas_without_threads(self, run, files, monkeypatch):
+    def test_a_blas_that_cannot_set_its_threads(self, run, files, monkeypatch):
         def refuse(_):
             raise RuntimeError("no way")
 
         monkeypatch.setattr(crnn, "set_num_threads", refuse)
-        self.refused(run, files, ["check", "--threads", "1"], "--threads: no way")
+        self.check_error(run, files, ["check", "--threads", "1"], "--threads: no way")
 
 
-def test_a_temperature_near_zero_takes_the_most_probable(run, trained):
+def test_a_temperature_near_zero_equals_zero(run, trained):
     code, out, err = run("sample", trained, "-n", "30", "--temperature", "1e-320", "--seed", "0")
     assert (code, err) == (0, "")
     assert out == run("sample", trained, "-n", "30", "--temperature", "0")[1]
 
 
-def test_a_python_without_topics_says_so(run, monkeypatch):
+def test_a_python_without_help_topics_is_an_error(run, monkeypatch):
     monkeypatch.setitem(sys.modules, "pydoc_data", None)
     code, _, err = run("train")
     assert code == 2
     assert "--text: expected a file, this Python has no pydoc_data.topics" in err
 
 
-def test_python_dash_m(tmp_path):
+def test_runs_with_python_dash_m(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "crnn", "--version"], capture_output=True, text=True
     )
@@ -606,7 +608,7 @@ def test_python_dash_m(tmp_path):
 
 
 class TestVocabulary:
-    def test_there_and_back(self):
+    def test_encode_decode_round_trip(self):
         vocabulary = text.Vocabulary.of(WORDS)
         assert vocabulary.decode(vocabulary.encode(WORDS)) == WORDS
         assert len(vocabulary) == 14
@@ -620,7 +622,7 @@ class TestVocabulary:
         assert symbols.dtype == dtype
         np.testing.assert_array_equal(symbols, np.arange(n))
 
-    def test_a_text_of_many_chunks(self, monkeypatch):
+    def test_encoding_in_several_chunks(self, monkeypatch):
         monkeypatch.setattr(text, "CHUNK", 4)
         words = "a\U0010ffff\0b" * 5 + "\ud800ba"  # plane 16, null, a lone surrogate
         vocabulary = text.Vocabulary.of(words)
@@ -631,7 +633,7 @@ class TestVocabulary:
             vocabulary.encode(words + "z")
 
     @pytest.mark.parametrize("unknown", ["c", "\0", "\U0010ffff"])
-    def test_a_character_that_is_not_in_the_vocabulary(self, unknown):
+    def test_encode_refuses_unknown_characters(self, unknown):
         with pytest.raises(ValueError, match=r"character .+ is not among the 2 of"):
             text.Vocabulary("bd").encode("bd" + unknown)
 
@@ -641,17 +643,17 @@ class TestVocabulary:
             text.Vocabulary(characters)
 
     @pytest.mark.parametrize("characters", [["a", "b"], {"a": 0}, None])
-    def test_characters_are_a_str(self, characters):
+    def test_characters_must_be_a_str(self, characters):
         with pytest.raises(TypeError, match="characters: expected a str"):
             text.Vocabulary(characters)
 
     @pytest.mark.parametrize("symbols", [[True], [np.False_], np.array([True]), [1.0], ["a"], 1])
-    def test_what_is_no_integer_is_refused(self, symbols):
+    def test_decode_refuses_non_integers(self, symbols):
         with pytest.raises(TypeError, match=r"symbols: expected integers \(N,\), got"):
             text.Vocabulary("ab").decode(symbols)
 
     @pytest.mark.parametrize("k", [-1, 14, 10**30])
     @pytest.mark.parametrize("given", [list, iter, np.array])
-    def test_numbers_without_a_character_are_refused(self, k, given):
+    def test_decode_refuses_symbols_out_of_range(self, k, given):
         with pytest.raises(ValueError, match=rf"symbols: expected integers in 0\.\.13, got {k}"):
             text.Vocabulary.of(WORDS).decode(given([0, k]))

@@ -1,4 +1,4 @@
-"""Many sequences in one call: groups of like lengths, bounded memory, the caller's order."""
+"""Many sequences in one call: groups of similar length, bounded memory, the caller's order."""
 
 import tracemalloc
 
@@ -11,7 +11,7 @@ from crnn._network.data import Sequences
 
 RNG = np.random.default_rng(0)
 LENGTHS = np.array([3, 9, 1, 9, 4, 20, 2, 7, 1, 12])
-T, M, N_X, N_Y = 21, len(LENGTHS), 3, 4  # one step more than any example has
+T, M, N_X, N_Y = 21, len(LENGTHS), 3, 4  # one step more than the longest example
 X = RNG.standard_normal((T, M, N_X))
 KINDS = [(steps, loss) for steps in ("last", "all") for loss in ("cross_entropy", "mse")]
 
@@ -28,7 +28,7 @@ def targets(steps, loss):
     return np.random.default_rng(1).random((*shape, N_Y))
 
 
-def listed(a, steps="all"):
+def as_list(a, steps="all"):
     return [a[:n, i] for i, n in enumerate(LENGTHS)] if steps == "all" else a
 
 
@@ -41,7 +41,7 @@ def assert_same(found, expected):
 
 @pytest.fixture(params=["by length", "one at a time"])
 def make_small_groups(request, monkeypatch):
-    """A function that makes examples of a few steps form groups, as long ones do."""
+    """A function that lowers the limits, so that short examples form groups too."""
 
     def make():
         monkeypatch.setattr(data, "FEW_STEPS", 4)
@@ -53,13 +53,13 @@ def make_small_groups(request, monkeypatch):
 
 @pytest.mark.parametrize(("steps", "loss"), KINDS)
 @pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
-class TestGroupsChangeNothing:
-    """Results are those of one padded batch, which other tests hold against finite differences."""
+class TestGroupingKeepsResults:
+    """Results equal those of one padded batch, which other tests check by finite differences."""
 
     @pytest.mark.parametrize("kind", ["array", "lengths", "list"])
-    def test_answers(self, steps, loss, direction, kind, make_small_groups):
+    def test_predictions(self, steps, loss, direction, kind, make_small_groups):
         rnn = model(steps, loss, direction=direction)
-        given = {"array": (X,), "lengths": (X, LENGTHS), "list": (listed(X),)}[kind]
+        given = {"array": (X,), "lengths": (X, LENGTHS), "list": (as_list(X),)}[kind]
         whole = rnn.predict(*given), rnn.predict_proba(*given)
         make_small_groups()
         assert_same(rnn.predict(*given), whole[0])
@@ -67,12 +67,12 @@ class TestGroupsChangeNothing:
 
     @pytest.mark.parametrize("kind", ["array", "lengths", "list"])
     @pytest.mark.parametrize("w", [None, [2.0, 0, 1, 0.5, 1, 3, 0, 1, 2, 1]], ids=["", "weighted"])
-    def test_means(self, steps, loss, direction, kind, w, make_small_groups):
+    def test_losses_and_gradients(self, steps, loss, direction, kind, w, make_small_groups):
         rnn, y = model(steps, loss, direction=direction), targets(steps, loss)
         x, y, lengths = {
             "array": (X, y, None),
             "lengths": (X, y, LENGTHS),
-            "list": (listed(X), listed(y, steps), None),
+            "list": (as_list(X), as_list(y, steps), None),
         }[kind]
         (loss_of_all, g), means = rnn.gradients(x, y, lengths, w), rnn.evaluate(x, y, lengths, w)
         make_small_groups()
@@ -88,7 +88,7 @@ class TestGroupsChangeNothing:
         assert (history.val_loss[0], history.val_metric[0]) == pytest.approx(means, rel=1e-13)
 
 
-def test_where_nothing_is_grouped_the_bits_are_those_of_one_pass():
+def test_without_grouping_results_have_the_bits_of_one_pass():
     rnn = model("all", dtype="float32")
     for lengths in (None, np.arange(M) + 11):
         sequences = Sequences(rnn.config, X, lengths=lengths)
@@ -100,19 +100,19 @@ def test_where_nothing_is_grouped_the_bits_are_those_of_one_pass():
 
 
 @pytest.mark.parametrize("backward", [False, True])
-def test_work_follows_the_steps_that_count(backward):
-    """999 sequences of 8 to 12 steps and one of 5000 used to be padded to five million steps."""
+def test_few_groups_with_little_padding_for_one_long_sequence(backward):
+    """Padded to the longest, 999 sequences of 8 to 12 steps and one of 5000 are 5 million steps."""
     lengths = RNG.integers(8, 13, 1000)
     lengths[567] = 5000
     config = crnn.RNN(8, 64, 3, steps="all", rng=0).config
     groups = Sequences(config, [np.zeros((n, 8), "f4") for n in lengths]).groups(backward)
     assert sorted(np.concatenate(groups)) == list(range(1000))
     assert sum(len(g) * lengths[g].max() for g in groups) < 1.3 * lengths.sum()
-    assert len(groups) == 2, "few calls"
+    assert len(groups) == 2, "there should be few calls"
 
 
 @pytest.mark.parametrize("spread", ["uniform", "geometric", "lognormal", "pareto"])
-def test_padding_is_never_more_than_what_counts(spread):
+def test_padding_is_at_most_as_much_as_the_valid_steps(spread):
     rng = np.random.default_rng(3)
     draw = {
         "uniform": lambda: rng.integers(1, 2000, 3000),
@@ -125,17 +125,17 @@ def test_padding_is_never_more_than_what_counts(spread):
     for group in groups:
         counted, padded = lengths[group].sum(), len(group) * lengths[group].max()
         assert padded <= 2 * counted + data.FEW_STEPS
-    assert len(groups) <= 12, "few calls"
+    assert len(groups) <= 12, "there should be few calls"
 
 
-class TestMemory:
-    """At most about 64 MB above the result, whatever there is to do."""
+class TestPeakMemory:
+    """At most about 64 MB above the result, for any amount of data."""
 
     LAYERS = ({}, {"num_layers": 2, "direction": "bidirectional"})
 
     @staticmethod
     def peak(call):
-        """The most memory allocated at a time, less what the result keeps; in MiB."""
+        """Peak memory during the call without the memory of its result, in MiB."""
         tracemalloc.start()
         result = call()
         kept, most = tracemalloc.get_traced_memory()
@@ -146,8 +146,8 @@ class TestMemory:
     @pytest.mark.parametrize("options", LAYERS, ids=["one layer", "bidirectional"])
     @pytest.mark.parametrize("steps", ["last", "all"])
     @pytest.mark.parametrize("kind", ["array", "lengths", "list"])
-    def test_of_every_call(self, options, steps, kind, monkeypatch):
-        """An eighth of the memory for an eighth of the work, so that the test is quick."""
+    def test_every_call(self, options, steps, kind, monkeypatch):
+        """With an eighth of the limit and an eighth of the data, so that the test is quick."""
         monkeypatch.setattr(data, "MOST_BYTES", data.MOST_BYTES // 8)
         T, m, rng = 100, 500, np.random.default_rng(0)
         rnn = crnn.RNN(4, 32, 3, loss="mse", steps=steps, rng=0, **options)
@@ -165,20 +165,20 @@ class TestMemory:
         ):
             assert self.peak(call) < 8
 
-    def test_of_one_long_among_many_short(self):
+    def test_one_long_among_many_short(self):
         x = [np.zeros((n, 8), "f4") for n in [10] * 999 + [5000]]
         y = [np.zeros(len(item), int) for item in x]
         rnn = crnn.RNN(8, 64, 3, steps="all", rng=0)
         assert self.peak(lambda: rnn.gradients(x, y)) < 16
         assert self.peak(lambda: rnn.predict(x)) < 8
 
-    def test_of_much_data(self):
+    def test_large_input(self):
         T, m = 300, 600
         rnn, x = crnn.RNN(1, 128, 2, rng=0), np.zeros((T, m, 1), "f4")  # 88 MiB of states
         assert 32 < self.peak(lambda: rnn.predict(x)) < 64
 
-    def test_of_an_example_that_is_too_long_alone(self, monkeypatch):
-        """It is run alone: what one example takes, and no more."""
+    def test_an_example_that_exceeds_the_limit_alone(self, monkeypatch):
+        """It forms its own batch and takes no more memory than one example needs."""
         monkeypatch.setattr(data, "MOST_BYTES", 1 << 20)
         rnn, x = crnn.RNN(1, 32, 2, rng=0), np.zeros((40_000, 3, 1), "f4")
         assert self.peak(lambda: rnn.predict(x)) < 1.2 * 40_000 * 32 * 4 / 2**20
@@ -192,17 +192,17 @@ class TestMemory:
         ("all", "list", r"step 1 of x\[5\]"),
     ],
 )
-def test_an_answer_of_nan_is_no_class_and_its_place_is_named(steps, kind, place):
+def test_predict_refuses_nan_and_names_its_place(steps, kind, place):
     x = X.copy()
     x[1, 5, 0] = np.nan
-    given = (x, LENGTHS) if kind == "array" else (listed(x),)
+    given = (x, LENGTHS) if kind == "array" else (as_list(x),)
     rnn = model(steps)
     with pytest.raises(ValueError, match=f"predict: the model's answer to {place} is NaN"):
         rnn.predict(*given)
-    rnn.predict_proba(*given)  # NaN flows through
-    x[1, 5, 0], x[20, 5, 0] = 0, np.nan  # past the end
-    given = (x, LENGTHS) if kind == "array" else (listed(x),)
+    rnn.predict_proba(*given)  # NaN propagates
+    x[1, 5, 0], x[20, 5, 0] = 0, np.nan  # beyond the length of the example
+    given = (x, LENGTHS) if kind == "array" else (as_list(x),)
     rnn.predict(*given)
     mse = model(steps, "mse")
     x[1, 5, 0] = np.nan
-    mse.predict(x, LENGTHS)  # values may be NaN
+    mse.predict(x, LENGTHS)  # unlike a class, a value may be NaN

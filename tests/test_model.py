@@ -1,4 +1,4 @@
-"""The model: shapes and names of the contract, and gradients through all of it."""
+"""crnn.RNN: shapes, names, accepted and refused arguments, and gradients of the whole model."""
 
 import copy
 import pickle
@@ -26,7 +26,7 @@ def targets(config, rng, T=T, m=M):
 @pytest.mark.parametrize("loss", ["cross_entropy", "mse"])
 @pytest.mark.parametrize("steps", ["last", "all"])
 @pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
-class TestEveryKind:
+class TestEveryConfiguration:
     @pytest.mark.parametrize("num_layers", [1, 2])
     @pytest.mark.parametrize("ragged", [False, True])
     @pytest.mark.parametrize("integers", [False, True])
@@ -41,7 +41,7 @@ class TestEveryKind:
         error = check.model_error(rnn, x, y, lengths)
         assert error < check.FINITE_DIFFERENCE_TOLERANCE
 
-    def test_shapes_of_answers(self, direction, steps, loss):
+    def test_prediction_shapes(self, direction, steps, loss):
         rnn = model(direction=direction, steps=steps, loss=loss)
         x = np.zeros((T, M, N_X))
         lead = (M,) if steps == "last" else (T, M)
@@ -52,7 +52,7 @@ class TestEveryKind:
             assert y.dtype.kind == "i"
             np.testing.assert_allclose(y_hat.sum(axis=-1), 1)
 
-    def test_a_list_is_the_padded_array_with_lengths(self, direction, steps, loss):
+    def test_a_list_equals_the_padded_array_with_lengths(self, direction, steps, loss):
         rnn = model(direction=direction, steps=steps, loss=loss, num_layers=2)
         rng = np.random.default_rng(2)
         x, lengths = rng.standard_normal((T, M, N_X)), np.array([2, 5, 1, 3])
@@ -73,7 +73,7 @@ class TestEveryKind:
         for name in g:
             np.testing.assert_array_equal(g[name], g_listed[name])
 
-    def test_each_example_answers_for_itself(self, direction, steps, loss):
+    def test_examples_are_independent(self, direction, steps, loss):
         rnn = model(direction=direction, steps=steps, loss=loss)
         rng = np.random.default_rng(3)
         x, lengths = rng.standard_normal((T, M, N_X)), np.array([2, 5, 1, 3])
@@ -86,14 +86,14 @@ class TestEveryKind:
             )
 
 
-def test_answers_have_every_step_of_the_array_they_came_from():
+def test_predictions_have_as_many_steps_as_the_input():
     rnn = model(steps="all")
     y_hat = rnn.predict_proba(np.ones((T, M, N_X)), np.array([2, 3, 1, 2]))
     assert y_hat.shape == (T, M, N_Y)
     assert np.all(y_hat[3:] == 0)
 
 
-def test_a_single_layer_is_the_reference():
+def test_a_single_layer_agrees_with_the_reference():
     rnn = model(steps="all")
     Waa, Wax, ba, Wya, by = (rnn.parameters[k] for k in ("Waa", "Wax", "ba", "Wya", "by"))
     ba[...], by[...] = 0.1, 0.2
@@ -112,7 +112,7 @@ def test_a_single_layer_is_the_reference():
         np.testing.assert_allclose(gradient, truth[name], atol=1e-15)
 
 
-def test_mean_squared_error_is_the_mean_over_all_numbers():
+def test_mean_squared_error_averages_over_all_elements():
     rnn = model(loss="mse")
     rng = np.random.default_rng(5)
     x, y = rng.standard_normal((T, M, N_X)), rng.standard_normal((M, N_Y))
@@ -123,7 +123,7 @@ def test_mean_squared_error_is_the_mean_over_all_numbers():
     np.testing.assert_array_equal(rnn.predict_proba(x), y_hat)
 
 
-def test_a_bidirectional_head_sees_the_last_state_of_each_direction_forward_first():
+def test_bidirectional_output_layer_reads_the_last_state_of_each_direction():
     rnn = model(direction="bidirectional", loss="mse")
     p = rnn.parameters
     x, lengths = np.random.default_rng(6).standard_normal((T, M, N_X)), np.array([2, 5, 1, 3])
@@ -155,7 +155,7 @@ class TestParameters:
         assert len(rnn.parameters) == rnn.config.num_parameter_arrays
         assert list(rnn.gradients(np.zeros((T, M, N_X)), np.zeros(M, int))[1]) == names.split()
 
-    def test_are_aligned_views_of_one_buffer(self):
+    def test_parameters_are_aligned_views_of_one_buffer(self):
         for dtype in ("float32", "float64"):
             rnn = model(dtype=dtype, num_layers=3, direction="bidirectional")
             bases = {
@@ -167,7 +167,7 @@ class TestParameters:
                 assert p.ctypes.data % 64 == 0
                 assert p.dtype == dtype
 
-    def test_are_live(self):
+    def test_changes_of_parameters_take_effect(self):
         rnn = model()
         x = np.ones((T, M, N_X))
         before = rnn.predict_proba(x)
@@ -176,7 +176,7 @@ class TestParameters:
         rnn.parameters["by"][...] = 0
         np.testing.assert_array_equal(rnn.predict_proba(x), before)
 
-    def test_names_are_fixed(self):
+    def test_names_and_shapes_are_fixed(self):
         rnn = model()
         with pytest.raises(KeyError):
             rnn.parameters["W"] = 1
@@ -190,25 +190,25 @@ class TestParameters:
     @pytest.mark.parametrize(
         "copied", [copy.copy, copy.deepcopy, lambda p: pickle.loads(pickle.dumps(p))]
     )
-    def test_a_copy_is_a_snapshot(self, copied):
+    def test_a_copy_of_parameters_is_a_dict_of_copies(self, copied):
         rnn = model()
         snapshot = copied(rnn.parameters)
         assert type(snapshot) is dict
         rnn.parameters["Waa"] = 0
         np.testing.assert_array_equal(snapshot["Waa"], model().parameters["Waa"])
 
-    def test_start_orthogonal(self):
+    def test_Waa_starts_orthogonal(self):
         Waa = model().parameters["Waa"]
         np.testing.assert_allclose(Waa @ Waa.T, np.eye(N_A), atol=1e-14)
         assert np.all(model().parameters["ba"] == 0)
 
-    def test_same_seed_same_bits(self):
+    def test_the_same_seed_gives_the_same_parameters(self):
         first, second, other = model(rng=1), model(rng=np.random.default_rng(1)), model(rng=2)
         for name in first.parameters:
             np.testing.assert_array_equal(first.parameters[name], second.parameters[name])
         assert np.any(first.parameters["Waa"] != other.parameters["Waa"])
 
-    def test_stacked(self):
+    def test_Wa_stacks_Waa_and_Wax(self):
         rnn = model()
         np.testing.assert_array_equal(
             rnn.Wa, np.hstack([rnn.parameters["Waa"], rnn.parameters["Wax"]])
@@ -219,7 +219,7 @@ class TestParameters:
     @pytest.mark.parametrize(
         "copied", [copy.copy, copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))]
     )
-    def test_a_copy_has_an_arena_of_its_own(self, copied):
+    def test_a_copied_model_trains_independently(self, copied):
         rnn = model()
         rnn.metadata["note"] = "mine"
         twin = copied(rnn)
@@ -228,10 +228,10 @@ class TestParameters:
         assert twin.metadata == {"note": "mine"}
         before = rnn.predict_proba(x)
         twin.fit(x, y, epochs=2, progress=False, rng=0)
-        assert np.any(twin.predict_proba(x) != before), "a copy must train"
+        assert np.any(twin.predict_proba(x) != before), "the copy did not train"
         np.testing.assert_array_equal(rnn.predict_proba(x), before)
 
-    def test_gradients_of_one_call_survive_the_next(self):
+    def test_gradients_are_not_overwritten_by_the_next_call(self):
         rnn = model()
         x, y = np.ones((T, M, N_X)), np.zeros(M, int)
         first = rnn.gradients(x, y)[1]
@@ -241,7 +241,7 @@ class TestParameters:
             np.testing.assert_array_equal(first[name], kept[name])
 
 
-def test_inputs_of_any_float_dtype_are_converted():
+def test_float_inputs_are_converted():
     rnn = model(dtype="float32")
     x = np.random.default_rng(0).standard_normal((T, M, N_X)).astype("f2")
     for dtype in ("f2", "f4", "f8", ">f8"):
@@ -263,7 +263,7 @@ def test_large_logits_do_not_overflow(dtype):
         np.testing.assert_allclose(gradients["by"], [k, -k])
 
 
-def test_repr_names_everything():
+def test_repr():
     assert repr(model()).startswith("RNN(n_x=3, n_a=6, n_y=2, num_layers=1, direction='forward'")
 
 
@@ -312,13 +312,13 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("call", "error", "message"), REFUSED)
-def test_what_does_not_fit_is_refused_by_name(call, error, message):
+def test_wrong_arguments_are_refused(call, error, message):
     with pytest.raises(error, match=message):
         call()
 
 
-class Mine(crnn.RNN):
-    """What a user may build on a model."""
+class Subclass(crnn.RNN):
+    """A subclass as a user may write it, with an attribute and a slot."""
 
     __slots__ = ("slot",)
 
@@ -327,21 +327,21 @@ class Mine(crnn.RNN):
         self.mean, self.slot = 1.5, ["in a slot"]
 
 
-@pytest.mark.parametrize("cls", [crnn.RNN, Mine])
+@pytest.mark.parametrize("cls", [crnn.RNN, Subclass])
 @pytest.mark.parametrize(
     "duplicate", [copy.copy, copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))]
 )
 class TestCopies:
-    def test_have_what_was_set_on_the_model(self, cls, duplicate):
+    def test_keep_attributes_and_metadata(self, cls, duplicate):
         model = cls(2, 4, 3, rng=0)
         model.notes, model.metadata["on"] = ["kept"], "noise"
         again = duplicate(model)
         assert type(again) is cls
         assert (again.notes, again.metadata) == (["kept"], {"on": "noise"})
-        if cls is Mine:
+        if cls is Subclass:
             assert (again.mean, again.slot) == (1.5, ["in a slot"])
 
-    def test_have_parameters_and_metadata_of_their_own(self, cls, duplicate):
+    def test_do_not_share_parameters_or_metadata(self, cls, duplicate):
         model = cls(2, 4, 3, rng=0)
         again = duplicate(model)
         again.parameters["by"], again.metadata["on"] = 7, "noise"
@@ -351,14 +351,14 @@ class TestCopies:
         again.fit(x, [0, 1], epochs=1, progress=False)
         assert not model.parameters["by"].any()
 
-    def test_may_hold_themselves(self, cls, duplicate):
+    def test_a_model_that_refers_to_itself(self, cls, duplicate):
         model = cls(2, 4, 3, rng=0)
         model.me = model
         again = duplicate(model)
         assert again.me is (model if duplicate is copy.copy else again)
 
 
-class TestKindsOfInput:
+class TestAcceptedArguments:
     X = np.random.default_rng(0).integers(-3, 4, (5, 4, 2))
 
     @pytest.mark.parametrize("dtype", ["i1", "u2", "i8", "f2", "f8", "?"])
@@ -368,7 +368,7 @@ class TestKindsOfInput:
         np.testing.assert_array_equal(y_hat, model.predict_proba(x.astype("f4")))
         np.testing.assert_array_equal(y_hat, model.predict_proba(list(x.swapaxes(0, 1))))
 
-    def test_false_and_true_are_classes(self):
+    def test_bool_targets(self):
         y = np.array([True, False, False, True])
         model = crnn.RNN(2, 4, 2, rng=0)
         assert model.evaluate(self.X, y) == model.evaluate(self.X, y.astype(int))
@@ -380,7 +380,7 @@ class TestKindsOfInput:
     def test_optimizers_by_name(self):
         by_name, by_object = (crnn.RNN(2, 4, 2, rng=0) for _ in range(2))
         for name, optimizer in {"sgd": crnn.SGD(0.1), "adam": crnn.Adam()}.items():
-            for _ in range(2):  # the second time with the moments of the first
+            for _ in range(2):  # the second call continues with the moments of the first
                 for model, given in ((by_name, name), (by_object, optimizer)):
                     model.fit(self.X, [0, 1, 1, 0], optimizer=given, progress=False, rng=0)
         for name, value in by_name.parameters.items():
@@ -399,7 +399,7 @@ class TestKindsOfInput:
         ((6, 5, 7), r"got float64 of shape \(6, 5, 7\)$"),
     ],
 )
-def test_x_that_would_fit_in_another_order_of_axes(shape, told):
+def test_error_suggests_the_transpose_of_x_that_fits(shape, told):
     x = np.ones(shape)
     with pytest.raises(ValueError, match="^x: expected .*" + told):
         crnn.RNN(2, 4, 3, rng=0).predict(x)
@@ -407,7 +407,7 @@ def test_x_that_would_fit_in_another_order_of_axes(shape, told):
         crnn.rnn_forward(x, np.eye(4), np.ones((4, 2)))
 
 
-def test_examples_first_are_told_by_y():
+def test_error_suggests_swapaxes_if_x_or_y_has_examples_first():
     model, every = (crnn.RNN(2, 4, 3, steps=steps, rng=0) for steps in ("last", "all"))
     x = np.ones((6, 5, 2))  # meant as m = 6
     with pytest.raises(ValueError, match=r"y: .*; if x is \(m, T, n_x\), .* x.swapaxes\(0, 1\)"):

@@ -1,4 +1,4 @@
-"""The package itself: what importing it costs and needs, and what it says of itself."""
+"""The package: what importing it loads and requires, its public names and documentation."""
 
 import doctest
 import importlib
@@ -25,13 +25,13 @@ def python(code, **options):
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, **options)
 
 
-def test_importing_loads_nothing_heavy():
+def test_import_does_not_load_optional_libraries():
     heavy = ["torch", "jax", "onnx", "sklearn", "matplotlib", "pandas", "tqdm", "safetensors"]
     done = python(f"import sys, crnn; print([m for m in {heavy} if m in sys.modules])")
     assert done.stdout == "[]\n"
 
 
-def test_a_missing_extension_is_an_import_error_that_says_how_to_build_it(tmp_path):
+def test_a_missing_extension_is_an_import_error_with_build_instructions(tmp_path):
     package = Path(crnn.__file__).parent
     copy = tmp_path / "crnn"
     sources = shutil.ignore_patterns("*.so", "*.pyd", "__pycache__")
@@ -42,12 +42,12 @@ def test_a_missing_extension_is_an_import_error_that_says_how_to_build_it(tmp_pa
     assert "python -m pip install ." in done.stderr
 
 
-def test_the_version_has_one_source():
+def test_version_equals_the_metadata():
     assert crnn.__version__ == importlib.metadata.version("crnn")
 
 
-def test_importing_needs_no_installed_metadata():
-    """As in a frozen program, or where the package's folder was copied into another project."""
+def test_import_works_without_installed_metadata():
+    """As in a frozen program, or if the package is vendored into another project."""
     code = """
 import importlib.metadata
 
@@ -65,7 +65,7 @@ EXTRAS = ["jax", "onnx", "sklearn", "torch"]
 
 
 @pytest.mark.parametrize("extra", EXTRAS)
-def test_a_missing_library_is_named_with_its_extra(extra):
+def test_a_missing_library_error_names_the_extra(extra):
     code = f"""
 import sys
 class Missing:
@@ -95,21 +95,21 @@ def test_an_error_inside_an_installed_library_is_not_masked(tmp_path, extra, ins
 @pytest.mark.skipif(
     not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="this Python always has the GIL"
 )
-def test_importing_leaves_the_gil_disabled():
+def test_import_leaves_the_gil_disabled():
     done = python(
         "import crnn, crnn._engine.probe, crnn._engine.xla, sys; print(sys._is_gil_enabled())"
     )
     assert (done.stdout, done.stderr) == ("False\n", "")
 
 
-def test_every_public_name_is_there():
+def test_all_is_sorted_and_unique():
     assert crnn.__all__ == sorted(
         crnn.__all__, key=lambda name: (not name.isupper(), not name[0].isupper(), name)
     )
     assert len(set(crnn.__all__)) == len(crnn.__all__)
 
 
-#: What crnn 0.1.0 had in modules that have moved.
+#: Names of crnn 0.1.0 whose modules have moved.
 MOVED = [
     "config.Config", "config.DIRECTIONS", "data.Batch", "data.Sequences", "data.windows",
     "initial.orthogonal", "layers.forward", "losses.LOSSES", "network.Network",
@@ -118,7 +118,7 @@ MOVED = [
 
 
 @pytest.mark.parametrize("path", MOVED)
-def test_import_paths_of_0_1_0_are_valid(path):
+def test_import_paths_of_0_1_0_still_work(path):
     module, name = path.split(".")
     for line in (
         f"from crnn.{module} import {name}",
@@ -128,16 +128,17 @@ def test_import_paths_of_0_1_0_are_valid(path):
         exec(line, {})
 
 
-def test_pickles_of_0_1_0_are_read():
+def test_pickles_of_0_1_0_can_be_loaded():
     config, adam = crnn.RNN(2, 3, 4, rng=0).config, crnn.Adam(1e-2)
-    pickled = pickle.dumps((config, adam), protocol=2)  # which names modules in plain text
+    # Protocol 2 stores the names of modules as plain text.
+    pickled = pickle.dumps((config, adam), protocol=2)
     for new, old in ((b"crnn._network.config", b"crnn.config"), (b"crnn._training", b"crnn")):
         assert new in pickled
         pickled = pickled.replace(new, old)
     assert pickle.loads(pickled) == (config, adam)
 
 
-def test_dir_shows_public_names_and_no_inner_modules():
+def test_dir_lists_public_names_only():
     done = python("import crnn, crnn.cli; print(*dir(crnn))")
     assert set(done.stdout.split()) == {
         *crnn.__all__, "__version__", "benchmark", "check", "cli", "files", "functional", "model",
@@ -146,7 +147,7 @@ def test_dir_shows_public_names_and_no_inner_modules():
 
 
 def public():
-    """Every public class and function, with the methods of the classes that have their own."""
+    """Yield all public classes and functions, and the public methods of RNN, Stream, Vocabulary."""
     for name in crnn.__all__:
         yield f"crnn.{name}", getattr(crnn, name)
     for module in (reference, text):
@@ -165,7 +166,7 @@ PUBLIC = dict(public())
 
 
 @pytest.mark.parametrize("name", PUBLIC)
-def test_every_public_name_has_an_example_that_was_tried(name):
+def test_every_public_name_has_an_example_that_runs(name):
     value = PUBLIC[name]
     (example,) = doctest.DocTestFinder(recurse=False).find(value, name)
     tried = doctest.DocTestRunner().run(example)
@@ -183,12 +184,12 @@ def test_every_argument_and_result_is_documented(name):
     assert ("Returns" in sections) == (signature.return_annotation != "None")
 
 
-#: Modules over a library that crnn does without: tests/adapters runs their examples.
+#: Modules that need an optional library: tests/adapters runs their examples.
 ADAPTERS = ("jax", "onnx", "sklearn", "torch")
 
 
 def own_modules():
-    """The names of all modules that need nothing which crnn does without."""
+    """Yield the names of all modules that need no optional library."""
     for module in pkgutil.walk_packages(crnn.__path__, "crnn.", onerror=lambda _: None):
         parts = module.name.split(".")
         if parts[1] not in ("__main__", *ADAPTERS) and "peers" not in parts:
@@ -196,25 +197,25 @@ def own_modules():
 
 
 @pytest.mark.parametrize("name", list(own_modules()))
-def test_the_examples_in_docstrings_run(name):
+def test_docstring_examples_run(name):
     assert doctest.testmod(importlib.import_module(name)).failed == 0
 
 
 class TestThreads:
-    def test_can_be_set(self):
+    def test_set_num_threads(self):
         before = crnn.get_num_threads()
         crnn.set_num_threads(1)
         assert crnn.get_num_threads() == 1
         crnn.set_num_threads(before)
         assert crnn.get_num_threads() == before
 
-    def test_wrong_numbers_are_refused(self):
+    def test_invalid_numbers_are_refused(self):
         with pytest.raises(ValueError, match="n: expected a whole number >= 1, got 0"):
             crnn.set_num_threads(0)
         with pytest.raises(TypeError, match=r"n: expected a whole number, got 1\.5"):
             crnn.set_num_threads(1.5)
 
-    def test_a_blas_that_cannot_be_told_is_an_error_not_a_silence(self, monkeypatch, capsys):
+    def test_an_unknown_blas_is_an_error(self, monkeypatch, capsys):
         monkeypatch.setattr(config, "_CONTROLS", {"Nobody's": [("no_get", "no_set")]})
         with pytest.raises(RuntimeError, match="no known way to set its number of threads"):
             crnn.set_num_threads(2)
@@ -223,7 +224,7 @@ class TestThreads:
         assert "BLAS     unknown to crnn" in capsys.readouterr().out
 
 
-def test_show_config_says_what_runs_the_work(capsys):
+def test_show_config_lists_versions_kernels_and_blas(capsys):
     crnn.show_config()
     out = capsys.readouterr().out
     assert f"crnn     {crnn.__version__}" in out

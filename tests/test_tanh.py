@@ -1,4 +1,4 @@
-"""tanh, as every kernel table computes it: at most 2 ulp, odd, monotone, exact where it can be."""
+"""tanh in every kernel table: accurate to 2 ulp, odd, monotone, and exact at special values."""
 
 import mpmath
 import numpy as np
@@ -17,12 +17,12 @@ def tanh(x):
 
 
 def ulps(z, hi, lo=0.0):
-    """The error of each z against the truth hi + lo, in units of the last place of z's dtype."""
+    """The error of each z in ulp of its dtype, where hi + lo is the exact value."""
     return np.abs((z.astype(np.float64) - hi) - lo) / np.spacing(np.abs(hi.astype(z.dtype)))
 
 
 def floats(first, last, step=1):
-    """float32 numbers by their bits."""
+    """The float32 numbers whose bits are first, first + step, ... below last."""
     return np.arange(first, last, step, dtype=np.uint32).view(np.float32)
 
 
@@ -35,7 +35,7 @@ def sample32():
 
 @pytest.fixture(scope="module")
 def sample64():
-    """float64 numbers of every size, with their tanh in two parts."""
+    """float64 numbers of all magnitudes, with their tanh as an unevaluated sum of two."""
     rng = np.random.default_rng(0)
     x = np.concatenate([rng.uniform(0, 22, 8000), 10 ** rng.uniform(-320, 3, 4000),
                         10 ** rng.uniform(-4, 1.5, 8000)])  # fmt: skip
@@ -46,7 +46,7 @@ def sample64():
     return x, hi, lo
 
 
-def test_float32_is_right_to_2_ulp_and_monotone(table, sample32):
+def test_float32_is_odd_monotone_and_accurate_to_2_ulp(table, sample32):
     x, truth = sample32
     z = tanh(x)
     assert ulps(z, truth).max() <= MOST_ULP
@@ -54,7 +54,7 @@ def test_float32_is_right_to_2_ulp_and_monotone(table, sample32):
     np.testing.assert_array_equal(tanh(-x).view(np.uint32), (-z).view(np.uint32))
 
 
-def test_float64_is_right_to_2_ulp(table, sample64):
+def test_float64_is_odd_monotone_and_accurate_to_2_ulp(table, sample64):
     x, hi, lo = sample64
     z = tanh(x)
     assert ulps(z, hi, lo).max() <= MOST_ULP
@@ -63,7 +63,7 @@ def test_float64_is_right_to_2_ulp(table, sample64):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-class TestExactly:
+class TestExactResults:
     def test_special_values(self, table, dtype):
         x = np.array([0.0, -0.0, np.inf, -np.inf, 1e30, -1e30], dtype)
         z = tanh(x)
@@ -73,15 +73,15 @@ class TestExactly:
     def test_nan_stays_nan(self, table, dtype):
         unsigned = {"float32": np.uint32, "float64": np.uint64}[dtype]
         quiet = np.array([np.nan, -np.nan], dtype)
-        odd = (quiet.view(unsigned) | 12345).view(dtype)  # with another payload
+        odd = (quiet.view(unsigned) | 12345).view(dtype)  # NaN with another payload
         assert np.isnan(tanh(np.concatenate([quiet, odd]))).all()
 
-    def test_denormals_are_their_own_tanh(self, table, dtype):
+    def test_tanh_of_a_denormal_is_the_denormal(self, table, dtype):
         x = np.finfo(dtype).smallest_subnormal * np.arange(100).astype(dtype)
         np.testing.assert_array_equal(tanh(x), x)
 
-    def test_a_number_alone_is_that_number_in_a_row(self, table, dtype):
-        """Vectors and what is left over at a row's end compute the same bits."""
+    def test_results_do_not_depend_on_the_length_of_the_array(self, table, dtype):
+        """The vector loop and the remainder at the end of a row compute the same bits."""
         x = np.random.default_rng(0).standard_normal(70).astype(dtype) * 3
         z = tanh(x)
         for n in range(1, 70):
@@ -90,7 +90,7 @@ class TestExactly:
 
 @pytest.mark.exhaustive
 def test_every_float32(tables, select):
-    """All 2^32 bit patterns: some minutes for each table."""
+    """All 2^32 bit patterns, which takes some minutes for each table."""
     size = 1 << 24
     last = dict.fromkeys(tables, np.float32(0))
     for first in range(0, INFINITY + 1, size):

@@ -1,4 +1,7 @@
-"""Threads: who sets their number, and what they survive. Their bits: test_kernels.py."""
+"""Threads: how their number is set, forks, signals, concurrent calls and exit.
+
+test_kernels.py tests that results do not depend on the number of threads.
+"""
 
 import functools
 import multiprocessing
@@ -23,13 +26,13 @@ needs_proc = pytest.mark.skipif(
 )
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 
-# Python 3.12 warns of what is tested here, and so does JAX, where another test has loaded it.
+# Python 3.12 warns of a fork with threads, and so does JAX if another test has loaded it.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:os.fork.. was called:RuntimeWarning"),
 ]
 
-#: Enough for several threads, by rows and by columns of weights: T, m, n_x, n_a.
+#: Sizes (T, m, n_x, n_a) that are shared among threads by rows, and by columns of weights.
 SHARED = [(120, 32, 9, 96), (2, 1, 5, 1100)]
 
 
@@ -41,13 +44,13 @@ def threads():
     crnn.set_num_threads(before)
 
 
-@functools.cache  # drawn once: NumPy's LAPACK is no part of what is tested, in a fork least of all
+@functools.cache  # so that no forked process calls NumPy's LAPACK, which is not tested here
 def problem(sizes, **kind):
     return check.problem(*sizes, dtype="float32", **kind)
 
 
 def forward_and_backward(sizes, **kind):
-    """One call of each, and the bits of all they give."""
+    """The bytes of all results of one forward and one backward call."""
     p = problem(sizes, **kind)
     a = crnn.rnn_forward(**p.arguments, **p.options)
     g = check.backward_of(crnn.rnn_backward, p, a)
@@ -59,7 +62,7 @@ def all_bits():
 
 
 def python(code, *, seconds=600, **environment):
-    """A process of its own; what it printed."""
+    """Run code in a new process and return what it printed."""
     done = subprocess.run(
         [sys.executable, "-c", code], env={**os.environ, **environment},
         capture_output=True, text=True, timeout=seconds,
@@ -68,9 +71,9 @@ def python(code, *, seconds=600, **environment):
     return done.stdout
 
 
-class TestNumber:
+class TestNumberOfThreads:
     @pytest.mark.parametrize("variable", ["OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"])
-    def test_is_taken_from_the_environment_at_import(self, variable):
+    def test_comes_from_the_environment_at_import(self, variable):
         unset = {"OPENBLAS_NUM_THREADS": "", "OMP_NUM_THREADS": ""}
         out = python("import crnn; print(crnn.get_num_threads())", **{**unset, variable: "1"})
         assert out == "1\n"
@@ -80,7 +83,7 @@ class TestNumber:
             crnn.set_num_threads(n)
             assert crnn.get_num_threads() == n
 
-    def test_threadpoolctl_limits_it_and_gives_it_back(self):
+    def test_threadpoolctl_limits_and_restores_it(self):
         with threadpoolctl.threadpool_limits(1):
             assert crnn.get_num_threads() == 1
         assert crnn.get_num_threads() == 2
@@ -88,7 +91,7 @@ class TestNumber:
             assert crnn.get_num_threads() == 1
 
     @needs_proc
-    def test_more_than_the_pool_can_have_is_clamped(self):
+    def test_is_clamped_to_the_size_of_the_pool(self):
         """With 1000 threads allowed, 63 workers share the work and the bits are the same."""
         code = """
 import ctypes, os
@@ -109,8 +112,8 @@ print(len(os.listdir("/proc/self/task")) - before)
     @pytest.mark.parametrize(
         "one_thread", ["crnn.set_num_threads(1)", "threadpoolctl.threadpool_limits(1).__enter__()"]
     )
-    def test_is_obeyed_by_what_runs(self, one_thread):
-        """With 1 the pool has no workers, whatever the work; with 2 it starts one."""
+    def test_limits_the_workers_that_are_started(self, one_thread):
+        """With one thread no worker is started, however large the call; with two, one worker is."""
         code = f"""
 import os, threadpoolctl
 import numpy as np, crnn
@@ -132,8 +135,8 @@ print(more_after_a_call())
 
 class TestProcesses:
     @needs_fork
-    def test_a_fork_while_another_thread_is_in_a_call(self):
-        """Unless the child resets the pool, it waits for a call that no thread of it will end."""
+    def test_fork_while_another_thread_computes(self):
+        """If the child did not reset the pool, it would wait for a call of a thread it lacks."""
         bits, stop = all_bits(), threading.Event()
 
         def busy():
@@ -151,8 +154,8 @@ class TestProcesses:
             thread.join()
 
     @needs_fork
-    def test_a_call_goes_on_in_the_parent_when_another_thread_forks(self):
-        """With the same bits, in the children too. That no fork waits: tests/c/threads."""
+    def test_a_call_in_the_parent_is_not_disturbed_by_a_fork(self):
+        """Parent and children get the same bits. tests/c/threads checks that no fork waits."""
         code = """
 import os, threading
 import numpy as np, crnn
@@ -176,7 +179,7 @@ assert all(os.waitpid(child, 0)[1] == 0 for child in children)
         python(code)
 
     @pytest.mark.parametrize("method", ["fork", "spawn"])
-    def test_processes_of_both_kinds_give_the_same_bits(self, method):
+    def test_forked_and_spawned_processes_give_the_same_bits(self, method):
         if method not in multiprocessing.get_all_start_methods():
             pytest.skip(f"no {method}")
         bits = all_bits()
@@ -186,7 +189,7 @@ assert all(os.waitpid(child, 0)[1] == 0 for child in children)
         assert all_bits() == bits
 
     @needs_fork
-    def test_a_grandchild(self):
+    def test_a_fork_of_a_forked_process(self):
         code = """
 import os, sys
 import numpy as np, crnn
@@ -203,22 +206,22 @@ for _ in range(2):
 
 
 def run_in_threads(functions):
-    """Each in a thread of its own; the first error of one is raised."""
+    """Run each function in its own thread and raise the first error."""
     with ThreadPoolExecutor(len(functions)) as pool:
         for future in [pool.submit(function) for function in functions]:
             future.result()
 
 
-class TestManyCallers:
-    def test_each_gets_its_own_numbers(self):
-        """Forward and backward of different sizes, interleaved: one has the pool, others do not."""
+class TestConcurrentCalls:
+    def test_results_are_those_of_separate_calls(self):
+        """Interleaved calls of different sizes: only one caller at a time has the pool."""
         kinds = [{}, {"reverse": True}, {"lengths": True}, {"integers": True}]
         problems = [(sizes, kind) for sizes in (*SHARED, (40, 3, 2, 17)) for kind in kinds]
         bits = [forward_and_backward(sizes, **kind) for sizes, kind in problems]
         wrong, errors = [], []
 
         def caller(first):
-            """All problems twice, in a circle that begins at the first."""
+            """Run all problems twice, starting at the given one and wrapping around."""
             circle = 2 * list(zip(problems, bits, strict=True))
             try:
                 for (sizes, kind), expected in circle[first:] + circle[:first]:
@@ -234,7 +237,7 @@ class TestManyCallers:
             thread.join()
         assert (wrong, errors) == ([], [])
 
-    def test_models_learn_side_by_side(self):
+    def test_models_train_concurrently(self):
         rng = np.random.default_rng(0)
         x, y = rng.standard_normal((20, 64, 3)), rng.integers(0, 2, 64)
 
@@ -267,8 +270,8 @@ def call():
 
 
 class TestWorkspace:
-    def test_idle_threads_keep_little(self):
-        """A megabyte each at most, and 64 together; what is larger is freed after its call."""
+    def test_idle_threads_keep_little_memory(self):
+        """At most 1 MB each and 64 MB together; larger workspaces are freed after their call."""
         megabyte, most = workspace.SMALL, workspace.MOST_KEPT
         done, kept = threading.Barrier(6), []
 
@@ -277,7 +280,7 @@ class TestWorkspace:
                 taken = workspace.take(nbytes)
                 assert taken.nbytes >= nbytes
                 assert taken.ctypes.data % 64 == 0
-                done.wait()  # all are in a call at once, so no two may have the same
+                done.wait()  # all hold a workspace at once, so no two may share one
                 workspace.give_back(taken)
             kept.append(workspace._own.workspace.nbytes)
             done.wait()
@@ -286,7 +289,7 @@ class TestWorkspace:
         assert kept == [megabyte] * 6
         assert sum(free.nbytes for free in workspace._shared._free) <= most
 
-    def test_a_large_one_is_used_again_by_any_thread(self):
+    def test_a_large_workspace_is_reused_by_any_thread(self):
         taken = workspace.take(2 * workspace.SMALL)
         workspace.give_back(taken)
         again = []
@@ -297,8 +300,8 @@ class TestWorkspace:
 
 class TestSignals:
     @needs_proc
-    def test_workers_block_all_but_their_own_faults(self):
-        """The program's own threads handle its signals; faulthandler still sees a fault."""
+    def test_workers_block_all_signals_except_faults(self):
+        """The program's threads handle its signals, while faulthandler still sees faults."""
         code = """
 import os, signal
 import numpy as np, crnn
@@ -317,9 +320,9 @@ assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
         python(code)
 
 
-class TestEnding:
+class TestInterruptionAndExit:
     @pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
-    def test_ctrl_c_comes_after_the_call_and_the_pool_goes_on(self):
+    def test_ctrl_c_is_raised_after_the_call_and_the_pool_still_works(self):
         code = (
             LONG_CALL
             + """
@@ -343,8 +346,8 @@ print(bool(np.all(a[-1] == a[-2])), a[-1].min() > 0, flush=True)
         assert out == "interrupted\nTrue True\n"
 
     @pytest.mark.parametrize("daemon", [True, False])
-    def test_the_interpreter_ends_while_a_thread_is_in_a_call(self, daemon):
-        """A daemon is left behind in its call; any other thread is waited for."""
+    def test_the_interpreter_exits_while_a_thread_computes(self, daemon):
+        """A daemon thread is abandoned during its call; the exit waits for any other thread."""
         code = (
             LONG_CALL
             + f"""

@@ -1,4 +1,4 @@
-"""Weights of other libraries, by arrays alone: every key and place, and what is refused."""
+"""Conversion of PyTorch and Keras weights, tested without these libraries."""
 
 import itertools
 from collections import OrderedDict
@@ -12,7 +12,7 @@ KINDS = list(itertools.product([1, 3], ["forward", "reverse", "bidirectional"]))
 
 
 def model(num_layers=1, direction="forward", **options):
-    """A model none of whose parameters is zero."""
+    """A model without zeros among its parameters."""
     rnn = crnn.RNN(3, 4, 2, num_layers=num_layers, direction=direction, rng=0, **options)
     rng = np.random.default_rng(1)
     for value in rnn.parameters.values():
@@ -27,14 +27,14 @@ def without_biases():
     return rnn
 
 
-def same(first, second):
+def assert_same_model(first, second):
     assert first.config == second.config
     for name, value in first.parameters.items():
         np.testing.assert_array_equal(second.parameters[name], value)
 
 
 class TestTorch:
-    def test_every_key_has_its_parameter(self):
+    def test_every_key_holds_its_parameter(self):
         rnn = model(num_layers=2, direction="bidirectional")
         state = rnn.to_torch_state_dict()
         p = rnn.parameters
@@ -50,7 +50,7 @@ class TestTorch:
 
     @pytest.mark.parametrize(("num_layers", "direction"), KINDS)
     @pytest.mark.parametrize("dtype", ["float32", "float64"])
-    def test_there_and_back(self, num_layers, direction, dtype):
+    def test_round_trip(self, num_layers, direction, dtype):
         rnn = model(num_layers, direction, dtype=dtype, activation="relu", steps="all", loss="mse")
         if direction == "reverse":
             with pytest.raises(ValueError, match="to_torch_state_dict: expected a model with dir"):
@@ -58,19 +58,19 @@ class TestTorch:
             return
         state = rnn.to_torch_state_dict()
         back = crnn.RNN.from_torch_state_dict(state, activation="relu", steps="all", loss="mse")
-        same(rnn, back)
+        assert_same_model(rnn, back)
 
     @pytest.mark.parametrize(
         ("rnn", "head"), [("module.rnn", "module.fc"), ("", "head"), ("0", "")]
     )
-    def test_modules_may_have_any_name(self, rnn, head):
+    def test_module_names_are_free(self, rnn, head):
         first = model(num_layers=2)
         state = OrderedDict(first.to_torch_state_dict(rnn=rnn, head=head))
-        same(first, crnn.RNN.from_torch_state_dict(state))
+        assert_same_model(first, crnn.RNN.from_torch_state_dict(state))
         assert (f"{rnn}.weight_hh_l1" if rnn else "weight_hh_l1") in state
         assert (f"{head}.weight" if head else "weight") in state
 
-    def test_two_biases_become_their_sum_rounded_once(self):
+    def test_two_biases_are_added_with_one_rounding(self):
         state = model().to_torch_state_dict()
         first, second = np.float32([1, 1e-8, 3, -1]), np.float32([1e-7, 1, 2**-24, 1])
         state["rnn.bias_ih_l0"], state["rnn.bias_hh_l0"] = first, second
@@ -79,11 +79,11 @@ class TestTorch:
         ba = crnn.RNN.from_torch_state_dict(state, dtype="float64").parameters["ba"]
         np.testing.assert_array_equal(ba, first.astype(float) + second)
 
-    def test_a_missing_bias_is_zero_and_a_zero_bias_may_be_left_out(self):
+    def test_only_zero_biases_may_be_omitted(self):
         rnn = without_biases()
         state = rnn.to_torch_state_dict(ba=False, by=False)
         assert list(state) == ["rnn.weight_ih_l0", "rnn.weight_hh_l0", "head.weight"]
-        same(rnn, crnn.RNN.from_torch_state_dict(state))
+        assert_same_model(rnn, crnn.RNN.from_torch_state_dict(state))
         rnn = model(num_layers=2)
         for name in ("ba", "by"):
             with pytest.raises(ValueError, match=f"{name}: expected True, since {name}.* is not"):
@@ -95,7 +95,7 @@ class TestTorch:
         back = crnn.RNN.from_torch_state_dict(state)
         for value in state.values():
             value[...] = 7
-        same(rnn, back)
+        assert_same_model(rnn, back)
         assert not (rnn.parameters["Waa"] == 7).any()
 
     @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ class TestTorch:
             ({"head.bias": np.zeros(3, "f4")}, r"'head.bias'\]: expected floats of shape \(2,\)"),
         ],
     )
-    def test_keys_and_shapes_that_do_not_fit_are_named(self, changed, message):
+    def test_wrong_keys_and_shapes_are_refused(self, changed, message):
         state = {**model(num_layers=2).to_torch_state_dict(), **changed}
         state = {key: value for key, value in state.items() if value is not None}
         with pytest.raises(ValueError, match=message):
@@ -142,11 +142,11 @@ class TestTorch:
             ({}, "of one nn.RNN, got none"),
         ],
     )
-    def test_what_is_no_state_dict_is_refused(self, state, message):
+    def test_other_objects_are_refused(self, state, message):
         with pytest.raises((TypeError, ValueError), match=message):
             crnn.RNN.from_torch_state_dict(state)
 
-    def test_names_of_modules_are_strings(self):
+    def test_wrong_arguments_of_the_writer_are_refused(self):
         with pytest.raises(TypeError, match="head: expected a str, got None"):
             model().to_torch_state_dict(head=None)
         with pytest.raises(TypeError, match="by: expected True or False, got 1"):
@@ -154,7 +154,7 @@ class TestTorch:
 
 
 class TestKeras:
-    def test_every_place_has_its_parameter(self):
+    def test_every_position_holds_its_parameter(self):
         rnn = model(num_layers=2, direction="bidirectional")
         weights = rnn.to_keras_weights()
         names = [
@@ -169,25 +169,25 @@ class TestKeras:
 
     @pytest.mark.parametrize(("num_layers", "direction"), KINDS)
     @pytest.mark.parametrize("dtype", ["float32", "float64"])
-    def test_there_and_back(self, num_layers, direction, dtype):
+    def test_round_trip(self, num_layers, direction, dtype):
         choices = {"activation": "relu", "steps": "all", "loss": "mse", "direction": direction}
         rnn = model(num_layers, dtype=dtype, **choices)
         weights = rnn.to_keras_weights()
-        same(rnn, crnn.RNN.from_keras_weights(weights, **choices))
+        assert_same_model(rnn, crnn.RNN.from_keras_weights(weights, **choices))
         for value in weights:
             value[...] = 7
-        assert not (rnn.parameters["by"] == 7).any(), "weights given away are copies"
+        assert not (rnn.parameters["by"] == 7).any(), "the returned weights must be copies"
 
-    def test_a_missing_bias_is_zero_and_a_zero_bias_may_be_left_out(self):
+    def test_only_zero_biases_may_be_omitted(self):
         rnn = without_biases()
         for ba, by in itertools.product([True, False], repeat=2):
             weights = rnn.to_keras_weights(ba=ba, by=by)
             assert len(weights) == 3 + ba + by
-            same(rnn, crnn.RNN.from_keras_weights(weights))
+            assert_same_model(rnn, crnn.RNN.from_keras_weights(weights))
         with pytest.raises(ValueError, match="by: expected True, since by is not zero, got False"):
             model().to_keras_weights(by=False)
 
-    def test_each_recurrence_may_have_a_bias_or_none(self):
+    def test_each_recurrence_may_omit_its_bias(self):
         weights = model(num_layers=3).to_keras_weights()
         del weights[5]
         p = crnn.RNN.from_keras_weights(weights).parameters
@@ -213,11 +213,11 @@ class TestKeras:
             (lambda w: iter(w), "weights: expected a list of arrays, got list_iterator"),
         ],
     )  # fmt: skip
-    def test_lists_that_do_not_fit_are_named(self, changed, message):
+    def test_wrong_lists_are_refused(self, changed, message):
         with pytest.raises((TypeError, ValueError), match=message):
             crnn.RNN.from_keras_weights(changed(model().to_keras_weights()))
 
-    def test_a_direction_that_the_shapes_deny_is_refused(self):
+    def test_a_direction_that_contradicts_the_shapes_is_refused(self):
         square = crnn.RNN(4, 4, 2, direction="bidirectional", rng=0).to_keras_weights()
         with pytest.raises(ValueError, match=r"weights\[6\]: expected floats of shape \(4, 2\)"):
             crnn.RNN.from_keras_weights(square)
@@ -230,7 +230,7 @@ class TestKeras:
             crnn.RNN.from_keras_weights(deep, direction="both")
 
 
-def both_ways():
+def weights_and_readers():
     return [
         ({"state_dict": model().to_torch_state_dict()}, crnn.RNN.from_torch_state_dict),
         ({"weights": model().to_keras_weights()}, crnn.RNN.from_keras_weights),
@@ -243,8 +243,8 @@ def cast(weights, dtype):
     return [value.astype(dtype) for value in weights]
 
 
-class TestOneLogit:
-    """Of a sigmoid: not a softmax over one class, which is 1 everywhere."""
+class TestSingleOutput:
+    """One output, as of a sigmoid, must not become a softmax over one class, which is always 1."""
 
     def test_is_refused_with_cross_entropy(self):
         torch = {
@@ -261,7 +261,7 @@ class TestOneLogit:
                 read(given)
             assert read(given, loss="mse").config.n_y == 1
 
-    def test_is_a_softmax_over_two_logits_of_which_the_first_is_0(self):
+    def test_sigmoid_equals_softmax_with_a_first_logit_of_zero(self):
         logit = crnn.RNN(2, 4, 1, loss="mse", dtype="float64", rng=0)
         logit.parameters["by"] = 0.3
         state = logit.to_torch_state_dict()
@@ -273,9 +273,9 @@ class TestOneLogit:
         np.testing.assert_allclose(y_hat[:, 1], sigmoid, rtol=1e-14)
 
 
-@pytest.mark.parametrize(("given", "read"), both_ways())
+@pytest.mark.parametrize(("given", "read"), weights_and_readers())
 class TestDtype:
-    def test_is_that_of_the_weights_or_the_one_asked_for(self, given, read):
+    def test_is_that_of_the_weights_or_the_argument(self, given, read):
         ((name, weights),) = given.items()
         assert read(**{name: weights}).config.dtype == "float32"
         assert read(**{name: cast(weights, "f8")}).config.dtype == "float64"
@@ -284,7 +284,7 @@ class TestDtype:
         half = read(**{name: cast(weights, "f2")}, dtype=np.float32)
         np.testing.assert_allclose(half.parameters["Waa"], model().parameters["Waa"], rtol=2**-11)
 
-    def test_has_to_be_asked_for_where_weights_do_not_tell(self, given, read):
+    def test_must_be_given_if_the_weights_are_ambiguous(self, given, read):
         ((name, weights),) = given.items()
         with pytest.raises(TypeError, match=r"dtype: expected float32 or float64 .* 'float16'"):
             read(**{name: cast(weights, "f2")})
@@ -298,6 +298,6 @@ class TestDtype:
             read(**given, dtype="f2")
 
     @pytest.mark.parametrize("choice", ["activation", "steps", "loss"])
-    def test_choices_are_checked(self, given, read, choice):
+    def test_options_are_checked(self, given, read, choice):
         with pytest.raises(ValueError, match=f"{choice}: expected one of"):
             read(**given, **{choice: "other"})

@@ -1,1 +1,4 @@
-"""Tests that need another library: a package, so that names may be those of tests beside it."""
+"""Tests that need optional libraries.
+
+A package, so that its files may have the same names as those in tests.
+"""

@@ -1,4 +1,4 @@
-"""Tensors of torch, arrays of JAX, columns of pandas: read where they are, or refused by name."""
+"""torch tensors, JAX arrays and pandas columns are read without a copy, or refused."""
 
 from pathlib import Path
 
@@ -38,14 +38,14 @@ LIBRARIES = pytest.mark.parametrize("library", [by_torch, by_jax])
 
 @LIBRARIES
 class TestLibraries:
-    def test_arrays_are_read_where_they_are(self, library):
+    def test_arrays_are_not_copied(self, library):
         foreign, address = library()
         for dtype in ("float32", "int32"):
             a = foreign(np.arange(12, dtype=dtype).reshape(3, 4))
             assert validate.plain("x", a).ctypes.data == address(a)
 
     @pytest.mark.parametrize("integers", [False, True])
-    def test_the_sequence_gives_the_same_bits(self, library, integers):
+    def test_functions_give_the_same_bits(self, library, integers):
         foreign, _ = library()
         p = check.problem(6, 3, 4, 5, dtype="float32", integers=integers, lengths=True)
         a = crnn.rnn_forward(**p.arguments, **p.options)
@@ -98,7 +98,7 @@ class TestLibraries:
 
 
 class TestTorch:
-    def test_results_may_go_into_a_tensor(self, torch):
+    def test_out_may_be_a_tensor(self, torch):
         x, W, out = torch.ones(3, 2, 4), torch.eye(4), torch.empty(3, 2, 4)
         assert crnn.rnn_forward(x, W, W, out=out.numpy()).ctypes.data == out.data_ptr()
         with pytest.raises(TypeError, match=r"out: expected a numpy\.ndarray, got Tensor"):
@@ -106,7 +106,7 @@ class TestTorch:
         with pytest.raises(ValueError, match="out: expected memory of its own"):
             crnn.rnn_forward(x, W, W, out=x.numpy())
 
-    def test_a_view_of_another_layout_is_copied(self, torch):
+    def test_a_non_contiguous_view_is_copied(self, torch):
         x, W = torch.randn(2, 3, 4).transpose(0, 1), torch.eye(4)
         np.testing.assert_array_equal(
             crnn.rnn_forward(x, W, W), crnn.rnn_forward(x.contiguous(), W, W)
@@ -116,7 +116,7 @@ class TestTorch:
             crnn.rnn_forward(torch.ones(3, 2, 4), W, W),
         )
 
-    def test_what_cannot_be_read_is_refused_by_name(self, torch):
+    def test_unsupported_tensors_are_refused(self, torch):
         x = torch.ones(3, 2, 4)
         refused = [
             (x.clone().requires_grad_(), "requires no grad, got one that does: pass its .detach"),
@@ -139,7 +139,7 @@ class TestTorch:
 
 
 class TestJax:
-    def test_bfloat16_and_traced_arrays_are_refused_by_name(self, jnp):
+    def test_bfloat16_and_traced_arrays_are_refused(self, jnp):
         import jax
 
         W = np.eye(4, dtype="f4")
@@ -152,14 +152,14 @@ class TestJax:
 
 
 class TestPandas:
-    def test_columns_are_read_where_they_are(self):
+    def test_columns_are_not_copied(self):
         pandas = pytest.importorskip("pandas")
         symbols = pandas.Series(np.arange(60) % 3)
         assert np.shares_memory(validate.plain("symbols", symbols), symbols.to_numpy())
         model = crnn.RNN(3, 4, 3, steps="all", rng=0)
         assert model.evaluate_stream(symbols) == model.evaluate_stream(np.arange(60) % 3)
 
-    def test_a_table_is_a_sequence_and_what_is_no_number_is_refused(self):
+    def test_a_data_frame_is_a_sequence_and_must_be_numeric(self):
         pandas = pytest.importorskip("pandas")
         table = pandas.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]})
         model = crnn.RNN(2, 4, 3, rng=0)
@@ -171,5 +171,5 @@ class TestPandas:
             model.predict([table])
 
 
-def test_the_page_runs_with_its_libraries(torch, jnp):
+def test_examples_of_the_page_run(torch, jnp):
     assert "stream" in pages.run_python(PAGE)

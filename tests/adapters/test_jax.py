@@ -1,4 +1,4 @@
-"""crnn.jax against crnn itself, against lax.scan and against finite differences."""
+"""crnn.jax compared with crnn itself, with lax.scan and with finite differences."""
 
 import doctest
 import re
@@ -22,7 +22,7 @@ import crnn.jax  # noqa: E402
 from crnn import check  # noqa: E402
 from crnn.jax import rnn  # noqa: E402
 
-#: What an error of a handler becomes: it depends on which way JAX takes into the compiled code.
+#: The types of an error raised in a handler, which depend on how JAX calls the compiled code.
 REFUSED = (jax.errors.JaxRuntimeError, ValueError)
 
 ROOT = Path(__file__).parent.parent.parent
@@ -38,7 +38,7 @@ def _float64():
 
 
 def problem(*sizes, **kind):
-    """A check.Problem, and those of its arguments that have gradients."""
+    """A check.Problem and a dict of its arguments that have gradients."""
     p = check.problem(*(sizes or (7, 3, 5, 6)), **kind)
     return p, {name: value for name, value in p.arguments.items() if value.dtype.kind == "f"}
 
@@ -49,7 +49,7 @@ def loss_of(p):
 
 
 def assert_close(ours, theirs, terms, name=""):
-    """Apart by no more than rounding explains, where sums are taken in another order."""
+    """Check equality up to the rounding of sums taken in another order."""
     assert ours.shape == theirs.shape
     assert check.relative_error(ours, theirs) <= check.tolerance(ours.dtype, terms), name
 
@@ -66,7 +66,7 @@ class TestNumbers:
     @pytest.mark.parametrize("dtype", ["float32", "float64"])
     @pytest.mark.parametrize("activation", ["tanh", "relu"])
     @pytest.mark.parametrize("kind", check.KINDS, ids=str)
-    def test_states_and_gradients_are_those_of_crnn(self, kind, activation, dtype):
+    def test_states_and_gradients_equal_those_of_crnn(self, kind, activation, dtype):
         p, given = problem(dtype=dtype, activation=activation, **kind)
         a = crnn.rnn_forward(**p.arguments, **p.options)
         g = check.backward_of(crnn.rnn_backward, p, a)
@@ -87,11 +87,11 @@ class TestNumbers:
         p, given = problem(20, 8, 16, 32, dtype=dtype)
         ours = jax.jit(jax.grad(loss_of(p)))(given)
         theirs = jax.jit(jax.grad(lambda given: (p.da * scan(**given)).sum()))(given)
-        terms = 20 * 8 * 33  # of a gradient, each a sum over what a step adds up
+        terms = 20 * 8 * 33  # of a gradient; each term is a sum over one step
         for name, gradient in ours.items():
             assert_close(gradient, theirs[name], terms, name)
 
-    def test_what_may_be_absent_may_be_absent(self):
+    def test_optional_arguments_may_be_omitted(self):
         p = problem()[0]
         x, Waa, Wax = (p.arguments[name] for name in ("x", "Waa", "Wax"))
         np.testing.assert_array_equal(rnn(x, Waa, Wax), crnn.rnn_forward(x, Waa, Wax))
@@ -118,7 +118,7 @@ class TestNumbers:
         (gradients,) = backward(jnp.where(padding[..., None], np.nan, p.da))
         jax.tree.map(np.testing.assert_array_equal, gradients, expected)
 
-    def test_several_threads_call_at_a_time(self):
+    def test_concurrent_calls(self):
         problems = [problem(50, 8, 16, 64, seed=k) for k in range(4)]
         expected = [jax.grad(loss_of(p))(given) for p, given in problems]
         gradients = [jax.jit(jax.grad(loss_of(p))) for p, _ in problems]
@@ -132,8 +132,8 @@ class TestNumbers:
 
 
 class TestTransformations:
-    def test_dx_is_computed_only_where_it_is_wanted(self):
-        """In any order, of one function: JAX keeps what it has traced."""
+    def test_dx_is_computed_only_if_requested(self):
+        """In any order for one function, since JAX caches its traces."""
         p, given = problem(9, 4, 3, 5)
         f = jax.jit(lambda x, Waa: (p.da * rnn(**{**p.arguments, "x": x, "Waa": Waa})).sum())
         expected = dict(
@@ -154,7 +154,7 @@ class TestTransformations:
             (call,) = re.findall(r"= stablehlo.custom_call @crnn_rnn_backward.*-> \((.*)\)", calls)
             assert call.count("tensor") == (5 if "x" in names else 4)
 
-    def test_an_output_that_is_not_used_has_zero_gradients(self):
+    def test_an_unused_output_has_zero_gradients(self):
         p, given = problem()
         f = lambda given: (rnn(**{**p.arguments, **given}), given["ba"].sum())[1]  # noqa: E731
         gradients = jax.grad(f)(given)
@@ -186,7 +186,7 @@ class TestTransformations:
         ],
     )
     def test_vmap(self, mapped, kind):
-        """Values, the gradient of the sum, and each one's gradient, as in a loop."""
+        """Values, the gradient of their sum and per-element gradients equal those of a loop."""
         many, names = 4, ("x", "Waa", "Wax", "ba", "a0", "lengths")
         problems = [problem(seed=k, lengths=True, **kind)[0] for k in range(many)]
         first = {**problems[0].arguments, "lengths": problems[0].options["lengths"]}
@@ -207,7 +207,7 @@ class TestTransformations:
             return (problems[0].da * f(*given)).sum()
 
         wanted = [k for k, n in enumerate(names) if stacked[k].dtype.kind == "f"]
-        # Folded rows of m are summed in another order; a gradient has T m rows of n_a + 1 terms.
+        # With a larger m, rows are summed in another order: T m rows of n_a + 1 terms a gradient.
         terms = 7 * 3 * 7
         assert_close(jax.jit(jax.vmap(f, axes))(*stacked), np.stack([f(*g) for g in each]), terms)
         gradient = jax.jit(jax.grad(loss, wanted))
@@ -220,7 +220,7 @@ class TestTransformations:
             theirs = theirs if names[k] in mapped else theirs.sum(axis=0)
             assert_close(summed, theirs, many * terms, names[k])
 
-    def test_vmap_folds_inputs_into_m_and_walks_over_weights(self):
+    def test_vmap_extends_m_for_inputs_and_loops_over_weights(self):
         p = problem()[0]
         x, Waa, Wax = (p.arguments[name] for name in ("x", "Waa", "Wax"))
         over_inputs = str(jax.make_jaxpr(jax.vmap(lambda x: rnn(x, Waa, Wax)))(np.stack([x, x])))
@@ -237,7 +237,7 @@ class TestTransformations:
         assert_close(f(xs), np.moveaxis(expected, 1, 2), 6 + 5 + 1)
 
 
-class TestRefused:
+class TestErrors:
     @pytest.mark.parametrize(
         ("name", "value", "error", "message"),
         [
@@ -293,8 +293,8 @@ class TestRefused:
             f(value).block_until_ready()
 
     @pytest.mark.parametrize("target", ["forward", "backward"])
-    def test_operands_that_do_not_fit(self, target):
-        """Whoever calls the targets by name gets an error, not a fault."""
+    def test_wrong_operands_of_the_ffi_targets(self, target):
+        """Calling the FFI targets directly with wrong operands is an error, not a crash."""
         T, m, n_x, n_a = 7, 3, 5, 6
         inputs = [(T, m, n_x), (n_a, n_a), (n_a, n_x), (m, n_a), (m,)]
         more = {"forward": [(n_a,)], "backward": [(T, m, n_a)] * 2}[target]
@@ -332,8 +332,8 @@ class TestRefused:
 
 
 @pytest.mark.skipif(sys.platform == "win32" or shutil.which("gcc") is None, reason="no gcc")
-def test_the_declarations_agree_with_the_header_that_jaxlib_installs(tmp_path):
-    """Sizes and offsets when it is compiled; when it runs, what unknown versions are answered."""
+def test_declarations_agree_with_the_header_of_jaxlib(tmp_path):
+    """Compiling checks sizes and offsets; running checks the answer to unknown versions."""
     program = tmp_path / "check_xla"
     built = subprocess.run(
         ["gcc", "-std=c11", "-Wall", "-Wextra", "-Werror", "-I", CSRC, "-I", crnn.get_include(),
@@ -352,13 +352,13 @@ def test_importing_the_handlers_needs_no_jax():
     assert done.stdout == "False False\n"
 
 
-def test_the_examples_run():
-    jax.config.update("jax_enable_x64", False)  # as a reader has it
+def test_docstring_examples_run():
+    jax.config.update("jax_enable_x64", False)  # the default, which readers have
     tried = doctest.testmod(crnn.jax.primitive)
     assert tried.attempted > 0
     assert tried.failed == 0
 
 
-def test_the_page_runs():
+def test_examples_of_the_page_run():
     jax.config.update("jax_enable_x64", False)
     pages.run_python(ROOT / "docs" / "jax.md")

@@ -1,4 +1,4 @@
-"""ONNX: models written, read and run, against ONNX Runtime, torch and onnx's own tests."""
+"""ONNX: writing, reading and running models, compared with ONNX Runtime, torch and onnx."""
 
 import doctest
 import errno
@@ -22,7 +22,7 @@ from pages import run_python  # noqa: E402
 import crnn  # noqa: E402
 from crnn.onnx import backend, from_onnx, rnn, to_onnx, writer  # noqa: E402
 
-runtime.set_default_logger_severity(4)  # what is refused on purpose is said by the exception
+runtime.set_default_logger_severity(4)  # the exceptions suffice for what is refused on purpose
 
 ROOT = Path(__file__).parents[2]
 DIRECTIONS = ("forward", "reverse", "bidirectional")
@@ -34,15 +34,15 @@ def session(proto):
     return runtime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
 
 
-def runs_as(y, expected, limit=1e-6):
-    """Whether two results are the same but for rounding, to 1e-6 of the largest number."""
+def equal_up_to_rounding(y, expected, limit=1e-6):
+    """Whether two results differ by at most ``limit`` times the largest number."""
     assert y.shape == expected.shape
     assert y.dtype == expected.dtype
     return np.abs(y - expected).max() <= limit * max(1, np.abs(expected).max())
 
 
 def model_of(**config):
-    """A model whose every parameter, biases too, is drawn; relu's states stay of order 1."""
+    """A model with random parameters, including biases, that keep relu's states of order 1."""
     model = crnn.RNN(n_x, 6, n_y, rng=1, **config)
     rng = np.random.default_rng(2)
     for parameter in model.parameters.values():
@@ -53,7 +53,7 @@ def model_of(**config):
 
 
 def inputs_of(integers, lengths, dtype="float32"):
-    """x and lengths; past an example's length x holds what must not be read."""
+    """x and lengths; beyond an example's length, x holds values that must not be read."""
     rng = np.random.default_rng(3)
     if integers:
         x, padding = rng.integers(0, n_x, (T, m)), n_x + 7
@@ -72,7 +72,7 @@ KINDS = list(itertools.product((False, True), repeat=2))  # integers, lengths
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
 @pytest.mark.parametrize("num_layers", [1, 3])
 @pytest.mark.parametrize("direction", DIRECTIONS)
-def test_every_model_runs_in_onnxruntime_and_in_the_backend_and_comes_back(
+def test_models_run_in_onnxruntime_and_the_backend_and_round_trip(
     direction, num_layers, activation, steps, loss
 ):
     model = model_of(
@@ -82,12 +82,12 @@ def test_every_model_runs_in_onnxruntime_and_in_the_backend_and_comes_back(
         proto = to_onnx(model, integers=integers, lengths=lengths)
         given = inputs_of(integers, lengths)
         expected = model.predict_proba(**given)
-        (in_runtime,) = session(proto).run(None, given)
-        assert runs_as(in_runtime, expected)
-        assert runs_as(backend.run_model(proto, given)[0], expected)
+        (y_hat,) = session(proto).run(None, given)
+        assert equal_up_to_rounding(y_hat, expected)
+        assert equal_up_to_rounding(backend.run_model(proto, given)[0], expected)
         if lengths and steps == "all":
             past = np.arange(T)[:, None] >= LENGTHS
-            assert (in_runtime[past] == 0).all()
+            assert (y_hat[past] == 0).all()
         back = from_onnx(proto)
         assert back.config == model.config
         assert back.metadata == model.metadata
@@ -97,29 +97,31 @@ def test_every_model_runs_in_onnxruntime_and_in_the_backend_and_comes_back(
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
 @pytest.mark.parametrize("steps", ["last", "all"])
-def test_float64_runs_in_the_backend_alone(direction, steps):
+def test_float64_runs_only_in_the_backend(direction, steps):
     model = model_of(direction=direction, steps=steps, num_layers=2, dtype="float64")
     for integers, lengths in KINDS:
         proto = to_onnx(model, integers=integers, lengths=lengths)
         given = inputs_of(integers, lengths, "float64")
-        assert runs_as(backend.run_model(proto, given)[0], model.predict_proba(**given), 1e-14)
+        assert equal_up_to_rounding(
+            backend.run_model(proto, given)[0], model.predict_proba(**given), 1e-14
+        )
         assert from_onnx(proto).config == model.config
-    # The page says so; when it has a kernel one day, this test says that too.
+    # docs/onnx.md says so, and is to be changed once ONNX Runtime has such a kernel.
     with pytest.raises(Exception, match="NOT_IMPLEMENTED"):
         session(to_onnx(model))
 
 
-def test_every_size_runs_since_time_and_examples_are_symbolic():
+def test_time_and_examples_are_symbolic_axes():
     model = model_of(direction="bidirectional", steps="all")
     running = session(to_onnx(model, lengths=True))
     for T, m in ((1, 1), (2, 1), (1, 3), (30, 2)):
         x = np.random.default_rng(T).standard_normal((T, m, n_x)).astype("float32")
         lengths = np.full(m, T, "int32")
         (y_hat,) = running.run(None, {"x": x, "lengths": lengths})
-        assert runs_as(y_hat, model.predict_proba(x, lengths))
+        assert equal_up_to_rounding(y_hat, model.predict_proba(x, lengths))
 
 
-def test_what_is_written_says_what_it_is():
+def test_metadata_of_written_models():
     model = model_of(num_layers=2, steps="all")
     proto = to_onnx(model, lengths=True)
     assert [(o.domain, o.version) for o in proto.opset_import] == [("", 22)]
@@ -136,7 +138,7 @@ def test_what_is_written_says_what_it_is():
     assert meta.producer_name == "crnn"
 
 
-def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "model.onnx"
     model = model_of()
     proto = to_onnx(model, path)
@@ -154,7 +156,7 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     assert [entry.name for entry in tmp_path.iterdir()] == ["model.onnx"]
 
 
-def test_what_cannot_be_written_is_refused(monkeypatch):
+def test_to_onnx_refuses_wrong_arguments(monkeypatch):
     with pytest.raises(TypeError, match=r"model: expected a crnn\.RNN, got Config"):
         to_onnx(model_of().config)
     for name in ("integers", "lengths"):
@@ -176,10 +178,10 @@ def test_what_cannot_be_written_is_refused(monkeypatch):
 
 
 def exported(module, x, **options):
-    """What torch's TorchScript exporter makes of a module."""
+    """A module as exported by torch's TorchScript exporter."""
     torch = pytest.importorskip("torch")
     file = io.BytesIO()
-    with warnings.catch_warnings():  # it is deprecated, and says so of every tensor's size
+    with warnings.catch_warnings():  # it is deprecated, and warns for the size of each tensor
         warnings.simplefilter("ignore")
         torch.onnx.export(module.eval(), (x,), file, dynamo=False, input_names=["x"], **options)
     return file.getvalue()
@@ -246,7 +248,7 @@ TORCH = {
 
 @pytest.mark.parametrize("sizes", ["fixed", "symbolic"])
 @pytest.mark.parametrize("name", TORCH)
-def test_what_torch_exports_is_read(name, sizes):
+def test_models_exported_by_torch_are_read(name, sizes):
     torch = pytest.importorskip("torch")
     head, options = TORCH[name]
     module = torch_model(head, **options)
@@ -257,14 +259,14 @@ def test_what_torch_exports_is_read(name, sizes):
     expected = module(given).detach().numpy()
     if model.config.steps == "all" and options.get("batch_first"):
         expected = expected.swapaxes(0, 1)
-    assert runs_as(model.predict_proba(x.numpy()), expected)
-    # Other lengths than the export's.
+    assert equal_up_to_rounding(model.predict_proba(x.numpy()), expected)
+    # With another number of steps and examples than in the export.
     longer = np.concatenate([x.numpy(), x.numpy()])
     assert model.predict_proba(longer, np.full(m, T)).shape[-1] == 2
 
 
 @pytest.mark.parametrize("batch_first", [False, True])
-def test_time_is_told_from_examples_where_there_are_as_many(batch_first):
+def test_batch_first_is_detected_if_T_equals_m(batch_first):
     torch = pytest.importorskip("torch")
     module = torch_model(every_step, batch_first=batch_first)
     x = torch.randn(m, m, n_x)
@@ -272,7 +274,7 @@ def test_time_is_told_from_examples_where_there_are_as_many(batch_first):
         x.swapaxes(0, 1).numpy() if batch_first else x.numpy()
     )
     expected = module(x).detach().numpy()
-    assert runs_as(y_hat, expected.swapaxes(0, 1) if batch_first else expected)
+    assert equal_up_to_rounding(y_hat, expected.swapaxes(0, 1) if batch_first else expected)
 
 
 @pytest.mark.parametrize("options", [{"opset_version": 9}, {"do_constant_folding": False}])
@@ -281,28 +283,28 @@ def test_old_and_verbose_graphs_are_read(options):
     module = torch_model(every_step, bidirectional=True, num_layers=2)
     x = torch.randn(T, m, n_x)
     model = from_onnx(exported(module, x, **options))
-    assert runs_as(model.predict_proba(x.numpy()), module(x).detach().numpy())
+    assert equal_up_to_rounding(model.predict_proba(x.numpy()), module(x).detach().numpy())
 
 
-def test_logits_are_told_from_values_by_the_softmax_or_by_the_caller():
+def test_loss_follows_from_a_softmax_or_the_argument():
     torch = pytest.importorskip("torch")
     module, x = torch_model(last_states), torch.randn(T, m, n_x)
     written = exported(module, x)
     assert from_onnx(written).config.loss == "mse"
     probabilities = torch.softmax(module(x), -1).detach().numpy()
     model = from_onnx(written, loss="cross_entropy")
-    assert runs_as(model.predict_proba(x.numpy()), probabilities)
+    assert equal_up_to_rounding(model.predict_proba(x.numpy()), probabilities)
     ends_with_softmax = exported(torch.nn.Sequential(module, torch.nn.Softmax(-1)), x)
     model = from_onnx(ends_with_softmax)
     assert model.config.loss == "cross_entropy"
-    assert runs_as(model.predict_proba(x.numpy()), probabilities)
+    assert equal_up_to_rounding(model.predict_proba(x.numpy()), probabilities)
     with pytest.raises(ValueError, match="loss: expected 'cross_entropy', the graph ends with"):
         from_onnx(ends_with_softmax, loss="mse")
     with pytest.raises(ValueError, match="loss: expected 'cross_entropy' or 'mse', got 'nll'"):
         from_onnx(written, loss="nll")
 
 
-def test_torch_graphs_that_answer_from_other_states_are_refused():
+def test_torch_graphs_that_read_other_states_are_refused():
     torch = pytest.importorskip("torch")
     x = torch.randn(T, m, n_x)
     with pytest.raises(ValueError, match=r"Gemm.*each direction's after its last valid step"):
@@ -315,7 +317,7 @@ def test_torch_graphs_that_answer_from_other_states_are_refused():
         from_onnx(exported(torch_model(last_states), x[:1]))
 
 
-def test_torchs_other_exporter_unrolls_and_is_refused():
+def test_unrolled_graphs_of_torchs_dynamo_exporter_are_refused():
     torch = pytest.importorskip("torch")
     pytest.importorskip("onnxscript")
     with warnings.catch_warnings():
@@ -336,7 +338,7 @@ def draw(*shape, dtype="float32"):
 
 
 def graph_of(nodes, constants, outputs=None, inputs=None):
-    """A model of nodes; x is (T, m, 3), and y has two axes, unless told."""
+    """A model of the nodes; by default x is (T, m, 3) and y has two axes."""
     outputs = outputs or {"y": 2}
     inputs = inputs or {"x": (TensorProto.FLOAT, ["T", "m", n_x])}
     values = [helper.make_tensor_value_info(name, *type_) for name, type_ in inputs.items()]
@@ -372,7 +374,7 @@ RECURRENCE = node("RNN", "x W R B", "Y Y_h", hidden_size=4)
 SQUEEZED = [RECURRENCE, node("Squeeze", "Y_h axis_0", "a")]
 
 
-def test_directions_in_nodes_of_their_own_are_one_layer():
+def test_separate_nodes_per_direction_become_one_layer():
     both = constants(D=2)
     parts = {f"{name}{d}": both[name][d : d + 1] for name in "WRB" for d in range(2)}
     nodes = [
@@ -386,7 +388,7 @@ def test_directions_in_nodes_of_their_own_are_one_layer():
     model = from_onnx(proto)
     assert model.config.direction == "bidirectional"
     x = draw(T, m, n_x)
-    assert runs_as(model.predict_proba(x), session(proto).run(None, {"x": x})[0])
+    assert equal_up_to_rounding(model.predict_proba(x), session(proto).run(None, {"x": x})[0])
 
 
 def test_the_batchwise_layout_is_read():
@@ -399,10 +401,10 @@ def test_the_batchwise_layout_is_read():
     proto = graph_of(nodes, constants(), inputs=inputs)
     x = draw(m, T, n_x)
     expected = backend.run_model(proto, x)[0]
-    assert runs_as(from_onnx(proto).predict_proba(x.swapaxes(0, 1)), expected)
+    assert equal_up_to_rounding(from_onnx(proto).predict_proba(x.swapaxes(0, 1)), expected)
 
 
-def test_metadata_of_other_exporters_are_kept_and_a_false_configuration_is_refused():
+def test_foreign_metadata_is_kept_and_a_wrong_configuration_refused():
     proto = graph_of([*SQUEEZED, node("MatMul", "a V", "y")], constants())
     helper.set_model_props(proto, {"author": "somebody"})
     assert from_onnx(proto).metadata == {"author": "somebody"}
@@ -481,7 +483,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("message", REFUSED)  # the message says what is wrong with the graph
-def test_graphs_that_do_not_fit_are_refused_by_name(message):
+def test_unsupported_graphs_are_refused(message):
     more = {
         "h0": np.ones((1, 3, 4), "float32"), "three": np.array([3, 3, 3], "int32"),
         "square": draw(n_x, n_x), "minus_1": np.array([-1]), "minus_99": np.array([-99]),
@@ -490,12 +492,12 @@ def test_graphs_that_do_not_fit_are_refused_by_name(message):
     }  # fmt: skip
     nodes = REFUSED[message]
     outputs = {nodes[-1].output[0]: 2}
-    with pytest.raises(ValueError) as refusal:  # noqa: PT011 - the message is told below
+    with pytest.raises(ValueError) as refusal:  # noqa: PT011 - the message is checked below
         from_onnx(graph_of(nodes, {**constants(), **more}, outputs))
     assert message in str(refusal.value)
 
 
-def test_graphs_with_other_ends_are_refused_by_name():
+def test_graphs_with_other_inputs_or_outputs_are_refused():
     head = [*SQUEEZED, node("MatMul", "a V", "y")]
     with pytest.raises(ValueError, match=r"outputs: expected one, y_hat, got \['y', 'Y_h'\]"):
         from_onnx(graph_of(head, constants(), {"y": 2, "Y_h": 3}))
@@ -514,8 +516,8 @@ def test_graphs_with_other_ends_are_refused_by_name():
         from_onnx(proto)
 
 
-def test_a_graph_of_one_length_only_is_refused():
-    """Step 4 is the last of the first probe's five; of any other length it is not."""
+def test_a_graph_that_reads_a_fixed_step_is_refused():
+    """Step 4 is the last of the five steps first probed, but not for any other length."""
     nodes = [
         RECURRENCE,
         node("Squeeze", "Y axis_1", "b"),
@@ -526,7 +528,7 @@ def test_a_graph_of_one_length_only_is_refused():
         from_onnx(graph_of(nodes, {**constants(), "four": np.array(4)}))
 
 
-def test_what_is_no_model_is_refused(tmp_path):
+def test_from_onnx_refuses_other_objects_and_files(tmp_path):
     with pytest.raises(TypeError, match="model: expected a ModelProto, bytes or a path, got int"):
         from_onnx(3)
     with pytest.raises(ValueError, match="model: not valid ONNX"):
@@ -542,7 +544,7 @@ def test_what_is_no_model_is_refused(tmp_path):
 
 
 def operator(direction, lengths, bias=True, initial=True, dtype="float32", **attributes):
-    """A node RNN, its inputs by name, and the same as a model for ONNX Runtime."""
+    """An RNN node, also as a model for ONNX Runtime, and its inputs by name."""
     D, n_a = 1 + (direction == "bidirectional"), 4
     arrays = {
         "X": 2 * draw(T, m, n_x, dtype=dtype),
@@ -559,7 +561,7 @@ def operator(direction, lengths, bias=True, initial=True, dtype="float32", **att
     return made, {name: value for name, value in arrays.items() if value is not None}
 
 
-def in_runtime(made, arrays):
+def run_in_onnxruntime(made, arrays):
     inputs = {
         name: (helper.np_dtype_to_tensor_dtype(value.dtype), value.shape)
         for name, value in arrays.items()
@@ -570,8 +572,8 @@ def in_runtime(made, arrays):
 @pytest.mark.parametrize("lengths", [None, [7, 1, 4, 6, 2], [3, 0, 7, 0, 1], [0] * 5])
 @pytest.mark.parametrize("clip", [None, 0.0, 0.3, 1.5, 50.0])
 @pytest.mark.parametrize("direction", DIRECTIONS)
-def test_the_operator_is_onnxruntimes_past_the_end_and_under_a_clip(direction, clip, lengths):
-    """A length of 0 gives zeros whatever initial_h is; so does all that is past a length."""
+def test_operator_agrees_with_onnxruntime_for_lengths_and_clip(direction, clip, lengths):
+    """Outputs are 0 beyond a length, and everywhere for a length of 0, whatever initial_h is."""
     D = 1 + (direction == "bidirectional")
     for first, bias, initial in itertools.product(("Tanh", "Relu"), (False, True), (False, True)):
         attributes = {"activations": [first, "Relu"][:D]}
@@ -579,13 +581,13 @@ def test_the_operator_is_onnxruntimes_past_the_end_and_under_a_clip(direction, c
             attributes["clip"] = clip
         made, arrays = operator(direction, lengths, bias, initial, **attributes)
         for y, expected in zip(
-            backend.run_node(made, arrays), in_runtime(made, arrays), strict=True
+            backend.run_node(made, arrays), run_in_onnxruntime(made, arrays), strict=True
         ):
-            assert runs_as(y, expected)
+            assert equal_up_to_rounding(y, expected)
 
 
-def by_the_book(X, W, R, B, lens, h0, reverse, clip):
-    """One direction of tanh, one step of one example at a time, from ONNX's equation."""
+def onnx_equation(X, W, R, B, lens, h0, reverse, clip):
+    """One direction of tanh by ONNX's equation, step by step for each example."""
     Y, Y_h = np.zeros((T, m, len(R))), np.zeros((m, len(R)))
     for i, n in enumerate(lens):
         h = h0[i]
@@ -597,19 +599,19 @@ def by_the_book(X, W, R, B, lens, h0, reverse, clip):
 
 @pytest.mark.parametrize("clip", [0.2, 0.7, 4.0])
 @pytest.mark.parametrize("direction", ["forward", "reverse"])
-def test_clipping_states_is_clipping_what_they_are_made_of(direction, clip):
-    """In float64, where an approximation would show: to a few roundings of each step."""
+def test_clip_agrees_with_the_equation_of_onnx(direction, clip):
+    """In float64, to a few rounding errors per step, so that an approximation would fail."""
     made, arrays = operator(direction, LENGTHS, dtype="float64", clip=clip)
     X, lens = arrays["X"], arrays["lens"]
     rest = [arrays[name][0] for name in ("W", "R", "B")]
     c = np.float32(clip)  # attributes of nodes are
-    expected = by_the_book(X, *rest, lens, arrays["h0"][0], direction == "reverse", c)
+    expected = onnx_equation(X, *rest, lens, arrays["h0"][0], direction == "reverse", c)
     Y, Y_h = backend.run_node(made, arrays)
-    assert runs_as(Y[:, 0], expected[0], 1e-14)
-    assert runs_as(Y_h[0], expected[1], 1e-14)
+    assert equal_up_to_rounding(Y[:, 0], expected[0], 1e-14)
+    assert equal_up_to_rounding(Y_h[0], expected[1], 1e-14)
 
 
-def test_a_clip_that_never_bites_costs_nothing(monkeypatch):
+def test_an_inactive_clip_needs_one_call(monkeypatch):
     calls = []
 
     def counted(*arguments, **options):
@@ -629,7 +631,7 @@ def test_a_clip_that_never_bites_costs_nothing(monkeypatch):
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
-def test_the_batchwise_layout_is_the_other_one_transposed(direction):
+def test_batchwise_layout_is_the_transpose_of_the_default(direction):
     """ONNX Runtime has no layout 1."""
     for clip in ({}, {"clip": 0.3}):
         made, arrays = operator(direction, LENGTHS, **clip)
@@ -644,17 +646,17 @@ def test_the_batchwise_layout_is_the_other_one_transposed(direction):
 @pytest.mark.parametrize("asked", [["Y"], ["", "Y_h"], ["Y", ""], ["Y", "Y_h"]])
 def test_outputs_are_optional(asked):
     made, arrays = operator("bidirectional", LENGTHS)
-    both = dict(zip(["Y", "Y_h"], in_runtime(made, arrays), strict=True))
+    both = dict(zip(["Y", "Y_h"], run_in_onnxruntime(made, arrays), strict=True))
     del made.output[:]
     made.output.extend(asked)
     found = backend.run_node(made, arrays)
     names = [name for name in asked if name]
     assert len(found) == len(names)
     for name in names:
-        assert runs_as(found[name], both[name])
+        assert equal_up_to_rounding(found[name], both[name])
 
 
-def test_an_omitted_output_is_not_the_next_nodes_omitted_input():
+def test_an_omitted_output_is_not_used_as_an_omitted_input():
     """onnx's evaluator stores an output called "" where it looks for inputs called ""."""
     nodes = [
         helper.make_node("RNN", ["x", "W", "R"], ["", "Y_h"], hidden_size=4),
@@ -662,19 +664,23 @@ def test_an_omitted_output_is_not_the_next_nodes_omitted_input():
     ]
     proto = graph_of(nodes, constants(), {"y": 3})
     x = draw(T, m, n_x)
-    assert runs_as(backend.run_model(proto, x)[0], session(proto).run(None, {"x": x})[0])
+    assert equal_up_to_rounding(
+        backend.run_model(proto, x)[0], session(proto).run(None, {"x": x})[0]
+    )
 
 
-def test_empty_time_and_no_examples_are_as_in_onnxruntime():
+def test_zero_steps_or_examples_agree_with_onnxruntime():
     made, arrays = operator("bidirectional", None)
     for empty in ({"X": arrays["X"][:0]}, {"X": arrays["X"][:, :0], "h0": arrays["h0"][:, :0]}):
         given = {**arrays, **empty}
-        for y, expected in zip(backend.run_node(made, given), in_runtime(made, given), strict=True):
+        for y, expected in zip(
+            backend.run_node(made, given), run_in_onnxruntime(made, given), strict=True
+        ):
             assert y.shape == expected.shape
             assert (y == 0).all()
 
 
-def test_a_recurrence_in_a_branch_is_crnns_too():
+def test_an_rnn_inside_an_if_branch_runs_in_crnn():
     """onnx's own RNN has no relu."""
     recurrence = node("RNN", "x W R B", "Y y", hidden_size=4, activations=["Relu"])
     branches = {
@@ -688,10 +694,12 @@ def test_a_recurrence_in_a_branch_is_crnns_too():
         **constants(), "yes": np.array(True)
     }, {"y": 3})  # fmt: skip
     x = draw(T, m, n_x)
-    assert runs_as(backend.run_model(proto, x)[0], session(proto).run(None, {"x": x})[0])
+    assert equal_up_to_rounding(
+        backend.run_model(proto, x)[0], session(proto).run(None, {"x": x})[0]
+    )
 
 
-def test_what_the_operator_does_not_do_is_refused_by_name():
+def test_unsupported_attributes_and_inputs_of_the_operator_are_refused():
     _, arrays = operator("forward", None)
 
     def refused(error, message, change=None, **attributes):
@@ -726,7 +734,7 @@ def test_what_the_operator_does_not_do_is_refused_by_name():
         backend.run_node(*operator("bidirectional", None, activations=["Relu"]))
 
 
-def test_the_backend_refuses_by_name():
+def test_backend_refuses_wrong_arguments():
     proto = to_onnx(model_of())
     assert backend.supports_device("CPU")
     assert not backend.supports_device("CUDA")
@@ -759,9 +767,9 @@ def test_the_backend_refuses_by_name():
     assert backend.is_compatible(proto)
 
 
-def test_onnxs_own_tests_of_the_operator_pass():
-    """Those of its runner, without the runner, which builds all operators' tests first."""
-    import onnx.backend.test.case.node.rnn  # noqa: F401 - it collects its cases while it loads
+def test_onnx_operator_tests_pass():
+    """Without onnx's own runner, which would first build the tests of all operators."""
+    import onnx.backend.test.case.node.rnn  # noqa: F401 - the import registers its cases
     from onnx.backend.test.case.node import _NodeTestCases
     from onnx.backend.test.runner import Runner
 
@@ -776,10 +784,10 @@ def test_onnxs_own_tests_of_the_operator_pass():
 @pytest.mark.parametrize(
     "name", ["", ".backend", ".graph", ".numbers", ".reader", ".rnn", ".writer"]
 )
-def test_the_examples_in_docstrings_run(name):
+def test_docstring_examples_run(name):
     assert doctest.testmod(importlib.import_module("crnn.onnx" + name)).failed == 0
 
 
-def test_the_page_runs(tmp_path, monkeypatch):
+def test_examples_of_the_page_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run_python(ROOT / "docs" / "onnx.md")

@@ -1,4 +1,4 @@
-"""The scikit-learn estimators: scikit-learn's own checks, and what those do not see."""
+"""The scikit-learn estimators: scikit-learn's own checks, and what these do not cover."""
 
 import _thread
 import doctest
@@ -42,7 +42,7 @@ from crnn.sklearn._training import threads
 ROOT = Path(__file__).parent.parent.parent
 ESTIMATORS = (RNNClassifier, RNNRegressor, RNNSequenceTagger)
 
-# Few epochs are enough for most of what is looked at here.
+# A few epochs suffice for most tests here.
 pytestmark = pytest.mark.filterwarnings(
     f"ignore::{ConvergenceWarning.__module__}.ConvergenceWarning"
 )
@@ -54,7 +54,7 @@ SMALL = {"hidden_size": 8, "learning_rate_init": 0.02, "max_iter": 60, "tol": 1e
 
 
 class OneLabelPerSequence(RNNSequenceTagger):
-    """The tagger as the checks call an estimator: y (n,) stands for each step of its sequence."""
+    """The tagger for the checks of scikit-learn: the label in y (n,) applies to each step."""
 
     def fit(self, X, y, sample_weight=None):
         return super().fit(X, self._at_each_step(X, y), sample_weight)
@@ -154,7 +154,7 @@ def test_digits():
 
 
 def cut(sequences, *lengths):
-    """The beginnings of the sequences, of these lengths in turn."""
+    """The sequences cut to these lengths, which are repeated cyclically."""
     return [sequence[:n] for sequence, n in zip(sequences, itertools.cycle(lengths))]
 
 
@@ -165,7 +165,7 @@ def walks(m=120, T=9, n_x=1, seed=0):
 
 
 def targets(estimator, X, y):
-    """Y as an estimator wants it, from walks."""
+    """The y of walks, in the form that the estimator expects."""
     if estimator is RNNRegressor:
         return X.sum(axis=1)[:, 0]
     return np.where(X[:, :, 0].cumsum(axis=1) > 0, "up", "down") if tags_steps(estimator) else y
@@ -195,7 +195,7 @@ def answers(rnn, X):
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
-class TestEvery:
+class TestAllEstimators:
     def test_learns(self, estimator):
         X, y = walks(800)
         y = targets(estimator, X, y)
@@ -205,13 +205,14 @@ class TestEvery:
         assert rnn.loss_curve_[-1] == rnn.loss_ < rnn.loss_curve_[0] / 2
         assert rnn.best_loss_ == min(rnn.loss_curve_)
 
-    def test_kinds_of_X_are_the_same_sequences(self, estimator):
+    def test_array_and_list_inputs_agree(self, estimator):
         X, y = walks()
         y = targets(estimator, X, y)
         by_steps, by_columns = small(estimator).fit(X, y), small(estimator).fit(X[..., 0], y)
         np.testing.assert_array_equal(flat(by_steps), flat(by_columns))
         assert (by_steps.n_features_in_, by_columns.n_features_in_) == (1, 9)
-        listed = small(estimator).fit(list(X), list(y))  # lists are batched by length: other bits
+        # Lists are batched by length, so the bits differ.
+        listed = small(estimator).fit(list(X), list(y))
         assert listed.n_features_in_ == 1
         for rnn in (by_steps, by_columns, listed):
             truth = answers(rnn, X)
@@ -226,13 +227,13 @@ class TestEvery:
             y = cut(y, *range(1, 10))
         rnn = small(estimator).fit(xs, y)
         given = answers(rnn, xs)
-        for i in (0, 5, 8):  # each on its own
+        for i in (0, 5, 8):  # each alone
             np.testing.assert_allclose(given[i], answers(rnn, [xs[i]])[0], rtol=1e-5, atol=1e-6)
         assert np.isfinite(rnn.score(xs, y))
 
     @pytest.mark.parametrize("kind", ["array of objects", "Series", "nested lists"])
     @pytest.mark.parametrize("n_x", ["(T_i,)", "(T_i, 1)"])
-    def test_other_lists_of_sequences(self, estimator, kind, n_x):
+    def test_object_arrays_series_and_nested_lists(self, estimator, kind, n_x):
         X, y = walks()
         xs = cut(X if n_x == "(T_i, 1)" else X[..., 0], *range(1, 10))
         y = targets(estimator, X, y)
@@ -249,14 +250,14 @@ class TestEvery:
         np.testing.assert_array_equal(flat(rnn), flat(truth))
         assert rnn.score(xs, y) == truth.score(xs, y)
 
-    def test_objects_of_equal_lengths_are_sequences(self, estimator):
+    def test_an_object_array_of_equal_lengths(self, estimator):
         X, y = walks()
         y = targets(estimator, X, y)
         truth = small(estimator).fit(list(X), list(y))
         rnn = small(estimator).fit(objects(X.tolist()), list(y))
         np.testing.assert_array_equal(flat(rnn), flat(truth))
 
-    def test_grid_search_over_objects(self, estimator):
+    def test_grid_search_with_an_object_array(self, estimator):
         X, y = walks()
         xs = objects(cut(X, 5, 6, 7, 8))
         y = targets(estimator, X, y)
@@ -265,7 +266,7 @@ class TestEvery:
         search = GridSearchCV(small(estimator, max_iter=2), {"hidden_size": [3, 4]}, cv=KFold(3))
         assert np.isfinite(search.fit(xs, y).best_score_)
 
-    def test_more_examples_than_fit_into_a_batch(self, estimator):
+    def test_predictions_in_several_batches(self, estimator):
         X, y = walks(600)
         rnn = small(estimator, max_iter=1).fit(X, targets(estimator, X, y))
         for X_given in (X, list(X)):
@@ -285,7 +286,7 @@ class TestEvery:
         np.testing.assert_array_equal(first, drawn)
         assert np.any(first != other)
 
-    def test_partial_fit_goes_on(self, estimator):
+    def test_partial_fit_continues_training(self, estimator):
         X, y = walks()
         y = targets(estimator, X, y)
         options = {} if estimator is RNNRegressor else {"classes": ["down", "up"]}
@@ -300,7 +301,7 @@ class TestEvery:
         step_by_step.set_params(learning_rate_init=1e-9).partial_fit(X, y)
         np.testing.assert_allclose(flat(step_by_step), before, atol=1e-6)
 
-    def test_warm_start_goes_on(self, estimator):
+    def test_warm_start_continues_training(self, estimator):
         X, y = walks()
         y = targets(estimator, X, y)
         rnn = small(estimator, warm_start=True, tol=0).fit(X, y)
@@ -313,7 +314,7 @@ class TestEvery:
         rnn.set_params(warm_start=False).fit(X, y)
         assert rnn.loss_curve_ == first, "a cold start is the first one again"
 
-    def test_early_stopping_keeps_the_best_on_examples_held_out(self, estimator):
+    def test_early_stopping_keeps_the_best_validation_loss(self, estimator):
         X, y = walks(300)
         y = targets(estimator, X, y)
         rnn = small(
@@ -321,7 +322,9 @@ class TestEvery:
         ).fit(X, y)
         assert rnn.n_iter_ == len(rnn.validation_scores_) < 60
         assert rnn.best_validation_score_ == max(rnn.validation_scores_)
-        assert rnn.best_validation_score_ > rnn.validation_scores_[-1], "else it shows nothing"
+        assert rnn.best_validation_score_ > rnn.validation_scores_[-1], (
+            "otherwise the test shows nothing"
+        )
         random = np.random.RandomState(0)
         random.randint(2**31 - 1)  # the seed of the parameters
         strata = y if estimator is RNNClassifier else None
@@ -332,7 +335,7 @@ class TestEvery:
         assert score == pytest.approx(rnn.best_validation_score_, rel=1e-6)
 
     @pytest.mark.parametrize("early_stopping", [False, True])
-    def test_zero_weights_leave_out_to_the_last_bit(self, estimator, early_stopping):
+    def test_zero_weight_equals_leaving_the_example_out(self, estimator, early_stopping):
         X, y = walks()
         y = targets(estimator, X, y)
         w = (np.random.default_rng(1).random(len(X)) < 0.7).astype(float)
@@ -347,8 +350,8 @@ class TestEvery:
             unweighted = small(estimator, **options).fit(X[kept], y[kept])
             np.testing.assert_array_equal(flat(weighted), flat(unweighted))
 
-    def test_weights_move_the_fit(self, estimator):
-        """Two halves with opposite targets: the heavier one is learned."""
+    def test_sample_weight_affects_the_fit(self, estimator):
+        """Of two halves with opposite targets, the one with more weight is learned."""
         X, y = walks(200)
         y = targets(estimator, X, y)
         opposite = -y if estimator is RNNRegressor else np.where(y == "up", "down", "up")
@@ -370,7 +373,7 @@ class TestEvery:
         twin.partial_fit(X, y)
         assert np.any(flat(twin) != flat(rnn)), "a copy trains, and by itself"
 
-    def test_grid_search_over_lists(self, estimator):
+    def test_grid_search_with_a_list(self, estimator):
         X, y = walks(90)
         y = targets(estimator, X, y)
         xs = cut(X, 9, 8, 7)
@@ -415,7 +418,7 @@ class TestEvery:
         np.testing.assert_array_equal(model.predict_proba(x), rnn.model_.predict_proba(x))
 
     @pytest.mark.parametrize("n_jobs", [1, 2, -1, None])
-    def test_n_jobs_is_the_number_of_threads_while_it_works(self, estimator, n_jobs, monkeypatch):
+    def test_n_jobs_sets_the_number_of_threads(self, estimator, n_jobs, monkeypatch):
         X, y = walks(20)
         y = targets(estimator, X, y)
         seen = []
@@ -458,7 +461,7 @@ class TestEvery:
         rnn.set_params(learning_rate_init=0.01).partial_fit(X, y)
         assert rnn.n_iter_ == 2
 
-    def test_ctrl_c_ends_training_and_keeps_what_was_learned(self, estimator, monkeypatch):
+    def test_ctrl_c_stops_training_and_keeps_the_model(self, estimator, monkeypatch):
         class Interrupted(crnn.Adam):
             def step(self, *arguments):
                 super().step(*arguments)
@@ -471,7 +474,7 @@ class TestEvery:
         assert rnn.n_iter_ == 1
         assert len(rnn.predict(X)) == len(X)
 
-    def test_a_fit_that_needs_all_epochs_says_so(self, estimator):
+    def test_reaching_max_iter_warns(self, estimator):
         X, y = walks()
         y = targets(estimator, X, y)
         with pytest.warns(ConvergenceWarning, match=r"Maximum iterations \(2\)"):
@@ -480,7 +483,7 @@ class TestEvery:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             rnn.fit(X, y)
-        assert rnn.n_iter_ == 4, "nothing betters the first by so much"
+        assert rnn.n_iter_ == 4, "no epoch improves on the first by tol"
 
     @pytest.mark.parametrize(
         ("options", "error", "message"),
@@ -508,7 +511,7 @@ class TestEvery:
             ({"n_jobs": 0}, ValueError, "n_jobs == 0"),
         ],
     )
-    def test_parameters_are_refused_by_name(self, estimator, options, error, message):
+    def test_wrong_parameters_are_refused(self, estimator, options, error, message):
         X, y = walks()
         rnn = small(estimator, **options)
         with pytest.raises(error, match=message):
@@ -529,11 +532,11 @@ class TestEvery:
             ([], "0 sample|Expected 2D array"),
         ],
     )
-    def test_X_that_does_not_fit_is_refused(self, estimator, X, message):
+    def test_wrong_X_is_refused(self, estimator, X, message):
         with pytest.raises(ValueError, match=message):
             small(estimator).fit(X, np.zeros(4))
 
-    def test_X_of_another_kind_than_was_fitted_is_refused(self, estimator):
+    def test_X_that_differs_from_the_fitted_kind_is_refused(self, estimator):
         X, y = walks(n_x=2)
         rnn = small(estimator).fit(X, targets(estimator, X, y))
         for other in (X[..., 0], X[..., :1], list(X[..., 0])):
@@ -547,7 +550,7 @@ class TestEvery:
             rnn.predict(X[:, :8, 0])
         assert len(rnn.predict(X[:, :8, :1])) == len(X), "sequences may have any length"
 
-    def test_names_of_columns(self, estimator):
+    def test_feature_names(self, estimator):
         pandas = pytest.importorskip("pandas")
         X, y = walks()
         frame = pandas.DataFrame(X[..., 0], columns=[f"t{t}" for t in range(9)])
@@ -561,7 +564,7 @@ class TestEvery:
         assert not hasattr(rnn, "feature_names_in_")
         assert rnn.n_features_in_ == 1
 
-    def test_weights_that_do_not_fit_are_refused(self, estimator):
+    def test_wrong_sample_weight_is_refused(self, estimator):
         X, y = walks()
         y = targets(estimator, X, y)
         for early_stopping in (False, True):
@@ -575,7 +578,7 @@ class TestEvery:
                     rnn.fit(X, y, w)
 
 
-def test_threads_are_put_back_by_the_last_to_leave():
+def test_concurrent_fits_restore_the_number_of_threads():
     before = crnn.get_num_threads()
     first, second = ExitStack(), ExitStack()
     first.enter_context(threads.limited(1))
@@ -586,7 +589,7 @@ def test_threads_are_put_back_by_the_last_to_leave():
     assert crnn.get_num_threads() == before
 
 
-# --- each of them ---------------------------------------------------------------------------------
+# --- the three estimators -------------------------------------------------------------------------
 
 
 class TestClassifier:
@@ -600,7 +603,7 @@ class TestClassifier:
         assert rnn.score(X, y) == accuracy_score(y, rnn.predict(X))
 
     @pytest.mark.parametrize("kind", [bool, "i1", "u8", "f8", "U4", object])
-    def test_labels_of_any_kind(self, kind):
+    def test_label_dtypes(self, kind):
         X, y = walks()
         labels = (y == "up").astype(int)
         labels = y.astype(kind) if kind in ("U4", object) else labels.astype(kind)
@@ -610,13 +613,13 @@ class TestClassifier:
         rnn = small(RNNSequenceTagger).fit(X, np.repeat(labels[:, None], 9, axis=1))
         assert rnn.predict(X).dtype == labels.dtype
 
-    def test_a_class_weighs_what_its_examples_do(self):
+    def test_class_weight_equals_sample_weight(self):
         X, y = walks()
         by_class = small(RNNClassifier, class_weight={"up": 3.0}).fit(X, y)
         by_example = small(RNNClassifier).fit(X, y, np.where(y == "up", 3.0, 1.0))
         np.testing.assert_array_equal(flat(by_class), flat(by_example))
 
-    def test_balanced_classes_weigh_the_same(self):
+    def test_balanced_class_weight(self):
         X, y = walks()
         kept = np.concatenate([np.flatnonzero(y == "up")[:8], np.flatnonzero(y == "down")])
         X, y = X[kept], y[kept]
@@ -636,11 +639,11 @@ class TestClassifier:
             ({"sideways": 2}, "not in class_weight"),
         ],
     )
-    def test_class_weights_that_do_not_fit_are_refused(self, class_weight, message):
+    def test_wrong_class_weight_is_refused(self, class_weight, message):
         with pytest.raises(ValueError, match=message):
             small(RNNClassifier, class_weight=class_weight).fit(*walks())
 
-    def test_partial_fit_must_know_the_classes(self):
+    def test_partial_fit_requires_classes(self):
         X, y = walks()
         rnn = small(RNNClassifier)
         with pytest.raises(ValueError, match="classes must be passed on the first call"):
@@ -656,19 +659,19 @@ class TestClassifier:
         with pytest.raises(ValueError, match="partial_fit does not support early_stopping"):
             rnn.set_params(class_weight=None, early_stopping=True).partial_fit(X, y)
 
-    def test_a_column_of_labels_is_taken_with_a_warning(self):
+    def test_a_column_of_labels_warns(self):
         X, y = walks()
         with pytest.warns(DataConversionWarning, match="A column-vector y was passed"):
             column = small(RNNClassifier).fit(X, y[:, None])
         np.testing.assert_array_equal(column.predict(X), small(RNNClassifier).fit(X, y).predict(X))
 
-    def test_too_few_to_hold_out(self):
+    def test_too_few_examples_for_validation(self):
         rnn = small(RNNRegressor, early_stopping=True, validation_fraction=0.1)
         with pytest.raises(ValueError, match=r"validation_fraction: expected .* at least 2 ex"):
             rnn.fit(np.eye(6), np.arange(6))
 
-    def test_one_class_alone_is_refused(self):
-        """A softmax over one class is 1, whatever it sees."""
+    def test_a_single_class_is_refused(self):
+        """A softmax over one class is always 1."""
         for X, y, estimator in (
             (np.eye(4), ["a"] * 4, RNNClassifier),
             ([np.ones(3)], [["a"] * 3], RNNSequenceTagger),
@@ -677,7 +680,7 @@ class TestClassifier:
                 small(estimator).fit(X, y)
 
     @pytest.mark.parametrize("estimator", [RNNClassifier, RNNSequenceTagger])
-    def test_an_answer_of_nan_is_no_label(self, estimator):
+    def test_predict_refuses_nan(self, estimator):
         X = np.eye(4)
         rnn = small(estimator).fit(X, [0, 0, 1, 1] if estimator is RNNClassifier else X.astype(int))
         rnn.model_.parameters["by"] = np.nan
@@ -687,7 +690,7 @@ class TestClassifier:
 
 
 class TestRegressor:
-    def test_values_are_shaped_as_they_were(self):
+    def test_predictions_are_shaped_like_y(self):
         X, _ = walks(200, n_x=3)
         y = X.mean(axis=1) * 3  # (n, n_y = 3)
         many = small(RNNRegressor, hidden_size=24, max_iter=60).fit(X, y)
@@ -697,14 +700,14 @@ class TestRegressor:
         assert small(RNNRegressor).fit(X, y[:, 0]).predict(X).shape == (200,)
         assert small(RNNRegressor).fit(X, y[:, :1]).predict(X).shape == (200, 1)
 
-    def test_as_many_values_as_before(self):
+    def test_partial_fit_refuses_another_number_of_outputs(self):
         X, _ = walks()
         rnn = small(RNNRegressor).fit(X, X[:, 0, 0])
         with pytest.raises(ValueError, match="y: expected 1 values for each sequence"):
             rnn.partial_fit(X, X[:, :2, 0])
 
-    def test_values_held_out_that_overflow_are_no_better_than_any(self):
-        """Relu has no bound: what is finite in training may not be so on a larger example."""
+    def test_an_infinite_validation_loss_is_never_the_best(self):
+        """relu is unbounded: outputs may overflow on larger examples than those of training."""
         X = np.full((60, 400, 1), 1e-3)
         y = np.linspace(0, 1, 60)
         rnn = small(RNNRegressor, activation="relu", early_stopping=True, max_iter=3, batch_size=60)
@@ -727,7 +730,7 @@ class TestTagger:
         given = rnn.predict(xs)
         assert [labels.shape for labels in given] == [(len(x),) for x in xs]
         assert [p.shape for p in rnn.predict_proba(xs)] == [(len(x), 2) for x in xs]
-        # A state has seen no later step, so a shorter sequence has the same answers.
+        # A state does not depend on later steps, so a shorter sequence has the same predictions.
         np.testing.assert_array_equal(given[2], rnn.predict(self.X)[2, : len(xs[2])])
 
     def test_score_is_the_accuracy_over_steps(self):
@@ -741,7 +744,7 @@ class TestTagger:
         assert rnn.score(self.X, self.y, steps) == pytest.approx(weighted)
         assert rnn.score(list(self.X), list(self.y), list(steps)) == pytest.approx(weighted)
 
-    def test_steps_of_no_weight_teach_nothing(self):
+    def test_steps_of_zero_weight_have_no_effect(self):
         w = np.ones((60, 9))
         w[:, 4:] = 0
         spoiled = self.y.copy()
@@ -756,7 +759,7 @@ class TestTagger:
             )
             np.testing.assert_array_equal(flat(rnn), flat(clean))
 
-    def test_classes_weigh_at_each_step(self):
+    def test_class_weight_applies_to_each_step(self):
         by_class = small(RNNSequenceTagger, class_weight={"up": 4.0}).fit(self.X, self.y)
         by_step = small(RNNSequenceTagger).fit(self.X, self.y, np.where(self.y == "up", 4.0, 1.0))
         np.testing.assert_array_equal(flat(by_class), flat(by_step))
@@ -777,18 +780,18 @@ class TestTagger:
             (X, None, "requires y to be passed"),
         ],
     )
-    def test_labels_that_do_not_fit_are_refused(self, X, y, message):
+    def test_wrong_labels_are_refused(self, X, y, message):
         with pytest.raises(ValueError, match=message):
             small(RNNSequenceTagger).fit(X, y)
 
 
-# --- what is written ------------------------------------------------------------------------------
+# --- documentation ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "name", ["", *(f".{m.name}" for m in pkgutil.iter_modules(crnn.sklearn.__path__))]
 )
-def test_the_examples_in_docstrings_run(name):
+def test_docstring_examples_run(name):
     assert doctest.testmod(importlib.import_module("crnn.sklearn" + name)).failed == 0
 
 
@@ -799,5 +802,5 @@ def test_every_parameter_is_documented(estimator):
         assert re.search(rf"\b{name}\b", text), name
 
 
-def test_the_page_runs():
+def test_examples_of_the_page_run():
     pages.run_python(ROOT / "docs" / "sklearn.md")

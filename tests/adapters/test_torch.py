@@ -27,12 +27,12 @@ from crnn.torch import arrays, flops, gradients, modules, ops, threads  # noqa: 
 pack = torch.nn.utils.rnn.pack_padded_sequence
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
-T, M, N_X, N_A = 11, 4, 3, 5  # more steps than modules.SHORTEST: they are crnn's
+T, M, N_X, N_A = 11, 4, 3, 5  # more steps than modules.SHORTEST, so crnn computes them
 LENGTHS = torch.tensor([11, 3, 9, 1])
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-12}
 
 pytestmark = [
-    # torch.export and torch.compile warn of things inside torch.
+    # torch.export and torch.compile emit warnings about torch itself.
     pytest.mark.filterwarnings("ignore:.*_flat_weights:UserWarning"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning:torch"),
     pytest.mark.filterwarnings("ignore:dropout option adds dropout:UserWarning"),
@@ -41,7 +41,7 @@ pytestmark = [
 
 @pytest.fixture(autouse=True, scope="module")
 def one_thread():
-    """Idle threads of OpenMP spin, and would take the processor from whatever else is tested."""
+    """Use one thread, since idle OpenMP threads spin and would slow down other tests."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -50,7 +50,7 @@ def one_thread():
 
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch):
-    """Every test begins from the same seed, and has been warned of nothing."""
+    """Start each test with the same seed and without earlier warnings."""
     torch.manual_seed(0)
     monkeypatch.setattr(modules, "_warned", set())
 
@@ -97,9 +97,9 @@ def random_like(tensor, seed):
 
 
 def run(rnn, x, hx, pack=None):
-    """Outputs, final states and every gradient, of a loss that sees all of both."""
+    """Outputs, final states and all gradients of a loss that depends on both."""
     leaves = [x, *rnn.parameters()] + ([] if hx is None else [hx])
-    torch.manual_seed(1)  # of dropout
+    torch.manual_seed(1)  # for dropout
     packed = None
     if pack:
         sequences = [x[i, : LENGTHS[i]] if rnn.batch_first else x[: LENGTHS[i], i] for i in pack]
@@ -162,7 +162,7 @@ def test_equals_torch_at_the_sizes_of_the_benchmark(shape):
 
 
 class TestModule:
-    def test_the_same_seed_gives_the_same_parameters_and_names(self):
+    def test_same_seed_gives_the_same_parameters_and_names(self):
         options = {"num_layers": 2, "bidirectional": True, "dtype": torch.float64}
         made = []
         for cls in (torch.nn.RNN, crnn.torch.RNN):
@@ -173,11 +173,11 @@ class TestModule:
             assert torch.equal(made[1][name], theirs)
 
     @pytest.mark.parametrize("options", OPTIONS[::7])
-    def test_it_describes_itself_as_torch_does(self, options):
+    def test_repr_equals_torchs(self, options):
         theirs, mine = pair(**options)
         assert repr(mine) == repr(theirs)
 
-    def test_weights_move_either_way(self):
+    def test_state_dicts_are_interchangeable(self):
         theirs, mine = pair(num_layers=2)
         for parameter in mine.parameters():
             torch.nn.init.normal_(parameter)
@@ -200,8 +200,8 @@ class TestModule:
             ((2, 3), {"bias": 1}),
         ],
     )
-    def test_wrong_arguments_are_refused_as_torch_refuses_them(self, arguments, options):
-        """By this version of torch: 2.6 takes a size of 0, and anything for a bias."""
+    def test_wrong_arguments_raise_torchs_errors(self, arguments, options):
+        """As this version of torch does: 2.6 accepts a size of 0 and any object as bias."""
 
         def refusal(cls):
             try:
@@ -229,14 +229,14 @@ class TestModule:
             (torch.zeros(T, M, N_X, dtype=torch.int64), None),
         ],
     )
-    def test_wrong_input_is_refused_in_torchs_words(self, x, hx):
+    def test_wrong_input_raises_torchs_errors(self, x, hx):
         theirs, mine = pair()
         with pytest.raises((ValueError, RuntimeError)) as said:
             theirs(x, hx)
         with pytest.raises(said.type, match=re.escape(str(said.value))):
             mine(x, hx)
 
-    def test_no_examples_give_no_output(self):
+    def test_an_empty_batch_gives_an_empty_output(self):
         theirs, mine = pair()
         x = torch.zeros(T, 0, N_X)
         assert [r.shape for r in mine(x)] == [r.shape for r in theirs(x)]
@@ -269,7 +269,7 @@ class TestModule:
             assert torch.equal(mine(x)[0], expected)
         assert not calls["rnn_backward"]
 
-    def test_dropout_is_for_training_only(self):
+    def test_dropout_applies_only_in_training(self):
         mine = pair(num_layers=2, dropout=0.5)[1]
         x = torch.randn(T, M, N_X)
         assert not torch.equal(mine(x)[0], mine(x)[0])
@@ -287,7 +287,7 @@ class TestModule:
             torch.nn.utils.parametrizations.weight_norm(rnn, "weight_hh_l0")
         assert_close(mine(x)[0], theirs(x)[0])
 
-    def test_few_steps_are_left_to_torch_which_is_faster_there(self, calls):
+    def test_short_sequences_use_torch(self, calls):
         theirs, mine = pair(batch_first=True)
         short, long = (torch.randn(M, t, N_X) for t in (modules.SHORTEST - 1, modules.SHORTEST))
         assert torch.equal(mine(short)[0], theirs(short)[0])
@@ -305,7 +305,7 @@ class TestPacked:
                                          [9, 1, 1, 1, 1], [4, 4, 4, 3, 3, 3, 1]])  # fmt: skip
     @pytest.mark.parametrize("state", [True, False])
     def test_rows_equal_the_padded_array(self, lengths, reverse, state):
-        """As the operator itself has it, with every gradient, to within rounding."""
+        """For the operator itself, with all gradients, up to rounding."""
         torch.manual_seed(0)
         m = len(lengths)
         lengths = torch.tensor(lengths)
@@ -326,7 +326,7 @@ class TestPacked:
 
     @pytest.mark.parametrize("bidirectional", [False, True])
     def test_each_layer_and_direction_is_one_call_on_the_rows(self, calls, bidirectional):
-        """Rows that were copied or cut would be other memory, or more calls."""
+        """Copying or splitting the rows would show as other memory or more calls."""
         rnn = crnn.torch.RNN(N_X, N_A, bidirectional=bidirectional)
         x = pack(torch.randn(9, 4, N_X), torch.tensor([9, 7, 2, 1]))
         output = rnn(x)[0]
@@ -341,7 +341,7 @@ class TestPacked:
         assert len(calls["rnn_backward"]) == 1 + bidirectional
         assert all(given[0].shape == (19, N_A) for given, _, _ in calls["rnn_backward"])
 
-    def test_few_steps_are_left_to_torch(self, calls):
+    def test_short_packed_sequences_use_torch(self, calls):
         theirs, mine = pair()
         lengths = torch.tensor([modules.SHORTEST - 1, 3, 2, 1])
         x = torch.randn(modules.SHORTEST, M, N_X)
@@ -351,30 +351,30 @@ class TestPacked:
         mine(pack(x, lengths + 1))
         assert len(calls["rnn_forward"]) == 1
 
-    def test_packed_rows_need_lengths(self):
+    def test_packed_rows_require_lengths(self):
         given = torch.randn(3, N_X), torch.randn(N_A, N_A), torch.randn(N_A, N_X)
         with pytest.raises(ValueError, match=r"x: expected .* or packed, with lengths"):
             ops.rnn_forward(*given, None, None, None, False, False)
 
     @pytest.mark.parametrize("batch_sizes", [[2, 3, 1, 1, 1, 1, 1, 1], [2, 0] * 4, [-1] * 8])
-    def test_batch_sizes_that_rise_or_are_not_positive(self, batch_sizes):
+    def test_increasing_or_non_positive_batch_sizes_are_refused(self, batch_sizes):
         rnn = crnn.torch.RNN(N_X, N_A)
         packed = torch.nn.utils.rnn.PackedSequence(torch.randn(11, N_X), torch.tensor(batch_sizes))
         with pytest.raises(ValueError, match=r"batch_sizes: expected positive .* never rise"):
             rnn(packed)
 
-    def test_batch_sizes_of_another_number_of_rows(self):
+    def test_batch_sizes_must_add_up_to_the_rows(self):
         packed = torch.nn.utils.rnn.PackedSequence(torch.randn(9, N_X), torch.ones(8).long())
         with pytest.raises(ValueError, match=r"lengths: expected .* whose sum is the 9 rows"):
             crnn.torch.RNN(N_X, N_A)(packed)
 
 
 class TestCell:
-    def test_it_is_torchs(self):
-        """So whatever knows torch's cell by its class (quantization, torch.fx) knows this one."""
+    def test_rnn_cell_is_torchs_class(self):
+        """So tools that recognise torch's cell by its class (quantization, torch.fx) handle it."""
         assert crnn.torch.RNNCell is torch.nn.RNNCell
 
-    def test_steps_of_a_cell_are_an_rnn(self):
+    def test_steps_of_a_cell_equal_an_rnn(self):
         rnn, cell = crnn.torch.RNN(N_X, N_A), crnn.torch.RNNCell(N_X, N_A)
         cell.load_state_dict({name[:-3]: w for name, w in rnn.state_dict().items()})
         x, h = torch.randn(T, M, N_X), None
@@ -384,7 +384,7 @@ class TestCell:
 
 
 def arguments(dtype=torch.float64, bias=True, lengths=None, reverse=False, relu=False):
-    """What the operator takes."""
+    """Arguments of the operator."""
 
     def draw(*shape):
         return torch.randn(shape, dtype=dtype, requires_grad=True)
@@ -451,7 +451,7 @@ class TestOperator:
         for array, tensor in zip(options["out"], results, strict=True):
             assert array.ctypes.data == tensor.data_ptr()
 
-    def test_gradients_that_nobody_asks_for_are_not_computed(self, calls):
+    def test_unneeded_gradients_are_not_computed(self, calls):
         mine = pair(num_layers=2)[1]
         mine(torch.randn(T, M, N_X))[0].sum().backward()
         out = [options["out"] for _, options, _ in calls["rnn_backward"]]
@@ -463,7 +463,9 @@ class TestOperator:
         for rnn in pair(num_layers=2, bidirectional=True, dtype=torch.float64):
             x = torch.linspace(-1, 1, T * M * N_X, dtype=torch.float64).reshape(T, M, N_X)
             x.requires_grad_()
-            h_0 = x[:4, :, :1].expand(4, M, N_A)  # from x: its share must not count twice
+            h_0 = x[:4, :, :1].expand(
+                4, M, N_A
+            )  # depends on x: its part of dx must not be added twice
             (dx,) = torch.autograd.grad(rnn(x, h_0)[0].square().sum(), x, create_graph=True)
             results.append(torch.autograd.grad(dx.square().sum(), list(rnn.parameters())))
         for theirs, mine in zip(*results, strict=True):
@@ -472,7 +474,7 @@ class TestOperator:
     @pytest.mark.parametrize("form", ["dense", "packed"])
     @pytest.mark.parametrize("inplace", ["relu_", "add_"])
     def test_an_output_may_be_changed_in_place_as_in_torch(self, form, inplace):
-        """The backward pass needs the states as they were; they are computed once more."""
+        """The backward pass needs the original states, so it computes them again."""
         results = []
         for rnn in pair(num_layers=2):
             x = torch.linspace(-1, 1, T * M * N_X).reshape(T, M, N_X).requires_grad_()
@@ -553,7 +555,7 @@ class TestCompiler:
         assert_close(exported.module()(x)[0], mine(x)[0])
 
 
-class TestLeftToTorch:
+class TestFallbackToTorch:
     @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.complex64])
     @pytest.mark.filterwarnings("ignore:Complex modules are a new feature:UserWarning")
     def test_other_dtypes_warn_once(self, dtype):
@@ -645,7 +647,7 @@ def train(model, optimizer, steps):
 
 
 class TestAccelerate:
-    def test_every_rnn_is_turned_and_counted(self):
+    def test_every_rnn_is_replaced_and_counted(self):
         shared = torch.nn.RNN(2, 3)
         module = torch.nn.ModuleList([shared, torch.nn.Sequential(shared, torch.nn.LSTM(2, 3))])
         module.append(Model())
@@ -654,12 +656,12 @@ class TestAccelerate:
         assert type(module[1][1]) is torch.nn.LSTM
         assert crnn.torch.accelerate(module) == 0
 
-    def test_a_module_that_is_an_rnn_itself(self):
+    def test_an_rnn_at_the_top_level(self):
         rnn = torch.nn.RNN(2, 3)
         assert crnn.torch.accelerate(rnn) == 1
         assert type(rnn) is crnn.torch.RNN
 
-    def test_what_may_compute_something_else_is_left(self):
+    def test_subclasses_are_not_replaced(self):
         class Mine(torch.nn.RNN):
             def forward(self, input, hx=None):
                 return input, hx
@@ -668,7 +670,7 @@ class TestAccelerate:
         assert crnn.torch.accelerate(module) == 0
         assert type(module[0]) is Mine
 
-    def test_parameters_hooks_and_mode_stay(self):
+    def test_parameters_hooks_and_mode_are_kept(self):
         model = Model().eval()
         heard = []
         model.rnn.register_forward_hook(lambda *_: heard.append(1))
@@ -679,7 +681,7 @@ class TestAccelerate:
         assert heard == [1]
         assert not model.rnn.training
 
-    def test_a_training_script_learns_the_same_and_its_optimizer_goes_on(self, calls):
+    def test_training_continues_with_the_same_optimizer(self, calls):
         plain = Model()
         model = copy.deepcopy(plain)
         optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
@@ -696,7 +698,7 @@ class TestAccelerate:
 
 
 class TestProcessesAndThreads:
-    def test_torchs_threads_make_way_where_crnn_may_use_several(self, monkeypatch):
+    def test_torchs_idle_threads_are_released_before_a_parallel_call(self, monkeypatch):
         asked = []
         monkeypatch.setattr(threads, "_pause", asked.append)
         small, large = torch.zeros(10, 4, 64), torch.zeros(100, 32, 64)
@@ -712,7 +714,7 @@ class TestProcessesAndThreads:
             torch.set_num_threads(1)
 
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-    def test_children_of_a_fork_compute(self):
+    def test_forked_processes_compute(self):
         """A pool of threads that a child waits for, but does not have, would hang it."""
         done = subprocess.run(
             [sys.executable, str(HERE / "torch_fork.py")],
@@ -726,7 +728,7 @@ class TestProcessesAndThreads:
         reason="this torch has no gloo",
     )
     def test_distributed_data_parallel(self, tmp_path):
-        """Two processes on halves of each batch end where one on the whole batch does."""
+        """Two processes on half batches give the parameters of one process on whole batches."""
         script = [sys.executable, str(HERE / "torch_ddp.py"), str(tmp_path)]
         processes = [
             subprocess.Popen([*script, str(rank)], stderr=subprocess.PIPE, text=True)
@@ -752,17 +754,17 @@ class TestPages:
     @pytest.mark.parametrize(
         "module", [crnn.torch, arrays, flops, gradients, modules, ops, threads]
     )
-    def test_the_examples_in_docstrings_run(self, module):
+    def test_docstring_examples_run(self, module):
         tried = doctest.testmod(module)
         assert tried.failed == 0
 
     @pytest.mark.parametrize("name", sorted({*crnn.torch.__all__} - {"RNNCell"}))
-    def test_every_public_name_has_an_example_that_was_tried(self, name):
+    def test_every_public_name_has_an_example_that_runs(self, name):
         value = getattr(crnn.torch, name)
         (example,) = doctest.DocTestFinder(recurse=False).find(value, name)
         tried = doctest.DocTestRunner().run(example)
         assert tried.attempted > 0
         assert tried.failed == 0
 
-    def test_what_the_page_shows_runs(self):
+    def test_examples_of_the_page_run(self):
         pages.run_python(ROOT / "docs" / "torch.md")

@@ -1,4 +1,4 @@
-"""crnn.torch and what PyTorch does to modules: exports, graphs, quantization, sharding, FLOPs."""
+"""crnn.torch with PyTorch's tools: export, graphs, quantization, sharding and FLOP counts."""
 
 import io
 import subprocess
@@ -15,11 +15,11 @@ import crnn.torch  # noqa: E402
 from crnn.torch import modules  # noqa: E402
 
 HERE = Path(__file__).parent
-T, M, N_X, N_A = 12, 4, 3, 6  # more steps than modules.SHORTEST: they are crnn's
+T, M, N_X, N_A = 12, 4, 3, 6  # more steps than modules.SHORTEST, so crnn computes them
 LENGTHS = torch.tensor([12, 3, 9, 1])
 
 pytestmark = [
-    # What torch.export, torch.jit and torch.onnx warn of is inside torch.
+    # torch.export, torch.jit and torch.onnx emit warnings about torch itself.
     pytest.mark.filterwarnings("ignore:.*_flat_weights:UserWarning"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::FutureWarning"),
@@ -60,7 +60,7 @@ def accelerated():
 
 
 class TestMemory:
-    """Nothing that goes into crnn, or comes out of it, has a storage that cannot be resized."""
+    """The storages of inputs and outputs of crnn stay resizable."""
 
     @pytest.mark.parametrize("form", ["dense", "packed"])
     def test_tensors_stay_resizable(self, form):
@@ -80,7 +80,7 @@ class TestMemory:
 
     @pytest.mark.filterwarnings("ignore:An output with one or more elements was resized")
     def test_an_output_serves_as_out(self):
-        """torch.add(..., out=) resizes what it is given."""
+        """torch.add(..., out=) resizes its output tensor."""
         output = crnn.torch.RNN(N_X, N_A)(torch.randn(T, M, N_X))[0].detach()
         assert torch.add(torch.ones(100, 100), 1, out=output).shape == (100, 100)
 
@@ -89,7 +89,7 @@ class TestMemory:
         reason="this torch has no gloo",
     )
     def test_fully_shard(self, tmp_path):
-        """FSDP2 on one process: it frees and resizes the storage of the parameters."""
+        """FSDP2 in one process, which frees and resizes the storages of the parameters."""
         done = subprocess.run(
             [sys.executable, str(HERE / "torch_fsdp.py"), str(tmp_path)],
             capture_output=True, text=True, timeout=600, check=False,
@@ -104,7 +104,7 @@ class TestMemory:
 class TestExport:
     @pytest.mark.parametrize("dynamo", [False, True])
     def test_onnx(self, dynamo, tmp_path):
-        """ONNX's own operators, as of torch's own class; and the module is crnn's again after."""
+        """As for torch.nn.RNN, the export has ONNX's operators; afterwards the module uses crnn."""
         pytest.importorskip("onnxscript")
         onnxruntime = pytest.importorskip("onnxruntime")
         model, x = accelerated(), torch.randn(T, M, N_X)
@@ -116,7 +116,7 @@ class TestExport:
         np.testing.assert_allclose(answer, model(x).detach().numpy(), atol=1e-5)
         assert type(model.rnn) is crnn.torch.RNN
 
-    def test_script_is_refused_with_what_to_do(self):
+    def test_script_error_names_an_alternative(self):
         for module in (crnn.torch.RNN(N_X, N_A), accelerated()):
             with pytest.raises(RuntimeError, match=r"crnn\.torch\.RNN cannot .* use torch.compile"):
                 torch.jit.script(module)
@@ -130,7 +130,7 @@ class TestExport:
 
 @pytest.mark.filterwarnings("ignore:.*(reduce_range|quantize_per_tensor):UserWarning")
 class TestGraphs:
-    def test_symbolic_trace_sees_a_leaf(self):
+    def test_symbolic_trace_treats_the_module_as_a_leaf(self):
         model = accelerated()
         graph = torch.fx.symbolic_trace(model)
         nodes = [node.target for node in graph.graph.nodes if node.op == "call_module"]
@@ -152,7 +152,7 @@ class TestGraphs:
         h_0 = torch.randn(1, M, N_A)
         assert torch.equal(torch.fx.symbolic_trace(model)(h_0), model(h_0))
 
-    def test_an_rnn_alone_is_refused_as_torch_refuses_it(self):
+    def test_tracing_an_rnn_itself_fails_as_in_torch(self):
         for rnn in pair():
             with pytest.raises(torch.fx.proxy.TraceError):
                 torch.fx.symbolic_trace(rnn)
@@ -167,7 +167,7 @@ class TestGraphs:
         prepared(x)
         assert (convert_fx(prepared)(x) - model(x)).abs().max() < 0.1
 
-    def test_quantize_dynamic_takes_the_cell(self):
+    def test_quantize_dynamic_replaces_the_cell(self):
         from torch.ao.quantization import quantize_dynamic
 
         model = torch.nn.Sequential(crnn.torch.RNNCell(N_X, N_A))
@@ -193,7 +193,7 @@ def count_flops(rnn, x, h_0, pack):
 @pytest.mark.parametrize("of_x", [False, True])
 @pytest.mark.parametrize("of_h_0", [None, False, True])
 @pytest.mark.parametrize("options", [{}, {"num_layers": 2, "bidirectional": True}])
-def test_flops_are_those_of_torch(options, of_h_0, of_x, pack):
+def test_flop_counts_equal_torchs(options, of_h_0, of_x, pack):
     counts = []
     for rnn in pair(**options):
         x = torch.randn(T, M, N_X, requires_grad=of_x)
@@ -204,8 +204,8 @@ def test_flops_are_those_of_torch(options, of_h_0, of_x, pack):
     assert all(count > 0 for count in counts[0])
 
 
-def test_per_sample_gradients_are_left_to_torch():
-    """Of ExpandedWeights, a class of tensors that takes part in what is done with it."""
+def test_expanded_weights_use_torch():
+    """ExpandedWeights are tensors that override torch's functions."""
     from torch.nn.utils._per_sample_grad import call_for_per_sample_grads
 
     gradients = []
@@ -223,7 +223,7 @@ def test_per_sample_gradients_are_left_to_torch():
         torch.testing.assert_close(mine, theirs)
 
 
-def test_a_class_of_ones_own_comes_back():
+def test_tensor_subclasses_are_preserved():
     class Mine(torch.Tensor):
         pass
 
@@ -235,7 +235,7 @@ def test_a_class_of_ones_own_comes_back():
     torch.testing.assert_close(output.as_subclass(torch.Tensor), rnn(x)[0])
 
 
-def test_torchs_class_may_be_replaced(tmp_path):
+def test_torch_nn_rnn_may_be_replaced_by_crnns(tmp_path):
     """torch.nn.RNN = crnn.torch.RNN, before anything is left to torch."""
     code = (
         "import torch, crnn.torch, warnings; warnings.simplefilter('ignore');"
@@ -250,11 +250,11 @@ def test_torchs_class_may_be_replaced(tmp_path):
     assert done.stdout == "torch.Size([2, 4]) torch.float16\n"
 
 
-def test_gradients_of_gradients_make_no_more_of_each_step_in_longer_sequences():
-    """Memory of a step that grows with T would make the whole quadratic."""
+def test_double_backward_memory_is_linear_in_T():
+    """If the memory of each step grew with T, the total would be quadratic."""
 
     def numbers(steps):
-        """How many numbers torch's own operations give, forward and in both backward passes."""
+        """The number of elements that torch's operations return in all three passes."""
         from torch.utils._python_dispatch import TorchDispatchMode
 
         class Counter(TorchDispatchMode):
@@ -276,8 +276,8 @@ def test_gradients_of_gradients_make_no_more_of_each_step_in_longer_sequences():
     assert numbers(320) < 10 * numbers(40)
 
 
-def test_an_export_to_a_buffer_is_read_back():
-    """torch.export keeps the operator, whose name crnn.torch has registered."""
+def test_an_exported_program_round_trips_through_a_buffer():
+    """torch.export stores the operator under the name that crnn.torch registers."""
     model, x = accelerated(), torch.randn(T, M, N_X)
     file = io.BytesIO()
     torch.export.save(torch.export.export(model, (x,)), file)

@@ -1,4 +1,4 @@
-"""Weights moved from torch and Keras and back: the same answers on both sides."""
+"""Weights converted from and to torch and Keras give the same predictions on both sides."""
 
 import itertools
 import os
@@ -35,11 +35,11 @@ class TestTorch:
     def answers(self, torch, modules, x, steps):
         with torch.no_grad():
             output, h_n = modules["rnn"](torch.from_numpy(x))
-            if steps == "last":  # of the top layer: forward, backward
+            if steps == "last":  # the top layer: forward, backward
                 output = torch.cat(list(h_n[-2 if modules["rnn"].bidirectional else -1 :]), dim=-1)
             return modules["head"](output).numpy()
 
-    def test_the_last_output_of_both_directions_is_the_last_step_of_all(self, torch):
+    def test_last_bidirectional_output_is_the_last_step_of_steps_all(self, torch):
         """``out[-1]`` is not ``h_n``: the backward direction has read one step there."""
         theirs, x = self.modules(torch, bidirectional=True), inputs("float32")
         y_hat = self.answers(torch, theirs, x, "all")[-1]
@@ -53,7 +53,7 @@ class TestTorch:
     @pytest.mark.parametrize(("num_layers", "direction", "steps"), KINDS)
     @pytest.mark.parametrize("dtype", ["float32", "float64"])
     @pytest.mark.parametrize("activation", ["tanh", "relu"])
-    def test_same_answers_after_moving_there_and_back(
+    def test_predictions_agree_and_weights_round_trip(
         self, torch, num_layers, direction, steps, dtype, activation
     ):
         options = {
@@ -86,7 +86,7 @@ class TestTorch:
             state = mine.to_torch_state_dict(ba=bias, by=head_bias)
             theirs.load_state_dict({key: torch.from_numpy(a) for key, a in state.items()})
 
-    def test_modules_within_modules(self, torch):
+    def test_nested_modules(self, torch):
         class Net(torch.nn.Module):
             def __init__(self, parts):
                 super().__init__()
@@ -107,7 +107,7 @@ class TestTorch:
         logits = torch.from_numpy(self.answers(torch, theirs, x, "last"))
         np.testing.assert_allclose(mine.predict_proba(x), logits.softmax(-1), rtol=0, atol=1e-6)
 
-    def test_what_is_no_vanilla_rnn_or_holds_a_graph_is_refused(self, torch):
+    def test_other_rnns_and_tensors_with_gradients_are_refused(self, torch):
         lstm = torch.nn.ModuleDict({"rnn": torch.nn.LSTM(3, 4), "head": torch.nn.Linear(4, 2)})
         with pytest.raises(ValueError, match=r"weight_ih_l0'\]: expected floats of shape \(4, 3\)"):
             crnn.RNN.from_torch_state_dict(lstm.state_dict())
@@ -128,11 +128,11 @@ def keras():
     return keras
 
 
-# Of Keras itself, in `get_weights`.
+# Emitted inside Keras, in `get_weights`.
 @pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
 class TestKeras:
     def model(self, keras, num_layers, direction, steps, head="linear", **options):
-        options = {"dropout": 0.1, **options}  # whose random state is no weight
+        options = {"dropout": 0.1, **options}  # adds a random state, which is not a weight
         keras.utils.set_random_seed(0)
         layers = [keras.Input((T, N_X))]
         for k in range(num_layers):
@@ -167,7 +167,7 @@ class TestKeras:
             (2, "bidirectional", "all"),
         ],
     )
-    def test_same_answers_after_moving_there_and_back(self, keras, num_layers, direction, steps):
+    def test_predictions_agree_and_weights_round_trip(self, keras, num_layers, direction, steps):
         theirs, x = self.model(keras, num_layers, direction, steps), inputs("float32")
         mine = crnn.RNN.from_keras_weights(
             theirs.get_weights(), direction=direction, steps=steps, loss="mse"

@@ -1,4 +1,4 @@
-"""Children of a fork, bare and as workers of a DataLoader, compute what their parent does."""
+"""Forked processes and DataLoader workers compute the same results as their parent."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ x = torch.randn(100, 32, 64, generator=torch.Generator().manual_seed(0))  # enou
 
 
 def final_state(k):
-    """By crnn, and by operations of torch that are small enough for one thread."""
+    """Computed by crnn and by operations of torch that are small enough for one thread."""
     with torch.no_grad():
         return rnn(x[k:])[1]
 
@@ -30,8 +30,8 @@ class FinalStates(torch.utils.data.Dataset):
 if __name__ == "__main__":
     torch.set_num_threads(2)
     crnn.set_num_threads(2)
-    expected = [final_state(k) for k in range(2)]  # crnn has its threads now
-    torch.zeros(10**6).fill_(1)  # and so has torch
+    expected = [final_state(k) for k in range(2)]  # this starts the threads of crnn
+    torch.zeros(10**6).fill_(1)  # and this those of torch
 
     sys.stdout.flush()
     child = os.fork()

@@ -1,4 +1,4 @@
-"""Print how far a compiled module and its gradients are from torch.nn.RNN."""
+"""Print the differences of a compiled module and its gradients from those of torch.nn.RNN."""
 
 import torch
 import torch._dynamo.exc
@@ -6,7 +6,7 @@ from torch._inductor import exc
 
 import crnn.torch
 
-# Older versions of torch have one error for all backends.
+# Older versions of torch raise one error for all backends.
 InductorError = getattr(exc, "InductorError", torch._dynamo.exc.BackendCompilerFailed)
 
 torch.manual_seed(0)
