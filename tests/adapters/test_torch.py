@@ -463,9 +463,8 @@ class TestOperator:
         for rnn in pair(num_layers=2, bidirectional=True, dtype=torch.float64):
             x = torch.linspace(-1, 1, T * M * N_X, dtype=torch.float64).reshape(T, M, N_X)
             x.requires_grad_()
-            h_0 = x[:4, :, :1].expand(
-                4, M, N_A
-            )  # depends on x: its part of dx must not be added twice
+            # h_0 depends on x: its part of dx must not be added twice.
+            h_0 = x[:4, :, :1].expand(4, M, N_A)
             (dx,) = torch.autograd.grad(rnn(x, h_0)[0].square().sum(), x, create_graph=True)
             results.append(torch.autograd.grad(dx.square().sum(), list(rnn.parameters())))
         for theirs, mine in zip(*results, strict=True):
