@@ -35,15 +35,3 @@ void crnn_order_by_length(ptrdiff_t m, const ptrdiff_t *lengths, ptrdiff_t *orde
     if (from != order)
         memcpy(order, from, (size_t)m * sizeof *order);
 }
-
-ptrdiff_t crnn_longer(ptrdiff_t n, const ptrdiff_t *lengths, const ptrdiff_t *order, ptrdiff_t s) {
-    ptrdiff_t least = 0;
-    while (least < n) {
-        const ptrdiff_t middle = least + (n - least) / 2;
-        if (lengths[order[middle]] > s)
-            least = middle + 1;
-        else
-            n = middle;
-    }
-    return least;
-}

@@ -9,7 +9,4 @@
 void crnn_order_by_length(ptrdiff_t m, const ptrdiff_t *lengths, ptrdiff_t *order,
                           ptrdiff_t *scratch);
 
-/* How many of the first n examples in `order` have more than s steps. */
-ptrdiff_t crnn_longer(ptrdiff_t n, const ptrdiff_t *lengths, const ptrdiff_t *order, ptrdiff_t s);
-
 #endif
