@@ -9,7 +9,7 @@ from cpython.pycapsule cimport PyCapsule_New
 from libc.stdint cimport SIZE_MAX, uintptr_t
 from libc.string cimport memcpy, memset
 
-from crnn._engine.integers cimport packed_rows, symbols_fit, within
+from crnn._engine.integers cimport offsets_fit, packed_rows, symbols_fit, within
 from crnn._engine.kernels cimport _operations, _threads
 
 cdef extern from "crnn.h":
@@ -118,15 +118,9 @@ cdef int _check_arrays(const crnn_rnn_call *call, bint backward) noexcept nogil:
 
 cdef bint _offsets_fit(const crnn_rnn_call *call) noexcept nogil:
     """Whether the lengths never increase from T, and the offsets are those of their packed rows."""
-    cdef Py_ssize_t t, running = call.m
-    if call.lengths == NULL or call.lengths[0] != call.T or packed_rows(call.lengths, call.m) < 0:
-        return False
-    for t in range(call.T):
-        while running > 0 and call.lengths[running - 1] <= t:
-            running -= 1
-        if t + 1 < call.T and call.offsets[t + 1] != call.offsets[t] + running:
-            return False
-    return call.offsets[0] == 0
+    return (call.lengths != NULL and call.lengths[0] == call.T
+            and packed_rows(call.lengths, call.m) >= 0
+            and offsets_fit(call.lengths, call.m, call.T, call.offsets))
 
 
 cdef int _check_integers(const crnn_rnn_call *call) noexcept nogil:

@@ -45,15 +45,34 @@ cdef inline bint find_lengths(const Py_ssize_t *batch_sizes, Py_ssize_t T, Py_ss
     return True
 
 
+cdef inline Py_ssize_t still_running(const Py_ssize_t *lengths, Py_ssize_t running,
+                                     Py_ssize_t t) noexcept nogil:
+    """How many of the first `running` lengths, which never increase, are longer than t."""
+    while running > 0 and lengths[running - 1] <= t:
+        running -= 1
+    return running
+
+
 cdef inline void find_offsets(const Py_ssize_t *lengths, Py_ssize_t m, Py_ssize_t T,
                               Py_ssize_t *offsets) noexcept nogil:
     """offsets (T,): the packed rows before step t, for lengths that never increase."""
     cdef Py_ssize_t t, row = 0, running = m
     for t in range(T):
-        while running > 0 and lengths[running - 1] <= t:
-            running -= 1
+        running = still_running(lengths, running, t)
         offsets[t] = row
         row += running
+
+
+cdef inline bint offsets_fit(const Py_ssize_t *lengths, Py_ssize_t m, Py_ssize_t T,
+                             const Py_ssize_t *offsets) noexcept nogil:
+    """Whether these are the offsets that `find_offsets` finds."""
+    cdef Py_ssize_t t, row = 0, running = m
+    for t in range(T):
+        running = still_running(lengths, running, t)
+        if offsets[t] != row:
+            return False
+        row += running
+    return True
 
 
 cdef inline bint symbols_fit(const Py_ssize_t *symbols, const Py_ssize_t *lengths, Py_ssize_t T,
