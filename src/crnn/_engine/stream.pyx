@@ -70,7 +70,6 @@ cdef class Stepper:
         the GIL, because releasing it would take longer.
         """
         cdef crnn_stream call = self._call
-        cdef bint valid
         if fits(x_t, self._type, 2, call.m, call.n_x, 0):
             call.x = cnp.PyArray_DATA(x_t)
         elif fits(x_t, cnp.NPY_INTP, 1, call.m, 0, 0):
@@ -82,16 +81,16 @@ cdef class Stepper:
         elif not fits_to_write(out, self._type, 2, call.m, call.n_y, 0) or not apart(out, x_t):
             return None
         call.y = cnp.PyArray_DATA(out)
-        with self._lock:  # symbols are checked when no other step can delay their use
-            valid = call.symbols == NULL or within(call.symbols, call.m, 0, call.n_x - 1)
-            if not valid:
-                pass
+        with self._lock:
+            # Symbols are checked once the lock is held: another thread may change them meanwhile.
+            if call.symbols != NULL and not within(call.symbols, call.m, 0, call.n_x - 1):
+                out = None
             elif self._small:
                 self._kernels.stream_step(&call)
             else:
                 with nogil:
                     self._kernels.stream_step(&call)
-        return out if valid else None
+        return out
 
     def read_states(self):
         """A copy of the states, (num_layers, m, n_a)."""
