@@ -37,6 +37,12 @@ class Call(ctypes.Structure):
         ("workspace_bytes", ctypes.c_size_t),
         ("da_n", ctypes.c_void_p),
         ("offsets", ctypes.c_void_p),
+        ("cell", ctypes.c_int),
+        ("equation", ctypes.c_int),
+        *((name, ctypes.c_void_p) for name in ("baa", "c0", "c_n", "kept", "dc_n", "dbaa", "dc0")),
+        ("leak", ctypes.c_void_p),
+        ("noise", ctypes.c_double),
+        ("seed", ctypes.c_ulonglong),
     ]
 
 

@@ -1,4 +1,4 @@
-"""The vanilla (Elman) recurrent network on the CPU."""
+"""Recurrent networks on the CPU: vanilla (Elman), leaky, GRU and LSTM."""
 
 try:
     from crnn import _c_api  # noqa: F401  (PyCapsule_Import looks for it)
@@ -12,7 +12,22 @@ from crnn import _moved
 from crnn._engine.config import get_include, get_num_threads, set_num_threads, set_up, show_config
 from crnn._training.optim import SGD, Adam
 from crnn._training.train import DivergenceError, History
-from crnn.functional import Gradients, rnn_backward, rnn_forward
+from crnn.functional import (
+    Gradients,
+    GRUGradients,
+    GRUStates,
+    LeakyStates,
+    LSTMGradients,
+    LSTMStates,
+    gru_backward,
+    gru_forward,
+    leaky_backward,
+    leaky_forward,
+    lstm_backward,
+    lstm_forward,
+    rnn_backward,
+    rnn_forward,
+)
 from crnn.model import RNN, load
 from crnn.streaming import Stream
 
@@ -21,12 +36,23 @@ __all__ = [
     "SGD",
     "Adam",
     "DivergenceError",
+    "GRUGradients",
+    "GRUStates",
     "Gradients",
     "History",
+    "LSTMGradients",
+    "LSTMStates",
+    "LeakyStates",
     "Stream",
     "get_include",
     "get_num_threads",
+    "gru_backward",
+    "gru_forward",
+    "leaky_backward",
+    "leaky_forward",
     "load",
+    "lstm_backward",
+    "lstm_forward",
     "rnn_backward",
     "rnn_forward",
     "set_num_threads",

@@ -9,6 +9,12 @@ cdef extern from "crnn.h" nogil:
     enum crnn_activation:
         CRNN_TANH, CRNN_RELU
 
+    enum crnn_cell:
+        CRNN_VANILLA, CRNN_LEAKY, CRNN_GRU, CRNN_LSTM
+
+    enum crnn_equation:
+        CRNN_RATE, CRNN_CURRENT
+
     enum crnn_status:
         CRNN_OK
         CRNN_NULL_POINTER
@@ -43,6 +49,17 @@ cdef extern from "crnn.h" nogil:
         size_t workspace_bytes
         const void *da_n
         const Py_ssize_t *offsets
+        int cell, equation
+        const void *baa
+        const void *c0
+        void *c_n
+        void *kept
+        const void *dc_n
+        void *dbaa
+        void *dc0
+        const void *leak
+        double noise
+        unsigned long long seed
 
     crnn_rnn_call crnn_rnn_new()
 

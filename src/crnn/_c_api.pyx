@@ -144,7 +144,8 @@ cdef int _check(const crnn_rnn_call *call, bint backward) noexcept nogil:
     """Check everything but the dtype and the sizes."""
     cdef int status = CRNN_OK
     if (call.activation != CRNN_TANH and call.activation != CRNN_RELU
-            or call.reverse != 0 and call.reverse != 1 or call.threads < 0):
+            or call.reverse != 0 and call.reverse != 1 or call.threads < 0
+            or call.cell != CRNN_VANILLA):
         return CRNN_UNSUPPORTED_OPTION
     status = _check_arrays(call, backward)
     if status == CRNN_OK and call.workspace_bytes < _workspace_bytes(call, backward):

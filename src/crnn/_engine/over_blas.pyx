@@ -11,10 +11,13 @@ longest example first. csrc/call.inc describes this order; there a group of step
 time, here all of them. For one-hot inputs the forward pass reads column `symbol` of Wax, and the
 backward pass adds to that column of dWax. Both use a transpose (n_x, n_a), whose rows are
 contiguous.
+
+Only the vanilla cell runs over BLAS. The other cells run on the kernels of the table whose
+element-wise functions these are.
 """
 from libc.string cimport memcpy, memset
 
-from crnn._c_api cimport crnn_rnn_call
+from crnn._c_api cimport CRNN_VANILLA, crnn_rnn_call
 from crnn._engine.blas cimport linear_backward_W, linear_backward_x, linear_forward, real
 from crnn._engine.kernels cimport crnn_kernels, crnn_linear, crnn_operations
 
@@ -336,19 +339,31 @@ cdef void _linear_backward(const crnn_linear *call, const real *dy) noexcept nog
 
 
 cdef void rnn_forward_f32(const crnn_rnn_call *call) noexcept nogil:
-    _rnn_forward[float](call, <float *>call.a)
+    if call.cell != CRNN_VANILLA:
+        elementwise.f32.rnn_forward(call)
+    else:
+        _rnn_forward[float](call, <float *>call.a)
 
 
 cdef void rnn_forward_f64(const crnn_rnn_call *call) noexcept nogil:
-    _rnn_forward[double](call, <double *>call.a)
+    if call.cell != CRNN_VANILLA:
+        elementwise.f64.rnn_forward(call)
+    else:
+        _rnn_forward[double](call, <double *>call.a)
 
 
 cdef void rnn_backward_f32(const crnn_rnn_call *call) noexcept nogil:
-    _rnn_backward[float](call, <const float *>call.a)
+    if call.cell != CRNN_VANILLA:
+        elementwise.f32.rnn_backward(call)
+    else:
+        _rnn_backward[float](call, <const float *>call.a)
 
 
 cdef void rnn_backward_f64(const crnn_rnn_call *call) noexcept nogil:
-    _rnn_backward[double](call, <const double *>call.a)
+    if call.cell != CRNN_VANILLA:
+        elementwise.f64.rnn_backward(call)
+    else:
+        _rnn_backward[double](call, <const double *>call.a)
 
 
 cdef void linear_forward_f32(const crnn_linear *call) noexcept nogil:
@@ -381,10 +396,14 @@ cdef Py_ssize_t _workspace(const crnn_rnn_call *call, bint backward, real *_) no
 
 
 cdef Py_ssize_t rnn_workspace_f32(const crnn_rnn_call *call, int backward) noexcept nogil:
+    if call.cell != CRNN_VANILLA:
+        return elementwise.f32.rnn_workspace(call, backward)
     return _workspace[float](call, backward, NULL)
 
 
 cdef Py_ssize_t rnn_workspace_f64(const crnn_rnn_call *call, int backward) noexcept nogil:
+    if call.cell != CRNN_VANILLA:
+        return elementwise.f64.rnn_workspace(call, backward)
     return _workspace[double](call, backward, NULL)
 
 

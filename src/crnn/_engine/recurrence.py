@@ -65,6 +65,81 @@ def backward(
     return Gradients(*_completed(g))
 
 
+class Rule(NamedTuple):
+    """Which cell other than the vanilla cell, and its options."""
+
+    cell: str  # "leaky", "gru" or "lstm"
+    activation: str = "tanh"
+    leak: Array | None = None  # (n_a,); leaky only, like the following
+    noise: float = 0.0
+    seed: int = 0
+    equation: str = "rate"
+
+
+class CellInputs(NamedTuple):
+    """What forward and backward of such a cell read: C-contiguous arrays of one dtype."""
+
+    x: Array  # (T, m, n_x), or symbols (T, m) of intp; packed, (rows, n_x) or (rows,)
+    Waa: Array  # (gates n_a, n_a)
+    Wax: Array  # (gates n_a, n_x)
+    ba: Array | None  # (gates n_a,)
+    baa: Array | None  # (n_a,); GRU
+    a0: Array | None  # (m, n_a)
+    c0: Array | None  # (m, n_a); LSTM
+    lengths: Array | None  # (m,) of intp
+    reverse: bool
+    rule: Rule
+
+    @property
+    def shape(self) -> dict[str, int]:
+        """The sizes of the states, by name: T, m, n_a; or rows, n_a if they are packed."""
+        steps = self.x.shape if self.x.dtype.kind == "i" else self.x.shape[:-1]
+        names = ("T", "m") if len(steps) == 2 else ("rows",)
+        return {**dict(zip(names, steps, strict=True)), "n_a": self.Waa.shape[1]}
+
+
+class States(NamedTuple):
+    """What forward of such a cell gives."""
+
+    a: Array  # (T, m, n_a)
+    c_n: Array | None  # (m, n_a); LSTM
+    kept: Array | None  # what backward needs besides a
+
+
+class CellGradients(NamedTuple):
+    """What backward of such a cell gives; None where the cell has no such thing."""
+
+    dWaa: Array
+    dWax: Array
+    dba: Array
+    dbaa: Array | None
+    dx: Array | None
+    da0: Array | None
+    dc0: Array | None
+
+
+def cell_forward(inputs: CellInputs, keep: bool = True, out: Array | None = None) -> States:
+    """The states, with what backward needs if `keep` is set."""
+    return States(*_completed(sequence.cell_forward(inputs, keep, out)))
+
+
+def cell_backward(
+    inputs: CellInputs,
+    states: States,
+    da: Array | None,
+    need_dx: bool = True,
+    into: CellGradients | None = None,
+    da_n: Array | None = None,
+    dc_n: Array | None = None,
+) -> CellGradients:
+    """The gradients, in the arrays of `into` if they are given.
+
+    da_n and dc_n (m, n_a) are what reaches the last states from outside, besides da.
+    """
+    g = sequence.cell_backward(inputs, states, da, need_dx, into, da_n, dc_n)
+    return CellGradients(*_completed(g))
+
+
 def _completed(result: Any) -> Any:
     if result is None:
         raise RuntimeError(

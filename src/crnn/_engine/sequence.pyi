@@ -31,3 +31,13 @@ def rnn_backward(
     da_n: Any = None,
 ) -> Any: ...
 def lengths_of(batch_sizes: _Array) -> tuple[_Array, _Array]: ...
+def cell_forward(inputs: Any, keep: bool, out: _Array | None) -> Any: ...
+def cell_backward(
+    inputs: Any,
+    states: Any,
+    da: _Array | None,
+    need_dx: bool,
+    into: Any,
+    da_n: _Array | None,
+    dc_n: _Array | None,
+) -> Any: ...

@@ -19,7 +19,9 @@ cimport numpy as cnp
 
 from crnn._engine.workspace import give_back, take
 
-from crnn._c_api cimport CRNN_RELU, CRNN_TANH, crnn_rnn_call
+from crnn._c_api cimport (
+    CRNN_CURRENT, CRNN_GRU, CRNN_LEAKY, CRNN_LSTM, CRNN_RATE, CRNN_RELU, CRNN_TANH, CRNN_VANILLA,
+    crnn_rnn_call)
 from crnn._engine.arrays cimport apart, fits, fits_to_write
 from crnn._engine.integers cimport find_lengths, find_offsets, packed_rows, symbols_fit, within
 from crnn._engine.kernels cimport _operations, _threads, crnn_operations
@@ -101,8 +103,8 @@ cdef object _new_steps(int real, const crnn_rnn_call *call, Py_ssize_t rows, Py_
     return _new(real, 3, call.T, call.m, n)
 
 
-cdef int _read(crnn_rnn_call *call, Py_ssize_t *rows, x, Waa, Wax, a0, lengths, reverse,
-               activation):
+cdef int _read(crnn_rnn_call *call, Py_ssize_t *rows, Py_ssize_t gates, x, Waa, Wax, a0, lengths,
+               reverse, activation):
     """Fill in the arguments that forward and backward share; `rows` is 0 if x is not packed.
 
     Returns NumPy's type number of the floats, or 0 if an argument does not fit.
@@ -115,12 +117,13 @@ cdef int _read(crnn_rnn_call *call, Py_ssize_t *rows, x, Waa, Wax, a0, lengths, 
             and cnp.PyArray_CheckExact(Wax)):
         return 0
     real = cnp.PyArray_TYPE(Waa)
-    if (real != cnp.NPY_FLOAT and real != cnp.NPY_DOUBLE) or cnp.PyArray_NDIM(Wax) != 2:
+    if ((real != cnp.NPY_FLOAT and real != cnp.NPY_DOUBLE) or cnp.PyArray_NDIM(Wax) != 2
+            or cnp.PyArray_NDIM(Waa) != 2):
         return 0
     shape = cnp.PyArray_DIMS(Wax)
-    call.n_a, call.n_x = shape[0], shape[1]
-    if not (fits(Waa, real, 2, call.n_a, call.n_a, 0)
-            and fits(Wax, real, 2, call.n_a, call.n_x, 0)):
+    call.n_a, call.n_x = cnp.PyArray_DIMS(Waa)[1], shape[1]
+    if not (fits(Waa, real, 2, gates * call.n_a, call.n_a, 0)
+            and fits(Wax, real, 2, gates * call.n_a, call.n_x, 0)):
         return 0
     if not _read_padded(call, real, x, lengths):
         rows[0] = _read_packed(call, real, x, lengths)
@@ -175,7 +178,7 @@ def rnn_forward(x, Waa, Wax, ba, a0, lengths, reverse, activation, out):
     """The states a (T, m, n_a), in `out` if it is given. None if an argument does not fit."""
     cdef crnn_rnn_call call
     cdef Py_ssize_t rows
-    cdef int real = _read(&call, &rows, x, Waa, Wax, a0, lengths, reverse, activation)
+    cdef int real = _read(&call, &rows, 1, x, Waa, Wax, a0, lengths, reverse, activation)
     if real == 0:
         return None
     if ba is None:
@@ -205,7 +208,7 @@ def rnn_backward(da, a, x, Waa, Wax, a0, lengths, reverse, activation, need_dx, 
     """
     cdef crnn_rnn_call call
     cdef Py_ssize_t rows
-    cdef int real = _read(&call, &rows, x, Waa, Wax, a0, lengths, reverse, activation)
+    cdef int real = _read(&call, &rows, 1, x, Waa, Wax, a0, lengths, reverse, activation)
     if (real == 0 or (da is None and da_n is None)
             or (da is not None and not _steps_fit(da, real, &call, rows, call.n_a))
             or (da_n is not None and not fits(da_n, real, 2, call.m, call.n_a, 0))
@@ -244,6 +247,157 @@ def rnn_backward(da, a, x, Waa, Wax, a0, lengths, reverse, activation, need_dx, 
         call.dx = cnp.PyArray_DATA(dx)
     if da0 is not None:
         call.da0 = cnp.PyArray_DATA(da0)
+    _run(&call, rows, real, True)
+    return into
+
+
+cdef int _read_cell(crnn_rnn_call *call, Py_ssize_t *rows, inputs):
+    """`_read` for the inputs of a cell other than the vanilla cell, with its rule.
+
+    inputs and its rule are those of `recurrence`. Returns 0 if an argument does not fit.
+    """
+    cdef int real
+    x, Waa, Wax, _ba, _baa, a0, c0, lengths, reverse, rule = inputs
+    cell, activation, leak, noise, seed, equation = rule
+    cdef int kind = (CRNN_LEAKY if cell == "leaky" else CRNN_GRU if cell == "gru" else
+                     CRNN_LSTM if cell == "lstm" else CRNN_VANILLA)
+    if kind == CRNN_VANILLA:
+        return 0
+    real = _read(call, rows, _gates(kind), x, Waa, Wax, a0, lengths, reverse, activation)
+    if real == 0 or equation not in ("rate", "current"):
+        return 0
+    call.cell, call.noise, call.seed = kind, noise, seed
+    call.equation = CRNN_CURRENT if equation == "current" else CRNN_RATE
+    if kind == CRNN_LEAKY:
+        if not fits(leak, real, 1, call.n_a, 0, 0):
+            return 0
+        call.leak = cnp.PyArray_DATA(leak)
+    if c0 is not None:
+        if kind != CRNN_LSTM or not fits(c0, real, 2, call.m, call.n_a, 0):
+            return 0
+        call.c0 = cnp.PyArray_DATA(c0)
+    return real
+
+
+cdef inline Py_ssize_t _gates(int kind) noexcept:
+    return 4 if kind == CRNN_LSTM else 3 if kind == CRNN_GRU else 1
+
+
+cdef Py_ssize_t _numbers_kept(const crnn_rnn_call *call, Py_ssize_t rows) noexcept:
+    """How many numbers forward keeps for backward beside the states; rows is 0 if x is padded."""
+    cdef Py_ssize_t i
+    if rows == 0 and call.lengths == NULL:
+        rows = call.T * call.m
+    elif rows == 0:
+        for i in range(call.m):
+            rows += call.lengths[i]
+    return (5 if call.cell == CRNN_LSTM else 4 if call.cell == CRNN_GRU else 1) * rows * call.n_a
+
+
+cdef object _zeros(int real, Py_ssize_t n):
+    return cnp.PyArray_ZEROS(1, <cnp.npy_intp *>&n, real, 0)
+
+
+def cell_forward(inputs, keep, out):
+    """The states of a leaky cell, a GRU or an LSTM: (a, c_n, kept), where c_n and kept may be None.
+
+    None if an argument does not fit. inputs are those of `recurrence.forward`.
+    """
+    cdef crnn_rnn_call call
+    cdef Py_ssize_t rows
+    cdef int real = _read_cell(&call, &rows, inputs)
+    if real == 0:
+        return None
+    ba, baa, c_n, kept = inputs[3], inputs[4], None, None
+    if ba is None:
+        ba = _zeros(real, _gates(call.cell) * call.n_a)
+    elif not fits(ba, real, 1, _gates(call.cell) * call.n_a, 0, 0):
+        return None
+    if call.cell == CRNN_GRU:
+        if baa is None:
+            baa = _zeros(real, call.n_a)
+        elif not fits(baa, real, 1, call.n_a, 0, 0):
+            return None
+        call.baa = cnp.PyArray_DATA(baa)
+    if out is None:
+        out = _new_steps(real, &call, rows, call.n_a)
+    elif not (_steps_fit(out, real, &call, rows, call.n_a) and cnp.PyArray_ISWRITEABLE(out)
+              and _all_apart((out,), (*inputs[:8], ba, baa, inputs[9][2]))):
+        return None
+    if call.cell == CRNN_LSTM:
+        c_n = _new(real, 2, call.m, call.n_a, 0)
+        call.c_n = cnp.PyArray_DATA(c_n)
+    if keep:
+        kept = _new(real, 1, _numbers_kept(&call, rows), 0, 0)
+        call.kept = cnp.PyArray_DATA(kept)
+    call.ba, call.a = cnp.PyArray_DATA(ba), cnp.PyArray_DATA(out)
+    _run(&call, rows, real, False)
+    return out, c_n, kept
+
+
+cdef bint _write(void **pointer, value, int real, int ndim, Py_ssize_t n0, Py_ssize_t n1,
+                 bint optional):
+    """Set the pointer of a result, if it fits; it may be None where it is optional."""
+    if value is None:
+        return optional
+    if not fits_to_write(value, real, ndim, n0, n1, 0):
+        return False
+    pointer[0] = cnp.PyArray_DATA(value)
+    return True
+
+
+cdef tuple _new_gradients(const crnn_rnn_call *call, int real, Py_ssize_t rows, bint need_dx):
+    """Arrays for (dWaa, dWax, dba, dbaa, dx, da0, dc0), None where the cell has no such thing."""
+    cdef Py_ssize_t units = _gates(call.cell) * call.n_a
+    dbaa = _new(real, 1, call.n_a, 0, 0) if call.cell == CRNN_GRU else None
+    dc0 = _new(real, 2, call.m, call.n_a, 0) if call.cell == CRNN_LSTM else None
+    dx = _new_steps(real, call, rows, call.n_x) if need_dx and call.x != NULL else None
+    return (_new(real, 2, units, call.n_a, 0), _new(real, 2, units, call.n_x, 0),
+            _new(real, 1, units, 0, 0), dbaa, dx, _new(real, 2, call.m, call.n_a, 0), dc0)
+
+
+def cell_backward(inputs, states, da, need_dx, into, da_n, dc_n):
+    """The gradients (dWaa, dWax, dba, dbaa, dx, da0, dc0) of the same cells.
+
+    None if an argument does not fit. The arguments are those of `recurrence.backward`.
+    """
+    cdef crnn_rnn_call call
+    cdef Py_ssize_t rows, units
+    cdef int real = _read_cell(&call, &rows, inputs)
+    a, kept = states[0], states[2]
+    if (real == 0 or (da is None and da_n is None and dc_n is None)
+            or (da is not None and not _steps_fit(da, real, &call, rows, call.n_a))
+            or (da_n is not None and not fits(da_n, real, 2, call.m, call.n_a, 0))
+            or (dc_n is not None and not (call.cell == CRNN_LSTM
+                                          and fits(dc_n, real, 2, call.m, call.n_a, 0)))
+            or not _steps_fit(a, real, &call, rows, call.n_a)
+            or not fits(kept, real, 1, _numbers_kept(&call, rows), 0, 0)):
+        return None
+    units = _gates(call.cell) * call.n_a
+    if into is None:
+        into = _new_gradients(&call, real, rows, need_dx)
+    dWaa, dWax, dba, dbaa, dx, da0, dc0 = into
+    if not (_write(&call.dWaa, dWaa, real, 2, units, call.n_a, False)
+            and _write(&call.dWax, dWax, real, 2, units, call.n_x, False)
+            and _write(&call.dba, dba, real, 1, units, 0, False)
+            and _write(&call.dbaa, dbaa, real, 1, call.n_a, 0, call.cell != CRNN_GRU)
+            and _write(&call.da0, da0, real, 2, call.m, call.n_a, True)
+            and _write(&call.dc0, dc0, real, 2, call.m, call.n_a, True)
+            and (dx is None or (call.x != NULL and _steps_fit(dx, real, &call, rows, call.n_x)
+                                and cnp.PyArray_ISWRITEABLE(dx)))
+            and _all_apart(tuple(into), (da, da_n, dc_n, a, kept, *inputs[:8], inputs[9][2]))):
+        return None
+    if call.cell != CRNN_LSTM:
+        call.dc0 = NULL
+    call.a, call.kept = cnp.PyArray_DATA(a), cnp.PyArray_DATA(kept)
+    if da is not None:
+        call.da = cnp.PyArray_DATA(da)
+    if da_n is not None:
+        call.da_n = cnp.PyArray_DATA(da_n)
+    if dc_n is not None:
+        call.dc_n = cnp.PyArray_DATA(dc_n)
+    if dx is not None:
+        call.dx = cnp.PyArray_DATA(dx)
     _run(&call, rows, real, True)
     return into
 

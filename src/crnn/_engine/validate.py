@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from crnn._engine.recurrence import Inputs
+from crnn._engine.recurrence import CellInputs, Inputs, Rule
 from crnn.reference import Array
 
 ACTIVATIONS = ("tanh", "relu")
@@ -120,26 +120,28 @@ def array(name: str, value: Any, dtype: Any, *, like: str, **sizes: int) -> Arra
     return in_order(a, dtype)
 
 
-def recurrent_weights(name: str, value: Any) -> Array:
-    """A square matrix (n_a, n_a) of float32 or float64, which is then the dtype of the call."""
+def recurrent_weights(name: str, value: Any, gates: int = 1) -> Array:
+    """A matrix (gates n_a, n_a) of float32 or float64, which is then the dtype of the call."""
     a = plain(name, value)
-    if a.ndim == 2 and a.dtype in _NATIVE and _fits(a, a.dtype, (len(a), len(a))) and a.size:
+    n_a = len(a) // gates if a.ndim == 2 else 0
+    if a.dtype in _NATIVE and a.size and _fits(a, a.dtype, (gates * n_a, n_a)):
         return a
     if a.dtype.newbyteorder("=") not in (np.float32, np.float64):
         raise TypeError(f"{name}: expected float32 or float64, got {described(a)}")
-    if a.ndim != 2 or a.shape[0] != a.shape[1] or not 1 <= len(a) <= LARGEST:
-        raise ValueError(f"{name}: expected shape (n_a, n_a) with n_a >= 1, got {described(a)}")
+    if a.ndim != 2 or a.shape != (gates * n_a, n_a) or not 1 <= n_a <= LARGEST:
+        rows = "n_a" if gates == 1 else f"{gates} n_a"
+        raise ValueError(f"{name}: expected shape ({rows}, n_a) with n_a >= 1, got {described(a)}")
     return in_order(a, a.dtype.newbyteorder("="))
 
 
-def input_weights(name: str, value: Any, dtype: Any, n_a: int) -> Array:
-    """A matrix (n_a, n_x) of the recurrent weights' dtype, which defines n_x."""
+def input_weights(name: str, value: Any, dtype: Any, rows: int) -> Array:
+    """A matrix (rows, n_x) of the recurrent weights' dtype, which defines n_x."""
     a = plain(name, value)
     if a.ndim != 2 or not 1 <= a.shape[1] <= LARGEST:
         raise ValueError(
-            f"{name}: expected shape (n_a, n_x) with n_a = {n_a} and n_x >= 1, got {described(a)}"
+            f"{name}: expected shape (n_a, n_x) with n_a = {rows} and n_x >= 1, got {described(a)}"
         )
-    return array(name, a, dtype, like="Waa", n_a=n_a, n_x=a.shape[1])
+    return array(name, a, dtype, like="Waa", n_a=rows, n_x=a.shape[1])
 
 
 def lengths_of(value: Any, T: int, m: int, name: str = "lengths") -> Array | None:
@@ -361,20 +363,7 @@ def sequence(
     Waa = recurrent_weights("Waa", Waa)
     dtype, n_a = Waa.dtype, len(Waa)
     Wax = input_weights("Wax", Wax, dtype, n_a)
-    n_x = Wax.shape[1]
-    x = plain("x", x)
-    axes = x.ndim + (x.dtype.kind in "iu")  # symbols have no axis for n_x
-    if axes == 2 and lengths is not None:
-        x, lengths = _packed(x, lengths, dtype, n_x)
-        m = len(lengths)
-    elif axes == 3:
-        x, lengths = _padded(x, lengths, dtype, n_x)
-        m = x.shape[1]
-    else:
-        raise ValueError(
-            f"x: expected {dtype} of shape (T, m, n_x), n_x = {n_x}, or integers of shape (T, m); "
-            f"or packed, with lengths, (rows, n_x) or (rows,); got {described(x)}"
-        )
+    x, lengths, m = _inputs(x, lengths, dtype, Wax.shape[1])
     if a0 is not None:
         a0 = array("a0", a0, dtype, like="Waa", m=m, n_a=n_a)
     reverse = flag("reverse", reverse)
@@ -382,6 +371,65 @@ def sequence(
     if ba is not None:
         ba = array("ba", ba, dtype, like="Waa", n_a=n_a)
     return Inputs(x, Waa, Wax, ba, a0, lengths, reverse, activation)
+
+
+def cell(
+    gates: int, x: Any, Waa: Any, Wax: Any, ba: Any, baa: Any, a0: Any, c0: Any, lengths: Any,
+    reverse: Any, rule: dict[str, Any],
+) -> CellInputs:  # fmt: skip
+    """The arguments of a cell other than the vanilla cell; `rule` has the fields of a Rule."""
+    Waa = recurrent_weights("Waa", Waa, gates)
+    dtype, n_a = Waa.dtype, Waa.shape[1]
+    Wax = input_weights("Wax", Wax, dtype, gates * n_a)
+    x, lengths, m = _inputs(x, lengths, dtype, Wax.shape[1])
+    if a0 is not None:
+        a0 = array("a0", a0, dtype, like="Waa", m=m, n_a=n_a)
+    if c0 is not None:
+        c0 = array("c0", c0, dtype, like="Waa", m=m, n_a=n_a)
+    if ba is not None:
+        ba = array("ba", ba, dtype, like="Waa", rows=gates * n_a)
+    if baa is not None:
+        baa = array("baa", baa, dtype, like="Waa", n_a=n_a)
+    reverse = flag("reverse", reverse)
+    checked = Rule(**{**rule, "leak": _leak(rule.get("leak"), dtype, n_a)})
+    return CellInputs(x, Waa, Wax, ba, baa, a0, c0, lengths, reverse, checked)
+
+
+def _leak(value: Any, dtype: Any, n_a: int) -> Array | None:
+    """A leak in (0, 1] for each unit (n_a,), from one number or one for each unit."""
+    if value is None:
+        return None
+    a = plain("leak", value)
+    if a.dtype.kind not in "fiu":
+        raise TypeError(f"leak: expected numbers, got {described(a)}")
+    if a.shape not in ((), (n_a,)):
+        raise ValueError(f"leak: expected a number or shape (n_a,) = ({n_a},), got {described(a)}")
+    if not ((a > 0) & (a <= 1)).all():
+        raise ValueError(f"leak: expected numbers > 0 and <= 1, got {shown(value)}")
+    return np.full(n_a, a, dtype)
+
+
+def seed_of(noise: float, seed: Any) -> int:
+    """The 64 bits that noise is drawn from: a whole number, or fresh ones for None."""
+    if seed is None:
+        return int(np.random.default_rng().integers(1 << 63)) if noise else 0
+    return count("seed", seed, least=0, most=(1 << 64) - 1)
+
+
+def _inputs(x: Any, lengths: Any, dtype: Any, n_x: int) -> tuple[Array, Array | None, int]:
+    """x, padded or packed, with its lengths and the number of examples."""
+    x = plain("x", x)
+    axes = x.ndim + (x.dtype.kind in "iu")  # symbols have no axis for n_x
+    if axes == 2 and lengths is not None:
+        x, lengths = _packed(x, lengths, dtype, n_x)
+        return x, lengths, len(lengths)
+    if axes != 3:
+        raise ValueError(
+            f"x: expected {dtype} of shape (T, m, n_x), n_x = {n_x}, or integers of shape (T, m); "
+            f"or packed, with lengths, (rows, n_x) or (rows,); got {described(x)}"
+        )
+    x, lengths = _padded(x, lengths, dtype, n_x)
+    return x, lengths, x.shape[1]
 
 
 def output(

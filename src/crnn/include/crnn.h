@@ -36,6 +36,11 @@ enum crnn_dtype { CRNN_FLOAT32 = 1, CRNN_FLOAT64 = 2 };
 
 enum crnn_activation { CRNN_TANH = 0, CRNN_RELU = 1 };
 
+enum crnn_cell { CRNN_VANILLA = 0, CRNN_LEAKY = 1, CRNN_GRU = 2, CRNN_LSTM = 3 };
+
+/* The leaky cell's state: a, after the activation, or v, before it. */
+enum crnn_equation { CRNN_RATE = 0, CRNN_CURRENT = 1 };
+
 /* What a function returns: CRNN_OK, or the first error that was found. Everything is checked before
  * anything is written, so after an error no output has changed. */
 enum crnn_status {
@@ -103,6 +108,25 @@ typedef struct crnn_rnn_call {
      * step t of the examples that are longer than t is in rows offsets[t], offsets[t] + 1, ... The
      * lengths must not increase from one example to the next, and the first must be T. */
     const ptrdiff_t *offsets; /* (T): the number of valid steps before t; NULL if not packed */
+
+    /* For cells other than the vanilla cell, which crnn's own functions of Python use. The
+     * functions below run the vanilla cell and refuse any other: leave what follows at 0 and NULL.
+     *
+     * Waa, Wax, ba and their gradients have n_a rows for each gate: r, z, n for a GRU, i, f, g, o
+     * for an LSTM. */
+    int cell;        /* enum crnn_cell */
+    int equation;    /* leaky: enum crnn_equation */
+    const void *baa; /* GRU: (n_a), the bias inside r (Waa_n a' + baa) */
+    const void *c0;  /* LSTM: (m, n_a), the cell before the first step; NULL means zeros */
+    void *c_n;       /* LSTM: (m, n_a), the cell after each example's last step; or NULL */
+    void *kept;      /* what backward needs besides a: forward writes it unless it is NULL, backward
+                        reads it. 1 (leaky), 4 (GRU) or 5 (LSTM) times n_a numbers for each step */
+    const void *dc_n;        /* LSTM: (m, n_a), or NULL: dL/dc_n */
+    void *dbaa;              /* GRU: (n_a) */
+    void *dc0;               /* LSTM: (m, n_a); NULL if not wanted */
+    const void *leak;        /* leaky: (n_a), each in (0, 1] */
+    double noise;            /* leaky: the factor of the normal numbers that are added to z */
+    unsigned long long seed; /* of those numbers */
 } crnn_rnn_call;
 
 /* A record in which only struct_size is set: sizes are 0, pointers NULL, tanh, left to right. */

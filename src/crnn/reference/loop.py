@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 
 Array = np.ndarray[Any, np.dtype[Any]]
+#: One array (m, n_a) for each state of a cell.
+States = tuple[Array, ...]
 
 
 def one_hot(index: Array, n_x: int, dtype: Any = float) -> Array:
@@ -51,51 +53,78 @@ def input_rows(x: Array, valid: Array, Wax: Array) -> Array:
     return np.where(valid, rows, 0)
 
 
+def logistic(z: Array) -> Array:
+    """``1 / (1 + exp(-z))``, in a form that does not overflow."""
+    s: Array = 0.5 + 0.5 * np.tanh(0.5 * z)
+    return s
+
+
+def initial(state: Array | None, x: Array, Waa: Array) -> Array:
+    """The state (m, n_a) before the first step: zeros if it is None."""
+    return np.zeros((x.shape[1], Waa.shape[1]), Waa.dtype) if state is None else state
+
+
 def forward(
-    step: Callable[[Array, Array], Array],
+    step: Callable[..., tuple[States, States]],
     x: Array,
-    a0: Array,
+    states: States,
     valid: Array,
     reverse: bool,
-    a: Array,
-) -> Array:
-    """Fill a (T, m, n_a) with the states: ``a<t> = step(x<t>, a<t-1>)``."""
-    state = a0
+) -> tuple[tuple[Array, ...], States]:
+    """Every state, and everything else that `step` keeps, at each step: arrays (T, m, n_a).
+
+    ``(a<t>, ...), (kept, ...) = step(x<t>, a<t-1>, ...)``, where a cell may have several states.
+    Returned with the states after the last step of each example, (m, n_a).
+    """
+    steps: list[Any] = [None] * len(x)
     for t in _in_order(len(x), reverse):
-        # An example that has ended keeps its state; so does one, read right to left, that has not
+        after, kept = step(x[t], *states)
+        # An example that has ended keeps its states; so does one, read right to left, that has not
         # begun.
-        state = np.where(valid[t], step(x[t], state), state)
-        a[t] = np.where(valid[t], state, 0)
-    return a
+        states = _where(valid[t], after, states)
+        steps[t] = [np.where(valid[t], value, 0) for value in (*states, *kept)]
+    return tuple(np.stack(values) for values in zip(*steps, strict=True)), states
 
 
 def backward(
-    step: Callable[[Array, Array, Array, Array], tuple[Array, Array]],
+    step: Callable[..., tuple[States, Array]],
     da: Array,
-    a: Array,
+    later: States,
+    states: tuple[Array, ...],
+    kept: tuple[Array, ...],
     x: Array,
-    a0: Array,
+    initial: States,
     valid: Array,
     reverse: bool,
-) -> tuple[Array, Array]:
-    """The gradients dx (T, m, n_x) and da0 (m, n_a), from the last step read to the first.
+) -> tuple[Array, States]:
+    """The gradients dx (T, m, n_x) and those of the initial states, from the last step on.
 
-    ``da<t-1>, dx<t> = step(da<t>, a<t>, a<t-1>, x<t>)``, where ``da<t>`` is all that reaches a<t>:
-    from above and from later steps. Of a step that does not count, `step` is given zeros.
+    ``(da<t-1>, ...), dx<t> = step((da<t>, ...), (a<t>, ...), (a<t-1>, ...), kept<t>, x<t>)``, where
+    ``da<t>`` is all that reaches a<t>: from above and from later steps. `later` is what reaches the
+    last states from outside. Of a step that does not count, `step` is given zeros.
     """
-    dx, da_later = np.zeros_like(x), np.zeros_like(a0)
+    dx = np.zeros_like(x)
     for t in _in_order(len(x), not reverse):
-        before = t + 1 if reverse else t - 1
-        a_before = a0
-        if 0 <= before < len(x):
-            a_before = np.where(valid[before], a[before], a0)
-        da_t, a_t, a_before = (
-            np.where(valid[t], value, 0) for value in (da[t] + da_later, a[t], a_before)
+        t_before = t + 1 if reverse else t - 1
+        before = initial
+        if 0 <= t_before < len(x):
+            before = _where(valid[t_before], [state[t_before] for state in states], initial)
+        d = (da[t] + later[0], *later[1:])
+        zeros = tuple(np.zeros_like(value) for value in d)
+        d_before, dx_t = step(
+            _where(valid[t], d, zeros),
+            tuple(state[t] for state in states),
+            _where(valid[t], before, zeros),
+            tuple(value[t] for value in kept),
+            x[t],
         )
-        da_before, dx_t = step(da_t, a_t, a_before, x[t])
         dx[t] = np.where(valid[t], dx_t, 0)
-        da_later = np.where(valid[t], da_before, da_later)
-    return dx, da_later
+        later = _where(valid[t], d_before, later)
+    return dx, later
+
+
+def _where(valid: Array, yes: Iterable[Array], no: Iterable[Array]) -> States:
+    return tuple(np.where(valid, a, b) for a, b in zip(yes, no, strict=True))
 
 
 def _in_order(T: int, reverse: bool) -> Iterable[int]:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from crnn.reference import loop
-from crnn.reference.loop import Array, input_rows, valid_steps
+from crnn.reference.loop import Array, States, initial, input_rows, valid_steps
 
 
 class Gradients(NamedTuple):
@@ -116,14 +116,17 @@ def rnn_forward(
     array([0.4621, 0.6237, 0.6706])
     """
 
-    def step(x_t: Array, a_before: Array) -> Array:
+    def step(x_t: Array, a_before: Array) -> tuple[States, States]:
         z = a_before @ Waa.T + x_t @ Wax.T + (0 if ba is None else ba)
-        return activate(z, activation)
+        return (activate(z, activation),), ()
 
     valid = valid_steps(x, lengths)
     rows = input_rows(x, valid, Wax)
-    a = np.empty((*x.shape[:2], len(Waa)), Waa.dtype) if out is None else out
-    return loop.forward(step, rows, np.zeros_like(a[0]) if a0 is None else a0, valid, reverse, a)
+    (a,), _ = loop.forward(step, rows, (initial(a0, x, Waa),), valid, reverse)
+    if out is None:
+        return a
+    out[...] = a
+    return out
 
 
 def rnn_backward(
@@ -160,17 +163,19 @@ def rnn_backward(
     """
     dWaa, dWax, dba = np.zeros_like(Waa), np.zeros_like(Wax), np.zeros_like(Waa[0])
 
-    def step(da_t: Array, a_t: Array, a_before: Array, x_t: Array) -> tuple[Array, Array]:
-        dz = activate_backward(da_t, a_t, activation)
-        dWaa[...] += dz.T @ a_before
+    def step(
+        d: States, after: States, before: States, _: States, x_t: Array
+    ) -> tuple[States, Array]:
+        dz = activate_backward(d[0], after[0], activation)
+        dWaa[...] += dz.T @ before[0]
         dWax[...] += dz.T @ x_t
         dba[...] += dz.sum(axis=0)
-        return dz @ Waa, dz @ Wax
+        return (dz @ Waa,), dz @ Wax
 
     valid = valid_steps(x, lengths)
     rows = input_rows(x, valid, Wax)
-    a0 = np.zeros_like(a[0]) if a0 is None else a0
-    dx, da0 = loop.backward(step, da, a, rows, a0, valid, reverse)
+    first, later = initial(a0, x, Waa), np.zeros_like(a[0])
+    dx, (da0,) = loop.backward(step, da, (later,), (a,), (), rows, (first,), valid, reverse)
     gradients = Gradients(dWaa, dWax, dba, dx if need_dx and x.ndim == 3 else None, da0)
     if out is None:
         return gradients
@@ -231,15 +236,15 @@ def rnn_forward_stacked(
     array([0.4621, 0.6237, 0.6706])
     """
 
-    def step(x_t: Array, a_before: Array) -> Array:
+    def step(x_t: Array, a_before: Array) -> tuple[States, States]:
         z = np.concatenate([a_before, x_t], axis=1) @ Wa.T + (0 if ba is None else ba)
-        return activate(z, activation)
+        return (activate(z, activation),), ()
 
     n_a = len(Wa)
     valid = valid_steps(x, lengths)
     rows = input_rows(x, valid, Wa[:, n_a:])
-    a = np.empty((*x.shape[:2], n_a), Wa.dtype)
-    return loop.forward(step, rows, np.zeros_like(a[0]) if a0 is None else a0, valid, reverse, a)
+    (a,), _ = loop.forward(step, rows, (initial(a0, x, Wa[:, :n_a]),), valid, reverse)
+    return a
 
 
 def rnn_backward_stacked(
@@ -282,15 +287,17 @@ def rnn_backward_stacked(
     n_a = len(Wa)
     dWa, dba = np.zeros_like(Wa), np.zeros_like(Wa[:, 0])
 
-    def step(da_t: Array, a_t: Array, a_before: Array, x_t: Array) -> tuple[Array, Array]:
-        dz = activate_backward(da_t, a_t, activation)
-        dWa[...] += dz.T @ np.concatenate([a_before, x_t], axis=1)
+    def step(
+        d: States, after: States, before: States, _: States, x_t: Array
+    ) -> tuple[States, Array]:
+        dz = activate_backward(d[0], after[0], activation)
+        dWa[...] += dz.T @ np.concatenate([before[0], x_t], axis=1)
         dba[...] += dz.sum(axis=0)
         da_before, dx_t = np.split(dz @ Wa, [n_a], axis=1)
-        return da_before, dx_t
+        return (da_before,), dx_t
 
     valid = valid_steps(x, lengths)
     rows = input_rows(x, valid, Wa[:, n_a:])
-    a0 = np.zeros_like(a[0]) if a0 is None else a0
-    dx, da0 = loop.backward(step, da, a, rows, a0, valid, reverse)
+    first, later = initial(a0, x, Wa[:, :n_a]), np.zeros_like(a[0])
+    dx, (da0,) = loop.backward(step, da, (later,), (a,), (), rows, (first,), valid, reverse)
     return dWa, dba, None if x.ndim == 2 else dx, da0

@@ -1,0 +1,357 @@
+"""The leaky cell, the GRU and the LSTM.
+
+Their reference is compared with finite differences and with the vanilla cell, and the kernels of
+every table with the reference.
+"""
+
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import TABLES
+
+import crnn
+from crnn import check, reference
+from crnn.reference import noise
+
+CELLS = {
+    "rate": ("leaky", {"equation": "rate"}),
+    "rate relu": ("leaky", {"equation": "rate", "activation": "relu"}),
+    "current": ("leaky", {"equation": "current"}),
+    "gru": ("gru", {}),
+    "lstm": ("lstm", {}),
+}
+GATES = {"leaky": 1, "gru": 3, "lstm": 4}
+KEPT = {"leaky": 1, "gru": 4, "lstm": 5}
+#: Errors of the kernels, as a share of the largest entry of each result.
+TOLERANCE = {"float32": 1e-4, "float64": 1e-12}
+KINDS = list(product((False, True), repeat=3))
+
+
+@dataclass
+class Problem:
+    """The arguments of one cell's forward and backward."""
+
+    cell: str
+    arguments: dict[str, Any]
+    initial: dict[str, Any]
+    options: dict[str, Any]
+    da: Any
+    noise: dict[str, Any] = field(default_factory=dict)
+    dc_n: Any = None
+
+    def forward(self, library=crnn, **more):
+        function = getattr(library, f"{self.cell}_forward")
+        return function(**self.arguments, **self.initial, **self.options, **self.noise, **more)
+
+    def backward(self, s, library=crnn, **more):
+        weights = {name: self.arguments[name] for name in ("x", "Waa", "Wax")}
+        if self.cell == "lstm":
+            more["dc_n"] = self.dc_n
+        function = getattr(library, f"{self.cell}_backward")
+        return function(self.da, s, **weights, **self.initial, **self.options, **more)
+
+    def results(self, library=crnn):
+        """Everything that forward and backward compute, by name."""
+        s = self.forward(library)
+        c_n = {"c_n": s.c_n} if self.cell == "lstm" else {}
+        return {"a": s.a, **c_n, **self.backward(s, library)._asdict()}
+
+
+def problem(
+    name, T, m, n_x, n_a, *, dtype="float64", integers=False, lengths=False, reverse=False,
+    initial=True,
+):  # fmt: skip
+    rng = np.random.default_rng([T, m, n_x, n_a])
+    cell, options = CELLS[name]
+    rows = GATES[cell] * n_a
+
+    def draw(*shape):
+        return rng.standard_normal(shape).astype(dtype)
+
+    arguments = {
+        "x": rng.integers(0, n_x, (T, m)) if integers else draw(T, m, n_x),
+        "Waa": (draw(rows, n_a) / np.sqrt(n_a)).astype(dtype),
+        "Wax": draw(rows, n_x),
+        "ba": draw(rows),
+    }
+    if cell == "gru":
+        arguments["baa"] = draw(n_a)
+    states = {"a0": draw(m, n_a)}
+    if cell == "lstm":
+        states["c0"] = draw(m, n_a)
+    options = {**options, "reverse": reverse}
+    options["lengths"] = rng.integers(1, T + 1, m) if lengths else None
+    noise = {}
+    if cell == "leaky":
+        options["leak"] = np.linspace(0.2, 1, n_a).astype(dtype)
+        noise = {"noise": 0.5, "seed": 7}
+    return Problem(
+        cell, arguments, states if initial else {}, options, draw(T, m, n_a), noise, draw(m, n_a)
+    )
+
+
+def assert_close(results, truth, tolerance):
+    for name, value in results.items():
+        if truth[name] is None:
+            assert value is None, name
+        else:
+            assert value.shape == truth[name].shape, name
+            assert check.relative_error(value, truth[name]) < tolerance, name
+
+
+def assert_right(name, *sizes, dtype, **kind):
+    p = problem(name, *sizes, dtype=dtype, **kind)
+    assert_close(p.results(), p.results(reference), TOLERANCE[dtype])
+
+
+class TestReference:
+    @pytest.mark.parametrize("kind", KINDS)
+    @pytest.mark.parametrize("name", CELLS)
+    def test_every_gradient_is_that_of_finite_differences(self, name, kind):
+        """With a loss of every state and of the last cells, from initial states that are not 0."""
+        kind = dict(zip(("integers", "lengths", "reverse"), kind, strict=True))
+        p = problem(name, 5, 3, 2, 4, **kind)
+
+        def loss():
+            s = p.forward(reference)
+            valid = np.ones(s.a.shape[:2], bool)
+            if kind["lengths"]:
+                valid = np.arange(5)[:, None] < p.options["lengths"]
+            total = np.sum((s.a * p.da)[valid])
+            return float(total + (np.sum(s.c_n * p.dc_n) if name == "lstm" else 0))
+
+        g = p.backward(p.forward(reference), reference)
+        read = {**p.arguments, **p.initial}
+        assert (g.dx is None) == kind["integers"]
+        for argument, value in read.items():
+            if argument == "x" and kind["integers"]:
+                continue
+            h = 1e-4 if "relu" in name else 1e-3
+            error = check.relative_error(
+                getattr(g, f"d{argument}"), check.finite_difference(loss, value, h)
+            )
+            assert error < check.FINITE_DIFFERENCE_TOLERANCE, argument
+
+    def test_a_leak_of_1_is_the_vanilla_cell(self):
+        p = problem("rate", 6, 3, 2, 5, lengths=True)
+        p.options["leak"], p.noise = 1.0, {}
+        vanilla = {k: v for k, v in p.options.items() if k in ("lengths", "reverse")}
+        a = reference.rnn_forward(**p.arguments, **p.initial, **vanilla)
+        s = p.forward(reference)
+        np.testing.assert_allclose(s.a, a, rtol=0, atol=1e-15)
+        g = p.backward(s, reference)
+        x, Waa, Wax = (p.arguments[name] for name in ("x", "Waa", "Wax"))
+        truth = reference.rnn_backward(p.da, a, x, Waa, Wax, **p.initial, **vanilla)
+        assert_close(g._asdict(), truth._asdict(), 1e-14)
+
+
+class TestKernels:
+    @pytest.mark.parametrize("dtype", TOLERANCE)
+    @pytest.mark.parametrize("name", CELLS)
+    @pytest.mark.parametrize(
+        "sizes",
+        [
+            (1, 1, 1, 1),
+            (4, 1, 5, 17),
+            (5, 7, 3, 33),
+            (6, 8, 16, 64),
+            (3, 13, 150, 70),
+            (9, 5, 2, 130),
+        ],
+        ids=str,
+    )
+    def test_agree_with_the_reference(self, table, sizes, name, dtype):
+        kinds = KINDS if table == TABLES[0] else [KINDS[sum(sizes) % 8], KINDS[-1 - sum(sizes) % 8]]
+        for integers, lengths, reverse in kinds:
+            kind = {"integers": integers, "lengths": lengths, "reverse": reverse}
+            assert_right(name, *sizes, dtype=dtype, initial=sum(sizes) % 2 == 0, **kind)
+
+    @pytest.mark.parametrize("lengths", [False, True])
+    @pytest.mark.parametrize("name", CELLS)
+    def test_sum_many_rows_in_stretches(self, name, lengths):
+        """More than 2^14 rows have partial sums, and many chunks."""
+        assert_right(name, 2200, 8, 3, 20, dtype="float64", lengths=lengths)
+
+    @pytest.mark.parametrize("reverse", [False, True])
+    @pytest.mark.parametrize("name", CELLS)
+    def test_read_packed_rows(self, name, reverse):
+        p = problem(name, 6, 4, 3, 18, lengths=True, reverse=reverse)
+        lengths = np.array([6, 4, 4, 1])
+        p.options["lengths"] = lengths
+        padded = p.results()
+        valid = np.arange(6)[:, None] < lengths
+        p.arguments["x"], p.da = p.arguments["x"][valid], p.da[valid]
+        packed = p.results()
+        for result, value in packed.items():
+            truth = padded[result][valid] if result in ("a", "dx") else padded[result]
+            np.testing.assert_array_equal(value, truth, err_msg=result)
+
+    @pytest.mark.parametrize("name", CELLS)
+    def test_infer_the_same_bits_without_keeping(self, name):
+        p = problem(name, 7, 5, 3, 20, lengths=True)
+        s = p.forward(keep=False)
+        assert s.kept is None
+        np.testing.assert_array_equal(s.a, p.forward().a)
+
+    @pytest.mark.parametrize("name", CELLS)
+    def test_keep_no_more_than_they_say(self, name):
+        p = problem(name, 7, 5, 3, 20)
+        assert p.forward().kept.size == KEPT[p.cell] * 7 * 5 * 20
+
+    @pytest.mark.parametrize("name", CELLS)
+    def test_leave_dx_out(self, name):
+        p = problem(name, 3, 2, 3, 5)
+        assert p.backward(p.forward(), need_dx=False).dx is None
+
+    @pytest.mark.parametrize("dtype", TOLERANCE)
+    @pytest.mark.parametrize("lengths", [False, True])
+    @pytest.mark.parametrize("m", [1, 3, 7, 33])
+    @pytest.mark.parametrize("name", ["rate", "current", "gru", "lstm"])
+    def test_give_the_same_bits_at_any_number_of_threads(self, name, m, lengths, dtype):
+        p = problem(name, 900 // m, m, 35, 150, dtype=dtype, lengths=lengths, reverse=True)
+        before = crnn.get_num_threads()
+        try:
+            bits = set()
+            for threads in (1, 2, 3):
+                crnn.set_num_threads(threads)
+                values = p.results().values()
+                bits.add(b"".join(value.tobytes() for value in values))
+        finally:
+            crnn.set_num_threads(before)
+        assert len(bits) == 1
+
+    @pytest.mark.parametrize("name", ["gru", "lstm"])
+    def test_share_the_columns_of_a_long_step(self, name):
+        """Few rows and many units: parts divide the units, and meet after each step."""
+        p = problem(name, 30, 2, 5, 500, dtype="float32")
+        before = crnn.get_num_threads()
+        try:
+            bits = set()
+            for threads in (1, 2, 3):
+                crnn.set_num_threads(threads)
+                bits.add(b"".join(value.tobytes() for value in p.results().values()))
+        finally:
+            crnn.set_num_threads(before)
+        assert len(bits) == 1
+
+    @pytest.mark.parametrize("name", CELLS)
+    def test_nan_stays_with_its_example(self, name):
+        p = problem(name, 4, 3, 2, 5)
+        p.arguments["x"][1, 2] = np.nan
+        a = p.forward().a
+        assert np.isnan(a[1:, 2]).all()
+        assert np.isfinite(a[:, :2]).all()
+
+
+class TestNoise:
+    def test_philox_gives_the_published_words(self):
+        """The known answers of Random123, for philox4x32 with 10 rounds."""
+        full, pi = 0xFFFFFFFF, [0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344]
+        for counter, key, words in (
+            ([0] * 4, (0, 0), [0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8]),
+            ([full] * 4, (full, full), [0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD]),
+            (pi, (0xA4093822, 0x299F31D0), [0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1]),
+        ):
+            assert noise.philox(np.array(counter, np.uint64), key).tolist() == words
+
+    @staticmethod
+    def drawn(T, m, n_a, seed, dtype="float64", **options):
+        """The numbers that the kernels add to z, told from what relu lets through."""
+        zeros = np.zeros((n_a, n_a), dtype)
+        s = crnn.leaky_forward(
+            np.zeros((T, m, 1), dtype), zeros, zeros[:, :1], np.full(n_a, 100, dtype), leak=1,
+            noise=1.0, seed=seed, activation="relu", **options,
+        )  # fmt: skip
+        return s.a - 100
+
+    def test_the_kernels_draw_what_the_reference_draws(self, table):
+        truth = noise.normal(2**63 + 5, 3, 4, 135)
+        np.testing.assert_allclose(self.drawn(3, 4, 135, 2**63 + 5), truth, rtol=0, atol=1e-12)
+
+    def test_depends_on_t_the_example_and_the_unit_only(self):
+        large = self.drawn(4, 5, 9, 3)
+        np.testing.assert_array_equal(self.drawn(2, 3, 5, 3), large[:2, :3, :5])
+        np.testing.assert_array_equal(self.drawn(4, 5, 9, 3, reverse=True), large)
+        np.testing.assert_array_equal(
+            self.drawn(4, 5, 9, 3, lengths=np.array([1, 4, 2, 3, 4]))[0], large[0]
+        )
+        assert not np.array_equal(self.drawn(4, 5, 9, 4), large)
+
+    def test_is_normal(self):
+        from scipy import stats
+
+        xi = self.drawn(100, 40, 100, 11).ravel()
+        assert stats.kstest(xi, "norm").pvalue > 0.01
+        assert stats.kstest(xi[:-1:2] * xi[1::2], xi[2:-1:2] * xi[3::2]).pvalue > 0.01
+
+    def test_differs_from_call_to_call_without_a_seed(self):
+        assert not np.array_equal(self.drawn(2, 2, 2, None), self.drawn(2, 2, 2, None))
+
+
+class TestChecks:
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            ({"Waa": np.zeros((7, 2))}, r"Waa: expected shape"),
+            ({"Wax": np.zeros((2, 2))}, r"Wax: expected shape"),
+            ({"ba": np.zeros(2)}, r"ba: expected shape"),
+            ({"a0": np.zeros((3, 2))}, r"a0: expected shape"),
+            ({"lengths": [4, 1]}, r"lengths: expected integers in 1\.\.T = 1\.\.3"),
+            ({"keep": 1}, r"keep: expected True or False"),
+        ],
+    )
+    @pytest.mark.parametrize("cell", GATES)
+    def test_name_the_argument(self, cell, change, message):
+        rows = GATES[cell] * 2
+        arguments = {
+            "x": np.zeros((3, 2, 2)),
+            "Waa": np.zeros((rows, 2)),
+            "Wax": np.zeros((rows, 2)),
+        }
+        leak = {"leak": 0.5} if cell == "leaky" else {}
+        if cell == "leaky" and "Wax" in change:
+            change = {"Wax": np.zeros((3, 2))}
+        if cell == "leaky" and "ba" in change:
+            change = {"ba": np.zeros(3)}
+        with pytest.raises((ValueError, TypeError), match=message):
+            getattr(crnn, f"{cell}_forward")(**{**arguments, **leak, **change})
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            ({"leak": 0}, "leak: expected numbers > 0 and <= 1"),
+            ({"leak": np.full(3, 0.5)}, "leak: expected a number or shape"),
+            ({"leak": None}, "leak: expected a number or an array"),
+            ({"leak": "much"}, "leak: expected numbers"),
+            ({"noise": -1}, "noise: expected a finite number >= 0"),
+            ({"seed": -1}, "seed: expected a whole number >= 0"),
+            ({"equation": "rates"}, "equation: expected one of 'rate', 'current'"),
+            ({"activation": "sigmoid"}, "activation: expected one of"),
+        ],
+    )
+    def test_of_the_leaky_cell(self, change, message):
+        zeros = np.zeros((2, 2))
+        with pytest.raises((ValueError, TypeError), match=message):
+            crnn.leaky_forward(np.zeros((3, 2, 2)), zeros, zeros, **{"leak": 0.5, **change})
+
+    def test_backward_needs_what_forward_kept(self):
+        p = problem("gru", 3, 2, 2, 4)
+        with pytest.raises(ValueError, match="keep=True"):
+            p.backward(p.forward(keep=False))
+        with pytest.raises(TypeError, match="s: expected GRUStates"):
+            p.backward(p.forward().a)
+        other = problem("gru", 3, 2, 2, 5).forward()
+        with pytest.raises(ValueError, match=r"s\.a: expected shape"):
+            p.backward(other)
+
+    def test_inputs_are_converted_and_never_written(self):
+        p = problem("lstm", 4, 3, 2, 5)
+        truth = p.forward().a
+        for value in (*p.arguments.values(), *p.initial.values()):
+            value.flags.writeable = False
+        p.arguments["x"] = np.asfortranarray(p.arguments["x"])
+        p.arguments["Waa"] = p.arguments["Waa"].tolist()
+        np.testing.assert_array_equal(p.forward().a, truth)
