@@ -4,9 +4,7 @@ Their reference is compared with finite differences and with the vanilla cell, a
 every table with the reference.
 """
 
-from dataclasses import dataclass, field
 from itertools import product
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,83 +12,12 @@ from conftest import TABLES
 
 import crnn
 from crnn import check, reference
+from crnn._check_cells import CELLS, GATES, KEPT, loss, problem
 from crnn.reference import noise
 
-CELLS = {
-    "rate": ("leaky", {"equation": "rate"}),
-    "rate relu": ("leaky", {"equation": "rate", "activation": "relu"}),
-    "current": ("leaky", {"equation": "current"}),
-    "gru": ("gru", {}),
-    "lstm": ("lstm", {}),
-}
-GATES = {"leaky": 1, "gru": 3, "lstm": 4}
-KEPT = {"leaky": 1, "gru": 4, "lstm": 5}
 #: Errors of the kernels, as a share of the largest entry of each result.
 TOLERANCE = {"float32": 1e-4, "float64": 1e-12}
 KINDS = list(product((False, True), repeat=3))
-
-
-@dataclass
-class Problem:
-    """The arguments of one cell's forward and backward."""
-
-    cell: str
-    arguments: dict[str, Any]
-    initial: dict[str, Any]
-    options: dict[str, Any]
-    da: Any
-    noise: dict[str, Any] = field(default_factory=dict)
-    dc_n: Any = None
-
-    def forward(self, library=crnn, **more):
-        function = getattr(library, f"{self.cell}_forward")
-        return function(**self.arguments, **self.initial, **self.options, **self.noise, **more)
-
-    def backward(self, s, library=crnn, **more):
-        weights = {name: self.arguments[name] for name in ("x", "Waa", "Wax")}
-        if self.cell == "lstm":
-            more["dc_n"] = self.dc_n
-        function = getattr(library, f"{self.cell}_backward")
-        return function(self.da, s, **weights, **self.initial, **self.options, **more)
-
-    def results(self, library=crnn):
-        """Everything that forward and backward compute, by name."""
-        s = self.forward(library)
-        c_n = {"c_n": s.c_n} if self.cell == "lstm" else {}
-        return {"a": s.a, **c_n, **self.backward(s, library)._asdict()}
-
-
-def problem(
-    name, T, m, n_x, n_a, *, dtype="float64", integers=False, lengths=False, reverse=False,
-    initial=True,
-):  # fmt: skip
-    rng = np.random.default_rng([T, m, n_x, n_a])
-    cell, options = CELLS[name]
-    rows = GATES[cell] * n_a
-
-    def draw(*shape):
-        return rng.standard_normal(shape).astype(dtype)
-
-    arguments = {
-        "x": rng.integers(0, n_x, (T, m)) if integers else draw(T, m, n_x),
-        "Waa": (draw(rows, n_a) / np.sqrt(n_a)).astype(dtype),
-        "Wax": draw(rows, n_x),
-        "ba": draw(rows),
-    }
-    if cell == "gru":
-        arguments["baa"] = draw(n_a)
-    states = {"a0": draw(m, n_a)}
-    if cell == "lstm":
-        states["c0"] = draw(m, n_a)
-    options = {**options, "reverse": reverse}
-    options["lengths"] = rng.integers(1, T + 1, m) if lengths else None
-    noise = {}
-    if cell == "leaky":
-        options["leak"] = np.linspace(0.2, 1, n_a).astype(dtype)
-        noise = {"noise": 0.5, "seed": 7}
-    return Problem(
-        cell, arguments, states if initial else {}, options, draw(T, m, n_a), noise, draw(m, n_a)
-    )
 
 
 def assert_close(results, truth, tolerance):
@@ -115,14 +42,6 @@ class TestReference:
         kind = dict(zip(("integers", "lengths", "reverse"), kind, strict=True))
         p = problem(name, 5, 3, 2, 4, **kind)
 
-        def loss():
-            s = p.forward(reference)
-            valid = np.ones(s.a.shape[:2], bool)
-            if kind["lengths"]:
-                valid = np.arange(5)[:, None] < p.options["lengths"]
-            total = np.sum((s.a * p.da)[valid])
-            return float(total + (np.sum(s.c_n * p.dc_n) if name == "lstm" else 0))
-
         g = p.backward(p.forward(reference), reference)
         read = {**p.arguments, **p.initial}
         assert (g.dx is None) == kind["integers"]
@@ -131,7 +50,7 @@ class TestReference:
                 continue
             h = 1e-4 if "relu" in name else 1e-3
             error = check.relative_error(
-                getattr(g, f"d{argument}"), check.finite_difference(loss, value, h)
+                getattr(g, f"d{argument}"), check.finite_difference(lambda: loss(p), value, h)
             )
             assert error < check.FINITE_DIFFERENCE_TOLERANCE, argument
 

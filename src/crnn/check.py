@@ -3,7 +3,7 @@
 There are four comparisons, each over a list of cases: the reference's gradients with fourth-order
 finite differences of its own forward pass; the kernels with the reference; the kernels' sums over a
 million rows of one sign with the true sums; and a whole model's gradients with finite differences
-of its loss.
+of its loss. The first two are made for every cell.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from crnn import _check_cells as cells
 from crnn import reference
+from crnn._check_cells import CELLS
 from crnn._engine import kernels
 from crnn._network.initial import orthogonal
 from crnn.functional import rnn_backward, rnn_forward
@@ -308,6 +310,10 @@ def run() -> Iterator[Result]:
     for dtype in ("float32", "float64"):
         for activation in ("tanh", "relu"):
             yield _kernel_result(dtype, activation)
+    for name in CELLS:
+        yield _cell_reference_result(name)
+        for dtype in ("float32", "float64"):
+            yield _cell_kernel_result(name, dtype)
     yield _sum_result("float32")  # in float64, symbols are added up in one chain: 2e-11
     for steps, loss in product(("last", "all"), ("cross_entropy", "mse")):
         yield _model_result(steps, loss)
@@ -329,6 +335,33 @@ def _kernel_result(dtype: str, activation: str) -> Result:
     cases.append(problem(1000, 4, 5, 32, dtype=dtype, activation=activation))
     worst = max(map(kernel_error, cases), key=lambda error: error.share)
     return Result(f"kernels against reference, {dtype}, {activation}", len(cases), *worst)
+
+
+def _cell_reference_result(name: str) -> Result:
+    cases = [cells.problem(name, T, 3, 2, 4, **kind) for T, kind in product((1, 5), KINDS)]
+    h = 1e-4 if "relu" in name else 1e-3  # relu is linear between its kinks
+    errors = []
+    for p in cases:
+        g = p.backward(p.forward(reference), reference)
+        for argument, value in {**p.arguments, **p.initial}.items():
+            gradient = getattr(g, f"d{argument}")
+            if gradient is not None:  # symbols have none
+                df = finite_difference(lambda p=p: cells.loss(p), value, h)  # type: ignore[misc]
+                errors.append(relative_error(gradient, df))
+    what = f"reference against finite differences, {name}"
+    return Result(what, len(cases), max(errors), FINITE_DIFFERENCE_TOLERANCE)
+
+
+def _cell_kernel_result(name: str, dtype: str) -> Result:
+    sizes = [(1, 1, 1), (1, 17, 33), (7, 16, 15), (16, 3, 64), (33, 64, 70)]
+    worst = Error(0.0, 1.0)
+    cases = list(product(sizes, KINDS))
+    for size, kind in cases:
+        p = cells.problem(name, 20, *size, dtype=dtype, **kind)
+        error = cells.kernel_error(p)
+        allowed = MARGIN * float(np.finfo(dtype).eps) * math.sqrt(cells.terms(p))
+        worst = max(worst, Error(error, allowed), key=lambda error: error.share)
+    return Result(f"kernels against reference, {dtype}, {name}", len(cases), *worst)
 
 
 def _sum_result(dtype: str) -> Result:
