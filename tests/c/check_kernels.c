@@ -104,8 +104,9 @@ int main(void) {
     static const struct {
         const char *name;
         double (*check)(const crnn_operations *, int *);
-    } groups[] = {{"rnn", check_rnn},       {"large", check_large},       {"linear", check_linear},
-                  {"stream", check_stream}, {"training", check_training}, {"tanh", check_tanh}};
+    } groups[] = {{"rnn", check_rnn},       {"cells", check_cells},   {"large", check_large},
+                  {"linear", check_linear}, {"stream", check_stream}, {"training", check_training},
+                  {"tanh", check_tanh}};
     int failed = 0, tables = 0;
     for (size_t n = 0; n < sizeof names / sizeof *names; n++) {
         const crnn_kernels *kernels = find(names[n]);
