@@ -13,6 +13,7 @@ from conftest import TABLES
 import crnn
 from crnn import check, reference
 from crnn._check_cells import CELLS, GATES, KEPT, loss, problem
+from crnn._engine import recurrence, validate
 from crnn.reference import noise
 
 #: Errors of the kernels, as a share of the largest entry of each result.
@@ -65,6 +66,30 @@ class TestReference:
         x, Waa, Wax = (p.arguments[name] for name in ("x", "Waa", "Wax"))
         truth = reference.rnn_backward(p.da, a, x, Waa, Wax, **p.initial, **vanilla)
         assert_close(g._asdict(), truth._asdict(), 1e-14)
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_every_gradient_of_a_gru_with_the_reset_before_the_product(self, kind):
+        kind = dict(zip(("integers", "lengths", "reverse"), kind, strict=True))
+        p = problem("gru", 5, 3, 2, 4, **kind)
+        after = p.forward(reference).a
+        p.options["reset"] = "before"
+        assert not np.allclose(p.forward(reference).a, after)
+
+        g = p.backward(p.forward(reference), reference)
+        for argument, value in {**p.arguments, **p.initial}.items():
+            if argument == "x" and kind["integers"]:
+                continue
+            numeric = check.finite_difference(lambda: loss(p), value)
+            error = check.relative_error(getattr(g, f"d{argument}"), numeric)
+            assert error < check.FINITE_DIFFERENCE_TOLERANCE, argument
+
+    def test_the_resets_of_a_gru_agree_on_its_first_step_alone(self):
+        """From a state of zeros r multiplies nothing but the bias."""
+        p = problem("gru", 2, 3, 2, 4, initial=False)
+        p.arguments["baa"][:] = 0
+        after, before = (p.forward(reference, reset=reset).a for reset in ("after", "before"))
+        np.testing.assert_array_equal(before[0], after[0])
+        assert not np.allclose(before[1], after[1])
 
 
 class TestKernels:
@@ -163,6 +188,73 @@ class TestKernels:
         a = p.forward().a
         assert np.isnan(a[1:, 2]).all()
         assert np.isfinite(a[:, :2]).all()
+
+
+class TestTheDoor:
+    """What layers call: gradients that reach the last states, and arrays for the results."""
+
+    @staticmethod
+    def checked(p):
+        weights = [p.arguments.get(name) for name in ("x", "Waa", "Wax", "ba", "baa")]
+        first = [p.initial.get(name) for name in ("a0", "c0")]
+        options = {**p.options, **p.noise}
+        lengths, reverse = options.pop("lengths"), options.pop("reverse")
+        rule = {"cell": p.cell, **options}
+        return validate.cell(GATES[p.cell], *weights, *first, lengths, reverse, rule)
+
+    @pytest.mark.parametrize("kind", KINDS)
+    @pytest.mark.parametrize("name", CELLS)
+    def test_da_n_is_da_of_the_last_valid_step(self, name, kind):
+        kind = dict(zip(("integers", "lengths", "reverse"), kind, strict=True))
+        p = problem(name, 6, 5, 3, 18, **kind)
+        inputs = self.checked(p)
+        da_n = np.random.default_rng(0).standard_normal((5, 18))
+        T_of = np.full(5, 6) if p.options["lengths"] is None else p.options["lengths"]
+        last = (0 if kind["reverse"] else T_of - 1, np.arange(5))
+        states = recurrence.cell_forward(inputs)
+        dc_n = p.dc_n if p.cell == "lstm" else None
+        zeros = np.zeros_like(p.da)
+        for da in (p.da, None):
+            g = recurrence.cell_backward(inputs, states, da, True, None, da_n, dc_n)
+            p.da = zeros.copy() if da is None else da.copy()
+            p.da[last] += da_n
+            truth = p.backward(p.forward(reference), reference)._asdict()
+            assert_close({k: v for k, v in g._asdict().items() if k in truth}, truth, 1e-12)
+
+    @pytest.mark.parametrize("name", CELLS)
+    def test_results_go_into_given_arrays(self, name):
+        p = problem(name, 6, 5, 3, 18, lengths=True)
+        inputs = self.checked(p)
+        states, out = recurrence.cell_forward(inputs), np.full((6, 5, 18), np.nan)
+        given = recurrence.cell_forward(inputs, False, out)
+        assert given.a is out
+        assert given.kept is None
+        np.testing.assert_array_equal(out, states.a)
+
+        g = recurrence.cell_backward(inputs, states, p.da)
+        full = [None if value is None else np.full_like(value, np.nan) for value in g]
+        into = recurrence.CellGradients(*full)
+        recurrence.cell_backward(inputs, states, p.da, True, into)
+        for value, truth in zip(into, g, strict=True):
+            assert (value is None) == (truth is None)
+            if truth is not None:
+                np.testing.assert_array_equal(value, truth)
+
+    @pytest.mark.parametrize("name", CELLS)
+    def test_arguments_that_no_longer_fit_write_nothing(self, name):
+        p = problem(name, 6, 5, 3, 18)
+        inputs = self.checked(p)
+        out = np.full((6, 5, 17), 7.0)
+        with pytest.raises(RuntimeError, match="no longer fits"):
+            recurrence.cell_forward(inputs, True, out)
+        assert (out == 7).all()
+        states = recurrence.cell_forward(inputs)
+        g = recurrence.cell_backward(inputs, states, p.da)
+        into = recurrence.CellGradients(*[None if v is None else np.full_like(v, 7) for v in g])
+        for wrong in (states._replace(kept=states.kept[1:]), states._replace(a=states.a[1:])):
+            with pytest.raises(RuntimeError, match="no longer fits"):
+                recurrence.cell_backward(inputs, wrong, p.da, True, into)
+        assert all((value == 7).all() for value in into if value is not None)
 
 
 class TestNoise:

@@ -1,12 +1,15 @@
-"""The gated recurrent unit, with the reset gate after the product: `reset after`.
+"""The gated recurrent unit, in both of its forms.
 
-Rows of Waa, Wax and ba are stacked by gate, in the order r, z, n; baa is the bias inside
-``r * (...)``.
+    after   n = tanh(Wax_n x + ba_n + r (Waa_n a' + baa))     the kernels' form
+    before  n = tanh(Wax_n x + ba_n + Waa_n (r a') + baa)     that of the first papers
+
+The reset gate comes after the product or before it, and a = (1 - z) n + z a' in both. Rows of
+Waa, Wax and ba are stacked by gate, in the order r, z, n.
 
 References
 ----------
 K. Cho et al., "Learning phrase representations using RNN encoder-decoder for statistical machine
-translation", EMNLP 2014, 1724-1734; in the variant of cuDNN, PyTorch and Keras.
+translation", EMNLP 2014, 1724-1734 ("before"); "after" is that of cuDNN, PyTorch and Keras.
 """
 
 from __future__ import annotations
@@ -79,6 +82,7 @@ def gru_forward(
     lengths: Array | None = None,
     reverse: bool = False,
     keep: bool = True,
+    reset: str = "after",
 ) -> GRUStates:
     """``n = tanh(Wax_n x + ba_n + r (Waa_n a' + baa))``, ``a = (1 - z) n + z a'``, in NumPy.
 
@@ -86,6 +90,7 @@ def gru_forward(
     ----------
     x, Waa, Wax, ba, baa, a0, lengths, reverse, keep
         As for `crnn.gru_forward`; arrays only, and not checked.
+    reset : {"after", "before"}, optional
 
     Returns
     -------
@@ -101,12 +106,14 @@ def gru_forward(
     def step(x_t: Array, a: Array) -> tuple[States, States]:
         x_r, x_z, x_n = np.split(x_t @ Wax.T + (0 if ba is None else ba), 3, axis=1)
         a_r, a_z, a_n = np.split(a @ Waa.T, 3, axis=1)
-        a_n = a_n + (0 if baa is None else baa)
         r, z = logistic(x_r + a_r), logistic(x_z + a_z)
-        n = np.tanh(x_n + r * a_n)
+        if reset == "before":
+            a_n = (r * a) @ Waa[-n_a:].T
+        a_n = a_n + (0 if baa is None else baa)
+        n = np.tanh(x_n + (a_n if reset == "before" else r * a_n))
         return ((1 - z) * n + z * a,), (r, z, n, a_n)
 
-    valid = valid_steps(x, lengths)
+    n_a, valid = Waa.shape[1], valid_steps(x, lengths)
     rows = input_rows(x, valid, Wax)
     (a, *kept), _ = loop.forward(step, rows, (initial(a0, x, Waa),), valid, reverse)
     return GRUStates(a, np.stack(kept) if keep else None)
@@ -123,6 +130,7 @@ def gru_backward(
     lengths: Array | None = None,
     reverse: bool = False,
     need_dx: bool = True,
+    reset: str = "after",
 ) -> GRUGradients:
     """Backpropagation through time; `crnn.gru_backward` in NumPy.
 
@@ -130,6 +138,7 @@ def gru_backward(
     ----------
     da, s, x, Waa, Wax, a0, lengths, reverse, need_dx
         As for `crnn.gru_backward`; arrays only, and not checked.
+    reset : {"after", "before"}, optional
 
     Returns
     -------
@@ -149,17 +158,23 @@ def gru_backward(
         d: States, _: States, before: States, kept: States, x_t: Array
     ) -> tuple[States, Array]:
         (da_t,), (a,), (r, z, n, a_n) = d, before, kept
-        dn = da_t * (1 - z) * (1 - n**2)
-        dr, dz = dn * a_n * r * (1 - r), da_t * (a - n) * z * (1 - z)
-        of_input = np.concatenate([dr, dz, dn], axis=1)
-        of_state = np.concatenate([dr, dz, dn * r], axis=1)
-        dWaa[...] += of_state.T @ a
+        dz, dn = da_t * (a - n) * z * (1 - z), da_t * (1 - z) * (1 - n**2)
+        if reset == "before":
+            read, da_n = r * a, dn
+            d_read = da_n @ Waa[-n_a:]
+            dr, through = d_read * a * r * (1 - r), d_read * r
+        else:
+            read, da_n = a, dn * r
+            dr, through = dn * a_n * r * (1 - r), da_n @ Waa[-n_a:]
+        gates = np.concatenate([dr, dz], axis=1)
+        dWaa[...] += np.concatenate([gates.T @ a, da_n.T @ read])
+        of_input = np.concatenate([gates, dn], axis=1)
         dWax[...] += of_input.T @ x_t
         dba[...] += of_input.sum(axis=0)
-        dbaa[...] += (dn * r).sum(axis=0)
-        return (of_state @ Waa + da_t * z,), of_input @ Wax
+        dbaa[...] += da_n.sum(axis=0)
+        return (gates @ Waa[:-n_a] + through + da_t * z,), of_input @ Wax
 
-    valid = valid_steps(x, lengths)
+    n_a, valid = Waa.shape[1], valid_steps(x, lengths)
     assert s.kept is not None
     kept = tuple(s.kept)
     rows, first, later = input_rows(x, valid, Wax), initial(a0, x, Waa), initial(None, x, Waa)
