@@ -348,6 +348,11 @@ class TestChecks:
         with pytest.raises((ValueError, TypeError), match=message):
             crnn.leaky_forward(np.zeros((3, 2, 2)), zeros, zeros, **{"leak": 0.5, **change})
 
+    def test_a_leak_that_is_0_in_float32_is_refused(self):
+        zeros = np.zeros((2, 2), np.float32)
+        with pytest.raises(ValueError, match="leak: expected numbers > 0"):
+            crnn.leaky_forward(np.zeros((3, 2, 2), np.float32), zeros, zeros, leak=1e-60)
+
     def test_backward_needs_what_forward_kept(self):
         p = problem("gru", 3, 2, 2, 4)
         with pytest.raises(ValueError, match="keep=True"):

@@ -404,9 +404,10 @@ def _leak(value: Any, dtype: Any, n_a: int) -> Array | None:
         raise TypeError(f"leak: expected numbers, got {described(a)}")
     if a.shape not in ((), (n_a,)):
         raise ValueError(f"leak: expected a number or shape (n_a,) = ({n_a},), got {described(a)}")
-    if not ((a > 0) & (a <= 1)).all():
+    leak = np.full(n_a, a, dtype)  # where a number too small for the dtype is 0
+    if not ((leak > 0) & (a <= 1)).all():
         raise ValueError(f"leak: expected numbers > 0 and <= 1, got {shown(value)}")
-    return np.full(n_a, a, dtype)
+    return leak
 
 
 def seed_of(noise: float, seed: Any) -> int:
