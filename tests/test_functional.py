@@ -8,7 +8,8 @@ import pytest
 
 import crnn
 from crnn import check, reference
-
+from crnn import check, reference
+from crnn._engine import validate
 
 @pytest.fixture
 def p():
@@ -270,7 +271,7 @@ class TestFastPath:
     """The compiled call accepts arguments that need no conversion, so these skip validation."""
 
     def test_what_fits_is_never_validated(self, p, monkeypatch):
-        monkeypatch.setattr(crnn.functional.validate, "sequence", None)
+        monkeypatch.setattr(validate, "sequence", None)
         for options in ({}, {"lengths": np.array([4, 2, 1])}, {"reverse": True}):
             a = forward(p, **options)
             assert forward(p, **options, out=np.empty_like(a)).shape == a.shape
