@@ -8,8 +8,8 @@ import pytest
 
 import crnn
 from crnn import check, reference
-from crnn import check, reference
 from crnn._engine import validate
+
 
 @pytest.fixture
 def p():
