@@ -174,7 +174,7 @@ class TestKeras:
         )
         assert mine.config.num_layers == num_layers
         y_hat = self.answers(theirs, x, direction, steps)
-        # Answers are up to 1.4, of which the two roundings differ by up to 9 units in the last place.
+        # Answers are up to 1.4; in float32 the two differ by up to 9 units in the last place.
         np.testing.assert_allclose(mine.predict(x), y_hat, rtol=1e-6, atol=1e-6)
 
         theirs.set_weights([np.zeros_like(a) for a in theirs.get_weights()])
