@@ -30,6 +30,7 @@ def describe() -> dict[str, Any]:
     """The processor, the system and the versions with which a figure was measured."""
     return {
         "cpu": cpu_model(),
+        "cpu_version": cpu_version(),
         "cores": len(cores()),
         "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         "caches": {f"L{level}": size for level, size in caches().items()},
@@ -50,6 +51,17 @@ def cpu_model() -> str:
         if found:
             return found[1]
     return _sysctl("machdep.cpu.brand_string") or platform.processor() or platform.machine()
+
+
+def cpu_version() -> str:
+    """The processor's family and model, as processors of one name may differ; "" if unknown."""
+    with contextlib.suppress(OSError):
+        text = Path("/proc/cpuinfo").read_text()
+        family = re.search(r"cpu family\s*:\s*(\d+)", text)
+        model = re.search(r"model\s*:\s*(\d+)", text)
+        if family and model:
+            return f"family {family[1]} model {model[1]}"
+    return ""
 
 
 def caches() -> dict[int, int]:

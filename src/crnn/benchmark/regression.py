@@ -6,7 +6,8 @@
 A share is the least time that a case needs, computed from probes in the same rounds, over the time
 that it took. Absolute times are not compared, because a processor may run slower today; that slows
 the probes as well. Shares depend on the kind of processor and on the kernels in use, so each
-combination has its own entry.
+combination has its own entry. Processors of one name may differ, such as in how many multiply-adds
+they start in a cycle, so an entry for the processor's family and model comes before one for its name.
 """
 
 from __future__ import annotations
@@ -34,8 +35,23 @@ Shares = dict[str, float]
 
 
 def processor(report: Report) -> str:
-    """The name of an entry of the baseline: the processor and the kernels."""
-    return f"{report.machine['cpu']}, {report.machine['simd']} kernels"
+    """The name of an entry of the baseline: the processor, its family and model, and the kernels."""
+    parts = (report.machine["cpu"], report.machine.get("cpu_version"), kernels(report))
+    return ", ".join(part for part in parts if part)
+
+
+def kernels(report: Report) -> str:
+    """The end of an entry's name."""
+    return f"{report.machine['simd']} kernels"
+
+
+def entry(path: Path, report: Report) -> Shares:
+    """The baseline of the processor's family and model, or else of its name."""
+    entries: dict[str, Shares] = json.loads(path.read_text(encoding="utf-8"))
+    for name in (processor(report), f"{report.machine['cpu']}, {kernels(report)}"):
+        if name in entries:
+            return entries[name]
+    raise NoBaseline(f"{path} has no entry for {processor(report)}: write one with --write")
 
 
 def shares(report: Report) -> Shares:
@@ -80,9 +96,7 @@ def guard(path: Path) -> dict[str, float]:
     found: dict[str, float] = {}
     for _ in range(TRIES):
         report = measure()
-        baseline = json.loads(path.read_text(encoding="utf-8")).get(processor(report))
-        if baseline is None:
-            raise NoBaseline(f"{path} has no entry for {processor(report)}: write one with --write")
+        baseline = entry(path, report)
         for what, share in shares(report).items():
             best[what] = max(share, best.get(what, 0))
         found = losses(best, baseline)
