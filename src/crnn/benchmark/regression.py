@@ -7,7 +7,7 @@ A share is the least time that a case needs, computed from probes in the same ro
 that it took. Absolute times are not compared, because a processor may run slower today; that slows
 the probes as well. Shares depend on the kind of processor and on the kernels in use, so each
 combination has its own entry. Processors of one name may differ, such as in how many multiply-adds
-they start in a cycle, so an entry for the processor's family and model comes before one for its name.
+they start in a cycle, so an entry for the family and model comes before one for the name.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Shares = dict[str, float]
 
 
 def processor(report: Report) -> str:
-    """The name of an entry of the baseline: the processor, its family and model, and the kernels."""
+    """The name of an entry of the baseline: processor, family and model, kernels."""
     parts = (report.machine["cpu"], report.machine.get("cpu_version"), kernels(report))
     return ", ".join(part for part in parts if part)
 
