@@ -237,7 +237,7 @@ def test_a_pipe_or_a_device_is_not_renamed_over(tmp_path, model):
 class NewerConfig(Config):
     """What a later version of crnn might have: one more field."""
 
-    leak: float = 1.0
+    horizon: float = 1.0
 
 
 class TestOtherVersions:
@@ -253,16 +253,16 @@ class TestOtherVersions:
         assert crnn.load(tmp_path / "m").config == Config(2, 3, 4)
 
     def test_an_older_version_refuses_a_model_that_needs_it_and_names_the_field(self, tmp_path):
-        self.save(tmp_path / "m", leak=0.5)
-        with pytest.raises(ValueError, match="configuration has 'leak': it needs a newer crnn"):
+        self.save(tmp_path / "m", horizon=0.5)
+        with pytest.raises(ValueError, match="configuration has 'horizon': it needs a newer crnn"):
             crnn.load(tmp_path / "m")
 
     def test_a_newer_version_reads_older_files_and_its_own(self, tmp_path, monkeypatch):
         crnn.RNN(2, 3, 4, rng=0).save(tmp_path / "old")
-        self.save(tmp_path / "new", leak=0.5)
+        self.save(tmp_path / "new", horizon=0.5)
         monkeypatch.setattr(crnn.files, "Config", NewerConfig)
         assert crnn.load(tmp_path / "old").config == NewerConfig(2, 3, 4)
-        assert crnn.load(tmp_path / "new").config == NewerConfig(2, 3, 4, leak=0.5)
+        assert crnn.load(tmp_path / "new").config == NewerConfig(2, 3, 4, horizon=0.5)
 
     def test_files_are_those_of_0_1_0(self, tmp_path):
         """Versions that know exactly the fields of 0.1.0 refuse a file with any other set."""

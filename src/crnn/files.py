@@ -17,7 +17,7 @@ import os
 import secrets
 import stat
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import MISSING, asdict, fields
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -27,10 +27,6 @@ from crnn.reference import Array
 
 FORMAT = 1
 _DTYPES = {"float32": "F32", "float64": "F64"}
-#: The fields of a configuration in crnn 0.1.0, which are always written.
-_FIRST_FIELDS = {
-    "n_x", "n_a", "n_y", "num_layers", "direction", "activation", "steps", "loss", "dtype",
-}  # fmt: skip
 
 
 def save(
@@ -45,15 +41,8 @@ def save(
     """
     from safetensors.numpy import save as to_bytes
 
-    header = {"format": FORMAT, "config": entries(config), "metadata": _strings(metadata)}
+    header = {"format": FORMAT, "config": config.entries(), "metadata": _strings(metadata)}
     write(path, to_bytes(dict(parameters), {"crnn": json.dumps(header)}))
-
-
-def entries(config: Config) -> dict[str, Any]:
-    """A configuration as a file holds it."""
-    values = asdict(config)
-    new = {field.name: field.default for field in fields(config) if field.name not in _FIRST_FIELDS}
-    return {name: v for name, v in values.items() if name not in new or v != new[name]}
 
 
 def check_entries(values: Any) -> dict[str, Any]:

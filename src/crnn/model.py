@@ -23,7 +23,10 @@ __all__ = ["RNN", "Config", "load"]
 
 
 class RNN(Trainable, Convertible):
-    """A vanilla recurrent network: ``a<t> = tanh(Waa a<t-1> + Wax x<t> + ba)`` and an output layer.
+    """A recurrent network: layers of one kind of cell, and an output layer.
+
+    The vanilla cell is ``a<t> = tanh(Waa a<t-1> + Wax x<t> + ba)``. The equations of the others are
+    those of `leaky_forward`, `gru_forward` and `lstm_forward`.
 
     Parameters
     ----------
@@ -35,6 +38,7 @@ class RNN(Trainable, Convertible):
         How each layer reads time. Bidirectional layers put both states side by side, forward
         first.
     activation : {"tanh", "relu"}, optional
+        Of a vanilla or leaky cell.
     steps : {"last", "all"}, optional
         Answer once, from the last valid state (of each direction), or at every step.
     loss : {"cross_entropy", "mse"}, optional
@@ -42,9 +46,24 @@ class RNN(Trainable, Convertible):
         ``y_hat = Wya a<t> + by`` and the mean squared error with values.
     dtype : {"float32", "float64"}, optional
         The dtype of parameters and results; inputs are converted to it.
+    cell : {"vanilla", "leaky", "gru", "lstm"}, optional
+        What each unit computes. Weights of a GRU or LSTM are stacked by gate, as PyTorch's are.
+    leak : float, or array (n_a,)
+        Of a leaky cell, in (0, 1]: a time step in units of the time constant.
+    noise : float, optional
+        The standard deviation of what training adds to z in a leaky cell. Only `fit` and
+        `fit_stream` draw it; answers, losses and `gradients` are without noise.
+    equation : {"rate", "current"}, optional
+        Of a leaky cell. With "current", the layer above reads the rates f(v), not the states v.
+    init : {"orthogonal", "pytorch", "keras"}, optional
+        How the initial parameters are drawn. "orthogonal": orthogonal Waa and Glorot-uniform Wax,
+        each gate a matrix of its own, Glorot-uniform Wya and zero biases. The others are as these
+        libraries draw them.
+    forget_bias : float, optional
+        The initial bias of an LSTM's forget gate: 1 by default, except with init="pytorch", which
+        draws it like the other biases.
     rng : int or numpy.random.Generator, optional
-        Draws the initial parameters: orthogonal Waa, Glorot-uniform Wax and Wya, zero biases.
-        The same seed gives the same bits.
+        Draws the initial parameters. The same seed gives the same bits.
 
     Attributes
     ----------
@@ -62,6 +81,8 @@ class RNN(Trainable, Convertible):
     >>> model = crnn.RNN(3, 8, 2, rng=0)
     >>> {name: p.shape for name, p in model.parameters.items()}
     {'Waa': (8, 8), 'Wax': (8, 3), 'ba': (8,), 'Wya': (2, 8), 'by': (2,)}
+    >>> crnn.RNN(3, 8, 2, cell="lstm", rng=0).parameters["Waa"].shape     # gates i, f, g, o
+    (32, 8)
     """
 
     def __init__(
@@ -76,12 +97,21 @@ class RNN(Trainable, Convertible):
         steps: str = "last",
         loss: str = "cross_entropy",
         dtype: Any = "float32",
+        cell: str = "vanilla",
+        leak: Any = None,
+        noise: float = 0.0,
+        equation: str = "rate",
+        init: str = "orthogonal",
+        forget_bias: float | None = None,
         rng: Any = None,
     ) -> None:
-        config = Config(n_x, n_a, n_y, num_layers, direction, activation, steps, loss, dtype)
+        config = Config(
+            n_x, n_a, n_y, num_layers, direction, activation, steps, loss, dtype,
+            cell, leak, noise, equation,
+        )  # fmt: skip
         generator = validate.generator(rng)
         self._build(config)
-        initial.initialise(config, self.parameters, generator)
+        initial.initialise(config, self.parameters, generator, init, forget_bias)
 
     @overload
     def predict_proba(self, x: Array, lengths: Any = None) -> Array: ...

@@ -24,8 +24,9 @@ class Stream:
 
     Attributes
     ----------
-    state : list of array (m, n_a)
-        Copies of the states after the last step, one per layer. Assign to set the states.
+    state : list of array (m, n_a), or of pairs of them
+        Copies of the states after the last step, one per layer; of an LSTM the pairs (a, c).
+        Assign to set the states.
 
     Examples
     --------
@@ -72,15 +73,21 @@ class Stream:
         p, weights, biases = self._parameters, [], []
         for recurrence in self._config.recurrences():
             own = recurrence.of(p)
-            weights += [own["Wax"], own["Waa"]]
-            biases += [own[name] for name, _ in self._config.cell.biases]
+            weights += [self._as_read(own["Wax"]), own["Waa"]]
+            biases += [self._as_read(own["ba"])]
+            if "baa" in own:
+                biases.append(own["baa"])
         self._stepper = Stepper(
             self._m,
             [*weights, p["Wya"]],
             np.concatenate([*biases, p["by"]]),
-            self._config.relu,
+            self._config.rule,
             self._softmax,
         )
+
+    def _as_read(self, values: Array) -> Array:
+        """Values stacked by gate, in the order that the kernel reads: a GRU's is n, r, z."""
+        return np.roll(values, self._config.n_a, axis=0) if self._config.cell == "gru" else values
 
     def reset(self) -> None:
         """Go back to the zero state.
@@ -98,26 +105,39 @@ class Stream:
         stepper.write_states(np.zeros_like(stepper.read_states()))
 
     @property
-    def state(self) -> list[Array]:
-        """Copies of the states (m, n_a) after the last step, one per layer."""
-        return list(self._stepper.read_states())
+    def state(self) -> list[Any]:
+        """Copies of the states (m, n_a) after the last step, one per layer; pairs for an LSTM."""
+        states = self._stepper.read_states()  # (states, num_layers, m, n_a)
+        return list(states[0]) if len(states) == 1 else list(zip(*states, strict=True))
 
     @state.setter
     def state(self, state: Any) -> None:
-        n, m, n_a = self._config.num_layers, self._m, self._config.n_a
+        n, names = self._config.num_layers, self._config.kind.states
+        what = "arrays" if len(names) == 1 else f"pairs ({', '.join(names)})"
+        layers = self._items("state", state, n, f"{n} {what}, one per layer")
+        checked = self._stepper.read_states()
+        for i, layer in enumerate(layers):
+            if len(names) == 1:
+                checked[0, i] = self._checked_state(f"state[{i}]", layer)
+                continue
+            pair = self._items(f"state[{i}]", layer, len(names), f"a pair ({', '.join(names)})")
+            for k, value in enumerate(pair):
+                checked[k, i] = self._checked_state(f"state[{i}][{k}]", value)
+        self._stepper.write_states(checked)
+
+    @staticmethod
+    def _items(name: str, value: Any, n: int, expected: str) -> list[Any]:
         try:
-            state = list(state)
+            items = list(value)
         except TypeError:
-            raise TypeError(
-                f"state: expected {n} arrays, one per layer, got {type(state).__name__}"
-            ) from None
-        if len(state) != n:
-            raise ValueError(f"state: expected {n} arrays, one per layer, got {len(state)}")
-        checked = [
-            validate.array(f"state[{i}]", a, self._dtype, like="the model", m=m, n_a=n_a)
-            for i, a in enumerate(state)
-        ]
-        self._stepper.write_states(np.stack(checked))
+            raise TypeError(f"{name}: expected {expected}, got {type(value).__name__}") from None
+        if len(items) != n:
+            raise ValueError(f"{name}: expected {expected}, got {len(items)}")
+        return items
+
+    def _checked_state(self, name: str, value: Any) -> Array:
+        m, n_a = self._m, self._config.n_a
+        return validate.array(name, value, self._dtype, like="the model", m=m, n_a=n_a)
 
     def step(self, x_t: Any, out: Array | None = None) -> Array:
         """Read one step and return the model's answer.

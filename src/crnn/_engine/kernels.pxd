@@ -19,9 +19,10 @@ cdef extern from "crnn_kernels.h" nogil:
 
     ctypedef struct crnn_stream:
         Py_ssize_t m, n_x, n_a, n_y, num_layers
-        int activation, softmax
+        int cell, equation, activation, softmax
         const void *packed
         const void *biases
+        const void *leak
         const void *x
         const Py_ssize_t *symbols
         void *a
@@ -64,3 +65,4 @@ cdef extern from "crnn_kernels.h" nogil:
 
 cdef const crnn_operations *_operations(bint double_precision) noexcept nogil
 cdef int _threads() noexcept nogil
+cdef int cell_number(cell) except -1

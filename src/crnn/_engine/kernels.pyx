@@ -12,7 +12,8 @@ from crnn._engine.workspace import give_back, take
 
 from crnn._engine.blas cimport real
 from crnn._engine.integers cimport within
-from crnn._c_api cimport CRNN_TANH
+from crnn._c_api cimport (CRNN_GRU, CRNN_LEAKY, CRNN_LSTM, CRNN_RELU, CRNN_TANH,
+                          CRNN_VANILLA)
 from crnn._engine.kernels cimport (crnn_find_kernels, crnn_kernels, crnn_linear,
                                    crnn_operations)
 from crnn._engine.over_blas cimport kernels_over_blas
@@ -58,6 +59,12 @@ def limit_threads(uintptr_t address):
     blas_threads = <thread_count>address
 
 
+cdef int cell_number(cell) except -1:
+    """The number that the C kernels have for the cell of a rule."""
+    return (CRNN_VANILLA if cell == "vanilla" else CRNN_LEAKY if cell == "leaky" else
+            CRNN_GRU if cell == "gru" else CRNN_LSTM)
+
+
 cdef int _threads() noexcept nogil:
     return blas_threads() if blas_threads != NULL else 1
 
@@ -79,6 +86,19 @@ def tanh(real[::1] z):
     """Replace z by tanh(z), as the kernels compute it."""
     with nogil:
         _operations(real is double).activate(CRNN_TANH, 1, z.shape[0], &z[0])
+
+
+def activate(bint relu, real[::1] z):
+    """Replace z by tanh(z) or relu(z)."""
+    with nogil:
+        _operations(real is double).activate(CRNN_RELU if relu else CRNN_TANH, 1, z.shape[0], &z[0])
+
+
+def activate_backward(bint relu, const real[::1] a, real[::1] da):
+    """Replace da by da f'(z), for a = f(z) of `activate`."""
+    with nogil:
+        _operations(real is double).activate_backward(CRNN_RELU if relu else CRNN_TANH, 1,
+                                                      a.shape[0], &a[0], &da[0])
 
 
 def output_forward(const real[:, ::1] Wya, const real[::1] by, const real[:, ::1] a,

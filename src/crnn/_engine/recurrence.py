@@ -66,9 +66,9 @@ def backward(
 
 
 class Rule(NamedTuple):
-    """Which cell other than the vanilla cell, and its options."""
+    """Which cell, and its options."""
 
-    cell: str  # "leaky", "gru" or "lstm"
+    cell: str  # "vanilla", "leaky", "gru" or "lstm"
     activation: str = "tanh"
     leak: Array | None = None  # (n_a,); leaky only, like the following
     noise: float = 0.0
@@ -77,7 +77,7 @@ class Rule(NamedTuple):
 
 
 class CellInputs(NamedTuple):
-    """What forward and backward of such a cell read: C-contiguous arrays of one dtype."""
+    """What forward and backward of any cell read: C-contiguous arrays of one dtype."""
 
     x: Array  # (T, m, n_x), or symbols (T, m) of intp; packed, (rows, n_x) or (rows,)
     Waa: Array  # (gates n_a, n_a)
@@ -99,7 +99,7 @@ class CellInputs(NamedTuple):
 
 
 class States(NamedTuple):
-    """What forward of such a cell gives."""
+    """What forward of any cell gives."""
 
     a: Array  # (T, m, n_a)
     c_n: Array | None  # (m, n_a); LSTM
@@ -107,7 +107,7 @@ class States(NamedTuple):
 
 
 class CellGradients(NamedTuple):
-    """What backward of such a cell gives; None where the cell has no such thing."""
+    """What backward of any cell gives; None where the cell has no such thing."""
 
     dWaa: Array
     dWax: Array
@@ -118,8 +118,8 @@ class CellGradients(NamedTuple):
     dc0: Array | None
 
 
-def cell_forward(inputs: CellInputs, keep: bool = True, out: Array | None = None) -> States:
-    """The states, with what backward needs if `keep` is set."""
+def cell_forward(inputs: CellInputs, keep: bool | Array = True, out: Array | None = None) -> States:
+    """The states, with what backward needs if `keep` is set, in an array if `keep` is one."""
     return States(*_completed(sequence.cell_forward(inputs, keep, out)))
 
 

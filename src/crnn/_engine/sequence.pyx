@@ -20,11 +20,10 @@ cimport numpy as cnp
 from crnn._engine.workspace import give_back, take
 
 from crnn._c_api cimport (
-    CRNN_CURRENT, CRNN_GRU, CRNN_LEAKY, CRNN_LSTM, CRNN_RATE, CRNN_RELU, CRNN_TANH, CRNN_VANILLA,
-    crnn_rnn_call)
+    CRNN_CURRENT, CRNN_GRU, CRNN_LEAKY, CRNN_LSTM, CRNN_RATE, CRNN_RELU, CRNN_TANH, crnn_rnn_call)
 from crnn._engine.arrays cimport apart, fits, fits_to_write
 from crnn._engine.integers cimport find_lengths, find_offsets, packed_rows, symbols_fit, within
-from crnn._engine.kernels cimport _operations, _threads, crnn_operations
+from crnn._engine.kernels cimport _operations, _threads, cell_number, crnn_operations
 
 cnp.import_array()
 
@@ -252,17 +251,14 @@ def rnn_backward(da, a, x, Waa, Wax, a0, lengths, reverse, activation, need_dx, 
 
 
 cdef int _read_cell(crnn_rnn_call *call, Py_ssize_t *rows, inputs):
-    """`_read` for the inputs of a cell other than the vanilla cell, with its rule.
+    """`_read` for the inputs of any cell, with its rule.
 
     inputs and its rule are those of `recurrence`. Returns 0 if an argument does not fit.
     """
     cdef int real
     x, Waa, Wax, _ba, _baa, a0, c0, lengths, reverse, rule = inputs
     cell, activation, leak, noise, seed, equation = rule
-    cdef int kind = (CRNN_LEAKY if cell == "leaky" else CRNN_GRU if cell == "gru" else
-                     CRNN_LSTM if cell == "lstm" else CRNN_VANILLA)
-    if kind == CRNN_VANILLA:
-        return 0
+    cdef int kind = cell_number(cell)
     real = _read(call, rows, _gates(kind), x, Waa, Wax, a0, lengths, reverse, activation)
     if real == 0 or equation not in ("rate", "current"):
         return 0
@@ -283,6 +279,11 @@ cdef inline Py_ssize_t _gates(int kind) noexcept:
     return 4 if kind == CRNN_LSTM else 3 if kind == CRNN_GRU else 1
 
 
+cdef inline Py_ssize_t _kept(int kind) noexcept:
+    return (5 if kind == CRNN_LSTM else 4 if kind == CRNN_GRU else
+            1 if kind == CRNN_LEAKY else 0)
+
+
 cdef Py_ssize_t _numbers_kept(const crnn_rnn_call *call, Py_ssize_t rows) noexcept:
     """How many numbers forward keeps for backward beside the states; rows is 0 if x is padded."""
     cdef Py_ssize_t i
@@ -291,7 +292,7 @@ cdef Py_ssize_t _numbers_kept(const crnn_rnn_call *call, Py_ssize_t rows) noexce
     elif rows == 0:
         for i in range(call.m):
             rows += call.lengths[i]
-    return (5 if call.cell == CRNN_LSTM else 4 if call.cell == CRNN_GRU else 1) * rows * call.n_a
+    return _kept(call.cell) * rows * call.n_a
 
 
 cdef object _zeros(int real, Py_ssize_t n):
@@ -299,9 +300,9 @@ cdef object _zeros(int real, Py_ssize_t n):
 
 
 def cell_forward(inputs, keep, out):
-    """The states of a leaky cell, a GRU or an LSTM: (a, c_n, kept), where c_n and kept may be None.
+    """The states of any cell: (a, c_n, kept), where c_n and kept may be None.
 
-    None if an argument does not fit. inputs are those of `recurrence.forward`.
+    None if an argument does not fit. The arguments are those of `recurrence.cell_forward`.
     """
     cdef crnn_rnn_call call
     cdef Py_ssize_t rows
@@ -327,8 +328,13 @@ def cell_forward(inputs, keep, out):
     if call.cell == CRNN_LSTM:
         c_n = _new(real, 2, call.m, call.n_a, 0)
         call.c_n = cnp.PyArray_DATA(c_n)
-    if keep:
-        kept = _new(real, 1, _numbers_kept(&call, rows), 0, 0)
+    if keep is not False and _kept(call.cell) > 0:
+        kept = keep
+        if keep is True:
+            kept = _new(real, 1, _numbers_kept(&call, rows), 0, 0)
+        elif not (fits_to_write(kept, real, 1, _numbers_kept(&call, rows), 0, 0)
+                  and _all_apart((kept,), (out, *inputs[:8], ba, baa, inputs[9][2]))):
+            return None
         call.kept = cnp.PyArray_DATA(kept)
     call.ba, call.a = cnp.PyArray_DATA(ba), cnp.PyArray_DATA(out)
     _run(&call, rows, real, False)
@@ -357,9 +363,9 @@ cdef tuple _new_gradients(const crnn_rnn_call *call, int real, Py_ssize_t rows, 
 
 
 def cell_backward(inputs, states, da, need_dx, into, da_n, dc_n):
-    """The gradients (dWaa, dWax, dba, dbaa, dx, da0, dc0) of the same cells.
+    """The gradients (dWaa, dWax, dba, dbaa, dx, da0, dc0) of any cell.
 
-    None if an argument does not fit. The arguments are those of `recurrence.backward`.
+    None if an argument does not fit. The arguments are those of `recurrence.cell_backward`.
     """
     cdef crnn_rnn_call call
     cdef Py_ssize_t rows, units
@@ -371,7 +377,8 @@ def cell_backward(inputs, states, da, need_dx, into, da_n, dc_n):
             or (dc_n is not None and not (call.cell == CRNN_LSTM
                                           and fits(dc_n, real, 2, call.m, call.n_a, 0)))
             or not _steps_fit(a, real, &call, rows, call.n_a)
-            or not fits(kept, real, 1, _numbers_kept(&call, rows), 0, 0)):
+            or (_kept(call.cell) > 0
+                and not fits(kept, real, 1, _numbers_kept(&call, rows), 0, 0))):
         return None
     units = _gates(call.cell) * call.n_a
     if into is None:
@@ -389,7 +396,9 @@ def cell_backward(inputs, states, da, need_dx, into, da_n, dc_n):
         return None
     if call.cell != CRNN_LSTM:
         call.dc0 = NULL
-    call.a, call.kept = cnp.PyArray_DATA(a), cnp.PyArray_DATA(kept)
+    call.a = cnp.PyArray_DATA(a)
+    if kept is not None:
+        call.kept = cnp.PyArray_DATA(kept)
     if da is not None:
         call.da = cnp.PyArray_DATA(da)
     if da_n is not None:

@@ -10,11 +10,11 @@ cimport numpy as cnp
 
 from crnn._engine.workspace import aligned
 
-from crnn._c_api cimport CRNN_RELU, CRNN_TANH
+from crnn._c_api cimport CRNN_CURRENT, CRNN_LSTM, CRNN_RATE, CRNN_RELU, CRNN_TANH
 from crnn._engine.arrays cimport apart, fits, fits_to_write
 from crnn._engine.blas cimport real
 from crnn._engine.integers cimport within
-from crnn._engine.kernels cimport _operations, crnn_operations, crnn_stream
+from crnn._engine.kernels cimport _operations, cell_number, crnn_operations, crnn_stream
 
 cnp.import_array()
 
@@ -22,38 +22,46 @@ cnp.import_array()
 cdef class Stepper:
     """The states and the packed weights of a stream.
 
-    `weights` are Wax and Waa of each layer from the lowest, then Wya; `biases` are ba of each
-    layer, then by, in one array. All are validated, contiguous and of one dtype.
+    `weights` are Wax and Waa of each layer from the lowest, then Wya; `biases` are those of each
+    layer, then by, in one array. Gates are in the order that `crnn_stream` needs. All are
+    validated, contiguous and of one dtype. `rule` is that of `recurrence`.
 
     Several threads may use a stepper. A thread holds the lock while it reads or writes the states,
     so that concurrent steps run one after another, in some order.
     """
-    cdef object _a  # (num_layers, m, n_a): the states. Steps change only these and _z (m, n_a)
-    cdef object _packed, _biases, _z
+    # (states, num_layers, m, n_a): the states. Steps change only these and _z, scratch memory
+    cdef object _a
+    cdef object _packed, _biases, _leak, _z
+    cdef Py_ssize_t _states  # 2 for an LSTM, else 1
     cdef int _type  # NumPy's type number of the floats
     cdef bint _small
     cdef const crnn_operations *_kernels
     cdef crnn_stream _call  # without x, symbols and y, which each step sets in its own copy
     cdef cython.pymutex _lock
 
-    def __init__(self, Py_ssize_t m, list weights, biases, bint relu, bint softmax):
+    def __init__(self, Py_ssize_t m, list weights, biases, rule, bint softmax):
         dtype = biases.dtype
         self._type = cnp.PyArray_TYPE(biases)
         self._kernels = _operations(self._type == cnp.NPY_DOUBLE)
-        n_a, n_x = weights[0].shape
+        n_a, n_x = weights[1].shape[1], weights[0].shape[1]
         self._call.m, self._call.n_x, self._call.n_a = m, n_x, n_a
         self._call.n_y = weights[len(weights) - 1].shape[0]
         self._call.num_layers = len(weights) // 2
-        self._call.activation = CRNN_RELU if relu else CRNN_TANH
+        self._call.cell = cell_number(rule.cell)
+        self._call.equation = CRNN_CURRENT if rule.equation == "current" else CRNN_RATE
+        self._call.activation = CRNN_RELU if rule.activation == "relu" else CRNN_TANH
         self._call.softmax = softmax
-        self._a = np.zeros((self._call.num_layers, m, n_a), dtype)
-        self._z, self._biases = np.empty((m, n_a), dtype), biases
+        self._states = 2 if self._call.cell == CRNN_LSTM else 1
+        self._a = np.zeros((self._states, self._call.num_layers, m, n_a), dtype)
+        self._z, self._biases, self._leak = np.empty(5 * m * n_a, dtype), biases, rule.leak
         self._packed = aligned(sum(self._kernels.padded(W.shape[1], W.shape[0]) for W in weights),
                                dtype)
         self._small = m * len(self._packed) < 50_000  # some microseconds
         self._pack(weights)
         self._call.packed = cnp.PyArray_DATA(self._packed)
         self._call.biases = cnp.PyArray_DATA(self._biases)
+        if rule.leak is not None:
+            self._call.leak = cnp.PyArray_DATA(self._leak)
         self._call.a, self._call.z = cnp.PyArray_DATA(self._a), cnp.PyArray_DATA(self._z)
 
     cdef _pack(self, list weights):
@@ -77,7 +85,7 @@ cdef class Stepper:
         else:
             return None
         if out is None:
-            out = self._new(2, call.m, call.n_y, 0)
+            out = self._new(call.m, call.n_y)
         elif not fits_to_write(out, self._type, 2, call.m, call.n_y, 0) or not apart(out, x_t):
             return None
         call.y = cnp.PyArray_DATA(out)
@@ -93,14 +101,14 @@ cdef class Stepper:
         return out
 
     def read_states(self):
-        """A copy of the states, (num_layers, m, n_a)."""
-        a = self._new(3, self._call.num_layers, self._call.m, self._call.n_a)
+        """A copy of the states, (states, num_layers, m, n_a): a, and the cells of an LSTM."""
+        a = np.empty_like(self._a)
         with self._lock:
             memcpy(cnp.PyArray_DATA(a), self._call.a, cnp.PyArray_NBYTES(a))
         return a
 
     def write_states(self, a):
-        """Set the states from a contiguous array (num_layers, m, n_a) of the model's dtype."""
+        """Set the states from a contiguous array like that of `read_states`."""
         with self._lock:
             memcpy(self._call.a, cnp.PyArray_DATA(a), cnp.PyArray_NBYTES(a))
 
@@ -138,10 +146,10 @@ cdef class Stepper:
             self._kernels.stream_step(&call)
         return n
 
-    cdef object _new(self, int ndim, Py_ssize_t n0, Py_ssize_t n1, Py_ssize_t n2):
-        cdef cnp.npy_intp[3] shape
-        shape[0], shape[1], shape[2] = n0, n1, n2
-        return cnp.PyArray_EMPTY(ndim, shape, self._type, 0)
+    cdef object _new(self, Py_ssize_t n0, Py_ssize_t n1):
+        cdef cnp.npy_intp[2] shape
+        shape[0], shape[1] = n0, n1
+        return cnp.PyArray_EMPTY(2, shape, self._type, 0)
 
 
 cdef Py_ssize_t _draw(const real *logits, Py_ssize_t n, double temperature, double uniform,

@@ -300,11 +300,11 @@ def number(
         x = np.inf
     except (TypeError, ValueError, RuntimeError):  # RuntimeError: a tensor of two numbers
         raise TypeError(f"{name}: expected a number, got {shown(value)}") from None
-    if not ((x > least if above else x >= least) and x < below):
-        limits = f"{'>' if above else '>='} {least:g}"
+    if not (-np.inf < x < below and (x > least if above else x >= least)):
+        limits = f" {'>' if above else '>='} {least:g}" if least > -np.inf else ""
         if below < np.inf:
             limits += f" and < {below:g}"
-        raise ValueError(f"{name}: expected a finite number {limits}, got {shown(value)}")
+        raise ValueError(f"{name}: expected a finite number{limits}, got {shown(value)}")
     return x
 
 
@@ -391,23 +391,22 @@ def cell(
     if baa is not None:
         baa = array("baa", baa, dtype, like="Waa", n_a=n_a)
     reverse = flag("reverse", reverse)
-    checked = Rule(**{**rule, "leak": _leak(rule.get("leak"), dtype, n_a)})
-    return CellInputs(x, Waa, Wax, ba, baa, a0, c0, lengths, reverse, checked)
+    if rule.get("leak") is not None:
+        rule = {**rule, "leak": leak(rule["leak"], dtype, n_a)}
+    return CellInputs(x, Waa, Wax, ba, baa, a0, c0, lengths, reverse, Rule(**rule))
 
 
-def _leak(value: Any, dtype: Any, n_a: int) -> Array | None:
+def leak(value: Any, dtype: Any, n_a: int) -> Array:
     """A leak in (0, 1] for each unit (n_a,), from one number or one for each unit."""
-    if value is None:
-        return None
     a = plain("leak", value)
     if a.dtype.kind not in "fiu":
         raise TypeError(f"leak: expected numbers, got {described(a)}")
     if a.shape not in ((), (n_a,)):
         raise ValueError(f"leak: expected a number or shape (n_a,) = ({n_a},), got {described(a)}")
-    leak = np.full(n_a, a, dtype)  # where a number too small for the dtype is 0
-    if not ((leak > 0) & (a <= 1)).all():
+    full = np.full(n_a, a, dtype)  # where a number too small for the dtype is 0
+    if not ((full > 0) & (a <= 1)).all():
         raise ValueError(f"leak: expected numbers > 0 and <= 1, got {shown(value)}")
-    return leak
+    return full
 
 
 def seed_of(noise: float, seed: Any) -> int:

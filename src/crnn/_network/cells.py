@@ -15,20 +15,35 @@ class Cell:
     """What a recurrence computes at each step, described by its arrays."""
 
     name: str
-    gates: int  # of n_a rows each, in Waa and in Wax
-    biases: tuple[tuple[str, int], ...]  # name and number of gates
-    states: tuple[str, ...]  # carried from step to step, (m, n_a) each
+    gates: tuple[str, ...]  # of n_a rows each, in Waa, Wax and ba
+    kept: int  # numbers that backward needs of each state, besides the state
+    biases: tuple[str, ...] = ("ba",)  # ba has a row for each of Waa's; baa has n_a rows
+    states: tuple[str, ...] = ("a",)  # carried from step to step, (m, n_a) each
+    options: tuple[str, ...] = ()  # fields of a configuration that this cell reads
 
     @property
     def parameters(self) -> tuple[str, ...]:
         """The parameters' names, in the order of a model's arena."""
-        return ("Waa", "Wax", *(name for name, _ in self.biases))
+        return ("Waa", "Wax", *self.biases)
 
     def shapes(self, n_a: int, n_in: int) -> dict[str, tuple[int, ...]]:
         """The parameters' shapes, for n_a units that read n_in numbers a step."""
-        rows = self.gates * n_a
-        biases = {name: (gates * n_a,) for name, gates in self.biases}
+        rows = len(self.gates) * n_a
+        biases = {name: (rows if name == "ba" else n_a,) for name in self.biases}
         return {"Waa": (rows, n_a), "Wax": (rows, n_in), **biases}
 
 
-VANILLA = Cell("vanilla", gates=1, biases=(("ba", 1),), states=("a",))
+CELLS = {
+    cell.name: cell
+    for cell in (
+        Cell("vanilla", gates=("a",), kept=0, options=("activation",)),
+        Cell(
+            "leaky",
+            gates=("a",),
+            kept=1,
+            options=("activation", "leak", "noise", "equation"),
+        ),
+        Cell("gru", gates=("r", "z", "n"), kept=4, biases=("ba", "baa")),
+        Cell("lstm", gates=("i", "f", "g", "o"), kept=5, states=("a", "c")),
+    )
+}

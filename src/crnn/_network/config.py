@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
 
 from crnn._engine import validate
-from crnn._network.cells import VANILLA, Cell
+from crnn._engine.recurrence import Rule
+from crnn._network.cells import CELLS, Cell
 
+#: The fields of a configuration in crnn 0.1.0.
+_FIRST_FIELDS = {
+    "n_x", "n_a", "n_y", "num_layers", "direction", "activation", "steps", "loss", "dtype",
+}  # fmt: skip
 DIRECTIONS = ("forward", "reverse", "bidirectional")
 MOST_LAYERS = 10_000  # a layer takes memory for its objects: a typing error must not exhaust it
 
@@ -50,6 +55,10 @@ class Config:
     steps: str = "last"
     loss: str = "cross_entropy"
     dtype: str = "float32"
+    cell: str = "vanilla"
+    leak: float | tuple[float, ...] | None = None  # a number, or one for each unit
+    noise: float = 0.0
+    equation: str = "rate"
 
     def __post_init__(self) -> None:
         for name in ("n_x", "n_a", "n_y"):
@@ -68,6 +77,39 @@ class Config:
                 "a sigmoid has, becomes one with two by a first row of zeros in its weight and "
                 "bias. For a value use loss='mse'."
             )
+        self._check_cell()
+
+    def _check_cell(self) -> None:
+        """Check the cell and its options; an option that the cell does not read is refused."""
+        validate.choice("cell", self.cell, tuple(CELLS))
+        object.__setattr__(self, "cell", str(self.cell))
+        for name in ("activation", "leak", "noise", "equation"):
+            value, default = getattr(self, name), getattr(Config, name)
+            is_default = value is default or (np.ndim(value) == 0 and value == default)
+            if name not in self.kind.options and not is_default:
+                raise ValueError(
+                    f"{name}: expected {default!r} with cell={self.cell!r}, "
+                    f"got {validate.shown(value)}"
+                )
+        if "leak" not in self.kind.options:
+            return
+        validate.choice("equation", self.equation, ("rate", "current"))
+        object.__setattr__(self, "noise", validate.number("noise", self.noise))
+        if self.leak is None:
+            raise ValueError("leak: expected a number > 0 and <= 1 with cell='leaky', got None")
+        full = validate.leak(self.leak, self.np_dtype, self.n_a)
+        each = validate.plain("leak", self.leak)
+        leak = tuple(full.tolist()) if each.ndim else float(each)
+        object.__setattr__(self, "leak", leak)
+
+    def entries(self) -> dict[str, Any]:
+        """The fields as a file or a repr shows them.
+
+        A field that crnn 0.1.0 did not have is left out where its value is the default.
+        """
+        new = {f.name: f.default for f in fields(self) if f.name not in _FIRST_FIELDS}
+        values = asdict(self)
+        return {name: v for name, v in values.items() if name not in new or v != new[name]}
 
     @cached_property
     def np_dtype(self) -> np.dtype[Any]:
@@ -75,9 +117,17 @@ class Config:
         return np.dtype(self.dtype)
 
     @property
-    def cell(self) -> Cell:
-        """What every recurrence computes."""
-        return VANILLA
+    def kind(self) -> Cell:
+        """What every recurrence computes: its row in the table of cells."""
+        return CELLS[self.cell]
+
+    @cached_property
+    def rule(self) -> Rule:
+        """The cell as the kernels take it, without noise."""
+        leak = None
+        if self.leak is not None:
+            leak = validate.leak(self.leak, self.np_dtype, self.n_a)
+        return Rule(self.cell, self.activation, leak, equation=self.equation)
 
     @property
     def relu(self) -> bool:
@@ -102,7 +152,7 @@ class Config:
     @property
     def num_parameter_arrays(self) -> int:
         """The number of names in `shapes`, computed without building it."""
-        return len(self.cell.parameters) * self.num_layers * self.num_directions + 2
+        return len(self.kind.parameters) * self.num_layers * self.num_directions + 2
 
     def recurrences(self) -> tuple[Recurrence, ...]:
         """Every recurrence, in the order of computation."""
@@ -112,7 +162,7 @@ class Config:
         """The parameters' names and shapes, in the order of the arena."""
         shapes: dict[str, tuple[int, ...]] = {}
         for recurrence in self.recurrences():
-            shapes |= recurrence.named(self.cell.shapes(self.n_a, recurrence.n_in))
+            shapes |= recurrence.named(self.kind.shapes(self.n_a, recurrence.n_in))
         shapes["Wya"] = (self.n_y, self.width)
         shapes["by"] = (self.n_y,)
         return shapes
@@ -124,7 +174,7 @@ class Config:
         plain = self.num_layers == 1 and not both
         return tuple(
             Recurrence(
-                self.cell,
+                self.kind,
                 layer,
                 reverse,
                 "" if plain else f"_l{layer}" + ("_reverse" if both and reverse else ""),

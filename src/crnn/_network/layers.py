@@ -12,20 +12,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from crnn._engine import kernels, recurrence, validate
-from crnn._engine.recurrence import Inputs
+from crnn._engine.recurrence import CellGradients, CellInputs, States
 from crnn._network.buffers import Buffers
 from crnn._network.config import Config, Recurrence
 from crnn.reference import Array
 
-State = list[Array]  # one (m, n_a) per recurrence
+#: The arrays (m, n_a) that each recurrence carries from step to step, named in the table of cells.
+State = list[tuple[Array, ...]]
 
 
 @dataclass
 class Trace:
     """What the backward pass needs of a forward pass."""
 
-    inputs: list[Inputs]  # one per recurrence
-    a: list[Array]  # one (T, m, n_a) per recurrence
+    inputs: list[CellInputs]  # one per recurrence
+    states: list[States]  # one per recurrence
+    outputs: list[Array]  # (T, m, n_a) of each recurrence, which the layer above reads
     features: Array  # (rows, width): the input of the output layer
     every_step: bool  # whether there is a row for each step and example, or one for each example
     counted: Array | None  # indices of the rows of T * m within lengths; None if all are
@@ -35,7 +37,7 @@ class Trace:
     @property
     def steps(self) -> int:
         """T."""
-        return len(self.a[0])
+        return len(self.outputs[0])
 
     def rows_of(self, y: Array | None) -> Array:
         """The rows of targets or weights, (m, ...) or (T, m, ...), that belong to the logits."""
@@ -47,7 +49,11 @@ class Trace:
 
     def final_states(self) -> State:
         """Copies of every recurrence's state after its last step: where the next window starts."""
-        return [final_state(a, of).copy() for a, of in zip(self.a, self.inputs, strict=True)]
+        found: State = []
+        for states, of in zip(self.states, self.inputs, strict=True):
+            a_n = final_state(states.a, of).copy()
+            found.append((a_n,) if states.c_n is None else (a_n, states.c_n))
+        return found
 
 
 def forward(
@@ -57,33 +63,46 @@ def forward(
     lengths: Array | None = None,
     state: State | None = None,
     buffers: Buffers | None = None,
+    keep: bool = False,
+    noise: int | None = None,
 ) -> Trace:
-    """Run all recurrences and the output layer on x, (T, m, n_x) or (T, m), from `state` or 0."""
+    """Run all recurrences and the output layer on x, (T, m, n_x) or (T, m), from `state` or 0.
+
+    `keep` says whether `backward` follows. `noise` is a seed, or None for a pass without noise.
+    """
     (T, m), n = x.shape[:2], config.num_directions
     if buffers is None:
         buffers = Buffers(config.np_dtype)
-    inputs: list[Inputs] = []
-    states: list[Array] = []
+    inputs: list[CellInputs] = []
+    states: list[States] = []
+    outputs: list[Array] = []
     below = x
     for k, place in enumerate(config.recurrences()):
         if place.layer > 0 and k % n == 0:
-            below = _side_by_side(states[-n:], f"below {k}", buffers)
-        a0 = None if state is None else state[k]
-        inputs.append(_inputs(config, place, parameters, below, lengths, a0))
+            below = _side_by_side(outputs[-n:], f"below {k}", buffers)
+        start = None if state is None else state[k]
+        seed = None if noise is None else (noise + k) % 2**64
+        inputs.append(_inputs(config, place, parameters, below, lengths, start, seed))
         a = buffers.array(f"a {k}", (T, m, config.n_a))
-        states.append(recurrence.forward(inputs[-1], a))
+        kept: bool | Array = False
+        if keep and config.kind.kept:
+            rows = T * m if lengths is None else int(lengths.sum())
+            kept = buffers.array(f"kept {k}", (config.kind.kept * rows * config.n_a,))
+        states.append(recurrence.cell_forward(inputs[-1], kept, a))
+        outputs.append(_rate(config, a, f"rate {k}", buffers))
     counted = None
     if config.steps == "last":
-        last = [final_state(a, of) for a, of in zip(states[-n:], inputs[-n:], strict=True)]
+        last = [final_state(a, of) for a, of in zip(outputs[-n:], inputs[-n:], strict=True)]
         features = _side_by_side(last, "features", buffers)  # (m, width)
     else:
-        features = _side_by_side(states[-n:], "features", buffers).reshape(T * m, config.width)
+        features = _side_by_side(outputs[-n:], "features", buffers).reshape(T * m, config.width)
         if lengths is not None:
             counted = np.flatnonzero(validate.steps_counted(T, lengths))
             features = features[counted]
     logits = buffers.array("logits", (len(features), config.n_y))
     kernels.output_forward(parameters["Wya"], parameters["by"], features, logits)
-    return Trace(inputs, states, features, config.steps == "all", counted, logits, buffers)
+    every_step = config.steps == "all"
+    return Trace(inputs, states, outputs, features, every_step, counted, logits, buffers)
 
 
 def backward(
@@ -103,11 +122,13 @@ def backward(
     for first in range(len(places) - n, -1, -n):  # each layer, the top one first
         dx: list[Array] = []
         for k in range(first, first + n):
-            a, (dWaa, dWax, dba) = trace.a[k], places[k].of(gradients).values()
+            inputs, states, a = trace.inputs[k], trace.states[k], trace.outputs[k]
             if first > 0:
                 dx.append(buffers.array(f"dx {k}", (*a.shape[:2], config.width)))
-            into = dWaa, dWax, dba, dx[-1] if dx else None, None
-            recurrence.backward(trace.inputs[k], da[k - first], a, into=into, da_n=da_n[k - first])
+            into = _into(places[k].of(gradients), dx[-1] if dx else None)
+            da_k = _rate_backward(config, a, da[k - first])
+            da_n_k = _rate_backward(config, final_state(a, inputs), da_n[k - first])
+            recurrence.cell_backward(inputs, states, da_k, into=into, da_n=da_n_k)
         if first > 0:
             below = dx[0] if n == 1 else np.add(dx[0], dx[1], out=dx[0])  # (T, m, width)
             da, da_n = [*_apart(below, n, buffers)], [None] * n
@@ -121,10 +142,13 @@ def bytes_per_step(config: Config, backward: bool) -> int:
     """
     size, width = config.np_dtype.itemsize, config.width
     states = config.num_layers * width  # the a of every recurrence
+    if config.equation == "current":
+        states *= 2  # and its rates
     above, both = config.num_layers - 1, config.num_directions > 1
     if both:
         states += above * width  # both directions side by side, as input
     if backward:
+        states += config.num_layers * width * config.kind.kept
         # dx of each recurrence above the lowest layer, and its directions in arrays of their own
         states += above * config.num_directions * width + (width if both and above else 0)
     if config.steps == "last":
@@ -135,7 +159,7 @@ def bytes_per_step(config: Config, backward: bool) -> int:
     return (states + rows) * size + config.n_y * (3 * size + 8) + 48
 
 
-def final_state(a: Array, of: Inputs) -> Array:
+def final_state(a: Array, of: CellInputs) -> Array:
     """The state (m, n_a) after the last step read, which is step 0 if read from right to left.
 
     It is a view of `a` if all examples end at the same step.
@@ -153,16 +177,35 @@ def _inputs(
     parameters: dict[str, Array],
     x: Array,
     lengths: Array | None,
-    a0: Array | None,
-) -> Inputs:
-    return Inputs(
-        x=x,
-        **place.of(parameters),
-        a0=a0,
-        lengths=lengths,
-        reverse=place.reverse,
-        activation=config.activation,
+    start: tuple[Array, ...] | None,
+    seed: int | None,
+) -> CellInputs:
+    own, (a0, c0) = place.of(parameters), (*(start or ()), None, None)[:2]
+    rule = config.rule if seed is None else config.rule._replace(noise=config.noise, seed=seed)
+    return CellInputs(
+        x, own["Waa"], own["Wax"], own["ba"], own.get("baa"), a0, c0, lengths, place.reverse, rule
     )
+
+
+def _into(own: dict[str, Array], dx: Array | None) -> CellGradients:
+    return CellGradients(own["Waa"], own["Wax"], own["ba"], own.get("baa"), dx, None, None)
+
+
+def _rate(config: Config, a: Array, name: str, buffers: Buffers) -> Array:
+    """What a recurrence gives to the layer above: its states, or with "current" f of them."""
+    if config.equation != "current":
+        return a
+    rate = buffers.array(name, a.shape)  # (T, m, n_a)
+    rate[...] = a
+    kernels.activate(config.relu, rate.reshape(-1))
+    return rate
+
+
+def _rate_backward(config: Config, rate: Array, drate: Array | None) -> Array | None:
+    """The gradient of the states from that of `_rate`, computed in place."""
+    if config.equation == "current" and drate is not None:
+        kernels.activate_backward(config.relu, rate.reshape(-1), drate.reshape(-1))
+    return drate
 
 
 def _side_by_side(parts: list[Array], name: str, buffers: Buffers) -> Array:
@@ -195,7 +238,7 @@ def _of_the_top(
     """
     if not trace.every_step:
         return [None] * n, [*_apart(dfeatures, n, trace.buffers)]
-    T, m, n_a = trace.a[0].shape
+    T, m, n_a = trace.outputs[0].shape
     if trace.counted is None:
         return [*_apart(dfeatures.reshape(T, m, n * n_a), n, trace.buffers)], [None] * n
     da = [trace.buffers.array(f"da {i}", (T, m, n_a)) for i in range(n)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any, Self
 
 from crnn._network.arena import Views
@@ -46,7 +45,7 @@ class Model:
         return self._of, parts, self.__getstate__()
 
     def __repr__(self) -> str:
-        arguments = ", ".join(f"{name}={value!r}" for name, value in asdict(self.config).items())
+        arguments = ", ".join(f"{name}={value!r}" for name, value in self.config.entries().items())
         return f"RNN({arguments})"
 
     @property

@@ -53,11 +53,16 @@ class Network:
         return Buffers(self.config.np_dtype)
 
     def forward(
-        self, batch: Batch, state: State | None = None, buffers: Buffers | None = None
+        self,
+        batch: Batch,
+        state: State | None = None,
+        buffers: Buffers | None = None,
+        keep: bool = False,
+        noise: int | None = None,
     ) -> layers.Trace:
-        """Run the batch from `state`, or from zeros."""
+        """Run the batch from `state`, or from zeros: see `layers.forward`."""
         x, lengths = batch.x, batch.lengths
-        return layers.forward(self.config, self.parameters, x, lengths, state, buffers)
+        return layers.forward(self.config, self.parameters, x, lengths, state, buffers, keep, noise)
 
     def gradients(
         self,
@@ -65,9 +70,10 @@ class Network:
         state: State | None,
         gradients: dict[str, Array],
         buffers: Buffers | None = None,
+        noise: int | None = None,
     ) -> Step:
         """Run the batch forward and backward, and fill `gradients`."""
-        trace = self.forward(batch, state, buffers)
+        trace = self.forward(batch, state, buffers, keep=True, noise=noise)
         loss, metric = self._loss_and_gradient(trace, batch)
         layers.backward(self.config, self.parameters, trace, trace.logits, gradients)
         return Step(loss, metric, len(trace.logits), trace)

@@ -122,6 +122,7 @@ class Plan:
     patience: int | None
     progress: bool
     callback: Callable[[History], object] | None
+    rng: np.random.Generator
 
     def __post_init__(self) -> None:
         validate.count("epochs", self.epochs)
@@ -221,7 +222,9 @@ class Trainer:
         self.steps += 1
         gradients = self.gradients.flat
         with _without_warnings():
-            step = self.network.gradients(batch, state, self.gradients.views, self.buffers)
+            step = self.network.gradients(
+                batch, state, self.gradients.views, self.buffers, self._noise()
+            )
         norm = clip_by_norm(gradients, self.plan.clip_norm)
         self._require(math.isfinite(step.loss), step.loss, "loss")
         self._require(math.isfinite(norm), step.loss, "gradient")
@@ -234,6 +237,12 @@ class Trainer:
             raise
         self.last = batch, state
         return step, norm
+
+    def _noise(self) -> int | None:
+        """A seed for the noise of one step, or None if the cell has none."""
+        if not self.network.config.noise:
+            return None
+        return int(self.plan.rng.integers(1 << 63))
 
     def confirm(self, held_out: Iterable[Batch] | None, carry: bool) -> tuple[float, float]:
         """Loss and metric on held-out batches, or by default on the last training batch.

@@ -66,7 +66,7 @@ class Trainable(Model):
         progress : bool, optional
             Show a bar with loss and throughput on stderr.
         rng : int or numpy.random.Generator, optional
-            Draws the order of the examples.
+            Draws the order of the examples, and the noise of a leaky cell.
         callback : callable, optional
             Called with the History after each epoch; training ends if it returns True.
 
@@ -94,9 +94,9 @@ class Trainable(Model):
         >>> history.metric[-1] > 0.9
         True
         """
-        plan = Plan(epochs, chosen(optimizer), clip_norm, patience, progress, callback)
-        batch_size = validate.count("batch_size", batch_size)
         generator = validate.generator(rng)
+        plan = Plan(epochs, chosen(optimizer), clip_norm, patience, progress, callback, generator)
+        batch_size = validate.count("batch_size", batch_size)
         sequences = Sequences(self.config, x, validate.given("y", y), lengths, sample_weight)
         held_out = None
         if validation is not None:
@@ -121,6 +121,7 @@ class Trainable(Model):
         validation: Any = None,
         patience: int | None = None,
         progress: bool = True,
+        rng: Any = None,
         callback: Callable[[History], object] | None = None,
     ) -> History:
         """Train to predict the next symbol of one long sequence, by truncated BPTT.
@@ -138,7 +139,9 @@ class Trainable(Model):
         validation : integers, optional
             A held-out sequence; its loss after each epoch is in nats per symbol.
         epochs, batch_size, optimizer, clip_norm, patience, progress, callback
-            As for `fit`. Nothing is drawn at random: the order is that of the sequence.
+            As for `fit`. The order is that of the sequence.
+        rng : int or numpy.random.Generator, optional
+            Draws the noise of a leaky cell, the only thing that is random here.
 
         Returns
         -------
@@ -161,7 +164,8 @@ class Trainable(Model):
         >>> history.metric[-1] > 0.9
         True
         """
-        plan = Plan(epochs, chosen(optimizer), clip_norm, patience, progress, callback)
+        generator = validate.generator(rng)
+        plan = Plan(epochs, chosen(optimizer), clip_norm, patience, progress, callback, generator)
         batch_size = validate.count("batch_size", batch_size)
         steps = validate.count("steps", steps)
         symbols = checked_symbols(self.config, "symbols", symbols, batch_size)

@@ -94,7 +94,7 @@ def _metadata_props(model: crnn.RNN) -> dict[str, str]:
             raise TypeError(f"metadata: expected strings by strings, got {key!r}: {value!r}")
     if CONFIG in model.metadata:
         raise ValueError(f"metadata: {CONFIG!r} is the name of the configuration in ONNX")
-    return {**model.metadata, CONFIG: json.dumps(files.entries(model.config))}
+    return {**model.metadata, CONFIG: json.dumps(model.config.entries())}
 
 
 class _Writer:

@@ -13,7 +13,7 @@ from crnn.weights.reading import Named, check_left_out, dtype_of, matrix, read_f
 _IN_KERAS_ORDER = ("Wax", "Waa", "ba")
 
 
-def from_keras(weights: Any, direction: Any, dtype: Any, **choices: str) -> tuple[Config, Named]:
+def from_keras(weights: Any, direction: Any, dtype: Any, **choices: Any) -> tuple[Config, Named]:
     """Configuration and parameters of `SimpleRNN` layers and a `Dense`, as `get_weights` lists."""
     validate.choice("direction", direction, DIRECTIONS)
     if not isinstance(weights, (list, tuple)):

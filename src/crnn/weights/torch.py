@@ -20,7 +20,7 @@ _OF_LINEAR = re.compile(r"((?:.*\.)?)(weight|bias)")
 _OF_TORCH = {"weight_ih": "Wax", "weight_hh": "Waa"}
 
 
-def from_torch(state_dict: Any, dtype: Any, **choices: str) -> tuple[Config, Named]:
+def from_torch(state_dict: Any, dtype: Any, **choices: Any) -> tuple[Config, Named]:
     """Configuration and parameters of an `nn.RNN` and an `nn.Linear`, with any prefixes."""
     keys = _torch_keys(state_dict)
     recurrent = [match.groups() for match in map(_OF_RNN.fullmatch, keys) if match]

@@ -22,16 +22,19 @@ typedef struct {
     int threads;           /* use at most this many */
 } crnn_linear;
 
-/* One time step, for m sequences at once, of a whole model that reads left to right. */
+/* One time step, for m sequences at once, of a whole model that reads left to right. A layer's Wax
+ * and bias have their gates in the order `first` of shared.h; after them a GRU's bias has baa. */
 typedef struct {
     ptrdiff_t m, n_x, n_a, n_y, num_layers;
-    int activation, softmax;
+    int cell, equation, activation, softmax;
     const void *packed;       /* Wax and Waa of each layer, then Wya, each packed by `pack` */
-    const void *biases;       /* ba of each layer, then by */
+    const void *biases;       /* (groups n_a) of each layer, then by */
+    const void *leak;         /* (n_a), of a leaky cell */
     const void *x;            /* (m, n_x), or NULL if there are symbols */
     const ptrdiff_t *symbols; /* (m) */
-    void *a;                  /* (num_layers, m, n_a): the states, which are updated */
-    void *z;                  /* (m, n_a): scratch memory */
+    void *a;                  /* (num_layers, m, n_a): the states, which are updated; LSTM: then */
+                              /* the cells, (num_layers, m, n_a) */
+    void *z;                  /* ((groups + 1) m n_a): scratch memory */
     void *y;                  /* (m, n_y) */
 } crnn_stream;
 
