@@ -113,7 +113,10 @@ class TestTorch:
             ({"rnn.weight_hr_l0": np.zeros((4, 4))}, "got the unknown 'rnn.weight_hr_l0'"),
             ({5: 3}, "got the unknown 5"),
             ({"norm.weight": np.zeros(4)}, "of one nn.Linear, got those of 'head.', 'norm.'"),
-            ({"b.bias_ih_l0": np.zeros(4)}, "of one nn.RNN, got those of 'b.', 'rnn.'"),
+            (
+                {"b.bias_ih_l0": np.zeros(4)},
+                "of one nn.RNN, nn.GRU or nn.LSTM, got those of 'b.', 'rnn.'",
+            ),
             ({"head.weight": None, "head.bias": None}, "of one nn.Linear, got none"),
             (
                 {"rnn.weight_hh_l1": np.zeros((4, 5), "f4")},
@@ -139,7 +142,7 @@ class TestTorch:
             (None, "state_dict: expected a mapping of names to arrays, got NoneType"),
             ([], "state_dict: expected a mapping of names to arrays, got list"),
             ({"weight_hh_l0": None, "weight": None}, "missing 'weight_ih_l0'"),
-            ({}, "of one nn.RNN, got none"),
+            ({}, "of one nn.RNN, nn.GRU or nn.LSTM, got none"),
         ],
     )
     def test_other_objects_are_refused(self, state, message):
@@ -301,3 +304,44 @@ class TestDtype:
     def test_options_are_checked(self, given, read, choice):
         with pytest.raises(ValueError, match=f"{choice}: expected one of"):
             read(**given, **{choice: "other"})
+
+
+@pytest.mark.parametrize(("num_layers", "direction"), KINDS)
+class TestGatedCells:
+    @pytest.mark.parametrize("cell", ["gru", "lstm"])
+    @pytest.mark.parametrize("n_a", [1, 2, 5])
+    def test_round_trips(self, num_layers, direction, n_a, cell):
+        rnn = crnn.RNN(3, n_a, 2, num_layers=num_layers, direction=direction, cell=cell, rng=0)
+        rng = np.random.default_rng(1)
+        for value in rnn.parameters.values():
+            value[...] = rng.standard_normal(value.shape)
+        back = crnn.RNN.from_keras_weights(rnn.to_keras_weights(), direction=direction)
+        assert_same_model(rnn, back)
+        if direction != "reverse":
+            assert_same_model(rnn, crnn.RNN.from_torch_state_dict(rnn.to_torch_state_dict()))
+
+    @pytest.mark.parametrize("by", [False, True])
+    def test_a_gru_without_biases(self, num_layers, direction, by):
+        rnn = crnn.RNN(3, 4, 12, num_layers=num_layers, direction=direction, cell="gru", rng=0)
+        weights = rnn.to_keras_weights(ba=False, by=by)
+        with pytest.raises(ValueError, match="reset_after: expected True for a GRU without biases"):
+            crnn.RNN.from_keras_weights(weights, direction=direction)
+        with pytest.raises(ValueError, match="reset_after: expected True, got False"):
+            crnn.RNN.from_keras_weights(weights, direction=direction, reset_after=False)
+        back = crnn.RNN.from_keras_weights(weights, direction=direction, reset_after=True)
+        assert_same_model(rnn, back)
+
+    def test_a_gru_of_the_other_equation_is_refused(self, num_layers, direction):
+        rnn = crnn.RNN(3, 5, 2, num_layers=num_layers, direction=direction, cell="gru", rng=0)
+        weights = rnn.to_keras_weights()
+        weights[2] = weights[2][0]  # the one bias that reset_after=False has
+        with pytest.raises(ValueError, match=r"weights\[2\]: .*reset_after=True, got shape"):
+            crnn.RNN.from_keras_weights(weights, direction=direction)
+
+
+def test_a_leaky_model_has_no_counterpart_elsewhere():
+    rnn = crnn.RNN(3, 4, 2, cell="leaky", leak=0.5, rng=0)
+    with pytest.raises(ValueError, match=r"to_torch_state_dict: .* got 'leaky'"):
+        rnn.to_torch_state_dict()
+    with pytest.raises(ValueError, match=r"to_keras_weights: .* got 'leaky'"):
+        rnn.to_keras_weights()

@@ -28,13 +28,15 @@ class TestTorch:
     def modules(self, torch, num_layers=1, bidirectional=False, dtype="float32", **options):
         width = N_A * (1 + bidirectional)
         bias = options.pop("head_bias", True)
-        rnn = torch.nn.RNN(N_X, N_A, num_layers, bidirectional=bidirectional, **options)
+        cell = options.pop("cell", torch.nn.RNN)
+        rnn = cell(N_X, N_A, num_layers, bidirectional=bidirectional, **options)
         head = torch.nn.Linear(width, N_Y, bias=bias)
         return torch.nn.ModuleDict({"rnn": rnn, "head": head}).to(getattr(torch, dtype))
 
     def answers(self, torch, modules, x, steps):
         with torch.no_grad():
             output, h_n = modules["rnn"](torch.from_numpy(x))
+            h_n = h_n[0] if isinstance(h_n, tuple) else h_n  # an LSTM's is a pair
             if steps == "last":  # the top layer: forward, backward
                 output = torch.cat(list(h_n[-2 if modules["rnn"].bidirectional else -1 :]), dim=-1)
             return modules["head"](output).numpy()
@@ -76,6 +78,30 @@ class TestTorch:
         back = self.answers(torch, other, x, steps)
         np.testing.assert_allclose(back, y_hat, rtol=0, atol=CLOSE[dtype])
 
+    @pytest.mark.parametrize(("num_layers", "direction", "steps"), KINDS)
+    @pytest.mark.parametrize("dtype", ["float32", "float64"])
+    @pytest.mark.parametrize("cell", ["GRU", "LSTM"])
+    def test_gated_cells_agree_and_round_trip(
+        self, torch, num_layers, direction, steps, dtype, cell
+    ):
+        options = {
+            "num_layers": num_layers,
+            "bidirectional": direction == "bidirectional",
+            "dtype": dtype,
+            "cell": getattr(torch.nn, cell),
+        }
+        theirs, x = self.modules(torch, **options), inputs(dtype)
+        mine = crnn.RNN.from_torch_state_dict(theirs.state_dict(), steps=steps, loss="mse")
+        assert mine.config.cell == cell.lower()
+        y_hat = self.answers(torch, theirs, x, steps)
+        np.testing.assert_allclose(mine.predict(x), y_hat, rtol=0, atol=CLOSE[dtype])
+
+        other = self.modules(torch, **options)
+        state = {key: torch.from_numpy(a) for key, a in mine.to_torch_state_dict().items()}
+        other.load_state_dict(state)
+        back = self.answers(torch, other, x, steps)
+        np.testing.assert_allclose(back, y_hat, rtol=0, atol=CLOSE[dtype])
+
     def test_modules_without_biases(self, torch):
         x = inputs("float32")
         for bias, head_bias in itertools.product([True, False], repeat=2):
@@ -108,8 +134,9 @@ class TestTorch:
         np.testing.assert_allclose(mine.predict_proba(x), logits.softmax(-1), rtol=0, atol=1e-6)
 
     def test_other_rnns_and_tensors_with_gradients_are_refused(self, torch):
-        lstm = torch.nn.ModuleDict({"rnn": torch.nn.LSTM(3, 4), "head": torch.nn.Linear(4, 2)})
-        with pytest.raises(ValueError, match=r"weight_ih_l0'\]: expected floats of shape \(4, 3\)"):
+        lstm = torch.nn.LSTM(3, 4, proj_size=2)
+        lstm = torch.nn.ModuleDict({"rnn": lstm, "head": torch.nn.Linear(2, 2)})
+        with pytest.raises(ValueError, match=r"got the unknown 'rnn\.weight_hr_l0'"):
             crnn.RNN.from_torch_state_dict(lstm.state_dict())
         with pytest.raises(TypeError, match=r"rnn.weight_ih_l0'\]: .*pass its \.detach\(\)"):
             crnn.RNN.from_torch_state_dict(dict(self.modules(torch).named_parameters()))
@@ -134,10 +161,11 @@ class TestKeras:
     def model(self, keras, num_layers, direction, steps, head="linear", **options):
         options = {"dropout": 0.1, **options}  # adds a random state, which is not a weight
         keras.utils.set_random_seed(0)
+        cell = options.pop("cell", keras.layers.SimpleRNN)
         layers = [keras.Input((T, N_X))]
         for k in range(num_layers):
             every = steps == "all" or k + 1 < num_layers
-            layer = keras.layers.SimpleRNN(
+            layer = cell(
                 N_A,
                 return_sequences=every,
                 go_backwards=direction == "reverse" and k == 0,
@@ -167,8 +195,12 @@ class TestKeras:
             (2, "bidirectional", "all"),
         ],
     )
-    def test_predictions_agree_and_weights_round_trip(self, keras, num_layers, direction, steps):
-        theirs, x = self.model(keras, num_layers, direction, steps), inputs("float32")
+    @pytest.mark.parametrize("cell", ["SimpleRNN", "GRU", "LSTM"])
+    def test_predictions_agree_and_weights_round_trip(
+        self, keras, num_layers, direction, steps, cell
+    ):
+        options = {"cell": getattr(keras.layers, cell)}
+        theirs, x = self.model(keras, num_layers, direction, steps, **options), inputs("float32")
         mine = crnn.RNN.from_keras_weights(
             theirs.get_weights(), direction=direction, steps=steps, loss="mse"
         )
@@ -192,7 +224,8 @@ class TestKeras:
         np.testing.assert_allclose(mine.predict_proba(x), y_hat, rtol=0, atol=1e-6)
         theirs.set_weights(mine.to_keras_weights(ba=False, by=False))
 
-    def test_a_gated_layer_is_refused(self, keras):
-        gru = keras.Sequential([keras.Input((T, N_X)), keras.layers.LSTM(4), keras.layers.Dense(2)])
-        with pytest.raises(ValueError, match=r"weights\[0\]: expected floats of shape \(3, 4\)"):
-            crnn.RNN.from_keras_weights(gru.get_weights())
+    def test_a_gru_of_the_other_equation_is_refused(self, keras):
+        options = {"cell": keras.layers.GRU, "reset_after": False}
+        theirs = self.model(keras, 1, "forward", "last", **options)
+        with pytest.raises(ValueError, match=r"weights\[2\]: .* no equation for reset_after=False"):
+            crnn.RNN.from_keras_weights(theirs.get_weights())

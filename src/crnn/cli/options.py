@@ -13,6 +13,7 @@ from typing import NoReturn
 
 import crnn
 from crnn._engine.validate import LARGEST
+from crnn._network.cells import CELLS
 from crnn.benchmark import command as bench
 from crnn.cli.errors import one_line
 
@@ -84,12 +85,13 @@ SEED = _whole(0, 2**64 - 1)
 ABOVE_0 = _number("a finite number > 0", lambda x: x > 0)
 NOT_BELOW_0 = _number("a finite number >= 0", lambda x: x >= 0)
 SHARE = _number("a share in (0, 1)", lambda x: 0 < x < 1)
+LEAK = _number("a number in (0, 1]", lambda x: 0 < x <= 1)
 DECAY = _number("a number in [0, 1)", lambda x: 0 <= x < 1)
 
 
 def parser() -> argparse.ArgumentParser:
     """The parser of all commands and options of ``crnn``."""
-    top = _Parser(prog="crnn", description="The vanilla recurrent network on the CPU.")
+    top = _Parser(prog="crnn", description="Recurrent networks on the CPU.")
     top.add_argument("--version", action="version", version=f"crnn {crnn.__version__}")
     commands = top.add_subparsers(
         dest="command", required=True, metavar="{train,sample,bench,check}", parser_class=_Parser
@@ -116,6 +118,8 @@ def _add_train(commands: Commands[_Parser]) -> None:
         help="UTF-8 text (default: the help topics of Python)")  # fmt: skip
     add("--out", type=_named, default="model.safetensors", metavar="FILE", help="the model")
     add("--resume", type=_named, metavar="FILE", help="continue training this model")
+    add("--cell", choices=[*CELLS], help="of the hidden units (default: vanilla)")
+    add("--leak", type=LEAK, metavar="SHARE", help="of --cell leaky, in (0, 1]")
     add("--hidden", type=COUNT, metavar="N", help="hidden units (default: 256)")
     add("--layers", type=COUNT, metavar="N", help="recurrent layers (default: 1)")
     add("--activation", choices=["tanh", "relu"], help="of the hidden units (default: tanh)")

@@ -19,7 +19,10 @@ from crnn.text import Vocabulary, python_topics
 BITS = 1 / math.log(2)  # per nat
 
 #: Options for a new model, with their defaults. A resumed model has its own values.
-OF_A_NEW_MODEL = {"hidden": 256, "layers": 1, "activation": "tanh", "dtype": "float32"}
+OF_A_NEW_MODEL = {
+    "cell": "vanilla", "leak": None, "hidden": 256, "layers": 1, "activation": "tanh",
+    "dtype": "float32",
+}  # fmt: skip
 
 
 def run(options: argparse.Namespace) -> int:
@@ -33,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
     print(
         f"{len(text)} characters, {len(vocabulary)} different; {learned} to learn from, "
         f"{len(text) - learned} held out\n{size} parameters in {model.config.num_layers} "
-        f"layer(s) of {model.config.n_a} {model.config.activation} units",
+        f"layer(s) of {model.config.n_a} {_named(model)} units",
         flush=True,
     )
     symbols = vocabulary.encode(text)
@@ -47,6 +50,14 @@ def run(options: argparse.Namespace) -> int:
     return 130 if history.interrupted else 0
 
 
+def _named(model: crnn.RNN) -> str:
+    """The kind of a model's units: "tanh", "leaky relu", "GRU"."""
+    config = model.config
+    if config.cell in ("gru", "lstm"):
+        return config.cell.upper()
+    return f"leaky {config.activation}" if config.cell == "leaky" else config.activation
+
+
 def _refuse_contradictions(options: argparse.Namespace) -> None:
     """Refuse options that have no meaning together with another one."""
     if options.momentum is not None and options.optimizer != "sgd":
@@ -56,6 +67,12 @@ def _refuse_contradictions(options: argparse.Namespace) -> None:
             setattr(options, name, default)
         elif options.resume is not None:
             raise UsageError(f"--{name}: expected only without --resume, whose model has its own")
+    if options.resume is not None:
+        return
+    if options.cell in ("gru", "lstm") and options.activation != "tanh":
+        raise UsageError(f"--activation: expected tanh with --cell {options.cell}")
+    if (options.leak is None) == (options.cell == "leaky"):
+        raise UsageError("--leak: expected with --cell leaky, and only there")
 
 
 def _read_text(path: str | None) -> str:
@@ -108,6 +125,8 @@ def _model_to_train(options: argparse.Namespace, text: str) -> tuple[crnn.RNN, V
             activation=options.activation,
             steps="all",
             dtype=options.dtype,
+            cell=options.cell,
+            leak=options.leak,
             rng=options.seed,
         )
     except (MemoryError, ValueError, OverflowError):

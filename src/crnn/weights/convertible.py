@@ -23,10 +23,12 @@ class Convertible(Model):
         loss: str = "cross_entropy",
         dtype: Any = None,
     ) -> Self:
-        """A model with the weights of torch's `nn.RNN` and an `nn.Linear` on top of it.
+        """A model with the weights of an `nn.RNN`, `nn.GRU` or `nn.LSTM` and an `nn.Linear` on top.
 
         ``Waa`` is weight_hh, ``Wax`` weight_ih, ``ba`` the sum of bias_ih and bias_hh, and
-        ``Wya`` and ``by`` are the linear layer's; nothing is transposed.
+        ``Wya`` and ``by`` are the linear layer's; nothing is transposed, and gates have the same
+        order. The shape of weight_hh tells the cell. Of a GRU's gate n, ``baa`` is bias_hh and
+        ``ba`` is bias_ih.
 
         Parameters
         ----------
@@ -85,21 +87,22 @@ class Convertible(Model):
         Parameters
         ----------
         rnn, head : str, optional
-            The names of the `nn.RNN` and of the `nn.Linear` in their module, or "".
+            The names of the recurrent module and of the `nn.Linear` in their module, or "".
         ba, by : bool, optional
             False leaves the bias out, for a module with bias=False; it must be zero.
 
         Returns
         -------
         state_dict : dict of str to array
-            Copies. Of torch's two biases bias_ih is ``ba`` and bias_hh is zeros. torch loads
+            Copies. Of torch's two biases bias_ih is ``ba`` and bias_hh is zeros, or of a GRU zeros
+            and ``baa``. torch loads
             tensors: ``{key: torch.from_numpy(a) for key, a in state_dict.items()}``.
 
         Raises
         ------
         ValueError, TypeError
-            If an argument does not fit, or the model reads only right to left, which no `nn.RNN`
-            does.
+            If an argument does not fit, or the model reads only right to left, which no module of
+            torch does, or its cell is leaky.
 
         Examples
         --------
@@ -118,20 +121,23 @@ class Convertible(Model):
         activation: str = "tanh",
         steps: str = "last",
         loss: str = "cross_entropy",
+        reset_after: bool | None = None,
         dtype: Any = None,
     ) -> Self:
-        """A model with the weights of Keras' `SimpleRNN` layers and a `Dense` on top of them.
+        """A model with the weights of Keras' `SimpleRNN`, `GRU` or `LSTM` layers and a `Dense`.
 
         ``Wax`` is kernel, ``Waa`` recurrent_kernel and ``Wya`` the dense kernel, all transposed;
-        ``ba`` and ``by`` are the biases.
+        ``ba`` and ``by`` are the biases. The shape of recurrent_kernel tells the cell. The gates of
+        a GRU are reordered, and its two biases are added but for the part that r multiplies, baa.
 
         Parameters
         ----------
         weights : list of array
-            What the Keras model's `get_weights` returns: for each layer kernel (n_in, n_a),
-            recurrent_kernel (n_a, n_a) and bias (n_a,), for `Bidirectional` those of the forward
-            layer before those of the backward layer; at the end the dense kernel
-            (n_a or 2 n_a, n_y) and bias (n_y,). A bias that is left out is zero.
+            What the Keras model's `get_weights` returns: for each layer kernel (n_in, gates n_a),
+            recurrent_kernel (n_a, gates n_a) and bias (gates n_a,), or (2, 3 n_a) of a GRU, for
+            `Bidirectional` those of the forward layer before those of the backward layer; at the
+            end the dense kernel (n_a or 2 n_a, n_y) and bias (n_y,). A bias that is left out is
+            zero.
         direction : {"forward", "reverse", "bidirectional"}, optional
             Bidirectional is `Bidirectional` with its default merge_mode="concat". Reverse is
             go_backwards=True in the lowest layer only: Keras returns its steps in the order in
@@ -139,6 +145,9 @@ class Convertible(Model):
             Keras' answer are reversed.
         activation, steps, loss : str, optional
             As for `RNN`, since they cannot be seen in the weights.
+        reset_after : bool, optional
+            Of GRU layers. It must be True, which is Keras' default: crnn does not compute the
+            other equation. The biases show which it is; without biases it has to be given.
         dtype : {"float32", "float64"}, optional
             The weights' own by default.
 
@@ -171,7 +180,7 @@ class Convertible(Model):
         array([[24., 24.]])
         """
         choices = {"activation": activation, "steps": steps, "loss": loss}
-        return cls._of(*from_keras(weights, direction, dtype, **choices), {})
+        return cls._of(*from_keras(weights, direction, reset_after, dtype, **choices), {})
 
     def to_keras_weights(self, *, ba: bool = True, by: bool = True) -> list[Array]:
         """The weights as a list of Keras, as `from_keras_weights` reads them.
@@ -189,7 +198,7 @@ class Convertible(Model):
         Raises
         ------
         ValueError, TypeError
-            If an argument does not fit.
+            If an argument does not fit, or the cell is leaky.
 
         Examples
         --------

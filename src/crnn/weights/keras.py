@@ -1,20 +1,26 @@
-"""The weights of Keras' `SimpleRNN` and `Dense`: a list of arrays, each transposed."""
+"""The weights of Keras' `SimpleRNN`, `GRU` or `LSTM` and `Dense`: a list of transposed arrays."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
+import numpy as np
+
 from crnn._engine import validate
 from crnn._network.config import DIRECTIONS, Config
 from crnn.reference import Array
+from crnn.weights.gates import apart, cell_of, merged, reordered
 from crnn.weights.reading import Named, check_left_out, dtype_of, matrix, read_floats
 
-_IN_KERAS_ORDER = ("Wax", "Waa", "ba")
+#: Where Keras has each of our gates r, z, n; its order is z, r, n. An LSTM's order is ours.
+_GRU_ORDER = (1, 0, 2)
 
 
-def from_keras(weights: Any, direction: Any, dtype: Any, **choices: Any) -> tuple[Config, Named]:
-    """Configuration and parameters of `SimpleRNN` layers and a `Dense`, as `get_weights` lists."""
+def from_keras(
+    weights: Any, direction: Any, reset_after: Any, dtype: Any, **choices: Any
+) -> tuple[Config, Named]:
+    """Configuration and parameters of recurrent layers and a `Dense`, as `get_weights` lists."""
     validate.choice("direction", direction, DIRECTIONS)
     if not isinstance(weights, (list, tuple)):
         raise TypeError(f"weights: expected a list of arrays, got {type(weights).__name__}")
@@ -29,45 +35,107 @@ def from_keras(weights: Any, direction: Any, dtype: Any, **choices: Any) -> tupl
     kernel, recurrent_kernel, dense = (
         matrix(f"weights[{i}]", given[i]) for i in (cells[0].start, cells[0].start + 1, head.start)
     )
+    n_a, rows = recurrent_kernel.shape
     config = Config(
-        kernel.shape[0], recurrent_kernel.shape[0], dense.shape[1],
-        len(cells) // directions, direction, dtype=dtype_of(given, dtype), **choices,
+        kernel.shape[0], n_a, dense.shape[1],
+        len(cells) // directions, direction, dtype=dtype_of(given, dtype),
+        cell=cell_of(rows, n_a), **choices,
     )  # fmt: skip
+    if config.cell == "gru":
+        _require_reset_after(reset_after, given, cells, rows)
     shapes = config.shapes()
     parameters: Named = {}
 
-    def read(place: slice, *names: str) -> None:
-        places = range(place.start, place.stop)
-        for i, name in zip(places, names, strict=False):  # the bias may be left out
-            parameters[name] = read_floats(f"weights[{i}]", given[i], name, shapes[name][::-1]).T
+    def read(i: int, name: str, shape: tuple[int, ...]) -> Array:
+        return read_floats(f"weights[{i}]", given[i], name, shape).T
 
     for recurrence, place in zip(config.recurrences(), cells, strict=True):
-        read(place, *(name + recurrence.suffix for name in _IN_KERAS_ORDER))
-    read(head, "Wya", "by")
+        own: Named = {}
+        for i, name in zip(range(place.start, place.stop), ("Wax", "Waa", "ba"), strict=False):
+            named = name + recurrence.suffix
+            shape = shapes[named][::-1]
+            if name == "ba" and config.cell == "gru":
+                halves = read(i, named, (2, *shape)).T
+                own |= merged(config.kind, *(_regated(config, half) for half in halves))
+            else:
+                own[name] = _regated(config, read(i, named, shape))
+        parameters |= recurrence.named(own)
+    for i, name in zip(range(head.start, head.stop), ("Wya", "by"), strict=False):
+        parameters[name] = read(i, name, shapes[name][::-1])
     return config, parameters
 
 
 def to_keras(config: Config, parameters: Named, ba: Any, by: Any) -> list[Array]:
     """The list that `set_weights` takes."""
+    if config.cell == "leaky":
+        raise ValueError(
+            "to_keras_weights: expected a model with cell 'vanilla', 'gru' or 'lstm', got 'leaky', "
+            "which Keras does not have"
+        )
     check_left_out(parameters, ba=ba, by=by)
-    names = [
-        name + recurrence.suffix
-        for recurrence in config.recurrences()
-        for name in _IN_KERAS_ORDER
-        if ba or name != "ba"
-    ]
-    names += ("Wya", "by") if by else ("Wya",)
-    return [parameters[name].T.copy() for name in names]
+    weights: list[Array] = []
+    for recurrence in config.recurrences():
+        own = recurrence.of(parameters)
+        weights += [_regated(config, own[name]).T.copy() for name in ("Wax", "Waa")]
+        if ba:
+            biases = [_regated(config, half) for half in apart(config.kind, own)]
+            weights.append(np.stack(biases) if config.cell == "gru" else biases[0])
+    weights.append(parameters["Wya"].T.copy())
+    if by:
+        weights.append(parameters["by"].copy())
+    return weights
+
+
+def _regated(config: Config, values: Array) -> Array:
+    """Values stacked by gate, from Keras' order to ours or back."""
+    return reordered(values, _GRU_ORDER) if config.cell == "gru" else values
+
+
+def _require_reset_after(said: Any, given: list[Array], cells: list[slice], rows: int) -> None:
+    """Refuse a GRU with reset_after=False, whose equation is another one.
+
+    Its bias has one row, that of reset_after=True has two, and without biases nothing shows it.
+    """
+    for place in cells:
+        i = place.start + 2
+        if i < place.stop and given[i].shape == (rows,):
+            raise ValueError(
+                f"weights[{i}]: expected a bias of shape {(2, rows)}, of a GRU with "
+                f"reset_after=True, got shape {(rows,)}: crnn has no equation for reset_after=False"
+            )
+    if said is None and all(place.stop - place.start == 2 for place in cells):
+        raise ValueError(
+            "reset_after: expected True for a GRU without biases, whose weights do not show it, "
+            "got None"
+        )
+    if said is not None and not validate.flag("reset_after", said):
+        raise ValueError("reset_after: expected True, got False, for which crnn has no equation")
 
 
 def _keras_layout(given: list[Array]) -> list[slice]:
     """The positions of each recurrence's arrays, and last those of the Dense layer."""
     # Matrices and biases by their number of axes: 221 a recurrence and 21 at the end, or 22 and 2.
     axes = "".join(str(a.ndim) if a.ndim in (1, 2) else "?" for a in given)
-    if not re.fullmatch("(221?)+21?", axes):
-        raise ValueError(
-            "weights: expected kernel, recurrent_kernel and perhaps bias of each recurrence, then "
-            "kernel and perhaps bias of a Dense layer, "
-            f"got arrays of shapes {', '.join(str(a.shape) for a in given)}"
-        )
-    return [slice(*match.span()) for match in re.finditer("221?|21?", axes)]
+    for codes in (_with_gru_biases(given, axes), axes):
+        if re.fullmatch("(221?)+21?", codes):
+            return [slice(*match.span()) for match in re.finditer("221?|21?", codes)]
+    raise ValueError(
+        "weights: expected kernel, recurrent_kernel and perhaps bias of each recurrence, then "
+        "kernel and perhaps bias of a Dense layer, "
+        f"got arrays of shapes {', '.join(str(a.shape) for a in given)}"
+    )
+
+
+def _with_gru_biases(given: list[Array], axes: str) -> str:
+    """The numbers of axes, with 1 for the biases (2, 3 n_a) of GRU layers.
+
+    With two units a kernel may have that shape too, and is then taken for a bias if it can be one.
+    """
+    codes, i = [*axes], 2
+    while i < len(given) - 1:
+        n_a, rows = given[i - 1].shape if given[i - 1].ndim == 2 else (0, 1)
+        is_bias = rows == 3 * n_a and given[i].shape == (2, rows) and given[i + 1].ndim == 2
+        if is_bias:
+            codes[i] = "1"
+        i += 3 if codes[i] == "1" else 2
+    return "".join(codes)

@@ -1,4 +1,4 @@
-"""The weights of torch's `nn.RNN` and `nn.Linear`: a state dict, with two biases that are added."""
+"""The weights of torch's `nn.RNN`, `nn.GRU` or `nn.LSTM` and `nn.Linear`: a state dict."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
-
 from crnn._engine import validate
 from crnn._network.config import Config, Recurrence
 from crnn.reference import Array
+from crnn.weights.gates import apart, cell_of, merged
 from crnn.weights.reading import Named, check_left_out, dtype_of, listed, matrix, read_floats
 
 # torch's keys, after the names of the modules around: "module.rnn.weight_hh_l0".
@@ -21,11 +20,11 @@ _OF_TORCH = {"weight_ih": "Wax", "weight_hh": "Waa"}
 
 
 def from_torch(state_dict: Any, dtype: Any, **choices: Any) -> tuple[Config, Named]:
-    """Configuration and parameters of an `nn.RNN` and an `nn.Linear`, with any prefixes."""
+    """Configuration and parameters of a recurrent module and an `nn.Linear`, with any prefixes."""
     keys = _torch_keys(state_dict)
     recurrent = [match.groups() for match in map(_OF_RNN.fullmatch, keys) if match]
     linear = [match.groups() for match in map(_OF_LINEAR.fullmatch, keys) if match]
-    rnn, head = _prefix_of("nn.RNN", recurrent), _prefix_of("nn.Linear", linear)
+    rnn, head = _prefix_of("nn.RNN, nn.GRU or nn.LSTM", recurrent), _prefix_of("nn.Linear", linear)
     layers = len({layer for _, _, layer, _ in recurrent})  # counted: a number may be anything
     both = any(back for *_, back in recurrent)
     biased = any(kind == "bias" for _, kind, *_ in recurrent)
@@ -39,7 +38,7 @@ def from_torch(state_dict: Any, dtype: Any, **choices: Any) -> tuple[Config, Nam
     direction = "bidirectional" if both else "forward"
     config = Config(
         Wax.shape[1], Waa.shape[1], len(Wya), layers, direction,
-        dtype=dtype_of(given.values(), dtype), **choices,
+        dtype=dtype_of(given.values(), dtype), cell=cell_of(*Waa.shape), **choices,
     )  # fmt: skip
     shapes = config.shapes()
 
@@ -55,7 +54,7 @@ def from_torch(state_dict: Any, dtype: Any, **choices: Any) -> tuple[Config, Nam
         if biased:
             ba = "ba" + recurrence.suffix
             halves = (read(key(kind), ba) for kind in ("bias_ih", "bias_hh"))
-            parameters[ba] = np.add(*halves, dtype=np.float64)  # rounded once
+            parameters |= recurrence.named(merged(config.kind, *halves))
     parameters["Wya"] = read(f"{head}weight", "Wya")
     if f"{head}bias" in given:
         parameters["by"] = read(f"{head}bias", "by")
@@ -67,7 +66,12 @@ def to_torch(config: Config, parameters: Named, rnn: Any, head: Any, ba: Any, by
     if config.direction == "reverse":
         raise ValueError(
             "to_torch_state_dict: expected a model with direction 'forward' or 'bidirectional', "
-            "got 'reverse': no nn.RNN reads right to left alone"
+            "got 'reverse': no module of torch reads right to left alone"
+        )
+    if config.cell == "leaky":
+        raise ValueError(
+            "to_torch_state_dict: expected a model with cell 'vanilla', 'gru' or 'lstm', got "
+            "'leaky', which torch does not have"
         )
     rnn, head = _prefix("rnn", rnn), _prefix("head", head)
     check_left_out(parameters, ba=ba, by=by)
@@ -77,8 +81,7 @@ def to_torch(config: Config, parameters: Named, rnn: Any, head: Any, ba: Any, by
         for kind, name in _OF_TORCH.items():
             state[key(kind)] = own[name].copy()
         if ba:
-            state[key("bias_ih")] = own["ba"].copy()
-            state[key("bias_hh")] = np.zeros_like(own["ba"])
+            state[key("bias_ih")], state[key("bias_hh")] = apart(config.kind, own)
     state[f"{head}weight"] = parameters["Wya"].copy()
     if by:
         state[f"{head}bias"] = parameters["by"].copy()
@@ -86,7 +89,7 @@ def to_torch(config: Config, parameters: Named, rnn: Any, head: Any, ba: Any, by
 
 
 def _torch_keys(state_dict: Any) -> list[str]:
-    """The keys, all of them an nn.RNN's or an nn.Linear's."""
+    """The keys, all of them a recurrent module's or an nn.Linear's."""
     if not isinstance(state_dict, Mapping):
         raise TypeError(
             f"state_dict: expected a mapping of names to arrays, got {type(state_dict).__name__}"
@@ -99,7 +102,8 @@ def _torch_keys(state_dict: Any) -> list[str]:
     ]
     if foreign:
         raise ValueError(
-            "state_dict: expected the weights of an nn.RNN and of an nn.Linear alone, "
+            "state_dict: expected the weights of an nn.RNN, nn.GRU or nn.LSTM and of an nn.Linear "
+            "alone, "
             f"got the unknown {listed(foreign)}"
         )
     return keys
@@ -131,7 +135,7 @@ def _demand_keys(keys: list[str], of_rnn: list[str], head: str) -> None:
     faults = {"missing": missing, "unknown": unknown}
     if missing or unknown:
         told = "; ".join(f"{fault} {listed(those)}" for fault, those in faults.items() if those)
-        raise ValueError(f"state_dict: expected every key of an nn.RNN and an nn.Linear: {told}")
+        raise ValueError(f"state_dict: expected every key of both modules: {told}")
 
 
 def _prefix(name: str, module: Any) -> str:
