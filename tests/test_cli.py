@@ -75,6 +75,27 @@ class TestTrain:
         assert (config.num_layers, config.activation, config.dtype) == (2, "relu", "float64")
 
     @pytest.mark.parametrize(
+        ("arguments", "cell", "leak", "units"),
+        [
+            (["--cell", "gru"], "gru", None, "24 GRU units"),
+            (["--cell", "lstm", "--layers", "2"], "lstm", None, "24 LSTM units"),
+            (["--cell", "leaky", "--leak", "0.5"], "leaky", 0.5, "24 leaky tanh units"),
+        ],
+    )
+    def test_every_cell_is_trained_resumed_and_sampled(self, run, arguments, cell, leak, units):
+        code, out, _ = run("train", "--text", "words.txt", *SMALL, *arguments)
+        assert code == 0
+        assert units in out
+        config = crnn.load("model.safetensors").config
+        assert (config.cell, config.leak) == (cell, leak)
+        resumed = run(
+            "train", "--text", "words.txt", *BRIEF, "--resume", "model.safetensors", "--out", "more"
+        )
+        assert resumed[0] == 0
+        assert crnn.load("more").config == config
+        assert run("sample", "more", "-n", "10", "--seed", "1")[0] == 0
+
+    @pytest.mark.parametrize(
         ("options", "changed"),
         [
             ("", {}),
@@ -473,6 +494,13 @@ USAGE = [
     ("train --momentum 0.5", "--momentum: expected only with --optimizer sgd"),
     ("train --validation 1", "--validation: expected a share in (0, 1), got '1'"),
     ("train --activation gelu", "--activation: invalid choice: 'gelu'"),
+    ("train --cell elman", "--cell: invalid choice: 'elman'"),
+    ("train --cell gru --activation relu", "--activation: expected tanh with --cell gru"),
+    ("train --cell leaky", "--leak: expected with --cell leaky, and only there"),
+    ("train --leak 0.5", "--leak: expected with --cell leaky, and only there"),
+    ("train --cell leaky --leak 0", "--leak: expected a number in (0, 1], got '0'"),
+    ("train --resume small --cell vanilla", "--cell: expected only without --resume"),
+    ("train --resume small --leak 0.5", "--leak: expected only without --resume"),
     ("train --resume small --hidden 3", "--hidden: expected only without --resume"),
     ("train --resume small --layers 1", "--layers: expected only without --resume"),
     ("train --resume small --activation tanh", "--activation: expected only without --resume"),

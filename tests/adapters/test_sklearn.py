@@ -486,6 +486,26 @@ class TestAllEstimators:
         assert rnn.n_iter_ == 4, "no epoch improves on the first by tol"
 
     @pytest.mark.parametrize(
+        "options",
+        [
+            {"cell": "gru"},
+            {"cell": "lstm"},
+            {"cell": "leaky", "leak": 0.5, "noise": 0.1},
+            {"cell": "leaky", "leak": 0.5, "equation": "current"},
+        ],
+    )
+    def test_options_of_cells_reach_the_model(self, estimator, options):
+        X, y = walks()
+        y = targets(estimator, X, y)
+        rnn = small(estimator, **options)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            first, second = flat(rnn.fit(X, y)), flat(clone(rnn).fit(X, y))
+        config = rnn.model_.config
+        assert {name: getattr(config, name) for name in options} == options
+        np.testing.assert_array_equal(first, second)
+
+    @pytest.mark.parametrize(
         ("options", "error", "message"),
         [
             ({"hidden_size": 0}, ValueError, "hidden_size == 0, must be >= 1"),
@@ -493,6 +513,9 @@ class TestAllEstimators:
             ({"num_layers": 0}, ValueError, "num_layers: expected a whole number >= 1"),
             ({"direction": "up"}, ValueError, "direction: expected one of"),
             ({"activation": "elu"}, ValueError, "activation: expected one of"),
+            ({"cell": "elman"}, ValueError, "cell: expected one of 'vanilla', 'leaky', 'gru'"),
+            ({"cell": "leaky"}, ValueError, "leak: expected a number > 0 and <= 1"),
+            ({"noise": 0.1}, ValueError, "noise: expected 0.0 with cell='vanilla'"),
             ({"solver": "lbfgs"}, ValueError, "solver: expected 'adam' or 'sgd'"),
             ({"learning_rate_init": 0.0}, ValueError, "learning_rate_init == 0.0, must be > 0"),
             ({"solver": "sgd", "momentum": 1.0}, ValueError, "momentum == 1.0, must be < 1"),

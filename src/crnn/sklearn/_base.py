@@ -45,6 +45,10 @@ class BaseRNN(BaseEstimator):  # type: ignore[misc]
         num_layers: int = 1,
         direction: str = "forward",
         activation: str = "tanh",
+        cell: str = "vanilla",
+        leak: Any = None,
+        noise: float = 0.0,
+        equation: str = "rate",
         solver: str = "adam",
         learning_rate_init: float = 0.001,
         momentum: float = 0.9,
@@ -65,6 +69,10 @@ class BaseRNN(BaseEstimator):  # type: ignore[misc]
         self.num_layers = num_layers
         self.direction = direction
         self.activation = activation
+        self.cell = cell
+        self.leak = leak
+        self.noise = noise
+        self.equation = equation
         self.solver = solver
         self.learning_rate_init = learning_rate_init
         self.momentum = momentum
@@ -161,6 +169,7 @@ class BaseRNN(BaseEstimator):  # type: ignore[misc]
         return crnn.RNN(
             n_x, self.hidden_size, n_y, num_layers=self.num_layers, direction=self.direction,
             activation=self.activation, steps=self._steps, loss=self._loss, dtype=self.dtype,
+            cell=self.cell, leak=self.leak, noise=self.noise, equation=self.equation,
             rng=self._rng,
         )  # fmt: skip
 

@@ -13,7 +13,7 @@ from crnn.sklearn._labels import Labelling
 
 
 class RNNClassifier(ClassifierMixin, Labelling):  # type: ignore[misc]
-    """A label for each sequence, from the last state of a vanilla recurrent network.
+    """A label for each sequence, from the last state of a recurrent network.
 
     Trained on cross entropy with `crnn.RNN.fit`. Parameters and attributes that
     `sklearn.neural_network.MLPClassifier` has too are named as there.
@@ -27,7 +27,11 @@ class RNNClassifier(ClassifierMixin, Labelling):  # type: ignore[misc]
     direction : {"forward", "reverse", "bidirectional"}, default="forward"
         The direction in which each layer reads a sequence.
     activation : {"tanh", "relu"}, default="tanh"
-        Of the hidden units.
+        Of the units of a vanilla or leaky cell.
+    cell : {"vanilla", "leaky", "gru", "lstm"}, default="vanilla"
+        What each hidden unit computes.
+    leak, noise, equation
+        Of a leaky cell: see `crnn.RNN`.
     solver : {"adam", "sgd"}, default="adam"
         `crnn.Adam`, or `crnn.SGD` with momentum.
     learning_rate_init : float, default=0.001

@@ -15,15 +15,16 @@ from crnn.sklearn._data import Array, Examples, Inputs, check_weights
 
 
 class RNNRegressor(RegressorMixin, BaseRNN):  # type: ignore[misc]
-    """Values for each sequence, from the last state of a vanilla recurrent network.
+    """Values for each sequence, from the last state of a recurrent network.
 
     Trained on the mean squared error with `crnn.RNN.fit`. The output is linear: scale y to about
     1, as `sklearn.compose.TransformedTargetRegressor` does.
 
     Parameters
     ----------
-    hidden_size, num_layers, direction, activation, solver, learning_rate_init, momentum, \
-clip_norm, batch_size, max_iter, tol, n_iter_no_change, early_stopping, validation_fraction, \
+    hidden_size, num_layers, direction, activation, cell, leak, noise, equation, solver, \
+learning_rate_init, momentum, clip_norm, batch_size, max_iter, tol, n_iter_no_change, \
+early_stopping, validation_fraction, \
 warm_start, random_state, n_jobs, dtype, verbose
         As for `RNNClassifier`. The score that early_stopping watches is R^2.
 

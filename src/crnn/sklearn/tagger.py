@@ -13,7 +13,7 @@ from crnn.sklearn._labels import Labelling
 
 
 class RNNSequenceTagger(Labelling):
-    """A label for each step of each sequence, from the states of a vanilla recurrent network.
+    """A label for each step of each sequence, from the states of a recurrent network.
 
     Trained on the mean cross entropy over all steps with `crnn.RNN.fit`. It is not a classifier in
     scikit-learn's sense, which has one label for each row of X. Its score is the accuracy over
@@ -21,8 +21,9 @@ class RNNSequenceTagger(Labelling):
 
     Parameters
     ----------
-    hidden_size, num_layers, direction, activation, solver, learning_rate_init, momentum, \
-clip_norm, batch_size, max_iter, tol, n_iter_no_change, early_stopping, validation_fraction, \
+    hidden_size, num_layers, direction, activation, cell, leak, noise, equation, solver, \
+learning_rate_init, momentum, clip_norm, batch_size, max_iter, tol, n_iter_no_change, \
+early_stopping, validation_fraction, \
 class_weight, warm_start, random_state, n_jobs, dtype, verbose
         As for `RNNClassifier`. The weight of a class applies to steps, and the part that
         early_stopping holds out is not stratified.
