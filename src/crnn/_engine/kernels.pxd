@@ -32,6 +32,9 @@ cdef extern from "crnn_kernels.h" nogil:
     ctypedef struct crnn_operations:
         void (*rnn_forward)(const crnn_rnn_call *) noexcept nogil
         void (*rnn_backward)(const crnn_rnn_call *) noexcept nogil
+        void (*rnn_forward_packed)(const crnn_rnn_call *, void *packed) noexcept nogil
+        void (*rnn_pack)(const crnn_rnn_call *, void *packed) noexcept nogil
+        Py_ssize_t (*rnn_packing)(const crnn_rnn_call *, Py_ssize_t *numbers) noexcept nogil
         void (*linear_forward)(const crnn_linear *) noexcept nogil
         void (*linear_backward)(const crnn_linear *) noexcept nogil
         Py_ssize_t (*rnn_workspace)(const crnn_rnn_call *, int backward) noexcept nogil

@@ -7,6 +7,9 @@ entry to the recurrence itself is sequence.pyx.
 """
 from libc.math cimport INFINITY, sqrt
 from libc.stdint cimport uintptr_t
+from libc.string cimport memcmp
+
+cimport numpy as cnp
 
 from crnn._engine.workspace import give_back, take
 
@@ -17,6 +20,8 @@ from crnn._c_api cimport (CRNN_GRU, CRNN_LEAKY, CRNN_LSTM, CRNN_RELU, CRNN_TANH,
 from crnn._engine.kernels cimport (crnn_find_kernels, crnn_kernels, crnn_linear,
                                    crnn_operations)
 from crnn._engine.over_blas cimport kernels_over_blas
+
+cnp.import_array()
 
 ctypedef int (*thread_count)() noexcept nogil
 
@@ -167,6 +172,22 @@ def clip(real[::1] gradients, double most):
             for k in range(size):
                 gradients[k] *= factor
     return norm
+
+
+def same_bits(a, b):
+    """Whether two contiguous arrays have the same dtype, size and bytes."""
+    cdef cnp.ndarray first = a, second = b
+    cdef size_t size = cnp.PyArray_NBYTES(first)
+    cdef const void *left = cnp.PyArray_DATA(first)
+    cdef const void *right = cnp.PyArray_DATA(second)
+    cdef bint same
+    if cnp.PyArray_TYPE(first) != cnp.PyArray_TYPE(second):
+        return False
+    if size != <size_t>cnp.PyArray_NBYTES(second):
+        return False
+    with nogil:
+        same = memcmp(left, right, size) == 0
+    return same
 
 
 def all_finite(const real[::1] numbers):

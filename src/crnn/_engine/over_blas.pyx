@@ -366,6 +366,20 @@ cdef void rnn_backward_f64(const crnn_rnn_call *call) noexcept nogil:
         _rnn_backward[double](call, <const double *>call.a)
 
 
+cdef Py_ssize_t rnn_packing_f32(const crnn_rnn_call *call, Py_ssize_t *numbers) noexcept nogil:
+    if call.cell != CRNN_VANILLA:
+        return elementwise.f32.rnn_packing(call, numbers)
+    numbers[0] = 0  # BLAS packs weights itself
+    return 0
+
+
+cdef Py_ssize_t rnn_packing_f64(const crnn_rnn_call *call, Py_ssize_t *numbers) noexcept nogil:
+    if call.cell != CRNN_VANILLA:
+        return elementwise.f64.rnn_packing(call, numbers)
+    numbers[0] = 0
+    return 0
+
+
 cdef void linear_forward_f32(const crnn_linear *call) noexcept nogil:
     _linear_forward[float](call, <float *>call.y)
 
@@ -422,6 +436,7 @@ cdef const crnn_kernels *kernels_over_blas(const crnn_kernels *with_elementwise)
     elementwise = with_elementwise
     f32, f64 = elementwise.f32[0], elementwise.f64[0]
     f32.rnn_forward, f64.rnn_forward = rnn_forward_f32, rnn_forward_f64
+    f32.rnn_packing, f64.rnn_packing = rnn_packing_f32, rnn_packing_f64
     f32.rnn_backward, f64.rnn_backward = rnn_backward_f32, rnn_backward_f64
     f32.linear_forward, f64.linear_forward = linear_forward_f32, linear_forward_f64
     f32.linear_backward, f64.linear_backward = linear_backward_f32, linear_backward_f64

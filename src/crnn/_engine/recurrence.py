@@ -118,9 +118,22 @@ class CellGradients(NamedTuple):
     dc0: Array | None
 
 
-def cell_forward(inputs: CellInputs, keep: bool | Array = True, out: Array | None = None) -> States:
-    """The states, with what backward needs if `keep` is set, in an array if `keep` is one."""
-    return States(*_completed(sequence.cell_forward(inputs, keep, out)))
+#: Weights of one recurrence as forward packs them, by the number of the packing.
+Packed = dict[int, Array]
+
+
+def cell_forward(
+    inputs: CellInputs,
+    keep: bool | Array = True,
+    out: Array | None = None,
+    packed: Packed | None = None,
+) -> States:
+    """The states, with what backward needs if `keep` is set, in an array if `keep` is one.
+
+    `packed` may hold the weights packed by an earlier call with the same ones, and gets those that
+    this call packs.
+    """
+    return States(*_completed(sequence.cell_forward(inputs, keep, out, packed)))
 
 
 def cell_backward(

@@ -17,7 +17,9 @@ from libc.string cimport memset
 
 cimport numpy as cnp
 
-from crnn._engine.workspace import give_back, take
+import numpy as np
+
+from crnn._engine.workspace import aligned, give_back, take
 
 from crnn._c_api cimport (
     CRNN_CURRENT, CRNN_GRU, CRNN_LEAKY, CRNN_LSTM, CRNN_RATE, CRNN_RELU, CRNN_TANH, crnn_rnn_call)
@@ -26,6 +28,8 @@ from crnn._engine.integers cimport find_lengths, find_offsets, packed_rows, symb
 from crnn._engine.kernels cimport _operations, _threads, cell_number, crnn_operations
 
 cnp.import_array()
+
+FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 
 
 cdef bint _all_apart(tuple outs, tuple inputs):
@@ -150,14 +154,44 @@ cdef object _new(int dtype, int ndim, Py_ssize_t n0, Py_ssize_t n1, Py_ssize_t n
     return cnp.PyArray_EMPTY(ndim, shape, dtype, 0)
 
 
-cdef int _run(crnn_rnn_call *call, Py_ssize_t rows, int real, bint backward) except -1:
-    """Take a workspace, set the number of threads, and run the kernel without the GIL."""
+cdef object _packed_weights(crnn_rnn_call *call, int real, dict packed):
+    """The weights of a call as `rnn_pack` packs them, from `packed` or now; None without packing.
+
+    `packed` belongs to the weights and biases of the call, by the number of the packing.
+    """
+    cdef const crnn_operations *operations = _operations(real == cnp.NPY_DOUBLE)
+    cdef void *data
+    cdef Py_ssize_t numbers
+    cdef Py_ssize_t packing = operations.rnn_packing(call, &numbers)
+    if numbers == 0:
+        return None
+    weights = packed.get(packing)
+    if weights is None:
+        weights = aligned(numbers, FLOAT64 if real == cnp.NPY_DOUBLE else FLOAT32)
+        data = cnp.PyArray_DATA(weights)
+        with nogil:
+            operations.rnn_pack(call, data)
+        packed[packing] = weights
+    return weights
+
+
+cdef int _run(crnn_rnn_call *call, Py_ssize_t rows, int real, bint backward,
+              dict packed=None) except -1:
+    """Take a workspace, set the number of threads, and run the kernel without the GIL.
+
+    `packed` holds the packed weights of forward calls, as for `_packed_weights`.
+    """
     cdef const crnn_operations *operations = _operations(real == cnp.NPY_DOUBLE)
     cdef Py_ssize_t size = operations.rnn_workspace(call, backward)
-    cdef object offsets
+    cdef object offsets, weights = None
+    cdef void *weights_data = NULL
     workspace = take(size * (8 if real == cnp.NPY_DOUBLE else 4))
     call.workspace = cnp.PyArray_DATA(workspace)
     call.threads = _threads()
+    if packed is not None:
+        weights = _packed_weights(call, real, packed)
+    if weights is not None:
+        weights_data = cnp.PyArray_DATA(weights)
     if rows > 0 and call.lengths[call.m - 1] == call.T:  # equal lengths: the rows are (T, m)
         call.lengths = NULL
     elif rows > 0:
@@ -167,6 +201,8 @@ cdef int _run(crnn_rnn_call *call, Py_ssize_t rows, int real, bint backward) exc
     with nogil:
         if backward:
             operations.rnn_backward(call)
+        elif weights_data != NULL:
+            operations.rnn_forward_packed(call, weights_data)
         else:
             operations.rnn_forward(call)
     give_back(workspace)
@@ -299,7 +335,7 @@ cdef object _zeros(int real, Py_ssize_t n):
     return cnp.PyArray_ZEROS(1, <cnp.npy_intp *>&n, real, 0)
 
 
-def cell_forward(inputs, keep, out):
+def cell_forward(inputs, keep, out, packed):
     """The states of any cell: (a, c_n, kept), where c_n and kept may be None.
 
     None if an argument does not fit. The arguments are those of `recurrence.cell_forward`.
@@ -337,7 +373,7 @@ def cell_forward(inputs, keep, out):
             return None
         call.kept = cnp.PyArray_DATA(kept)
     call.ba, call.a = cnp.PyArray_DATA(ba), cnp.PyArray_DATA(out)
-    _run(&call, rows, real, False)
+    _run(&call, rows, real, False, packed)
     return out, c_n, kept
 
 

@@ -378,22 +378,42 @@ def cell(
     reverse: Any, rule: dict[str, Any],
 ) -> CellInputs:  # fmt: skip
     """The arguments of a cell other than the vanilla cell; `rule` has the fields of a Rule."""
+    weights = cell_weights(gates, Waa, Wax, ba, baa)
+    if rule.get("leak") is not None:
+        rule = {**rule, "leak": leak(rule["leak"], weights[0].dtype, weights[0].shape[1])}
+    given = CellInputs(x, *weights, a0, c0, lengths, reverse, Rule(**rule))
+    return cell_call(given, takes_c0=True)
+
+
+def cell_weights(
+    gates: int, Waa: Any, Wax: Any, ba: Any, baa: Any, copy: bool = False
+) -> tuple[Array, Array, Array | None, Array | None]:
+    """The weights and biases of a cell, of which the caller keeps no view with `copy`."""
     Waa = recurrent_weights("Waa", Waa, gates)
     dtype, n_a = Waa.dtype, Waa.shape[1]
     Wax = input_weights("Wax", Wax, dtype, gates * n_a)
-    x, lengths, m = _inputs(x, lengths, dtype, Wax.shape[1])
-    if a0 is not None:
-        a0 = array("a0", a0, dtype, like="Waa", m=m, n_a=n_a)
-    if c0 is not None:
-        c0 = array("c0", c0, dtype, like="Waa", m=m, n_a=n_a)
     if ba is not None:
         ba = array("ba", ba, dtype, like="Waa", rows=gates * n_a)
     if baa is not None:
         baa = array("baa", baa, dtype, like="Waa", n_a=n_a)
-    reverse = flag("reverse", reverse)
-    if rule.get("leak") is not None:
-        rule = {**rule, "leak": leak(rule["leak"], dtype, n_a)}
-    return CellInputs(x, Waa, Wax, ba, baa, a0, c0, lengths, reverse, Rule(**rule))
+    Waa, Wax, ba, baa = (a.copy() if copy and a is not None else a for a in (Waa, Wax, ba, baa))
+    return Waa, Wax, ba, baa
+
+
+def cell_call(given: CellInputs, takes_c0: bool) -> CellInputs:
+    """The same inputs, with everything but the weights and the rule checked and converted."""
+    Waa, Wax = given.Waa, given.Wax
+    dtype, n_a = Waa.dtype, Waa.shape[1]
+    x, lengths, m = _inputs(given.x, given.lengths, dtype, Wax.shape[1])
+    a0, c0 = given.a0, given.c0
+    if a0 is not None:
+        a0 = array("a0", a0, dtype, like="Waa", m=m, n_a=n_a)
+    if c0 is not None and not takes_c0:
+        raise ValueError(f"c0: expected None with cell={given.rule.cell!r}, got {shown(c0)}")
+    if c0 is not None:
+        c0 = array("c0", c0, dtype, like="Waa", m=m, n_a=n_a)
+    reverse = flag("reverse", given.reverse)
+    return given._replace(x=x, a0=a0, c0=c0, lengths=lengths, reverse=reverse)
 
 
 def leak(value: Any, dtype: Any, n_a: int) -> Array:

@@ -7,12 +7,13 @@ the same Buffers.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from crnn._engine import kernels, recurrence, validate
-from crnn._engine.recurrence import CellGradients, CellInputs, States
+from crnn._engine.recurrence import CellGradients, CellInputs, Packed, States
 from crnn._network.buffers import Buffers
 from crnn._network.config import Config, Recurrence
 from crnn.reference import Array
@@ -65,10 +66,12 @@ def forward(
     buffers: Buffers | None = None,
     keep: bool = False,
     noise: int | None = None,
+    packed: Sequence[Packed | None] | None = None,
 ) -> Trace:
     """Run all recurrences and the output layer on x, (T, m, n_x) or (T, m), from `state` or 0.
 
     `keep` says whether `backward` follows. `noise` is a seed, or None for a pass without noise.
+    `packed` are packed weights for each recurrence, as `recurrence.cell_forward` takes them.
     """
     (T, m), n = x.shape[:2], config.num_directions
     if buffers is None:
@@ -88,7 +91,8 @@ def forward(
         if keep and config.kind.kept:
             rows = T * m if lengths is None else int(lengths.sum())
             kept = buffers.array(f"kept {k}", (config.kind.kept * rows * config.n_a,))
-        states.append(recurrence.cell_forward(inputs[-1], kept, a))
+        weights = None if packed is None else packed[k]
+        states.append(recurrence.cell_forward(inputs[-1], kept, a, weights))
         outputs.append(_rate(config, a, f"rate {k}", buffers))
     counted = None
     if config.steps == "last":

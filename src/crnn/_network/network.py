@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from crnn._engine.packed import PackedWeights
 from crnn._network import layers
 from crnn._network.arena import Arena, Layout, Views
 from crnn._network.buffers import Buffers
@@ -38,6 +39,7 @@ class Network:
         self._layout = Layout(config.shapes(), config.np_dtype)
         self.arena = self.new_arena()
         self.loss = LOSSES[config.loss]
+        self._packed = PackedWeights()
 
     @property
     def parameters(self) -> Views:
@@ -62,7 +64,13 @@ class Network:
     ) -> layers.Trace:
         """Run the batch from `state`, or from zeros: see `layers.forward`."""
         x, lengths = batch.x, batch.lengths
-        return layers.forward(self.config, self.parameters, x, lengths, state, buffers, keep, noise)
+        packed = None
+        if not keep:  # then the weights may be those of the call before
+            count = len(self.config.recurrences())
+            packed = self._packed.of([self.arena.flat], count, x.shape[0] * x.shape[1])
+        return layers.forward(
+            self.config, self.parameters, x, lengths, state, buffers, keep, noise, packed
+        )
 
     def gradients(
         self,

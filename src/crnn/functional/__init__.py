@@ -7,6 +7,7 @@ Arguments of the vanilla cell that fit as they are go straight to the compiled c
 from crnn.functional.gru import gru_backward, gru_forward
 from crnn.functional.leaky import leaky_backward, leaky_forward
 from crnn.functional.lstm import lstm_backward, lstm_forward
+from crnn.functional.prepared import Prepared
 from crnn.functional.vanilla import rnn_backward, rnn_forward
 from crnn.reference import (
     Gradients,
@@ -24,6 +25,7 @@ __all__ = [
     "LSTMGradients",
     "LSTMStates",
     "LeakyStates",
+    "Prepared",
     "gru_backward",
     "gru_forward",
     "leaky_backward",

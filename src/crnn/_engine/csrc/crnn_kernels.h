@@ -44,6 +44,12 @@ typedef struct {
 typedef struct {
     void (*rnn_forward)(const crnn_rnn_call *);
     void (*rnn_backward)(const crnn_rnn_call *);
+    /* Forward with weights that `rnn_pack` has packed: for the same weights, and for a call with
+     * the same packing. `rnn_packing` gives the number of a packing, and how many numbers it takes:
+     * 0 if these kernels do not pack. `packed` is 64-byte aligned. */
+    void (*rnn_forward_packed)(const crnn_rnn_call *, void *packed);
+    void (*rnn_pack)(const crnn_rnn_call *, void *packed);
+    ptrdiff_t (*rnn_packing)(const crnn_rnn_call *, ptrdiff_t *numbers);
     void (*linear_forward)(const crnn_linear *);
     void (*linear_backward)(const crnn_linear *);
     /* The numbers that a call needs as workspace. It depends on the sizes, and on whether lengths
