@@ -22,7 +22,7 @@ torch = pytest.importorskip("torch")
 
 import crnn  # noqa: E402
 import crnn.torch  # noqa: E402
-from crnn.torch import arrays, flops, gradients, modules, ops, threads  # noqa: E402
+from crnn.torch import arrays, checks, equations, flops, gated, gradients, modules, ops, threads  # noqa: E402
 
 pack = torch.nn.utils.rnn.pack_padded_sequence
 ROOT = Path(__file__).parents[2]
@@ -52,7 +52,7 @@ def one_thread():
 def fresh(monkeypatch):
     """Start each test with the same seed and without earlier warnings."""
     torch.manual_seed(0)
-    monkeypatch.setattr(modules, "_warned", set())
+    monkeypatch.setattr(checks, "_warned", set())
 
 
 @pytest.fixture
@@ -650,9 +650,13 @@ class TestAccelerate:
         shared = torch.nn.RNN(2, 3)
         module = torch.nn.ModuleList([shared, torch.nn.Sequential(shared, torch.nn.LSTM(2, 3))])
         module.append(Model())
-        assert crnn.torch.accelerate(module) == 2
+        module.append(torch.nn.GRU(2, 3))
+        count = crnn.torch.accelerate(module)
+        assert count == 4
+        assert count.each == {"RNN": 2, "GRU": 1, "LSTM": 1}
         assert type(module[0]) is type(module[2].rnn) is crnn.torch.RNN
-        assert type(module[1][1]) is torch.nn.LSTM
+        assert type(module[1][1]) is crnn.torch.LSTM
+        assert type(module[3]) is crnn.torch.GRU
         assert crnn.torch.accelerate(module) == 0
 
     def test_an_rnn_at_the_top_level(self):
@@ -751,7 +755,7 @@ class TestProcessesAndThreads:
 
 class TestPages:
     @pytest.mark.parametrize(
-        "module", [crnn.torch, arrays, flops, gradients, modules, ops, threads]
+        "module", [crnn.torch, arrays, equations, flops, gated, gradients, modules, ops, threads]
     )
     def test_docstring_examples_run(self, module):
         tried = doctest.testmod(module)

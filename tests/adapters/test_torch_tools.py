@@ -12,7 +12,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import crnn.torch  # noqa: E402
-from crnn.torch import modules  # noqa: E402
+from crnn.torch import checks  # noqa: E402
 
 HERE = Path(__file__).parent
 T, M, N_X, N_A = 12, 4, 3, 6  # more steps than modules.SHORTEST, so crnn computes them
@@ -31,7 +31,7 @@ pytestmark = [
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch):
     torch.manual_seed(0)
-    monkeypatch.setattr(modules, "_warned", set())
+    monkeypatch.setattr(checks, "_warned", set())
 
 
 def pair(**options):

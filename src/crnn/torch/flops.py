@@ -13,6 +13,7 @@ from typing import Any
 from torch import Tensor
 from torch.utils.flop_counter import register_flop_formula
 
+from crnn.torch import gated
 from crnn.torch.ops import backward_op, forward_op
 
 Shape = tuple[int, ...]
@@ -46,3 +47,28 @@ def _backward(
     of_x = 2 * rows if need_dx else rows
     n_a, n_x = Wax.shape
     return int(2 * n_a * (n_a * (rows + through_states) + n_x * of_x))
+
+
+@register_flop_formula(gated.forward_op.overloadpacket)  # type: ignore[untyped-decorator]
+def _gated_forward(x: Shape, Waa: Shape, Wax: Shape, *_: Any, **__: Any) -> int:
+    return _forward(x, Waa, Wax)  # type: ignore[no-any-return]
+
+
+@register_flop_formula(gated.backward_op.overloadpacket)  # type: ignore[untyped-decorator]
+def _gated_backward(
+    da: Any,
+    dc_n: Any,
+    a: Shape,
+    kept: Shape,
+    x: Shape,
+    Waa: Shape,
+    Wax: Shape,
+    a0: Any,
+    c0: Any,
+    lengths: Any,
+    reverse: bool,
+    need_dx: bool,
+    **_: Any,
+) -> int:
+    rows = prod(x[:-1])
+    return 2 * rows * (2 * prod(Waa) + (2 if need_dx else 1) * prod(Wax))

@@ -21,14 +21,7 @@ from crnn.torch.threads import make_way
 __all__ = ["backward_op", "forward_op", "rnn_backward", "rnn_forward"]
 
 
-@torch.library.custom_op(
-    "crnn::rnn_forward",
-    mutates_args=(),
-    device_types="cpu",
-    schema="(Tensor x, Tensor Waa, Tensor Wax, Tensor? ba, Tensor? a0, Tensor? lengths, "
-    "bool reverse, bool relu) -> Tensor",
-)  # type: ignore[untyped-decorator]
-def rnn_forward(
+def run_forward(
     x: Tensor,
     Waa: Tensor,
     Wax: Tensor,
@@ -55,20 +48,22 @@ def rnn_forward(
     return a
 
 
+rnn_forward = torch.library.custom_op(
+    "crnn::rnn_forward",
+    run_forward,
+    mutates_args=(),
+    device_types="cpu",
+    schema="(Tensor x, Tensor Waa, Tensor Wax, Tensor? ba, Tensor? a0, Tensor? lengths, "
+    "bool reverse, bool relu) -> Tensor",
+)
+
+
 @rnn_forward.register_fake  # type: ignore[untyped-decorator]
 def _(x: Tensor, Waa: Tensor, *_: Any) -> Tensor:
     return x.new_empty(*x.shape[:-1], Waa.shape[0])
 
 
-@torch.library.custom_op(
-    "crnn::rnn_backward",
-    mutates_args=(),
-    device_types="cpu",
-    schema="(Tensor da, Tensor a, Tensor x, Tensor Waa, Tensor Wax, Tensor? a0, Tensor? lengths, "
-    "bool reverse, bool relu, bool need_dx, bool need_da0=True) "
-    "-> (Tensor, Tensor, Tensor, Tensor, Tensor)",
-)  # type: ignore[untyped-decorator]
-def rnn_backward(
+def run_backward(
     da: Tensor,
     a: Tensor,
     x: Tensor,
@@ -104,6 +99,17 @@ def rnn_backward(
         out=crnn.Gradients(*arrays),
     )
     return results
+
+
+rnn_backward = torch.library.custom_op(
+    "crnn::rnn_backward",
+    run_backward,
+    mutates_args=(),
+    device_types="cpu",
+    schema="(Tensor da, Tensor a, Tensor x, Tensor Waa, Tensor Wax, Tensor? a0, Tensor? lengths, "
+    "bool reverse, bool relu, bool need_dx, bool need_da0=True) "
+    "-> (Tensor, Tensor, Tensor, Tensor, Tensor)",
+)
 
 
 @rnn_backward.register_fake  # type: ignore[untyped-decorator]
