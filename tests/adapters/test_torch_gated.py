@@ -264,13 +264,10 @@ class TestOneModule:
                 raised.append((type(error.value), str(error.value)))
             assert raised[0] == raised[1]
 
+    @pytest.mark.filterwarnings("ignore::DeprecationWarning")
     def test_it_cannot_be_scripted(self, cell):
         _, mine = pair(cell)
-        with (
-            warnings.catch_warnings(),
-            pytest.raises(RuntimeError, match=f"crnn.torch.{cell} cannot be compiled"),
-        ):
-            warnings.simplefilter("ignore", DeprecationWarning)
+        with pytest.raises(RuntimeError, match=f"crnn.torch.{cell} cannot be compiled"):
             torch.jit.script(mine)
 
     def test_copies_and_pickles(self, cell, tmp_path):
