@@ -91,6 +91,11 @@ class CellInputs(NamedTuple):
     rule: Rule
 
     @property
+    def m(self) -> int:
+        """The number of examples."""
+        return self.x.shape[1] if self.lengths is None else len(self.lengths)
+
+    @property
     def shape(self) -> dict[str, int]:
         """The sizes of the states, by name: T, m, n_a; or rows, n_a if they are packed."""
         steps = self.x.shape if self.x.dtype.kind == "i" else self.x.shape[:-1]

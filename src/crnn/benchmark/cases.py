@@ -1,32 +1,38 @@
-"""What is timed: shapes, and the two operations on which everything else is built."""
+"""What is timed: cells, shapes, and the two operations on which everything else is built."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from crnn import check
+from crnn import _check_cells, check
+from crnn._network.cells import CELLS
 
-#: All states; and all states with every gradient: dWaa, dWax, dba, dx, da0.
+#: All states; and all states with every gradient, of weights, biases, input and first states.
 OPERATIONS = ("forward", "training")
+
+#: The leak of a leaky cell, which is timed without noise: no other library draws the same one.
+LEAK = 0.2
 
 
 @dataclass(frozen=True, order=True)
 class Case:
-    """One shape in one dtype.
+    """One shape in one dtype, of one cell.
 
     Parameters
     ----------
     T, m, n_x, n_a : int
         Steps, examples, inputs, hidden units.
     dtype : {"float32", "float64"}, optional
+    cell : {"vanilla", "leaky", "gru", "lstm"}, optional
 
     Examples
     --------
     >>> from crnn.benchmark import Case
     >>> Case.parse("100x32x128x256")
-    Case(T=100, m=32, n_x=128, n_a=256, dtype='float32')
-    >>> Case(100, 1, 32, 32).name
-    '100x1x32x32'
+    Case(T=100, m=32, n_x=128, n_a=256, dtype='float32', cell='vanilla')
+    >>> Case(100, 1, 32, 32).name, Case(100, 1, 32, 32, cell="gru").name
+    ('100x1x32x32', 'gru 100x1x32x32')
     """
 
     T: int
@@ -34,24 +40,46 @@ class Case:
     n_x: int
     n_a: int
     dtype: str = "float32"
+    cell: str = "vanilla"
 
     @classmethod
-    def parse(cls, text: str, dtype: str = "float32") -> Case:
+    def parse(cls, text: str, dtype: str = "float32", cell: str = "vanilla") -> Case:
         """Read T x m x n_x x n_a, as in 100x32x128x128. Raises ValueError for other text."""
         sizes = text.strip().split("x")
         if len(sizes) != 4 or not all(size.isdecimal() and int(size) > 0 for size in sizes):
             raise ValueError(f"expected a shape TxMxN_XxN_A such as 100x32x128x128, got {text!r}")
         T, m, n_x, n_a = map(int, sizes)
-        return cls(T, m, n_x, n_a, dtype)
+        return cls(T, m, n_x, n_a, dtype, cell)
 
     @property
     def name(self) -> str:
-        """The shape, as `parse` reads it."""
-        return f"{self.T}x{self.m}x{self.n_x}x{self.n_a}"
+        """The shape, as `parse` reads it, after the cell unless that is vanilla."""
+        shape = f"{self.T}x{self.m}x{self.n_x}x{self.n_a}"
+        return shape if self.cell == "vanilla" else f"{self.cell} {shape}"
 
-    def problem(self) -> check.Problem:
-        """Arguments, the same for every implementation; bias and initial state are not zero."""
-        return check.problem(self.T, self.m, self.n_x, self.n_a, dtype=self.dtype)
+    @property
+    def gates(self) -> int:
+        """Rows of the weights for each unit."""
+        return len(CELLS[self.cell].gates)
+
+    def problem(self) -> check.Problem | _check_cells.Problem:
+        """Arguments, the same for every implementation; biases and first states are not zero."""
+        sizes = self.T, self.m, self.n_x, self.n_a
+        if self.cell == "vanilla":
+            return check.problem(*sizes, dtype=self.dtype)
+        kind = "rate" if self.cell == "leaky" else self.cell
+        p = _check_cells.problem(kind, *sizes, dtype=self.dtype)
+        if self.cell == "leaky":
+            p.options["leak"], p.noise = LEAK, {}
+        return p
+
+    def results(self, library: Any) -> dict[str, Any]:
+        """What forward and training give, by name; of the module `crnn` or `crnn.reference`."""
+        p = self.problem()
+        if isinstance(p, _check_cells.Problem):
+            return p.results(library)
+        a = library.rnn_forward(**p.arguments)
+        return {"a": a, **check.backward_of(library.rnn_backward, p, a)._asdict()}
 
 
 #: Shapes of typical uses, from one example and few units to a busy server; in the last an image of

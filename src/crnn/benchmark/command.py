@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from crnn._engine import validate
+from crnn._network.cells import CELLS
 from crnn.benchmark import plot
 from crnn.benchmark.cases import QUICK, SHAPES, Case
 from crnn.benchmark.machine import cores
@@ -20,6 +21,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``crnn bench``."""
     add = parser.add_argument
     add("--quick", action="store_true", help="few shapes, few rounds")
+    add("--cell", nargs="+", default=["vanilla"], choices=[*CELLS], dest="cells",
+        help="what is timed; several are timed one after the other")  # fmt: skip
     add("--shapes", metavar="TxMxN_XxN_A,...", help="steps x examples x inputs x units, each")
     add(
         "--peers",
@@ -48,7 +51,12 @@ def bench(options: argparse.Namespace) -> int:
         "--rounds", (3 if options.quick else 7) if options.rounds is None else options.rounds
     )
     try:
-        cases = [Case.parse(shape, dtype) for shape in shapes for dtype in options.dtype]
+        cases = [
+            Case.parse(shape, dtype, cell)
+            for cell in options.cells
+            for shape in shapes
+            for dtype in options.dtype
+        ]
     except ValueError as error:
         raise ValueError(f"--shapes: {error}") from None
     for option, path in (("--json", options.json), ("--plot", options.plot)):

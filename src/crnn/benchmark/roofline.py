@@ -38,10 +38,10 @@ def flops(case: Case, operation: str) -> int:
     """Floating-point operations of the products; a multiply-add is two.
 
     Forward has ``Waa a<t-1>`` and ``Wax x<t>``. Backward has two products for each of them: one for
-    the gradient of the state or input, one for that of the weights. tanh and the bias are not
-    counted, because they can overlap with the products.
+    the gradient of the state or input, one for that of the weights. Each gate has products of its
+    own. What is done to each element is not counted, because it can overlap with the products.
     """
-    forward = 2 * case.T * case.m * case.n_a * (case.n_a + case.n_x)
+    forward = 2 * case.T * case.m * case.gates * case.n_a * (case.n_a + case.n_x)
     return forward if operation == "forward" else 3 * forward
 
 
@@ -52,7 +52,7 @@ def weight_bytes(case: Case, operation: str) -> int:
     that are read only once (Wax, x, the states) are not counted.
     """
     sweeps = case.T if operation == "forward" else 2 * case.T
-    return sweeps * case.n_a**2 * np.dtype(case.dtype).itemsize
+    return sweeps * case.gates * case.n_a**2 * np.dtype(case.dtype).itemsize
 
 
 def least_seconds(
@@ -66,7 +66,7 @@ def least_seconds(
     caches = machine.caches() if caches is None else caches
     itemsize = np.dtype(case.dtype).itemsize
     computing = flops(case, operation) / (peaks.fma * 4 / itemsize)
-    share = case.n_a**2 * itemsize / threads
+    share = case.gates * case.n_a**2 * itemsize / threads
     if share <= caches.get(1, 0):
         return computing
     bandwidth = peaks.L2 if share <= caches.get(2, 0) else peaks.L3

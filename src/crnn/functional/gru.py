@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from crnn._engine import recurrence, validate
-from crnn.functional.kept import states_of
+from crnn._engine.recurrence import CellInputs, Rule
+from crnn.functional import cells
 from crnn.reference import GRUGradients, GRUStates
 
 __all__ = ["GRUGradients", "GRUStates", "gru_backward", "gru_forward"]
@@ -71,11 +71,8 @@ def gru_forward(
     >>> crnn.gru_forward(x, np.full((3, 1), 0.5), np.full((3, 2), 0.25)).a[:, 0, 0].round(4)
     array([0.1745, 0.2926, 0.3756])
     """
-    keep = validate.flag("keep", keep)
-    inputs = validate.cell(
-        3, x, Waa, Wax, ba, baa, a0, None, lengths, reverse, {"cell": "gru"}
-    )  # fmt: skip
-    states = recurrence.cell_forward(inputs, keep)
+    given = CellInputs(x, Waa, Wax, ba, baa, a0, None, lengths, reverse, Rule("gru"))
+    states = cells.forward(given, keep)
     return GRUStates(states.a, states.kept)
 
 
@@ -124,11 +121,8 @@ def gru_backward(
     >>> crnn.gru_backward(np.ones_like(s.a), s, x, Waa, Wax).dWaa.shape
     (3, 1)
     """
-    inputs = validate.cell(
-        3, x, Waa, Wax, None, None, a0, None, lengths, reverse, {"cell": "gru"}
-    )  # fmt: skip
-    da, states = states_of(da, s, GRUStates, 4, inputs)
-    g = recurrence.cell_backward(inputs, states, da, validate.flag("need_dx", need_dx))
+    given = CellInputs(x, Waa, Wax, None, None, a0, None, lengths, reverse, Rule("gru"))
+    g = cells.backward(da, s, GRUStates, given, need_dx)
     assert g.dbaa is not None
     assert g.da0 is not None
     return GRUGradients(g.dWaa, g.dWax, g.dba, g.dbaa, g.dx, g.da0)

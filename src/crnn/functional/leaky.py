@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from crnn._engine import recurrence, validate
-from crnn.functional.kept import states_of
+import numpy as np
+
+from crnn._engine import validate
+from crnn._engine.recurrence import CellInputs, Rule
+from crnn.functional import cells
 from crnn.reference import Gradients, LeakyStates
 
 __all__ = ["Gradients", "LeakyStates", "leaky_backward", "leaky_forward"]
@@ -68,12 +71,11 @@ def leaky_forward(
     >>> s.a[:, 0, 0].round(4)
     array([0.2311, 0.3895, 0.4953])
     """
-    keep = validate.flag("keep", keep)
-    rule = _rule(leak, equation, activation)
-    rule["noise"] = validate.number("noise", noise)
-    rule["seed"] = validate.seed_of(rule["noise"], seed)
-    inputs = validate.cell(1, x, Waa, Wax, ba, None, a0, None, lengths, reverse, rule)
-    states = recurrence.cell_forward(inputs, keep)
+    noise = validate.number("noise", noise)
+    seed = validate.seed_of(noise, seed)
+    rule = _rule(Waa, leak, equation, activation)._replace(noise=noise, seed=seed)
+    given = CellInputs(x, Waa, Wax, ba, None, a0, None, lengths, reverse, rule)
+    states = cells.forward(given, keep)
     return LeakyStates(states.a, states.kept)
 
 
@@ -124,20 +126,22 @@ def leaky_backward(
     >>> crnn.leaky_backward(np.ones_like(s.a), s, x, Waa, Wax, leak=0.5).dWaa.shape
     (1, 1)
     """
-    rule = _rule(leak, equation, activation)
-    inputs = validate.cell(1, x, Waa, Wax, None, None, a0, None, lengths, reverse, rule)
-    da, states = states_of(da, s, LeakyStates, 1, inputs)
-    g = recurrence.cell_backward(inputs, states, da, validate.flag("need_dx", need_dx))
+    rule = _rule(Waa, leak, equation, activation)
+    given = CellInputs(x, Waa, Wax, None, None, a0, None, lengths, reverse, rule)
+    g = cells.backward(da, s, LeakyStates, given, need_dx)
     assert g.da0 is not None
     return Gradients(g.dWaa, g.dWax, g.dba, g.dx, g.da0)
 
 
-def _rule(leak: Any, equation: Any, activation: Any) -> dict[str, Any]:
+def _rule(Waa: Any, leak: Any, equation: Any, activation: Any) -> Rule:
+    """The checked rule; the leak is checked together with Waa if Waa does not fit as it is."""
     if leak is None:
         raise TypeError("leak: expected a number or an array (n_a,), got None")
-    return {
-        "cell": "leaky",
-        "leak": leak,
-        "equation": str(validate.choice("equation", equation, ("rate", "current"))),
-        "activation": str(validate.choice("activation", activation, validate.ACTIVATIONS)),
-    }
+    if type(Waa) is np.ndarray and Waa.ndim == 2 and Waa.dtype.char in "fd":
+        leak = validate.leak(leak, Waa.dtype, Waa.shape[1])
+    return Rule(
+        "leaky",
+        activation=str(validate.choice("activation", activation, validate.ACTIVATIONS)),
+        leak=leak,
+        equation=str(validate.choice("equation", equation, ("rate", "current"))),
+    )

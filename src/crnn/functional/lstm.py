@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from crnn._engine import recurrence, validate
-from crnn.functional.kept import states_of
+from crnn._engine.recurrence import CellInputs, Rule
+from crnn.functional import cells
 from crnn.reference import LSTMGradients, LSTMStates
 
 __all__ = ["LSTMGradients", "LSTMStates", "lstm_backward", "lstm_forward"]
@@ -68,11 +68,8 @@ def lstm_forward(
     >>> s.a[:, 0, 0].round(4), s.c_n.round(4)
     (array([0.1743, 0.3091, 0.4072]), array([[0.7231]]))
     """
-    keep = validate.flag("keep", keep)
-    inputs = validate.cell(
-        4, x, Waa, Wax, ba, None, a0, c0, lengths, reverse, {"cell": "lstm"}
-    )  # fmt: skip
-    states = recurrence.cell_forward(inputs, keep)
+    given = CellInputs(x, Waa, Wax, ba, None, a0, c0, lengths, reverse, Rule("lstm"))
+    states = cells.forward(given, keep)
     assert states.c_n is not None
     return LSTMStates(states.a, states.c_n, states.kept)
 
@@ -126,16 +123,8 @@ def lstm_backward(
     >>> crnn.lstm_backward(np.ones_like(s.a), s, x, Waa, Wax).dWaa.shape
     (4, 1)
     """
-    inputs = validate.cell(
-        4, x, Waa, Wax, None, None, a0, c0, lengths, reverse, {"cell": "lstm"}
-    )  # fmt: skip
-    da, states = states_of(da, s, LSTMStates, 5, inputs)
-    if dc_n is not None:
-        m = inputs.x.shape[1] if inputs.lengths is None else len(inputs.lengths)
-        dc_n = validate.array(
-            "dc_n", dc_n, inputs.Waa.dtype, like="Waa", m=m, n_a=inputs.Waa.shape[1]
-        )
-    g = recurrence.cell_backward(inputs, states, da, validate.flag("need_dx", need_dx), dc_n=dc_n)
+    given = CellInputs(x, Waa, Wax, None, None, a0, c0, lengths, reverse, Rule("lstm"))
+    g = cells.backward(da, s, LSTMStates, given, need_dx, dc_n)
     assert g.da0 is not None
     assert g.dc0 is not None
     return LSTMGradients(g.dWaa, g.dWax, g.dba, g.dx, g.da0, g.dc0)

@@ -90,6 +90,7 @@ class Prepared:
         seed: int | None = None,
         lengths: Any = None,
         reverse: bool = False,
+        out: Any = None,
     ) -> Array | LeakyStates | GRUStates | LSTMStates:
         """The states, as the function of the cell gives them with ``keep=False``.
 
@@ -97,6 +98,8 @@ class Prepared:
         ----------
         x, a0, c0, noise, seed, lengths, reverse
             As for `lstm_forward` and `leaky_forward`.
+        out : array (T, m, n_a), optional
+            C-contiguous array of the weights' dtype for the states.
 
         Returns
         -------
@@ -120,10 +123,15 @@ class Prepared:
         if noise != 0 or seed is not None:
             rule = self._with_noise(noise, seed)
         inputs = CellInputs(x, *self._weights, a0, c0, lengths, reverse, rule)
-        found = sequence.cell_forward(inputs, False, None, self._packed)
+        found = sequence.cell_forward(inputs, False, out, self._packed)
         if found is None:
             inputs = validate.cell_call(inputs, "c" in self._kind.states)
-            found = recurrence.cell_forward(inputs, False, None, self._packed)
+            if out is not None:
+                shape = tuple(inputs.shape.values())
+                read = inputs._asdict()
+                del read["reverse"], read["rule"]
+                validate.output("out", out, shape, inputs.Waa.dtype, read)
+            found = recurrence.cell_forward(inputs, False, out, self._packed)
         return self._named(States(*found))
 
     def _with_noise(self, noise: Any, seed: Any) -> Rule:

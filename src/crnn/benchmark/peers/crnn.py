@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 import crnn
+from crnn import _check_cells
 from crnn.benchmark.cases import Case
 from crnn.benchmark.peers.protocol import Peer, Prepared
 from crnn.check import backward_of
@@ -12,7 +15,11 @@ from crnn.reference import Array, Gradients
 
 
 class Crnn(Peer):
-    """`crnn.rnn_forward` and `crnn.rnn_backward`."""
+    """`crnn.rnn_forward` and `crnn.rnn_backward`, and the same functions of the other cells.
+
+    Inference of the other cells uses `crnn.Prepared`, which packs the weights once, as a session
+    of ONNX Runtime and a primitive of oneDNN do.
+    """
 
     name = "crnn"
 
@@ -28,6 +35,8 @@ class Crnn(Peer):
         """Allocate the states once, as a loop over batches would."""
         p = case.problem()
         a = np.empty_like(p.da)  # (T, m, n_a)
+        if isinstance(p, _check_cells.Problem):
+            return _of_cell(p, a)
 
         def forward() -> Array:
             return crnn.rnn_forward(**p.arguments, out=a)
@@ -38,3 +47,19 @@ class Crnn(Peer):
             return gradients
 
         return Prepared(forward, lambda states: states, training, lambda gradients: gradients)
+
+
+def _of_cell(p: _check_cells.Problem, a: Array) -> Prepared:
+    weights = {name: value for name, value in p.arguments.items() if name != "x"}
+    leak = {"leak": p.options["leak"]} if p.cell == "leaky" else {}
+    prepared = crnn.Prepared(p.cell, **weights, **leak)
+    x = p.arguments["x"]
+
+    def forward() -> Array:
+        prepared.forward(x, **p.initial, out=a)
+        return a
+
+    def training() -> Any:
+        return p.backward(p.forward())
+
+    return Prepared(forward, lambda states: states, training, lambda gradients: gradients)

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from crnn.benchmark.cases import Case
+from crnn import _check_cells
+from crnn.benchmark.cases import LEAK, Case
 from crnn.benchmark.clock import fastest
-from crnn.benchmark.peers.protocol import Peer, Prepared
-from crnn.reference import Gradients
+from crnn.benchmark.peers.protocol import AnyGradients, Peer, Prepared
+from crnn.reference import Gradients, GRUGradients, LSTMGradients
 
 
 class Jax(Peer):
@@ -55,36 +56,90 @@ class _Scan:
         given = dict(p.arguments)
         if transposed:
             given |= {name: given[name].T.copy() for name in ("Waa", "Wax")}
-        self._transposed = transposed
-        self._arguments = [jnp.asarray(given[name]) for name in ("Waa", "Wax", "ba", "x", "a0")]
-        self._da = jnp.asarray(p.da)
+        self._transposed, self._case = transposed, case
+        if isinstance(p, _check_cells.Problem):
+            given |= p.initial
+        self._names = ["Waa", "Wax", "ba", *(["baa"] if "baa" in given else []), "x", "a0"]
+        self._names += ["c0"] if "c0" in given else []
+        self._arguments = {name: jnp.asarray(given[name]) for name in self._names}
+        self._upstream: Any = jnp.asarray(p.da)
+        if isinstance(p, _check_cells.Problem) and case.cell == "lstm":
+            self._upstream = self._upstream, jnp.asarray(p.dc_n)
+        step = STEPS[case.cell]
 
-        def states(Waa: Any, Wax: Any, ba: Any, x: Any, a0: Any) -> Any:
+        def states(given: dict[str, Any]) -> Any:
+            Waa, Wax = given["Waa"], given["Wax"]
             if not transposed:
                 Waa, Wax = Waa.T, Wax.T
 
-            def step(a: Any, z_t: Any) -> tuple[Any, Any]:
-                a = jnp.tanh(z_t + a @ Waa)
-                return a, a
+            def one(before: Any, z_t: Any) -> tuple[Any, Any]:
+                after = step(z_t, before, Waa, given.get("baa"))
+                return after, after[0]
 
-            return jax.lax.scan(step, a0, x @ Wax + ba)[1]
+            first = (given["a0"], given["c0"]) if "c0" in given else (given["a0"],)
+            last, a = jax.lax.scan(one, first, given["x"] @ Wax + given["ba"])
+            return (a, last[1]) if "c0" in given else a
 
-        def states_and_gradients(arguments: Any, da: Any) -> Any:
-            a, backward = jax.vjp(states, *arguments)
-            return a, backward(da)
+        def states_and_gradients(given: dict[str, Any], upstream: Any) -> Any:
+            a, backward = jax.vjp(states, given)
+            return a, backward(upstream)[0]
 
         self._forward, self._training = jax.jit(states), jax.jit(states_and_gradients)
 
     def forward(self) -> Any:
-        return self._forward(*self._arguments).block_until_ready()
+        import jax
+
+        found = jax.block_until_ready(self._forward(self._arguments))
+        return found[0] if self._case.cell == "lstm" else found
 
     def training(self) -> Any:
         import jax
 
-        return jax.block_until_ready(self._training(self._arguments, self._da))
+        return jax.block_until_ready(self._training(self._arguments, self._upstream))
 
-    def gradients(self, result: Any) -> Gradients:
-        dWaa, dWax, dba, dx, da0 = map(np.asarray, result[1])
+    def gradients(self, result: Any) -> AnyGradients:
+        found = {"d" + name: np.asarray(value) for name, value in result[1].items()}
         if self._transposed:
-            dWaa, dWax = dWaa.T, dWax.T
-        return Gradients(dWaa, dWax, dba, dx, da0)
+            found |= {name: found[name].T for name in ("dWaa", "dWax")}
+        if self._case.cell == "gru":
+            return GRUGradients(**found)
+        return LSTMGradients(**found) if self._case.cell == "lstm" else Gradients(**found)
+
+
+def _tanh(z: Any, before: tuple[Any, ...], WaaT: Any, _: Any) -> tuple[Any, ...]:
+    import jax.numpy as jnp
+
+    return (jnp.tanh(z + before[0] @ WaaT),)
+
+
+def _leaky(z: Any, before: tuple[Any, ...], WaaT: Any, _: Any) -> tuple[Any, ...]:
+    import jax.numpy as jnp
+
+    (a,) = before
+    return ((1 - LEAK) * a + LEAK * jnp.tanh(z + a @ WaaT),)
+
+
+def _gru(z: Any, before: tuple[Any, ...], WaaT: Any, baa: Any) -> tuple[Any, ...]:
+    import jax
+    import jax.numpy as jnp
+
+    (a,) = before
+    z_r, z_z, z_n = jnp.split(z, 3, axis=-1)
+    s_r, s_z, s_n = jnp.split(a @ WaaT, 3, axis=-1)
+    update = jax.nn.sigmoid(z_z + s_z)
+    new = jnp.tanh(z_n + jax.nn.sigmoid(z_r + s_r) * (s_n + baa))
+    return ((1 - update) * new + update * a,)
+
+
+def _lstm(z: Any, before: tuple[Any, ...], WaaT: Any, _: Any) -> tuple[Any, ...]:
+    import jax
+    import jax.numpy as jnp
+
+    a, c = before
+    i, f, g, o = jnp.split(z + a @ WaaT, 4, axis=-1)
+    c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
+    return jax.nn.sigmoid(o) * jnp.tanh(c), c
+
+
+#: A step of each cell: the states after it from z = Wax x + ba, those before, Waa' and baa.
+STEPS = {"vanilla": _tanh, "leaky": _leaky, "gru": _gru, "lstm": _lstm}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 import crnn
-from crnn import reference
+from crnn import _check_cells, reference
 from crnn.benchmark.cases import Case
 from crnn.benchmark.peers.protocol import Peer, Prepared
 from crnn.check import backward_of
@@ -34,6 +34,13 @@ class Numpy(Peer):
     def prepare(self, case: Case) -> Prepared:
         """Draw the case."""
         p = case.problem()
+        if isinstance(p, _check_cells.Problem):
+            return Prepared(
+                lambda: p.forward(reference),
+                lambda s: s.a,
+                lambda: p.backward(p.forward(reference), reference),
+                lambda gradients: gradients,
+            )
 
         def forward() -> Array:
             return reference.rnn_forward(**p.arguments)

@@ -29,6 +29,7 @@ class OneDnn(Peer):
     """The primitive, created once. Inference uses the fastest of its weight layouts."""
 
     name = "onednn"
+    cells = ("vanilla",)
 
     @classmethod
     def missing(cls) -> str | None:

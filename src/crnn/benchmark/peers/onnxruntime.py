@@ -1,4 +1,4 @@
-"""ONNX Runtime: the operator RNN, forward only."""
+"""ONNX Runtime: the operators RNN, GRU and LSTM, forward only."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from crnn import _check_cells
 from crnn.benchmark.cases import Case
+from crnn.benchmark.peers.layouts import ONNX, recurrent_bias, reordered
 from crnn.benchmark.peers.protocol import Peer, Prepared
 from crnn.reference import Array
 
@@ -15,6 +17,7 @@ class OnnxRuntime(Peer):
     """The operator in a session, with arrays that are bound once."""
 
     name = "onnxruntime"
+    cells = ("vanilla", "gru", "lstm")
     packages = ("onnxruntime", "onnx")
     modules = ("onnxruntime", "onnx")
 
@@ -33,19 +36,20 @@ class OnnxRuntime(Peer):
         """Build the session. The weights are constants of the graph, so that it may pack them."""
         import onnxruntime
 
-        reasons = {"training": "ONNX Runtime's RNN has no gradients"}
+        reasons = {"training": "ONNX Runtime's operators have no gradients"}
         if case.dtype != "float32":
-            reasons["forward"] = "ONNX Runtime's RNN has float32 only"
+            reasons["forward"] = "ONNX Runtime's operators have float32 only"
             return Prepared(None, np.asarray, reasons=reasons)
         session = onnxruntime.InferenceSession(
             _model(case), self._options, providers=["CPUExecutionProvider"]
         )
-        arguments = case.problem().arguments
+        p = case.problem()
+        arguments = p.arguments | (p.initial if isinstance(p, _check_cells.Problem) else {})
         a = np.empty((case.T, 1, case.m, case.n_a), case.dtype)  # axis 1: directions
-        values = {
-            "x": onnxruntime.OrtValue.ortvalue_from_numpy(arguments["x"]),
-            "a0": onnxruntime.OrtValue.ortvalue_from_numpy(arguments["a0"][None]),
-        }
+        values = {"x": onnxruntime.OrtValue.ortvalue_from_numpy(arguments["x"])}
+        for name in ("a0", "c0"):
+            if name in arguments:
+                values[name] = onnxruntime.OrtValue.ortvalue_from_numpy(arguments[name][None])
         bound = onnxruntime.OrtValue.ortvalue_from_numpy(a)
         binding = session.io_binding()
         for name, value in values.items():
@@ -68,19 +72,29 @@ def _model(case: Case) -> bytes:
     from onnx import TensorProto, helper, numpy_helper
 
     arguments = case.problem().arguments
-    both = np.concatenate([arguments["ba"], np.zeros_like(arguments["ba"])])
-    constants = {"W": arguments["Wax"], "R": arguments["Waa"], "B": both}
+    ba, second = arguments["ba"], recurrent_bias(arguments)
+    weights = [arguments["Wax"], arguments["Waa"], ba, second]
+    if case.cell in ONNX:
+        weights = [reordered(value, ONNX[case.cell]) for value in weights]
+    W, R, *biases = weights
+    constants = {"W": W, "R": R, "B": np.concatenate(biases)}
+    options: dict[str, Any] = {"hidden_size": case.n_a}
+    inputs = ["x", "W", "R", "B", "", "a0"]
+    given = {"x": [case.T, case.m, case.n_x], "a0": [1, case.m, case.n_a]}
+    if case.cell == "lstm":
+        inputs.append("c0")
+        given["c0"] = given["a0"]
+    if case.cell == "gru":
+        options["linear_before_reset"] = 1
+    if case.cell == "vanilla":
+        options["activations"] = ["Tanh"]
     real = TensorProto.FLOAT
-    node = helper.make_node(
-        "RNN", ["x", "W", "R", "B", "", "a0"], ["a"], hidden_size=case.n_a, activations=["Tanh"]
-    )
+    operator = "RNN" if case.cell == "vanilla" else case.cell.upper()
+    node = helper.make_node(operator, inputs, ["a"], **options)
     graph = helper.make_graph(
         [node],
         "rnn",
-        [
-            helper.make_tensor_value_info("x", real, [case.T, case.m, case.n_x]),
-            helper.make_tensor_value_info("a0", real, [1, case.m, case.n_a]),
-        ],
+        [helper.make_tensor_value_info(name, real, shape) for name, shape in given.items()],
         [helper.make_tensor_value_info("a", real, [case.T, 1, case.m, case.n_a])],
         [numpy_helper.from_array(value[None], name) for name, value in constants.items()],
     )

@@ -8,7 +8,10 @@ from importlib import metadata, util
 from typing import Any, ClassVar
 
 from crnn.benchmark.cases import Case
-from crnn.reference import Array, Gradients
+from crnn.reference import Array, Gradients, GRUGradients, LSTMGradients
+
+#: The gradients of any cell.
+AnyGradients = Gradients | GRUGradients | LSTMGradients
 
 
 @dataclass
@@ -24,12 +27,12 @@ class Prepared:
     forward: Callable[[], Any] | None
     states: Callable[[Any], Array]  # -> a (T, m, n_a)
     training: Callable[[], Any] | None = None
-    gradients: Callable[[Any], Gradients] | None = None
+    gradients: Callable[[Any], AnyGradients] | None = None
     reasons: dict[str, str] | None = None
 
 
 class Peer:
-    """One implementation of the vanilla RNN.
+    """One implementation of some cells.
 
     A peer runs in its own process with a fixed number of threads, because with some libraries the
     number can only be set before the import. So a peer's module does not import its library;
@@ -40,6 +43,8 @@ class Peer:
     packages: ClassVar[tuple[str, ...]] = ()  #: distributions that must be installed
     modules: ClassVar[tuple[str, ...]] = ()  #: and what they are imported as
 
+    #: what it computes
+    cells: ClassVar[tuple[str, ...]] = ("vanilla", "leaky", "gru", "lstm")
     on_request: ClassVar[bool] = False  #: not run unless named: it takes minutes to prepare
 
     @classmethod

@@ -1,16 +1,21 @@
-"""PyTorch's nn.RNN, eager."""
+"""PyTorch's recurrent modules, eager."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from crnn.benchmark.cases import Case
-from crnn.benchmark.peers.protocol import Peer, Prepared
-from crnn.reference import Array, Gradients
+from crnn import _check_cells
+from crnn.benchmark.cases import LEAK, Case
+from crnn.benchmark.peers.layouts import recurrent_bias
+from crnn.benchmark.peers.protocol import AnyGradients, Peer, Prepared
+from crnn.reference import Array, Gradients, GRUGradients, LSTMGradients
 
 
 class Torch(Peer):
-    """`torch.nn.RNN`: inference under `inference_mode`, gradients by `torch.autograd.grad`."""
+    """`torch.nn.RNN`, GRU, LSTM, and a loop for the leaky cell.
+
+    Inference is under `inference_mode`, and gradients are by `torch.autograd.grad`.
+    """
 
     name = "torch"
     packages = ("torch",)
@@ -40,20 +45,41 @@ class Torch(Peer):
 
 
 def module(case: Case) -> Any:
-    """A `torch.nn.RNN` with the case's parameters; ba is the first of its two biases."""
+    """A module of torch with the case's parameters; ba is the first of its two biases.
+
+    torch has no leaky cell: users write the loop over time, as `_Leaky` does.
+    """
     import torch
 
     arguments = case.problem().arguments
-    rnn = torch.nn.RNN(case.n_x, case.n_a, dtype=getattr(torch, case.dtype))
+    classes = {"vanilla": torch.nn.RNN, "gru": torch.nn.GRU, "lstm": torch.nn.LSTM}
+    dtype = getattr(torch, case.dtype)
+    made = _leaky(case) if case.cell == "leaky" else classes[case.cell](case.n_x, case.n_a)
+    made = made.to(dtype)
     with torch.no_grad():
         for parameter, value in (
-            (rnn.weight_hh_l0, arguments["Waa"]),
-            (rnn.weight_ih_l0, arguments["Wax"]),
-            (rnn.bias_ih_l0, arguments["ba"]),
+            (made.weight_hh_l0, arguments["Waa"]),
+            (made.weight_ih_l0, arguments["Wax"]),
+            (made.bias_ih_l0, arguments["ba"]),
+            (made.bias_hh_l0, recurrent_bias(arguments)),
         ):
             parameter.copy_(torch.from_numpy(value))
-        rnn.bias_hh_l0.zero_()
-    return rnn
+    return made
+
+
+def _leaky(case: Case) -> Any:
+    """A leaky cell as programs of neuroscience have it: torch's operations, step by step."""
+    import torch
+
+    class Leaky(torch.nn.RNN):  # type: ignore[misc]  # for its parameters
+        def forward(self, x: Any, hx: Any) -> tuple[Any, Any]:
+            a, states = hx[0], []
+            for z in torch.nn.functional.linear(x, self.weight_ih_l0, self.bias_ih_l0).unbind(0):
+                a = (1 - LEAK) * a + LEAK * torch.addmm(z, a, self.weight_hh_l0.T).tanh()
+                states.append(a)
+            return torch.stack(states), a[None]
+
+    return Leaky(case.n_x, case.n_a)
 
 
 def prepared(case: Case, rnn: Any, call: Any = None) -> Prepared:
@@ -63,24 +89,49 @@ def prepared(case: Case, rnn: Any, call: Any = None) -> Prepared:
     p = case.problem()
     call = rnn if call is None else call
     x = torch.from_numpy(p.arguments["x"])
-    h0 = torch.from_numpy(p.arguments["a0"])[None]  # (layers, m, n_a)
-    da = torch.from_numpy(p.da)
-    x_, h0_ = x.clone().requires_grad_(), h0.clone().requires_grad_()
-    wanted = [rnn.weight_hh_l0, rnn.weight_ih_l0, rnn.bias_ih_l0, x_, h0_]
+    initial = p.initial if isinstance(p, _check_cells.Problem) else p.arguments
+    first = [torch.from_numpy(initial[name])[None] for name in CELLS_STATES[case.cell]]
+    x_, first_ = x.clone().requires_grad_(), [s.clone().requires_grad_() for s in first]
+    biases = [rnn.bias_ih_l0, rnn.bias_hh_l0] if case.cell == "gru" else [rnn.bias_ih_l0]
+    wanted = [rnn.weight_hh_l0, rnn.weight_ih_l0, *biases, x_, *first_]
+    upstream = [torch.from_numpy(p.da)]
+    if isinstance(p, _check_cells.Problem) and case.cell == "lstm":
+        upstream.append(torch.from_numpy(p.dc_n)[None])
+
+    def states_of(x: Any, first: Any) -> Any:
+        """All states, and for an LSTM the last cells."""
+        if case.cell == "lstm":
+            output, (_, c_n) = call(x, tuple(first))
+            return [output, c_n]
+        return [call(x, first[0])[0]]
 
     def forward() -> Any:
         with torch.inference_mode():
-            return call(x, h0)[0]
+            return states_of(x, first)[0]
 
     def training() -> Any:
-        return torch.autograd.grad(call(x_, h0_)[0], wanted, da)
+        return torch.autograd.grad(states_of(x_, first_), wanted, upstream)
 
     def states(a: Any) -> Array:
         values: Array = a.numpy()
         return values
 
-    def gradients(result: Any) -> Gradients:
-        dWaa, dWax, dba, dx, dh0 = (g.numpy() for g in result)
-        return Gradients(dWaa, dWax, dba, dx, dh0[0])
+    def gradients(result: Any) -> AnyGradients:
+        return named(case, [g.numpy() for g in result])
 
     return Prepared(forward, states, training, gradients)
+
+
+#: The arguments that are states before the first step.
+CELLS_STATES = {"vanilla": ["a0"], "leaky": ["a0"], "gru": ["a0"], "lstm": ["a0", "c0"]}
+
+
+def named(case: Case, found: list[Array]) -> AnyGradients:
+    """Gradients in the order of `prepared`, under crnn's names."""
+    if case.cell == "gru":
+        dWaa, dWax, db_ih, db_hh, dx, dh0 = found
+        return GRUGradients(dWaa, dWax, db_ih, db_hh[-case.n_a :], dx, dh0[0])
+    dWaa, dWax, dba, dx, dh0, *dc0 = found
+    if case.cell == "lstm":
+        return LSTMGradients(dWaa, dWax, dba, dx, dh0[0], dc0[0][0])
+    return Gradients(dWaa, dWax, dba, dx, dh0[0])

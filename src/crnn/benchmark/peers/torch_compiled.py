@@ -15,6 +15,7 @@ class TorchCompiled(eager.Torch):
 
     name = "torch-compiled"
     on_request = True
+    cells = ("vanilla",)
 
     def start(self, threads: int) -> None:
         """Let the compiler unroll recurrent modules, which it leaves eager by default."""
