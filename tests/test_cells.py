@@ -278,9 +278,47 @@ class TestNoise:
         )  # fmt: skip
         return s.a - 100
 
-    def test_the_kernels_draw_what_the_reference_draws(self, table):
+    @pytest.mark.parametrize(("dtype", "error"), [("float32", 2e-5), ("float64", 1e-12)])
+    def test_the_kernels_draw_what_the_reference_draws(self, table, dtype, error):
+        """What is left of the numbers has the error of 100 in each dtype: half an ulp, rounded."""
         truth = noise.normal(2**63 + 5, 3, 4, 135)
-        np.testing.assert_allclose(self.drawn(3, 4, 135, 2**63 + 5), truth, rtol=0, atol=1e-12)
+        found = self.drawn(3, 4, 135, 2**63 + 5, dtype)
+        np.testing.assert_allclose(found, truth, rtol=0, atol=error)
+
+    @staticmethod
+    def alone(T, m, n_a, seed, dtype):
+        """The numbers themselves: z is nothing else."""
+        zeros = np.zeros((n_a, n_a), dtype)
+        return crnn.leaky_forward(
+            np.zeros((T, m, 1), dtype), zeros, zeros[:, :1], leak=1, noise=1.0, seed=seed,
+            equation="current",
+        ).a  # fmt: skip
+
+    @pytest.mark.parametrize("dtype", ["float32", "float64"])
+    @pytest.mark.parametrize("n_a", [1, 2, 15, 33, 128, 135, 300])
+    def test_the_numbers_have_the_same_bits_on_every_table(self, select, tables, n_a, dtype):
+        found = []
+        for name in tables:
+            select(name)
+            found.append(self.alone(6, 7, n_a, 9, dtype))
+            np.testing.assert_array_equal(found[-1], found[0], err_msg=name)
+
+    @pytest.mark.parametrize("dtype", ["float32", "float64"])
+    def test_every_number_is_right_to_some_ulp(self, dtype):
+        """Beside 40 digits, because the reference rounds its angles."""
+        mp = pytest.importorskip("mpmath").mp.clone()
+        mp.dps = 40
+        found = self.alone(1, 10, 200, 9, dtype)[0]
+        pair, example = np.meshgrid(np.arange(100), np.arange(10))
+        counter = np.stack([pair, example, 0 * pair, 0 * pair]).astype(np.uint64)
+        w = noise.philox(counter, (9, 0)).astype(object)
+        for i, p in np.ndindex(10, 100):
+            u, turn = (((w[k, i, p] << 32 | w[k + 1, i, p]) >> 11) for k in (0, 2))
+            radius = mp.sqrt(-2 * mp.log(mp.ldexp(u + 1, -53)))
+            angle = 2 * mp.pi * mp.ldexp(turn, -53)
+            for j, truth in enumerate((radius * mp.cos(angle), radius * mp.sin(angle))):
+                error = abs(mp.mpf(float(found[i, 2 * p + j])) - truth) / abs(truth)
+                assert error < 6 * np.finfo(dtype).eps
 
     def test_depends_on_t_the_example_and_the_unit_only(self):
         large = self.drawn(4, 5, 9, 3)
