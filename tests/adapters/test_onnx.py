@@ -7,7 +7,6 @@ import io
 import itertools
 import json
 import warnings
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -131,7 +130,7 @@ def test_metadata_of_written_models():
     }
     assert shapes == {"x": ["T", "m", n_x], "lengths": ["m"], "y_hat": ["T", "m", n_y]}
     properties = {entry.key: entry.value for entry in proto.metadata_props}
-    assert json.loads(properties["crnn.config"]) == asdict(model.config)
+    assert json.loads(properties["crnn.config"]) == model.config.entries()
     assert properties["trained on"] == "noise"
     meta = session(proto).get_modelmeta()
     assert meta.custom_metadata_map["trained on"] == "noise"
@@ -325,7 +324,7 @@ def test_unrolled_graphs_of_torchs_dynamo_exporter_are_refused():
         program = torch.onnx.export(
             torch_model(last_states).eval(), (torch.randn(T, m, n_x),), dynamo=True, verbose=False
         )
-    with pytest.raises(ValueError, match=r"no RNN node in the graph \(torch\.onnx\.export"):
+    with pytest.raises(ValueError, match=r"no RNN, GRU or LSTM node in the graph \(torch\.onnx"):
         from_onnx(program.model_proto)
 
 
@@ -468,7 +467,7 @@ REFUSED = {
         node("Squeeze", "Y2 axis_1", "c"), node("Concat", "b c", "a", axis=2),
         node("MatMul", "a V2", "y"),
     ],
-    "one direction, hidden_size and activation": [
+    "one direction, hidden_size, activation and operator": [
         RECURRENCE, node("Squeeze", "Y axis_1", "b"),
         node("RNN", "b R R B", "Y2 Y_h2", hidden_size=4, activations=["Relu"]),
         node("Squeeze", "Y_h2 axis_0", "a"), node("MatMul", "a V", "y"),
@@ -476,8 +475,11 @@ REFUSED = {
     "in every layer": [
         *SQUEEZED, node("Concat", "a a a", "b", axis=1), node("MatMul", "b V3", "y")
     ],
-    "LSTM: crnn.RNN has no gated recurrence": [
-        node("LSTM", "x W4 R4", "Y Y_h Y_c", hidden_size=4)
+    "GRU: linear_before_reset: expected 1, the equation of crnn's GRU, got 0": [
+        node("GRU", "x W3 R3", "Y Y_h", hidden_size=4)
+    ],
+    "LSTM: clip: crnn has none": [
+        node("LSTM", "x W4 R4", "Y Y_h Y_c", hidden_size=4, clip=3.0)
     ],
 }  # fmt: skip
 
@@ -488,6 +490,7 @@ def test_unsupported_graphs_are_refused(message):
         "h0": np.ones((1, 3, 4), "float32"), "three": np.array([3, 3, 3], "int32"),
         "square": draw(n_x, n_x), "minus_1": np.array([-1]), "minus_99": np.array([-99]),
         "V2": draw(8, 2), "V3": draw(12, 2), "W4": draw(1, 16, n_x), "R4": draw(1, 16, 4),
+        "W3": draw(1, 12, n_x), "R3": draw(1, 12, 4),
             "W6": draw(1, 4, 6), "W7": draw(1, 4, 7),
     }  # fmt: skip
     nodes = REFUSED[message]
@@ -754,12 +757,6 @@ def test_backend_refuses_wrong_arguments():
         backend.run_node(node("RNN", "x", "y"), [draw(T, m, n_x)])
     with pytest.raises(TypeError, match="run_node: expected opset_version alone"):
         backend.run_node(RECURRENCE, [], fast=True)
-    for gated, gates in (("GRU", 3), ("LSTM", 4)):
-        weights = {"W": draw(1, 4 * gates, n_x), "R": draw(1, 4 * gates, 4)}
-        other = graph_of([node(gated, "x W R", "y", hidden_size=4)], weights)
-        with pytest.raises(NotImplementedError, match=f"{gated}: crnn has RNN"):
-            backend.prepare(other)
-        assert not backend.is_compatible(other)
     foreign = graph_of([node("Softmax", "x", "y", domain="other")], {}, {"y": 3})
     with pytest.raises(NotImplementedError, match="'Softmax' from domain 'other'"):
         backend.prepare(foreign)
@@ -782,7 +779,7 @@ def test_onnx_operator_tests_pass():
 
 
 @pytest.mark.parametrize(
-    "name", ["", ".backend", ".graph", ".numbers", ".reader", ".rnn", ".writer"]
+    "name", ["", ".backend", ".gated", ".graph", ".numbers", ".reader", ".rnn", ".writer"]
 )
 def test_docstring_examples_run(name):
     assert doctest.testmod(importlib.import_module("crnn.onnx" + name)).failed == 0

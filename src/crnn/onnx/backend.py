@@ -1,9 +1,8 @@
-"""crnn as an ONNX backend: crnn runs the operator RNN, and onnx's own NumPy code all others.
+"""crnn as an ONNX backend: crnn runs RNN, GRU and LSTM, and onnx's own NumPy code all others.
 
 The functions follow `onnx.backend.base`. A model runs in `onnx.reference.ReferenceEvaluator`,
-which implements every operator as the standard defines it. Its operator RNN is replaced by
-`crnn.rnn_forward`, with what the evaluator's own lacks: relu, clip and sequence_lens. GRU and LSTM
-are refused, because the evaluator ignores their sequence_lens.
+which implements every operator as the standard defines it. Its recurrent operators are replaced by
+crnn's functions, with what the evaluator's own lack: relu and clip of RNN, and sequence_lens.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from onnx.backend.base import Backend, BackendRep, namedtupledict
 from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
 
-from crnn.onnx import rnn
+from crnn.onnx import gated, rnn
 from crnn.reference import Array
 
 __all__ = [
@@ -32,14 +31,15 @@ __all__ = [
 ]
 
 
-class RNN(OpRun):  # type: ignore[misc]
-    """The operator RNN. Its attributes are checked before anything runs."""
+class _Recurrence(OpRun):  # type: ignore[misc]
+    """The operator RNN, GRU or LSTM. Its attributes are checked before anything runs."""
 
     op_domain = ""
 
     def __init__(self, onnx_node: NodeProto, run_params: dict[str, Any], schema: Any = None):
         super().__init__(onnx_node, run_params, schema)
-        self._attributes = rnn.Attributes.of(onnx_node)
+        self._module: Any = gated if onnx_node.op_type in gated.GATED else rnn
+        self._attributes = self._module.Attributes.of(onnx_node)
 
     @property
     def output(self) -> list[str]:
@@ -47,22 +47,12 @@ class RNN(OpRun):  # type: ignore[misc]
         return [name for name in self.onnx_node.output if name]
 
     def _run(self, *inputs: Array | None, **attributes: Any) -> tuple[Array, ...]:
-        both = rnn.forward(self._attributes, *inputs)  # type: ignore[arg-type]
-        named = zip(both, self.onnx_node.output, strict=False)
+        found = self._module.forward(self._attributes, *inputs)
+        named = zip(found, self.onnx_node.output, strict=False)
         return tuple(array for array, name in named if name)
 
 
-class _Refused(OpRun):  # type: ignore[misc]
-    op_domain = ""
-
-    def __init__(self, onnx_node: NodeProto, run_params: dict[str, Any], schema: Any = None):
-        raise NotImplementedError(f"{onnx_node.op_type}: crnn has RNN, but no gated recurrence")
-
-    def _run(self, *inputs: Any, **attributes: Any) -> Any:
-        raise AssertionError("never built")
-
-
-_OPERATORS = [RNN, type("GRU", (_Refused,), {}), type("LSTM", (_Refused,), {})]
+_OPERATORS = [type(name, (_Recurrence,), {}) for name in ("RNN", *gated.GATED)]
 
 
 class Prepared(BackendRep):  # type: ignore[misc]

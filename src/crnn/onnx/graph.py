@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
-from crnn.onnx import backend, rnn
+from crnn.onnx import backend, gated, rnn
 from crnn.onnx.numbers import Ledger, Rows
 from crnn.reference import Array
 
@@ -38,7 +38,7 @@ class Symbols:
 
 @dataclass(frozen=True)
 class Cell:
-    """One direction of a node RNN; its rows are states, numbered by step and example."""
+    """One direction of a recurrent node; its rows are states, numbered by step and example."""
 
     below: list[Rows]  # of an Input, or of one cell or more
     reverse: bool
@@ -46,6 +46,13 @@ class Cell:
     Waa: Array
     Wax: Array
     ba: Array
+    kind: str = "vanilla"  # or "gru", "lstm"
+    baa: Array | None = None  # of a GRU
+
+
+@dataclass(frozen=True)
+class LastCells:
+    """Y_c of a node LSTM, which nothing may read."""
 
 
 @dataclass(frozen=True)
@@ -133,9 +140,9 @@ class Graph:
     def _outputs(self, node: NodeProto, inputs: list[Any]) -> Iterable[Any]:
         """The values of the outputs that have names."""
         followed = [isinstance(value, Followed) for value in inputs]
-        if node.op_type == "RNN":
-            both = zip(self._rnn(node, *inputs), node.output, strict=False)
-            return [numbers for numbers, name in both if name]
+        if node.op_type in ("RNN", "GRU", "LSTM"):
+            each = zip(self._recurrence(node, *inputs), node.output, strict=False)
+            return [numbers for numbers, name in each if name]
         if node.op_type in ("Shape", "Size") or not any(followed):
             return self._evaluated(node, inputs)
         if node.op_type in _MOVES and followed[0]:
@@ -161,7 +168,7 @@ class Graph:
 
     # The recurrence.
 
-    def _rnn(
+    def _recurrence(
         self,
         node: NodeProto,
         X: Any,
@@ -169,37 +176,36 @@ class Graph:
         R: Any,
         B: Any = None,
         sequence_lens: Any = None,
-        initial_h: Any = None,
-    ) -> tuple[Followed, Followed]:
-        attributes = rnn.Attributes.of(node)
-        if attributes.clip is not None:
-            raise ValueError("clip: crnn.RNN has none")
+        *initial: Any,
+    ) -> tuple[Followed, ...]:
         if any(isinstance(value, Followed) for value in (W, R, B)):
             raise ValueError("W, R, B: expected constants")
-        weights = rnn.Weights.of(attributes, W, R, B)
-        if isinstance(initial_h, Followed) or (initial_h is not None and initial_h.any()):
-            raise ValueError("initial_h: crnn.RNN starts from zeros")
+        read = _of_rnn if node.op_type == "RNN" else _of_gated
+        batch_first, kinds = read(node, W, R, B)
+        for name, value in zip(("initial_h", "initial_c"), initial, strict=False):
+            if isinstance(value, Followed) or (value is not None and value.any()):
+                raise ValueError(f"{name}: crnn.RNN starts from zeros")
         if not isinstance(X, Followed):
             raise ValueError("X: expected the input or the states of the layer below")
-        x = X.numbers.swapaxes(0, 1) if attributes.batch_first else X.numbers
+        x = X.numbers.swapaxes(0, 1) if batch_first else X.numbers
         if x.shape[2] != W.shape[2]:
             raise ValueError(f"X: expected {W.shape[2]} inputs, as W has columns, got {x.shape[2]}")
         below = self._below(x)
         self._check_lengths(sequence_lens)
         states, final = [], []
-        for d, reverse in enumerate(attributes.reverse):
-            cell = Cell(
-                below, reverse, attributes.activations[d],
-                weights.Waa[d], weights.Wax[d], weights.ba[d],
-            )  # fmt: skip
-            rows = self.ledger.rows(self.T * self.m, weights.n_a, cell)
-            a = rows.numbers.reshape(self.T, self.m, weights.n_a)
+        for kind in kinds:
+            cell = Cell(below, **kind)
+            n_a = cell.Waa.shape[1]
+            rows = self.ledger.rows(self.T * self.m, n_a, cell)
+            a = rows.numbers.reshape(self.T, self.m, n_a)
             states.append(a)
-            final.append(a[self.final_steps(reverse), np.arange(self.m)])
+            final.append(a[self.final_steps(cell.reverse), np.arange(self.m)])
         Y, Y_h = np.stack(states, axis=1), np.stack(final)  # (T, D, m, n_a), (D, m, n_a)
-        if attributes.batch_first:
-            Y, Y_h = Y.transpose(2, 0, 1, 3), Y_h.swapaxes(0, 1)
-        return Followed(Y), Followed(Y_h)
+        D, m, n_a = Y_h.shape
+        Y_c = self.ledger.rows(D * m, n_a, LastCells()).numbers.reshape(D, m, n_a)
+        if batch_first:
+            Y, Y_h, Y_c = Y.transpose(2, 0, 1, 3), Y_h.swapaxes(0, 1), Y_c.swapaxes(0, 1)
+        return Followed(Y), Followed(Y_h), Followed(Y_c)
 
     def _below(self, x: Array) -> list[Rows]:
         """What X (T, m, n) consists of: the input, or states of cells, in their original order."""
@@ -365,3 +371,46 @@ def _attribute(node: NodeProto, name: str, default: Any) -> Any:
 
 def _each_once(which: Array, n: int) -> bool:
     return np.array_equal(np.sort(which, axis=None), np.arange(n))
+
+
+def _of_rnn(node: NodeProto, W: Array, R: Array, B: Array | None) -> tuple[bool, list[Any]]:
+    """Whether a node RNN has its examples first, and the fields of a Cell for each direction."""
+    attributes = rnn.Attributes.of(node)
+    if attributes.clip is not None:
+        raise ValueError("clip: crnn.RNN has none")
+    weights = rnn.Weights.of(attributes, W, R, B)
+    return attributes.batch_first, [
+        {
+            "reverse": reverse,
+            "activation": attributes.activations[d],
+            "Waa": weights.Waa[d],
+            "Wax": weights.Wax[d],
+            "ba": weights.ba[d],
+        }
+        for d, reverse in enumerate(attributes.reverse)
+    ]
+
+
+def _of_gated(node: NodeProto, W: Array, R: Array, B: Array | None) -> tuple[bool, list[Any]]:
+    """The same for a node GRU or LSTM."""
+    name, attributes = node.op_type, gated.Attributes.of(node)
+    if name == "GRU" and not attributes.reset_after:
+        raise ValueError(
+            "linear_before_reset: expected 1, the equation of crnn's GRU, got 0, which is another"
+        )
+    W, R, B = gated.checked_weights(attributes, W, R, B)
+    found = []
+    for d, reverse in enumerate(attributes.reverse):
+        ba, baa = gated.merged_biases(name, B[d])
+        found.append(
+            {
+                "reverse": reverse,
+                "activation": "tanh",
+                "Waa": gated.in_crnn_order(name, R[d]),
+                "Wax": gated.in_crnn_order(name, W[d]),
+                "ba": ba,
+                "kind": name.lower(),
+                "baa": baa,
+            }
+        )
+    return attributes.batch_first, found

@@ -27,7 +27,7 @@ _PROBES = ((5, 3), (7, 4))
 def from_onnx(
     model: ModelProto | bytes | str | os.PathLike[str], *, loss: str | None = None
 ) -> crnn.RNN:
-    """Read a model: layers of ONNX's operator RNN, and an output layer.
+    """Read a model: layers of ONNX's operator RNN, GRU or LSTM, and an output layer.
 
     Parameters
     ----------
@@ -59,8 +59,9 @@ def from_onnx(
     -----
     A crnn.RNN starts from zeros, answers from the last valid state of each direction or at every
     step, and has one activation and one hidden size. Graphs with an initial_h that is not zero,
-    with clip, with other activations or with more outputs are refused. So are graphs without the
-    operator RNN: torch writes it only with ``torch.onnx.export(..., dynamo=False)``.
+    with clip, with other activations or with more outputs are refused. So is a GRU with
+    ``linear_before_reset=0``, which has another equation, and a graph without these operators:
+    torch writes them only with ``torch.onnx.export(..., dynamo=False)``.
 
     A graph that reads the last step of both directions, as torch's ``out[:, -1]``, is refused too:
     the backward direction's final state is at step 0. Export it without that selection, which gives
@@ -83,12 +84,10 @@ def from_onnx(
         names = [output.name for output in proto.graph.output]
         raise ValueError(f"outputs: expected one, y_hat, got {names}")
     operators = {node.op_type for node in proto.graph.node}
-    for gated in sorted(operators & {"GRU", "LSTM"}):
-        raise ValueError(f"{gated}: crnn.RNN has no gated recurrence")
-    if "RNN" not in operators:
+    if not operators & {"RNN", "GRU", "LSTM"}:
         raise ValueError(
-            "no RNN node in the graph (torch.onnx.export writes one with dynamo=False; without it "
-            "the steps are unrolled)"
+            "no RNN, GRU or LSTM node in the graph (torch.onnx.export writes one with "
+            "dynamo=False; without it the steps are unrolled)"
         )
     first, second = (_read(proto, inputs, probe) for probe in _PROBES)
     if not first.same(second):
@@ -180,7 +179,7 @@ class _Read:
         one = "reverse" if cells[0].reverse else "forward"
         return Config(
             n_x=cells[0].Wax.shape[1] if self.table is None else len(self.table),
-            n_a=len(cells[0].Waa),
+            n_a=cells[0].Waa.shape[1],
             n_y=len(linear.by),
             num_layers=len(self.layers),
             direction="bidirectional" if len(cells) == 2 else one,
@@ -188,6 +187,7 @@ class _Read:
             steps=linear.steps,
             loss=loss or ("cross_entropy" if linear.softmax else "mse"),
             dtype=cells[0].Waa.dtype.name,
+            cell=cells[0].kind,
         )
 
     def parameters(self) -> dict[str, Array]:
@@ -198,7 +198,8 @@ class _Read:
             Wax = cell.Wax
             if self.table is not None and recurrence.layer == 0:
                 Wax = Wax @ self.table.T
-            found |= recurrence.named({"Waa": cell.Waa, "Wax": Wax, "ba": cell.ba})
+            own = {"Waa": cell.Waa, "Wax": Wax, "ba": cell.ba}
+            found |= recurrence.named(own if cell.baa is None else {**own, "baa": cell.baa})
         return found
 
     def same(self, other: _Read) -> bool:
@@ -262,13 +263,13 @@ def _layers(linear: Linear) -> tuple[list[list[Cell]], Array | None]:
             raise ValueError("RNN: expected both directions to read the same layer")
         below = cells[0].below
     kinds = {
-        (len(cells), cells[0].reverse, len(cell.Waa), cell.activation)
+        (len(cells), cells[0].reverse, cell.Waa.shape, cell.activation, cell.kind)
         for cells in layers
         for cell in cells
     }
     if len(kinds) != 1:
         raise ValueError(
-            "RNN: expected one direction, hidden_size and activation for all layers and directions"
+            "RNN: expected one direction, hidden_size, activation and operator in all layers"
         )
     return layers, below[0].of.table
 

@@ -135,7 +135,7 @@ def forward(
     checked("X", X, W.dtype, (T, m, n_x))
     if initial_h is not None:
         checked("initial_h", initial_h, W.dtype, (D, m, weights.n_a))
-    lengths = None if sequence_lens is None else _lengths(sequence_lens, T, m)
+    lengths = None if sequence_lens is None else valid_lengths("RNN", sequence_lens, T, m)
     if T * m == 0:
         Y = np.zeros((T, D, m, weights.n_a), W.dtype)
         Y_h = np.zeros((D, m, weights.n_a), W.dtype)
@@ -153,14 +153,17 @@ def forward(
     return Y, Y_h
 
 
-def _lengths(value: Any, T: int, m: int) -> Array:
+def valid_lengths(operator: str, value: Any, T: int, m: int) -> Array:
+    """The lengths (m,), if they are integers in 0..T."""
     if value.dtype.kind not in "iu" or value.shape != (m,):
         raise ValueError(
-            f"RNN: sequence_lens: expected integers of shape ({m},), "
+            f"{operator}: sequence_lens: expected integers of shape ({m},), "
             f"got {value.dtype} of shape {value.shape}"
         )
     if ((value < 0) | (value > T)).any():
-        raise ValueError(f"RNN: sequence_lens: expected integers in 0..{T}, got {value.tolist()}")
+        raise ValueError(
+            f"{operator}: sequence_lens: expected integers in 0..{T}, got {value.tolist()}"
+        )
     return value.astype(np.intp)  # type: ignore[no-any-return]
 
 

@@ -1,4 +1,4 @@
-"""Writes models as ONNX graphs of RNN nodes and an output layer."""
+"""Writes models as ONNX graphs of RNN, GRU or LSTM nodes and an output layer."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from onnx import ModelProto, NodeProto, TensorProto, checker, helper, numpy_help
 
 import crnn
 from crnn import files
+from crnn.onnx.gated import in_onnx_order
 from crnn.reference import Array
 
 OPSET = 22
@@ -54,13 +55,14 @@ def to_onnx(
         If `model` is not a crnn.RNN, a flag is not True or False, or metadata are not strings.
     ValueError
         If the parameters are too large for ONNX (2 GB), or the model's metadata have the entry
-        "crnn.config".
+        "crnn.config", or its cell is leaky.
     OSError
         If the file cannot be written; what is at `path` is left unchanged.
 
     Notes
     -----
-    ONNX Runtime runs float32 models. Its CPU provider has no RNN for float64 and refuses such a
+    Cells are the operators RNN, GRU (with ``linear_before_reset=1``) and LSTM. ONNX Runtime runs
+    float32 models. Its CPU provider has none of these operators for float64 and refuses such a
     model; `crnn.onnx.backend` runs both.
 
     Examples
@@ -76,6 +78,11 @@ def to_onnx(
     for name, flag in (("integers", integers), ("lengths", lengths)):
         if not isinstance(flag, (bool, np.bool_)):
             raise TypeError(f"{name}: expected True or False, got {flag!r}")
+    if model.config.cell == "leaky":
+        raise ValueError(
+            "model: expected the cell 'vanilla', 'gru' or 'lstm', got 'leaky', for which ONNX has "
+            "no operator"
+        )
     metadata = _metadata_props(model)
     size = sum(parameter.nbytes for parameter in model.parameters.values())
     if size > LARGEST:
@@ -95,6 +102,14 @@ def _metadata_props(model: crnn.RNN) -> dict[str, str]:
     if CONFIG in model.metadata:
         raise ValueError(f"metadata: {CONFIG!r} is the name of the configuration in ONNX")
     return {**model.metadata, CONFIG: json.dumps(model.config.entries())}
+
+
+def _biases(own: dict[str, Array]) -> tuple[Array, Array]:
+    """ONNX's biases of the input and of the recurrence: ba, and 0 but for a GRU's baa."""
+    second = np.zeros_like(own["ba"])  # (gates n_a,)
+    if "baa" in own:
+        second[-len(own["baa"]) :] = own["baa"]
+    return own["ba"], second
 
 
 class _Writer:
@@ -162,24 +177,26 @@ class _Writer:
         directions = [r.of(self.parameters) for r in config.recurrences() if r.layer == layer]
 
         def stacked(name: str) -> Array:  # one per direction
-            return np.stack([own[name] for own in directions])
+            return np.stack([self.in_order(own[name]) for own in directions])
 
-        ba = stacked("ba")  # (D, n_a)
+        operator, attributes = self.operator()
+        biases = [np.concatenate([self.in_order(b) for b in _biases(own)]) for own in directions]
         inputs = [
             x,
-            self.constant("W" + suffix, stacked("Wax")),  # (D, n_a, n_in)
-            self.constant("R" + suffix, stacked("Waa")),  # (D, n_a, n_a)
-            self.constant("B" + suffix, np.concatenate([ba, np.zeros_like(ba)], axis=1)),
+            self.constant("W" + suffix, stacked("Wax")),  # (D, gates n_a, n_in)
+            self.constant("R" + suffix, stacked("Waa")),  # (D, gates n_a, n_a)
+            self.constant("B" + suffix, np.stack(biases)),  # (D, 2 gates n_a)
         ]
         if self.lengths:
             inputs.append("lengths")
-        a, name = "a" + suffix, "RNN" + suffix
+        a, name = "a" + suffix, operator + suffix
         outputs = ["", f"{a}_final"] if final else [f"{a}_directions"]  # Y_h (D, m, n_a), or
-        activations = [config.activation.capitalize()] * len(directions)  # Y (T, D, m, n_a)
+        if operator == "RNN":  # Y (T, D, m, n_a)
+            attributes["activations"] = [config.activation.capitalize()] * len(directions)
         self.nodes.append(
             helper.make_node(
-                "RNN", inputs, outputs, name=name, direction=config.direction,
-                hidden_size=config.n_a, activations=activations,
+                operator, inputs, outputs, name=name, direction=config.direction,
+                hidden_size=config.n_a, **attributes,
             )
         )  # fmt: skip
         axis = 0 if final else 1  # of the directions
@@ -189,6 +206,17 @@ class _Writer:
         rows = self.add("Transpose", [outputs[-1]], f"{a}_rows", perm=order)  # (..., m, D, n_a)
         shape = self.integers_of(f"{a}_shape", [0] * (axis + 1) + [config.width])  # 0 keeps a size
         return self.add("Reshape", [rows, shape], a)
+
+    def operator(self) -> tuple[str, dict[str, Any]]:
+        """The operator of the cell, and the attributes that it has besides those of all."""
+        if self.config.cell == "gru":  # without the attribute it would be another equation
+            return "GRU", {"linear_before_reset": 1}
+        return ("LSTM" if self.config.cell == "lstm" else "RNN"), {}
+
+    def in_order(self, values: Array) -> Array:
+        """Values stacked by gate, in ONNX's order."""
+        operator, _ = self.operator()
+        return values if operator == "RNN" else in_onnx_order(operator, values)
 
     def output_layer(self, features: str) -> None:
         """y_hat of the states (m, width) or (T, m, width)."""
