@@ -1,11 +1,11 @@
 """A PyTorch training script before and after `crnn.torch.accelerate(model)`, and nothing else.
 
-    python bench/accelerate_torch.py --threads 1
+    python bench/accelerate_torch.py --threads 1 --cell rnn gru lstm
 
-The script trains torch.nn.RNN and a Linear on its last state with cross entropy over ten classes
-and Adam. Both models start from the same parameters, see the same batches and take turns of several
-steps. The first turns check that both learn the same; the result is the median over the other
-turns, in steps per second. Shapes are T x m x n_x x n_a.
+The script trains a torch.nn.RNN, GRU or LSTM and a Linear on its last state with cross entropy over
+ten classes and Adam. Both models start from the same parameters, see the same batches and take
+turns of several steps. The first turns check that both learn the same; the result is the median
+over the other turns, in steps per second. Shapes are T x m x n_x x n_a.
 """
 
 import argparse
@@ -19,12 +19,13 @@ import crnn
 import crnn.torch
 
 CLASSES, COMPARED = 10, 100
+CELLS = {"rnn": torch.nn.RNN, "gru": torch.nn.GRU, "lstm": torch.nn.LSTM}
 
 
 class Model(torch.nn.Module):
-    def __init__(self, n_x, n_a):
+    def __init__(self, cell, n_x, n_a):
         super().__init__()
-        self.rnn = torch.nn.RNN(n_x, n_a)
+        self.rnn = CELLS[cell](n_x, n_a)
         self.head = torch.nn.Linear(n_a, CLASSES)
 
     def forward(self, x):
@@ -48,10 +49,10 @@ def steps(training, count):
     return torch.stack([next(training) for _ in range(count)]).numpy()
 
 
-def compare(shape, turns, seconds):
+def compare(cell, shape, turns, seconds):
     T, m, n_x, n_a = shape
     torch.manual_seed(0)
-    plain = Model(n_x, n_a)
+    plain = Model(cell, n_x, n_a)
     accelerated = copy.deepcopy(plain)
     assert crnn.torch.accelerate(accelerated) == 1
     x, y = torch.randn(8, T, m, n_x), torch.randint(CLASSES, (8, m))
@@ -74,22 +75,24 @@ def compare(shape, turns, seconds):
             steps(training, counts[name])
             speeds[name].append(counts[name] / (time.perf_counter() - began))
     low, middle, high = np.quantile(np.divide(speeds["crnn"], speeds["torch"]), [0.25, 0.5, 0.75])
-    print(f"{'x'.join(map(str, shape)):16}  torch {np.median(speeds['torch']):8.1f}  "
+    print(f"{cell:4}  {'x'.join(map(str, shape)):16}  torch {np.median(speeds['torch']):8.1f}  "
           f"crnn {np.median(speeds['crnn']):8.1f} steps/s: {middle:.2f} times as fast "
           f"(quartiles {low:.2f} and {high:.2f}); "
           f"losses within {difference:.0e} over {COMPARED} steps")  # fmt: skip
 
 
-def main(shapes, threads, turns, seconds):
+def main(cell, shapes, threads, turns, seconds):
     torch.set_num_threads(threads)
     crnn.set_num_threads(threads)
     print(f"torch {torch.__version__}, {threads} thread(s)")
-    for shape in shapes.split(","):
-        compare(tuple(map(int, shape.split("x"))), turns, seconds)
+    for name in cell:
+        for shape in shapes.split(","):
+            compare(name, tuple(map(int, shape.split("x"))), turns, seconds)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cell", nargs="+", choices=CELLS, default=["rnn"])
     parser.add_argument("--shapes", default="100x32x128x128,100x1x64x64")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--turns", type=int, default=9)
