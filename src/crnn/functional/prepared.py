@@ -42,7 +42,7 @@ class Prepared:
     >>> Waa, Wax = np.full((4, 1), 0.5), np.full((4, 2), 0.25)
     >>> lstm = crnn.Prepared("lstm", Waa, Wax)
     >>> x = np.ones((3, 1, 2))                        # T = 3, m = 1, n_x = 2
-    >>> (lstm.forward(x).a == crnn.lstm_forward(x, Waa, Wax).a).all()
+    >>> np.array_equal(lstm.forward(x).a, crnn.lstm_forward(x, Waa, Wax).a)
     True
     """
 
