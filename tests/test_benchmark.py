@@ -30,6 +30,7 @@ from crnn.benchmark import (
     worker,
     workers,
 )
+from crnn.benchmark.peers import layouts
 from crnn.benchmark.peers.crnn import Crnn
 from crnn.benchmark.peers.numpy import Numpy
 from crnn.benchmark.peers.protocol import Peer, Prepared
@@ -44,6 +45,16 @@ class TestCases:
     def test_parse_accepts_a_shape(self):
         assert Case.parse("3x2x4x5") == SMALL
         assert Case.parse(Case.parse("3x2x4x5", "float64").name, "float64").dtype == "float64"
+
+    @pytest.mark.parametrize(
+        ("cell", "name", "gates"),
+        [("vanilla", "3x2x4x5", 1), ("leaky", "leaky 3x2x4x5", 1), ("gru", "gru 3x2x4x5", 3),
+         ("lstm", "lstm 3x2x4x5", 4)],
+    )  # fmt: skip
+    def test_a_case_names_its_cell(self, cell, name, gates):
+        case = Case.parse("3x2x4x5", cell=cell)
+        assert (case.name, case.gates) == (name, gates)
+        assert case.problem().arguments["Waa"].shape == (gates * 5, 5)
 
     @pytest.mark.parametrize("text", ["", "3x2x4", "3x2x4x5x6", "3x2x4x0", "3x-2x4x5", "axbxcxd"])
     def test_parse_refuses_other_text(self, text):
@@ -66,6 +77,12 @@ class TestRoofline:
         # 10 steps x 2 examples x 4 units x (4 + 3) products = 560, of two operations each.
         assert roofline.flops(self.case, "forward") == 1120
         assert roofline.flops(self.case, "training") == 3360
+
+    @pytest.mark.parametrize(("cell", "gates"), [("leaky", 1), ("gru", 3), ("lstm", 4)])
+    def test_each_gate_has_products_and_weights_of_its_own(self, cell, gates):
+        case = Case(10, 2, 3, 4, cell=cell)
+        assert roofline.flops(case, "training") == gates * 3360
+        assert roofline.weight_bytes(case, "training") == gates * 1280
 
     def test_weight_bytes_by_hand(self):
         # 16 weights of 4 bytes are read in each of 10 steps; the backward pass reads them again.
@@ -188,9 +205,10 @@ class ForwardOnly(Numpy):
 class TestHandler:
     @pytest.mark.parametrize("peer", [Crnn, Numpy])
     @pytest.mark.parametrize("dtype", ["float32", "float64"])
-    def test_a_correct_peer_is_timed(self, peer, dtype):
+    @pytest.mark.parametrize("cell", ["vanilla", "leaky", "gru", "lstm"])
+    def test_a_correct_peer_is_timed(self, peer, dtype, cell):
         handler = worker.Handler(peer(), 1)
-        case = Case(20, 3, 4, 5, dtype)
+        case = Case(20, 3, 4, 5, dtype, cell)
         assert handler.prepare(case) == {}
         for operation in cases.OPERATIONS:
             assert handler.time(case, operation, 1e-3) > 0
@@ -204,6 +222,18 @@ class TestHandler:
         reasons = worker.Handler(Wrong(field), 1).prepare(SMALL)
         assert list(reasons) == ["training"]
         assert reasons["training"].startswith(f"Mismatch: {field} differs from crnn's by 1.0e-02")
+
+    @pytest.mark.parametrize(
+        ("cell", "field"),
+        [("leaky", "dWaa"), *(("gru", name) for name in reference.GRUGradients._fields),
+         *(("lstm", name) for name in reference.LSTMGradients._fields)],
+    )  # fmt: skip
+    def test_a_wrong_gradient_of_another_cell_is_reported(self, cell, field):
+        """A change of a tenth: gradients of gated cells are compared with the largest of all."""
+        wrong = Wrong(field, lambda d: d + 0.1 * np.abs(d).max())
+        reasons = worker.Handler(wrong, 1).prepare(Case(3, 2, 4, 5, cell=cell))
+        assert list(reasons) == ["training"]
+        assert reasons["training"].startswith(f"Mismatch: {field} differs from crnn's by")
 
     @pytest.mark.parametrize(
         ("change", "message"),
@@ -233,6 +263,30 @@ class TestHandler:
         assert isinstance(error, RuntimeError)
         assert "AttributeError" in str(error)
         assert isinstance(pickle.load(answers), roofline.Peaks)
+
+
+class TestLayouts:
+    """With a letter for each gate, in the orders that the libraries document."""
+
+    @pytest.mark.parametrize(
+        ("order", "ours", "theirs"),
+        [
+            (layouts.ONNX["gru"], "rrzznn", "zzrrnn"),
+            (layouts.ONNX["lstm"], "iiffggoo", "iiooffgg"),
+            (layouts.KERAS["gru"], "rrzznn", "zzrrnn"),
+            (layouts.KERAS["lstm"], "iiffggoo", "iiffggoo"),
+        ],
+    )
+    def test_gates_are_reordered_and_restored(self, order, ours, theirs):
+        moved = layouts.reordered(np.array(list(ours)), order)
+        assert "".join(moved) == theirs
+        assert "".join(layouts.restored(moved, order)) == ours
+
+    def test_only_a_gru_has_a_second_bias(self):
+        ba = np.ones(6)
+        assert layouts.recurrent_bias({"ba": ba}).tolist() == [0] * 6
+        second = layouts.recurrent_bias({"ba": ba, "baa": np.array([2.0, 3.0])})
+        assert second.tolist() == [0, 0, 0, 0, 2, 3]
 
 
 class TestPeers:
@@ -481,6 +535,12 @@ class TestReport:
         assert json.loads(text)["rows"][0]["ratios"] == {"slow": 4, "fair": 1.5}
         assert json.loads(text)["cells"][0]["quartiles"] == [2, 3]
 
+    def test_a_result_file_from_before_other_cells_is_of_the_vanilla_cell(self):
+        whole = json.loads(self.report.to_json())
+        for record in whole["cells"] + whole["refusals"]:
+            del record["case"]["cell"]
+        assert Report.from_json(json.dumps(whole)).rows[0].case == Case(10, 2, 3, 4)
+
     @quiet
     def test_plot_writes_a_png(self, tmp_path):
         plot.draw(self.report, tmp_path / "ratios.png")
@@ -538,6 +598,14 @@ class TestCommand:
         assert report.versions["numpy"] == np.__version__
         assert all(len(cell.rounds) == 3 for cell in report.cells)
         assert (tmp_path / "bench.png").stat().st_size > 1000
+
+    def test_several_cells_have_rows_of_their_own(self, capsys, near):
+        arguments = "bench --cell gru vanilla --shapes 3x2x4x5 --peers numpy --rounds 1"
+        assert cli.main([*arguments.split(), "--seconds", "0.0001"]) == 0
+        out, err = capsys.readouterr()
+        assert err == "1/2  gru 3x2x4x5\n2/2  3x2x4x5\n"
+        assert out.count("\ngru 3x2x4x5  float32") == 2
+        assert out.count("\n3x2x4x5      float32") == 2
 
     @pytest.mark.parametrize(
         ("arguments", "message"),
