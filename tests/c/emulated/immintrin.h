@@ -46,6 +46,27 @@ typedef simde__mmask16 __mmask16;
 EMULATED(float, simde__m512, 16, ps)
 EMULATED(double, simde__m512d, 8, pd)
 
+static inline simde__m512 emulated_cvtepi32_ps(simde__m512i a) {
+    int32_t from[16];
+    float to[16];
+    simde_mm512_storeu_si512(from, a);
+    for (int k = 0; k < 16; k++)
+        to[k] = (float)from[k];
+    return simde_mm512_loadu_ps(to);
+}
+static inline simde__m512d emulated_cvtepi32_pd(simde__m256i a) {
+    int32_t from[8];
+    double to[8];
+    simde_mm256_storeu_si256((simde__m256i *)from, a);
+    for (int k = 0; k < 8; k++)
+        to[k] = from[k];
+    return simde_mm512_loadu_pd(to);
+}
+#undef _mm512_cvtepi32_ps
+#define _mm512_cvtepi32_ps emulated_cvtepi32_ps
+#undef _mm512_cvtepi32_pd
+#define _mm512_cvtepi32_pd emulated_cvtepi32_pd
+
 #undef _mm512_maskz_loadu_ps
 #define _mm512_maskz_loadu_ps emulated_maskz_loadu_ps
 #undef _mm512_maskz_loadu_pd
