@@ -30,10 +30,10 @@ from crnn.benchmark import (
     worker,
     workers,
 )
-from crnn.benchmark.peers import layouts
 from crnn.benchmark.peers.crnn import Crnn
 from crnn.benchmark.peers.numpy import Numpy
 from crnn.benchmark.peers.protocol import Peer, Prepared
+from crnn.weights import gates as layouts
 
 SMALL = Case(3, 2, 4, 5)
 # Older versions of matplotlib use names that newer versions of pyparsing have deprecated.

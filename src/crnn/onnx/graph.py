@@ -180,8 +180,8 @@ class Graph:
     ) -> tuple[Followed, ...]:
         if any(isinstance(value, Followed) for value in (W, R, B)):
             raise ValueError("W, R, B: expected constants")
-        read = _of_rnn if node.op_type == "RNN" else _of_gated
-        batch_first, kinds = read(node, W, R, B)
+        module: Any = rnn if node.op_type == "RNN" else gated
+        batch_first, kinds = module.cells_of(node, W, R, B)
         for name, value in zip(("initial_h", "initial_c"), initial, strict=False):
             if isinstance(value, Followed) or (value is not None and value.any()):
                 raise ValueError(f"{name}: crnn.RNN starts from zeros")
@@ -371,46 +371,3 @@ def _attribute(node: NodeProto, name: str, default: Any) -> Any:
 
 def _each_once(which: Array, n: int) -> bool:
     return np.array_equal(np.sort(which, axis=None), np.arange(n))
-
-
-def _of_rnn(node: NodeProto, W: Array, R: Array, B: Array | None) -> tuple[bool, list[Any]]:
-    """Whether a node RNN has its examples first, and the fields of a Cell for each direction."""
-    attributes = rnn.Attributes.of(node)
-    if attributes.clip is not None:
-        raise ValueError("clip: crnn.RNN has none")
-    weights = rnn.Weights.of(attributes, W, R, B)
-    return attributes.batch_first, [
-        {
-            "reverse": reverse,
-            "activation": attributes.activations[d],
-            "Waa": weights.Waa[d],
-            "Wax": weights.Wax[d],
-            "ba": weights.ba[d],
-        }
-        for d, reverse in enumerate(attributes.reverse)
-    ]
-
-
-def _of_gated(node: NodeProto, W: Array, R: Array, B: Array | None) -> tuple[bool, list[Any]]:
-    """The same for a node GRU or LSTM."""
-    name, attributes = node.op_type, gated.Attributes.of(node)
-    if name == "GRU" and not attributes.reset_after:
-        raise ValueError(
-            "linear_before_reset: expected 1, the equation of crnn's GRU, got 0, which is another"
-        )
-    W, R, B = gated.checked_weights(attributes, W, R, B)
-    found = []
-    for d, reverse in enumerate(attributes.reverse):
-        ba, baa = gated.merged_biases(name, B[d])
-        found.append(
-            {
-                "reverse": reverse,
-                "activation": "tanh",
-                "Waa": gated.in_crnn_order(name, R[d]),
-                "Wax": gated.in_crnn_order(name, W[d]),
-                "ba": ba,
-                "kind": name.lower(),
-                "baa": baa,
-            }
-        )
-    return attributes.batch_first, found

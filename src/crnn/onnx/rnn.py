@@ -21,9 +21,7 @@ DIRECTIONS = {"forward": [False], "reverse": [True], "bidirectional": [False, Tr
 _DEFAULTS: dict[str, Any] = {
     "activations": [b"Tanh", b"Tanh"],
     "clip": None,
-    "direction": b"forward",
     "hidden_size": None,
-    "layout": 0,
 }
 
 
@@ -40,15 +38,8 @@ class Attributes:
     @classmethod
     def of(cls, node: NodeProto) -> Attributes:
         """Read them from a node. Raises NotImplementedError for what crnn does not have."""
-        given = dict(_DEFAULTS)
-        for attribute in node.attribute:
-            if attribute.ref_attr_name:
-                raise NotImplementedError(f"RNN: {attribute.name} refers to a function's attribute")
-            given[attribute.name] = helper.get_attribute_value(attribute)
-        direction = given["direction"].decode()
-        if direction not in DIRECTIONS:
-            raise ValueError(f"RNN: direction: expected one of {[*DIRECTIONS]}, got {direction!r}")
-        reverse = DIRECTIONS[direction]
+        given = {**_DEFAULTS, **given_attributes(node)}
+        reverse, batch_first = read_directions("RNN", given), read_layout("RNN", given)
         names = [name.decode() for name in given["activations"]]
         if len(names) < len(reverse):
             raise ValueError(f"RNN: activations: expected one per direction, got {names}")
@@ -59,9 +50,37 @@ class Attributes:
         clip = given["clip"]
         if clip is not None and not clip >= 0:
             raise ValueError(f"RNN: clip: expected a number >= 0, got {clip}")
-        if given["layout"] not in (0, 1):
-            raise ValueError(f"RNN: layout: expected 0 or 1, got {given['layout']}")
-        return cls(reverse, activations, clip, given["hidden_size"], given["layout"] == 1)
+        return cls(reverse, activations, clip, given["hidden_size"], batch_first)
+
+
+def given_attributes(node: NodeProto) -> dict[str, Any]:
+    """The attributes that a node has, by name."""
+    given = {}
+    for attribute in node.attribute:
+        if attribute.ref_attr_name:
+            raise NotImplementedError(
+                f"{node.op_type}: {attribute.name} refers to a function's attribute"
+            )
+        given[attribute.name] = helper.get_attribute_value(attribute)
+    return given
+
+
+def read_directions(operator: str, given: dict[str, Any]) -> list[bool]:
+    """Whether each direction of a node reads right to left."""
+    direction = given.get("direction", b"forward").decode()
+    if direction not in DIRECTIONS:
+        raise ValueError(
+            f"{operator}: direction: expected one of {[*DIRECTIONS]}, got {direction!r}"
+        )
+    return DIRECTIONS[direction]
+
+
+def read_layout(operator: str, given: dict[str, Any]) -> bool:
+    """Whether the arrays of a node have their examples first."""
+    layout = given.get("layout", 0)
+    if layout not in (0, 1):
+        raise ValueError(f"{operator}: layout: expected 0 or 1, got {layout}")
+    return bool(layout)
 
 
 @dataclass(frozen=True)
@@ -95,19 +114,37 @@ class Weights:
             )
         if B is None:
             B = np.zeros((D, 2 * n_a), W.dtype)
-        R = checked("R", R, W.dtype, (D, n_a, n_a))
-        halves = np.split(checked("B", B, W.dtype, (D, 2 * n_a)), 2, axis=1)
+        R = checked("RNN", "R", R, W.dtype, (D, n_a, n_a))
+        halves = np.split(checked("RNN", "B", B, W.dtype, (D, 2 * n_a)), 2, axis=1)
         return cls(list(R), list(W), list(halves[0] + halves[1]))
 
 
-def checked(name: str, value: Any, dtype: Any, shape: tuple[int, ...]) -> Array:
+def checked(operator: str, name: str, value: Any, dtype: Any, shape: tuple[int, ...]) -> Array:
     """The array, if it has this dtype, which is that of W, and this shape."""
     if value.dtype != dtype or value.shape != shape:
         raise ValueError(
-            f"RNN: {name}: expected {dtype} of shape {shape}, "
+            f"{operator}: {name}: expected {dtype} of shape {shape}, "
             f"got {value.dtype} of shape {value.shape}"
         )
     return value  # type: ignore[no-any-return]
+
+
+def cells_of(node: NodeProto, W: Array, R: Array, B: Array | None) -> tuple[bool, list[Any]]:
+    """Whether a node has its examples first, and of each direction the fields of `graph.Cell`."""
+    attributes = Attributes.of(node)
+    if attributes.clip is not None:
+        raise ValueError("clip: crnn.RNN has none")
+    weights = Weights.of(attributes, W, R, B)
+    return attributes.batch_first, [
+        {
+            "reverse": reverse,
+            "activation": attributes.activations[d],
+            "Waa": weights.Waa[d],
+            "Wax": weights.Wax[d],
+            "ba": weights.ba[d],
+        }
+        for d, reverse in enumerate(attributes.reverse)
+    ]
 
 
 def forward(
@@ -132,9 +169,9 @@ def forward(
     if X.ndim != 3:
         raise ValueError(f"RNN: X: expected three axes, got shape {X.shape}")
     T, m, _ = X.shape
-    checked("X", X, W.dtype, (T, m, n_x))
+    checked("RNN", "X", X, W.dtype, (T, m, n_x))
     if initial_h is not None:
-        checked("initial_h", initial_h, W.dtype, (D, m, weights.n_a))
+        checked("RNN", "initial_h", initial_h, W.dtype, (D, m, weights.n_a))
     lengths = None if sequence_lens is None else valid_lengths("RNN", sequence_lens, T, m)
     if T * m == 0:
         Y = np.zeros((T, D, m, weights.n_a), W.dtype)

@@ -12,8 +12,8 @@ from onnx import ModelProto, NodeProto, TensorProto, checker, helper, numpy_help
 
 import crnn
 from crnn import files
-from crnn.onnx.gated import in_onnx_order
 from crnn.reference import Array
+from crnn.weights.gates import ONNX, recurrent_bias, reordered
 
 OPSET = 22
 IR_VERSION = 10  # released with opset 22, so that no newer runtime is needed
@@ -104,14 +104,6 @@ def _metadata_props(model: crnn.RNN) -> dict[str, str]:
     return {**model.metadata, CONFIG: json.dumps(model.config.entries())}
 
 
-def _biases(own: dict[str, Array]) -> tuple[Array, Array]:
-    """ONNX's biases of the input and of the recurrence: ba, and 0 but for a GRU's baa."""
-    second = np.zeros_like(own["ba"])  # (gates n_a,)
-    if "baa" in own:
-        second[-len(own["baa"]) :] = own["baa"]
-    return own["ba"], second
-
-
 class _Writer:
     """The graph, node by node. Each method adds nodes and returns the name of their result."""
 
@@ -180,7 +172,10 @@ class _Writer:
             return np.stack([self.in_order(own[name]) for own in directions])
 
         operator, attributes = self.operator()
-        biases = [np.concatenate([self.in_order(b) for b in _biases(own)]) for own in directions]
+        biases = [
+            np.concatenate([self.in_order(b) for b in (own["ba"], recurrent_bias(own))])
+            for own in directions
+        ]
         inputs = [
             x,
             self.constant("W" + suffix, stacked("Wax")),  # (D, gates n_a, n_in)
@@ -215,8 +210,7 @@ class _Writer:
 
     def in_order(self, values: Array) -> Array:
         """Values stacked by gate, in ONNX's order."""
-        operator, _ = self.operator()
-        return values if operator == "RNN" else in_onnx_order(operator, values)
+        return reordered(values, ONNX.get(self.config.cell, (0,)))
 
     def output_layer(self, features: str) -> None:
         """y_hat of the states (m, width) or (T, m, width)."""

@@ -18,6 +18,8 @@ from crnn._engine.recurrence import CellInputs, Rule, States
 from crnn._network.cells import CELLS, Cell
 from crnn.torch.arrays import array_of, optional_array_of
 from crnn.torch.threads import make_way
+from crnn.weights.gates import merged
+from crnn.weights.reading import Named
 
 __all__ = ["backward_op", "cell_of", "forward_op", "gated_backward", "gated_forward"]
 
@@ -50,8 +52,10 @@ def run_forward(
     """The states a, (T, m, n_a) or (rows, n_a), an LSTM's c_n, and with `keep` what is kept."""
     make_way(x, Waa)
     cell, a = cell_of(Waa), x.new_empty((*x.shape[:-1], Waa.shape[1]))
-    ba, baa = _biases(cell, optional_array_of(b_ih), optional_array_of(b_hh))
-    inputs = _inputs(cell, x, Waa, Wax, ba, baa, a0, c0, lengths, reverse)
+    biases = {}
+    if b_ih is not None and b_hh is not None:
+        biases = merged(cell, array_of(b_ih), array_of(b_hh))
+    inputs = _inputs(cell, x, Waa, Wax, biases, a0, c0, lengths, reverse)
     found = sequence.cell_forward(inputs, keep, array_of(a), None)
     if found is None:  # which argument does not fit?
         inputs = validate.cell(len(cell.gates), *inputs[:9], {"cell": cell.name})
@@ -77,7 +81,7 @@ def run_backward(
     """The gradients dWaa, dWax, db_ih, db_hh, dx, da0 and dc0."""
     make_way(x, Waa)
     cell = cell_of(Waa)
-    inputs = _inputs(cell, x, Waa, Wax, None, None, a0, c0, lengths, reverse)
+    inputs = _inputs(cell, x, Waa, Wax, {}, a0, c0, lengths, reverse)
     if da is None and dc_n is None:
         da = torch.zeros_like(a)
     g = recurrence.cell_backward(
@@ -93,25 +97,12 @@ def run_backward(
     return tuple(_tensor(d, x) for d in (g.dWaa, g.dWax, g.dba, db_hh, g.dx, g.da0, g.dc0))
 
 
-def _biases(cell: Cell, b_ih: Any, b_hh: Any) -> tuple[Any, Any]:
-    """ba and baa of crnn from both biases of torch."""
-    if b_ih is None or b_hh is None:
-        return None, None
-    if "baa" not in cell.biases:
-        return b_ih + b_hh, None
-    summed = 2 * len(b_ih) // 3  # r and z
-    ba = b_ih.copy()
-    ba[:summed] += b_hh[:summed]
-    return ba, b_hh[summed:]
-
-
 def _inputs(
     cell: Cell,
     x: Tensor,
     Waa: Tensor,
     Wax: Tensor,
-    ba: Any,
-    baa: Any,
+    biases: Named,
     a0: Tensor | None,
     c0: Tensor | None,
     lengths: Tensor | None,
@@ -121,8 +112,8 @@ def _inputs(
         array_of(x),
         array_of(Waa),
         array_of(Wax),
-        ba,
-        baa,
+        biases.get("ba"),
+        biases.get("baa"),
         optional_array_of(a0),
         optional_array_of(c0),
         optional_array_of(lengths),

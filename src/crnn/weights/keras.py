@@ -10,11 +10,8 @@ import numpy as np
 from crnn._engine import validate
 from crnn._network.config import DIRECTIONS, Config
 from crnn.reference import Array
-from crnn.weights.gates import apart, cell_of, merged, reordered
+from crnn.weights.gates import KERAS, cell_of, merged, recurrent_bias, reordered, restored
 from crnn.weights.reading import Named, check_left_out, dtype_of, matrix, read_floats
-
-#: Where Keras has each of our gates r, z, n; its order is z, r, n. An LSTM's order is ours.
-_GRU_ORDER = (1, 0, 2)
 
 
 def from_keras(
@@ -43,7 +40,7 @@ def from_keras(
     )  # fmt: skip
     if config.cell == "gru":
         _require_reset_after(reset_after, given, cells, rows)
-    shapes = config.shapes()
+    shapes, order = config.shapes(), _order(config)
     parameters: Named = {}
 
     def read(i: int, name: str, shape: tuple[int, ...]) -> Array:
@@ -56,9 +53,10 @@ def from_keras(
             shape = shapes[named][::-1]
             if name == "ba" and config.cell == "gru":
                 halves = read(i, named, (2, *shape)).T
-                own |= merged(config.kind, *(_regated(config, half) for half in halves))
+                b_input, b_recurrent = (restored(half, order) for half in halves)
+                own |= merged(config.kind, b_input, b_recurrent, np.float64)
             else:
-                own[name] = _regated(config, read(i, named, shape))
+                own[name] = restored(read(i, named, shape), order)
         parameters |= recurrence.named(own)
     for i, name in zip(range(head.start, head.stop), ("Wya", "by"), strict=False):
         parameters[name] = read(i, name, shapes[name][::-1])
@@ -74,11 +72,12 @@ def to_keras(config: Config, parameters: Named, ba: Any, by: Any) -> list[Array]
         )
     check_left_out(parameters, ba=ba, by=by)
     weights: list[Array] = []
+    order = _order(config)
     for recurrence in config.recurrences():
         own = recurrence.of(parameters)
-        weights += [_regated(config, own[name]).T.copy() for name in ("Wax", "Waa")]
+        weights += [reordered(own[name], order).T.copy() for name in ("Wax", "Waa")]
         if ba:
-            biases = [_regated(config, half) for half in apart(config.kind, own)]
+            biases = [reordered(half, order) for half in (own["ba"], recurrent_bias(own))]
             weights.append(np.stack(biases) if config.cell == "gru" else biases[0])
     weights.append(parameters["Wya"].T.copy())
     if by:
@@ -86,9 +85,8 @@ def to_keras(config: Config, parameters: Named, ba: Any, by: Any) -> list[Array]
     return weights
 
 
-def _regated(config: Config, values: Array) -> Array:
-    """Values stacked by gate, from Keras' order to ours or back."""
-    return reordered(values, _GRU_ORDER) if config.cell == "gru" else values
+def _order(config: Config) -> tuple[int, ...]:
+    return KERAS.get(config.cell, (0,))
 
 
 def _require_reset_after(said: Any, given: list[Array], cells: list[slice], rows: int) -> None:

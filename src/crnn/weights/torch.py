@@ -6,10 +6,12 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from crnn._engine import validate
 from crnn._network.config import Config, Recurrence
 from crnn.reference import Array
-from crnn.weights.gates import apart, cell_of, merged
+from crnn.weights.gates import cell_of, merged, recurrent_bias
 from crnn.weights.reading import Named, check_left_out, dtype_of, listed, matrix, read_floats
 
 # torch's keys, after the names of the modules around: "module.rnn.weight_hh_l0".
@@ -53,8 +55,8 @@ def from_torch(state_dict: Any, dtype: Any, **choices: Any) -> tuple[Config, Nam
             parameters[name] = read(key(kind), name)
         if biased:
             ba = "ba" + recurrence.suffix
-            halves = (read(key(kind), ba) for kind in ("bias_ih", "bias_hh"))
-            parameters |= recurrence.named(merged(config.kind, *halves))
+            b_ih, b_hh = (read(key(kind), ba) for kind in ("bias_ih", "bias_hh"))
+            parameters |= recurrence.named(merged(config.kind, b_ih, b_hh, np.float64))
     parameters["Wya"] = read(f"{head}weight", "Wya")
     if f"{head}bias" in given:
         parameters["by"] = read(f"{head}bias", "by")
@@ -81,7 +83,8 @@ def to_torch(config: Config, parameters: Named, rnn: Any, head: Any, ba: Any, by
         for kind, name in _OF_TORCH.items():
             state[key(kind)] = own[name].copy()
         if ba:
-            state[key("bias_ih")], state[key("bias_hh")] = apart(config.kind, own)
+            state[key("bias_ih")] = own["ba"].copy()
+            state[key("bias_hh")] = recurrent_bias(own)
     state[f"{head}weight"] = parameters["Wya"].copy()
     if by:
         state[f"{head}bias"] = parameters["by"].copy()

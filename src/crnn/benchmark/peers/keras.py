@@ -9,9 +9,9 @@ import numpy as np
 from crnn import _check_cells
 from crnn.benchmark.cases import Case
 from crnn.benchmark.peers.jax import Jax
-from crnn.benchmark.peers.layouts import KERAS, recurrent_bias, reordered, restored
 from crnn.benchmark.peers.protocol import AnyGradients, Prepared
 from crnn.reference import Array, Gradients, GRUGradients, LSTMGradients
+from crnn.weights.gates import KERAS, recurrent_bias, reordered, restored
 
 
 class Keras(Jax):

@@ -8,9 +8,9 @@ import numpy as np
 
 from crnn import _check_cells
 from crnn.benchmark.cases import Case
-from crnn.benchmark.peers.layouts import ONNX, recurrent_bias, reordered
 from crnn.benchmark.peers.protocol import Peer, Prepared
 from crnn.reference import Array
+from crnn.weights.gates import ONNX, recurrent_bias, reordered
 
 
 class OnnxRuntime(Peer):

@@ -6,9 +6,9 @@ from typing import Any
 
 from crnn import _check_cells
 from crnn.benchmark.cases import LEAK, Case
-from crnn.benchmark.peers.layouts import recurrent_bias
 from crnn.benchmark.peers.protocol import AnyGradients, Peer, Prepared
 from crnn.reference import Array, Gradients, GRUGradients, LSTMGradients
+from crnn.weights.gates import recurrent_bias
 
 
 class Torch(Peer):
