@@ -14,7 +14,8 @@ with extra("torch", "PyTorch"):
     from torch.nn import RNNCell
 
     import crnn.torch.flops  # noqa: F401  registers the operators' formulas
-    from crnn.torch.modules import GRU, LSTM, RNN, accelerate
+    from crnn.torch.accelerating import accelerate
+    from crnn.torch.modules import GRU, LSTM, RNN
 
 # RNNCell is torch's own class, so that code can import both classes from one place. Calling crnn's
 # operator takes longer than a single step (64 units, one example, forward and backward: 157

@@ -6,6 +6,7 @@ Double backward, torch.func and forward mode go through these.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -54,7 +55,28 @@ def _lstm(
     return z_o.sigmoid() * c.tanh(), c
 
 
-def equations(
+def equations(*inputs: Any) -> Tensor:
+    """`crnn.torch.ops.rnn_forward`."""
+    return _of_padded(*_of_rnn(*inputs))[0]
+
+
+def gated_equations(*inputs: Any) -> tuple[Tensor, Tensor]:
+    """`crnn.torch.gated.gated_forward`, without `keep`: a, and an LSTM's c_n."""
+    a, *c_n = _of_padded(*_of_gated(*inputs))
+    return a, c_n[0] if c_n else a.new_empty(0)
+
+
+def states(*inputs: Any) -> list[Tensor]:
+    """The states of each step that `equations` gives, of x (T, m, n_x) or packed rows."""
+    return _states(*_of_rnn(*inputs))[0]
+
+
+def gated_states(*inputs: Any) -> tuple[list[Tensor], list[Tensor]]:
+    """The same for `gated_equations`, and an LSTM's c_n in a list."""
+    return _states(*_of_gated(*inputs))
+
+
+def _of_rnn(
     x: Tensor,
     Waa: Tensor,
     Wax: Tensor,
@@ -63,13 +85,12 @@ def equations(
     lengths: Tensor | None,
     reverse: bool,
     relu: bool,
-) -> Tensor:
-    """`crnn.torch.ops.rnn_forward`."""
-    step = _relu if relu else _tanh
-    return _of_padded(step, x, Waa, Wax, ba, None, (a0,), lengths, reverse)[0]
+) -> tuple[Any, ...]:
+    """The arguments of `_states` from those of the operator."""
+    return _relu if relu else _tanh, x, Waa, Wax, ba, None, (a0,), lengths, reverse
 
 
-def gated_equations(
+def _of_gated(
     x: Tensor,
     Waa: Tensor,
     Wax: Tensor,
@@ -79,17 +100,10 @@ def gated_equations(
     c0: Tensor | None,
     lengths: Tensor | None,
     reverse: bool,
-) -> tuple[Tensor, Tensor]:
-    """`crnn.torch.gated.gated_forward`: a, and an LSTM's c_n."""
-    step, first = _gated(Waa, a0, c0)
-    a, *c_n = _of_padded(step, x, Waa, Wax, b_ih, b_hh, first, lengths, reverse)
-    return a, c_n[0] if c_n else x.new_empty(0)
-
-
-def _gated(
-    Waa: Tensor, a0: Tensor | None, c0: Tensor | None
-) -> tuple[Step, tuple[Tensor | None, ...]]:
-    return (_gru, (a0,)) if cell_of(Waa).name == "gru" else (_lstm, (a0, c0))
+) -> tuple[Any, ...]:
+    gru = cell_of(Waa).name == "gru"
+    first = (a0,) if gru else (a0, c0)
+    return _gru if gru else _lstm, x, Waa, Wax, b_ih, b_hh, first, lengths, reverse
 
 
 def _of_padded(
@@ -116,37 +130,6 @@ def _of_padded(
         return a, *(s[back] for s in last)
     each, last = _states(step, x, Waa, Wax, b_ih, b_hh, first, lengths, reverse)
     return torch.stack(each) if lengths is None else torch.cat(each), *last
-
-
-def states(
-    x: Tensor,
-    Waa: Tensor,
-    Wax: Tensor,
-    ba: Tensor | None,
-    a0: Tensor | None,
-    lengths: Tensor | None,
-    reverse: bool,
-    relu: bool,
-) -> list[Tensor]:
-    """The states of each step, of x (T, m, n_x) or packed rows."""
-    step = _relu if relu else _tanh
-    return _states(step, x, Waa, Wax, ba, None, (a0,), lengths, reverse)[0]
-
-
-def gated_states(
-    x: Tensor,
-    Waa: Tensor,
-    Wax: Tensor,
-    b_ih: Tensor | None,
-    b_hh: Tensor | None,
-    a0: Tensor | None,
-    c0: Tensor | None,
-    lengths: Tensor | None,
-    reverse: bool,
-) -> tuple[list[Tensor], list[Tensor]]:
-    """The states of each step, and an LSTM's c_n in a list."""
-    step, first = _gated(Waa, a0, c0)
-    return _states(step, x, Waa, Wax, b_ih, b_hh, first, lengths, reverse)
 
 
 def _states(

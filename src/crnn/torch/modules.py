@@ -1,221 +1,25 @@
-"""Drop-ins for torch.nn.RNN, GRU and LSTM, and accelerate, which replaces these in a model."""
+"""Drop-ins for torch.nn.RNN, GRU and LSTM."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.fx import Proxy
-from torch.nn.utils.rnn import PackedSequence
 
-from crnn._engine.sequence import lengths_of
-from crnn.torch.arrays import array_of
-from crnn.torch.checks import warn_once, why_equations, why_torch
 from crnn.torch.equations import equations, gated_equations
 from crnn.torch.gradients import gated_layer, rnn_layer
+from crnn.torch.recurrent import SHORTEST, Recurrent
 
-__all__ = ["GRU", "LSTM", "RNN", "Count", "accelerate"]
+__all__ = ["GRU", "LSTM", "RNN", "SHORTEST"]
 
 _MODES = {"tanh": "RNN_TANH", "relu": "RNN_RELU"}
-#: Sequences of fewer steps are left to torch, which is faster there: a call of crnn takes as long
-#: as some of torch's steps.
-SHORTEST = 8
 
 #: torch's own classes, even if a program replaces those of torch.nn by the classes below.
 TorchRNN, TorchGRU, TorchLSTM = torch.nn.RNN, torch.nn.GRU, torch.nn.LSTM
 
 
-class _Packed(NamedTuple):
-    """The examples of packed rows: `first` and `last` are the rows of their first and last steps.
-
-    Both are in the order of h_n; without `first`, the first steps are the first m rows.
-    """
-
-    lengths: Tensor | None = None
-    first: Tensor | None = None
-    last: Tensor | None = None
-
-
-class _Recurrent(torch.nn.RNNBase):  # type: ignore[misc]
-    """What the three classes share: reading the input, layers and directions.
-
-    States are tuples: (a,), or (a, c) of an LSTM. A subclass computes one layer in one direction.
-    """
-
-    _torchs: type[torch.nn.RNNBase]
-
-    def forward(self, input: Any, hx: Any = None) -> Any:
-        first = hx if isinstance(hx, (tuple, list)) else (hx,)
-        if any(isinstance(value, Proxy) for value in (input, *first)):
-            tracer = next(v for v in (input, *first) if isinstance(v, Proxy)).tracer
-            return self._call_in_graph(tracer, input, hx)
-        given = None if hx is None else self._states_of(hx)
-        if torch.onnx.is_in_onnx_export() or not self._has_the_shapes(input, hx, given):
-            return self._torchs.forward(self, input, hx)
-        data = input.data if isinstance(input, PackedSequence) else input
-        weights = self.all_weights
-        tensors = [data, *(given or ()), *chain.from_iterable(weights)]
-        if reason := self._why_torch() or why_torch(tensors):
-            result = self._torchs.forward(self, input, hx)  # or its error
-            warn_once(reason)
-            return result
-        layer = self._layer
-        if reason := why_equations(tensors):
-            warn_once(reason)
-            layer = self._equations
-        elif self._is_short(input):
-            return self._torchs.forward(self, input, hx)
-        if isinstance(input, PackedSequence):
-            output, last = self._run_packed(layer, weights, input, given)
-            return output, self._as_hx(last)
-        one = data.dim() == 2
-        if one:
-            x = data[:, None]
-            given = None if given is None else tuple(s[:, None] for s in given)
-        else:
-            x = data.transpose(0, 1) if self.batch_first else data
-        output, last = self._run(layer, weights, x.contiguous(), given, _Packed())
-        if one:
-            return output[:, 0], self._as_hx(tuple(s[:, 0] for s in last))
-        return output.transpose(0, 1) if self.batch_first else output, self._as_hx(last)
-
-    def _layer(
-        self,
-        x: Tensor,
-        weights: list[Tensor],
-        first: tuple[Tensor | None, ...],
-        lengths: Tensor | None,
-        reverse: bool,
-    ) -> tuple[Tensor, ...]:
-        """One layer in one direction: all states a, and for an LSTM the last c."""
-        raise NotImplementedError
-
-    def _equations(
-        self,
-        x: Tensor,
-        weights: list[Tensor],
-        first: tuple[Tensor | None, ...],
-        lengths: Tensor | None,
-        reverse: bool,
-    ) -> tuple[Tensor, ...]:
-        """The same in torch's own operations."""
-        raise NotImplementedError
-
-    def _why_torch(self) -> str | None:
-        """The option of this module that crnn does not support, or None."""
-        return None
-
-    def _states_of(self, hx: Any) -> tuple[Any, ...] | None:
-        """hx as a tuple of states, or None if it is not of their number."""
-        return (hx,)
-
-    def _as_hx(self, states: tuple[Tensor, ...]) -> Any:
-        return states[0]
-
-    def __prepare_scriptable__(self) -> Any:
-        """torch.jit.script calls this first."""
-        raise RuntimeError(
-            f"crnn.torch.{type(self).__name__} cannot be compiled by torch.jit.script: use "
-            f"torch.compile or torch.export, or script a torch.nn.{type(self).__name__} of the "
-            "same arguments that has loaded this module's state_dict"
-        )
-
-    def _call_in_graph(self, tracer: Any, *arguments: Any) -> Any:
-        """One node for the whole module in a graph of torch.fx, as torch's own modules are."""
-        if self is getattr(tracer, "root", None):  # then torch.fx looks inside, and finds nothing
-            return self._torchs.forward(self, *arguments)
-        path = tracer.path_of_module(self)
-        return tracer.create_proxy("call_module", path, arguments, {})
-
-    def _has_the_shapes(self, input: Any, hx: Any, given: tuple[Any, ...] | None) -> bool:
-        """Whether input and states fit and are not empty. If not, torch raises the error."""
-        packed = isinstance(input, PackedSequence)
-        x = input.data if packed else input
-        if x.dim() not in ((2,) if packed else (2, 3)):
-            return False
-        if x.shape[-1] != self.input_size or x.numel() == 0:
-            return False
-        if hx is None:
-            return True
-        if given is None:
-            return False
-        cells = self.num_layers * (2 if self.bidirectional else 1)
-        shape = [cells, self.hidden_size]
-        if packed:
-            shape.insert(1, int(input.batch_sizes[0]))
-        elif x.dim() == 3:
-            shape.insert(1, x.shape[0 if self.batch_first else 1])
-        return all(isinstance(s, Tensor) and list(s.shape) == shape for s in given)
-
-    def _is_short(self, input: Any) -> bool:
-        """Whether there are so few steps that torch is faster, because of crnn's call overhead."""
-        if torch.compiler.is_compiling():  # torch's own class would break its graph
-            return False
-        if isinstance(input, PackedSequence):
-            T = len(input.batch_sizes)
-        else:
-            T = input.shape[1 if self.batch_first and input.dim() == 3 else 0]
-        return T < SHORTEST
-
-    def _run_packed(
-        self,
-        layer: Callable[..., tuple[Tensor, ...]],
-        weights: list[list[Tensor]],
-        packed: PackedSequence,
-        given: tuple[Tensor, ...] | None,
-    ) -> tuple[PackedSequence, tuple[Tensor, ...]]:
-        """Run a PackedSequence. The examples stay in its order, by decreasing length."""
-        x, batch_sizes, order, order_back = packed
-        if given is not None and order is not None:
-            given = tuple(s.index_select(1, order) for s in given)
-        lengths, last = map(torch.from_numpy, lengths_of(array_of(batch_sizes)))
-        if order_back is not None:
-            last = last.index_select(0, order_back)
-        examples = _Packed(lengths, order_back, last)
-        output, states = self._run(layer, weights, x, given, examples)
-        return PackedSequence(output, batch_sizes, order, order_back), states
-
-    def _run(
-        self,
-        layer: Callable[..., tuple[Tensor, ...]],
-        weights: list[list[Tensor]],
-        x: Tensor,
-        given: tuple[Tensor, ...] | None,
-        packed: _Packed,
-    ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Every layer in every direction: x (T, m, n_x) or (rows, n_x), states (cells, m, n_a)."""
-        n = 2 if self.bidirectional else 1
-        finals: list[tuple[Tensor, ...]] = []
-        for below in range(0, len(weights), n):
-            if below > 0 and self.training and self.dropout > 0:
-                x = torch.nn.functional.dropout(x, self.dropout)
-            states = []
-            for k in range(below, below + n):
-                reverse = k > below
-                first = (None, None) if given is None else tuple(s[k] for s in given)
-                a, *others = layer(x, weights[k], first, packed.lengths, reverse)
-                if packed.first is not None:  # in the order of h_n
-                    others = [s.index_select(0, packed.first) for s in others]
-                states.append(a)
-                finals.append((_final(a, reverse, packed), *others))
-            x = states[0] if n == 1 else torch.cat(states, -1)  # (..., n * n_a)
-        return x, tuple(torch.stack(each) for each in zip(*finals, strict=True))
-
-
-def _final(a: Tensor, reverse: bool, packed: _Packed) -> Tensor:
-    """Each example's state after the last step that was read, (m, n_a)."""
-    if packed.last is None:
-        return a[0 if reverse else -1]
-    if not reverse:
-        return a.index_select(0, packed.last)
-    m = len(packed.last)
-    return a[:m] if packed.first is None else a.index_select(0, packed.first)
-
-
-class RNN(_Recurrent):
+class RNN(Recurrent):
     """Drop-in for `torch.nn.RNN`: ``h<t> = tanh(W_ih x<t> + b_ih + W_hh h<t-1> + b_hh)``.
 
     Parameters
@@ -261,6 +65,7 @@ class RNN(_Recurrent):
     """
 
     _torchs = TorchRNN
+    _compute, _by_equations = staticmethod(rnn_layer), staticmethod(equations)
 
     def __init__(
         self,
@@ -316,26 +121,6 @@ class RNN(_Recurrent):
         """
         return super().forward(input, hx)
 
-    def _layer(
-        self,
-        x: Tensor,
-        weights: list[Tensor],
-        first: tuple[Tensor | None, ...],
-        lengths: Tensor | None,
-        reverse: bool,
-    ) -> tuple[Tensor, ...]:
-        return (rnn_layer(*self._inputs(x, weights, first, lengths, reverse)),)
-
-    def _equations(
-        self,
-        x: Tensor,
-        weights: list[Tensor],
-        first: tuple[Tensor | None, ...],
-        lengths: Tensor | None,
-        reverse: bool,
-    ) -> tuple[Tensor, ...]:
-        return (equations(*self._inputs(x, weights, first, lengths, reverse)),)
-
     def _inputs(
         self,
         x: Tensor,
@@ -349,30 +134,10 @@ class RNN(_Recurrent):
         return x, w_hh, w_ih, ba, first[0], lengths, reverse, self.mode == "RNN_RELU"
 
 
-class _Gated(_Recurrent):
+class _Gated(Recurrent):
     """What GRU and LSTM share."""
 
-    def _layer(
-        self,
-        x: Tensor,
-        weights: list[Tensor],
-        first: tuple[Tensor | None, ...],
-        lengths: Tensor | None,
-        reverse: bool,
-    ) -> tuple[Tensor, ...]:
-        found = gated_layer(*self._inputs(x, weights, first, lengths, reverse))
-        return found if self.mode == "LSTM" else found[:1]
-
-    def _equations(
-        self,
-        x: Tensor,
-        weights: list[Tensor],
-        first: tuple[Tensor | None, ...],
-        lengths: Tensor | None,
-        reverse: bool,
-    ) -> tuple[Tensor, ...]:
-        found = gated_equations(*self._inputs(x, weights, first, lengths, reverse))
-        return found if self.mode == "LSTM" else found[:1]
+    _compute, _by_equations = staticmethod(gated_layer), staticmethod(gated_equations)
 
     def _inputs(
         self,
@@ -496,6 +261,7 @@ class LSTM(_Gated):
     """
 
     _torchs = TorchLSTM
+    _count = 2
 
     # torch.nn.RNNBase checks one state, and torch.nn.LSTM two.
     get_expected_cell_size = TorchLSTM.get_expected_cell_size
@@ -556,51 +322,3 @@ class LSTM(_Gated):
 
     def _as_hx(self, states: tuple[Tensor, ...]) -> Any:
         return states
-
-
-class Count(int):
-    """How many modules `accelerate` turned: a number, with the number of each class in `each`."""
-
-    each: dict[str, int]
-
-    def __new__(cls, each: dict[str, int]) -> Count:
-        """The sum of the numbers in `each`."""
-        count = super().__new__(cls, sum(each.values()))
-        count.each = each
-        return count
-
-
-def accelerate(module: torch.nn.Module) -> Count:
-    """Turn every RNN, GRU and LSTM of torch.nn in a module into crnn's class of that name.
-
-    The class is changed in place. Each module stays the same object, with its parameters, hooks and
-    mode, so that optimizers and other references to it stay valid.
-
-    Parameters
-    ----------
-    module : torch.nn.Module
-        It may itself be one of these.
-
-    Returns
-    -------
-    count : Count
-        How many were turned, an int; ``count.each`` has the number of each class by name.
-        Subclasses of torch's classes, which may compute something else, are left as they are.
-
-    Examples
-    --------
-    >>> import torch, crnn.torch
-    >>> model = torch.nn.ModuleDict({"rnn": torch.nn.GRU(3, 8), "head": torch.nn.Linear(8, 2)})
-    >>> count = crnn.torch.accelerate(model)
-    >>> count, count.each
-    (1, {'RNN': 0, 'GRU': 1, 'LSTM': 0})
-    >>> type(model["rnn"])
-    <class 'crnn.torch.modules.GRU'>
-    """
-    crnns = {TorchRNN: RNN, TorchGRU: GRU, TorchLSTM: LSTM}
-    each = dict.fromkeys(("RNN", "GRU", "LSTM"), 0)
-    for part in module.modules():
-        if type(part) in crnns:
-            part.__class__ = crnns[type(part)]
-            each[type(part).__name__] += 1
-    return Count(each)
