@@ -16,7 +16,7 @@ class PackedWeights:
     """The packed weights of some recurrences, and copies of the arrays that hold those weights.
 
     Weights may be written at any time, through any view of their memory. So each call compares
-    them with the copies bit by bit, which reads both once; packing takes three times as long.
+    them with the copies, byte by byte. Packing takes 1.2 to 3 times as long as that.
     """
 
     def __init__(self) -> None:

@@ -382,7 +382,7 @@ def cell(
     if rule.get("leak") is not None:
         rule = {**rule, "leak": leak(rule["leak"], weights[0].dtype, weights[0].shape[1])}
     given = CellInputs(x, *weights, a0, c0, lengths, reverse, Rule(**rule))
-    return cell_call(given, takes_c0=True)
+    return cell_call(given)
 
 
 def cell_weights(
@@ -400,7 +400,7 @@ def cell_weights(
     return Waa, Wax, ba, baa
 
 
-def cell_call(given: CellInputs, takes_c0: bool) -> CellInputs:
+def cell_call(given: CellInputs) -> CellInputs:
     """The same inputs, with everything but the weights and the rule checked and converted."""
     Waa, Wax = given.Waa, given.Wax
     dtype, n_a = Waa.dtype, Waa.shape[1]
@@ -408,7 +408,7 @@ def cell_call(given: CellInputs, takes_c0: bool) -> CellInputs:
     a0, c0 = given.a0, given.c0
     if a0 is not None:
         a0 = array("a0", a0, dtype, like="Waa", m=m, n_a=n_a)
-    if c0 is not None and not takes_c0:
+    if c0 is not None and given.rule.cell != "lstm":
         raise ValueError(f"c0: expected None with cell={given.rule.cell!r}, got {shown(c0)}")
     if c0 is not None:
         c0 = array("c0", c0, dtype, like="Waa", m=m, n_a=n_a)

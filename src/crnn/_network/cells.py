@@ -7,7 +7,16 @@ kernel.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from crnn._engine import validate
+
+#: The options of some cells, with their defaults.
+OPTIONS: dict[str, Any] = {"activation": "tanh", "leak": None, "noise": 0.0, "equation": "rate"}
 
 
 @dataclass(frozen=True)
@@ -19,7 +28,7 @@ class Cell:
     kept: int  # numbers that backward needs of each state, besides the state
     biases: tuple[str, ...] = ("ba",)  # ba has a row for each of Waa's; baa has n_a rows
     states: tuple[str, ...] = ("a",)  # carried from step to step, (m, n_a) each
-    options: tuple[str, ...] = ()  # fields of a configuration that this cell reads
+    options: tuple[str, ...] = ()  # those of OPTIONS that this cell reads
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -31,6 +40,21 @@ class Cell:
         rows = len(self.gates) * n_a
         biases = {name: (rows if name == "ba" else n_a,) for name in self.biases}
         return {"Waa": (rows, n_a), "Wax": (rows, n_in), **biases}
+
+    def check_options(self, given: Mapping[str, Any]) -> None:
+        """Check strings, and refuse an option that is not the default and that no step reads."""
+        for name, value in given.items():
+            default = OPTIONS[name]
+            plain = isinstance(value, (str, int, float, np.number))  # which compare without arrays
+            is_default = value is default or (plain and value == default)
+            if name not in self.options and not is_default:
+                raise ValueError(
+                    f"{name}: expected {default!r} with cell={self.name!r}, "
+                    f"got {validate.shown(value)}"
+                )
+        validate.choice("activation", given["activation"], validate.ACTIVATIONS)
+        if "equation" in self.options:
+            validate.choice("equation", given["equation"], ("rate", "current"))
 
 
 CELLS = {

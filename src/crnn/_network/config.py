@@ -11,7 +11,7 @@ import numpy as np
 
 from crnn._engine import validate
 from crnn._engine.recurrence import Rule
-from crnn._network.cells import CELLS, Cell
+from crnn._network.cells import CELLS, OPTIONS, Cell
 
 #: The fields of a configuration in crnn 0.1.0.
 _FIRST_FIELDS = {
@@ -66,7 +66,6 @@ class Config:
         layers = validate.count("num_layers", self.num_layers, most=MOST_LAYERS)
         object.__setattr__(self, "num_layers", layers)
         validate.choice("direction", self.direction, DIRECTIONS)
-        validate.choice("activation", self.activation, validate.ACTIVATIONS)
         validate.choice("steps", self.steps, ("last", "all"))
         validate.choice("loss", self.loss, ("cross_entropy", "mse"))
         object.__setattr__(self, "dtype", validate.float_name("dtype", self.dtype))
@@ -83,17 +82,9 @@ class Config:
         """Check the cell and its options; an option that the cell does not read is refused."""
         validate.choice("cell", self.cell, tuple(CELLS))
         object.__setattr__(self, "cell", str(self.cell))
-        for name in ("activation", "leak", "noise", "equation"):
-            value, default = getattr(self, name), getattr(Config, name)
-            is_default = value is default or (np.ndim(value) == 0 and value == default)
-            if name not in self.kind.options and not is_default:
-                raise ValueError(
-                    f"{name}: expected {default!r} with cell={self.cell!r}, "
-                    f"got {validate.shown(value)}"
-                )
+        self.kind.check_options({name: getattr(self, name) for name in OPTIONS})
         if "leak" not in self.kind.options:
             return
-        validate.choice("equation", self.equation, ("rate", "current"))
         object.__setattr__(self, "noise", validate.number("noise", self.noise))
         if self.leak is None:
             raise ValueError("leak: expected a number > 0 and <= 1 with cell='leaky', got None")

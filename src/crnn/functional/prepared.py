@@ -59,20 +59,11 @@ class Prepared:
         equation: str = "rate",
     ) -> None:
         kind = CELLS[validate.choice("cell", cell, tuple(CELLS))]
-        given = {"activation": activation, "leak": leak, "equation": equation}
-        defaults = {"activation": "tanh", "leak": None, "equation": "rate"}
-        for name, value in given.items():
-            if name not in kind.options and value is not defaults[name]:
-                raise ValueError(
-                    f"{name}: expected {defaults[name]!r} with cell={cell!r}, "
-                    f"got {validate.shown(value)}"
-                )
+        kind.check_options({"activation": activation, "leak": leak, "equation": equation})
         if "baa" not in kind.biases and baa is not None:
             raise ValueError(f"baa: expected None with cell={cell!r}, which has no such bias")
         if kind.name == "leaky" and leak is None:
             raise TypeError("leak: expected a number or an array (n_a,), got None")
-        validate.choice("activation", activation, validate.ACTIVATIONS)
-        validate.choice("equation", equation, ("rate", "current"))
         self._kind = kind
         self._weights = validate.cell_weights(len(kind.gates), Waa, Wax, ba, baa, copy=True)
         dtype, n_a = self._weights[0].dtype, self._weights[0].shape[1]
@@ -125,7 +116,7 @@ class Prepared:
         inputs = CellInputs(x, *self._weights, a0, c0, lengths, reverse, rule)
         found = sequence.cell_forward(inputs, False, out, self._packed)
         if found is None:
-            inputs = validate.cell_call(inputs, "c" in self._kind.states)
+            inputs = validate.cell_call(inputs)
             if out is not None:
                 shape = tuple(inputs.shape.values())
                 read = inputs._asdict()
