@@ -1,7 +1,4 @@
-"""The C interface: through its capsule, and from a package outside, built on what is installed.
-
-The record is declared once more here, for ctypes, which calls it as C would: with the GIL released.
-"""
+"""The C interface: through its capsule, and from a package outside, built on what is installed."""
 
 import ctypes
 import os
@@ -16,72 +13,32 @@ from pathlib import Path
 import numpy as np
 import pages
 import pytest
+from c_record import (
+    ALIGNMENT,
+    API,
+    DTYPE,
+    LENGTH,
+    NULL,
+    OK,
+    OPTION,
+    SIZE,
+    STATUSES,
+    SYMBOL,
+    VERSION,
+    WORKSPACE,
+    Call,
+    NewerCall,
+)
 
 import crnn
-from crnn import _c_api, check
+from crnn import check
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "c_api.md"
 
-OK, NULL, VERSION, DTYPE, OPTION, SIZE, LENGTH, SYMBOL, ALIGNMENT, WORKSPACE = range(10)
-INPUTS = ("x", "symbols", "Waa", "Wax", "ba", "a0", "lengths")
-POINTERS = (*INPUTS, "a", "da", "dWaa", "dWax", "dba", "dx", "da0", "workspace")
-
-
-class Call(ctypes.Structure):
-    _fields_ = [
-        ("struct_size", ctypes.c_size_t),
-        *[(name, ctypes.c_int) for name in ("dtype", "activation", "reverse", "threads")],
-        *[(name, ctypes.c_ssize_t) for name in ("T", "m", "n_x", "n_a")],
-        *[(name, ctypes.c_void_p) for name in POINTERS],
-        ("workspace_bytes", ctypes.c_size_t),
-        ("da_n", ctypes.c_void_p),
-        ("offsets", ctypes.c_void_p),
-        ("cell", ctypes.c_int),
-        ("equation", ctypes.c_int),
-        *((name, ctypes.c_void_p) for name in ("baa", "c0", "c_n", "kept", "dc_n", "dbaa", "dc0")),
-        ("leak", ctypes.c_void_p),
-        ("noise", ctypes.c_double),
-        ("seed", ctypes.c_ulonglong),
-    ]
-
-
-class NewerCall(Call):
-    """The record of a version to come."""
-
-    _fields_ = [("more", ctypes.c_ssize_t)]
-
 
 #: Bytes of the record in version 0.1.0, which ended before da_n.
 FIRST_SIZE = Call.da_n.offset
-
-
-class Table(ctypes.Structure):
-    _fields_ = [
-        ("struct_size", ctypes.c_size_t),
-        ("version", ctypes.c_int),
-        (
-            "rnn_workspace",
-            ctypes.CFUNCTYPE(
-                ctypes.c_int,
-                ctypes.POINTER(Call),
-                ctypes.c_int,
-                ctypes.POINTER(ctypes.c_size_t),
-            ),
-        ),
-        ("rnn_forward", ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(Call))),
-        ("rnn_backward", ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(Call))),
-        ("status_message", ctypes.CFUNCTYPE(ctypes.c_char_p, ctypes.c_int)),
-    ]
-
-
-def _table():
-    pointer = ctypes.pythonapi.PyCapsule_GetPointer
-    pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
-    return Table.from_address(pointer(_c_api.v1, b"crnn._c_api.v1"))
-
-
-API = _table()
 
 
 class Problem:
@@ -378,9 +335,9 @@ class TestRefused:
 
 
 def test_every_status_has_words_of_its_own():
-    words = [API.status_message(status) for status in range(10)]
-    assert len(set(words)) == 10
-    assert API.status_message(10) == API.status_message(-1) == b"not a status of crnn"
+    words = [API.status_message(status) for status in STATUSES]
+    assert len(set(words)) == len(STATUSES)
+    assert API.status_message(len(STATUSES)) == API.status_message(-1) == b"not a status of crnn"
 
 
 def test_several_threads_call_at_a_time():

@@ -26,6 +26,8 @@ cdef extern from "crnn.h" nogil:
         CRNN_SYMBOL_OUT_OF_RANGE
         CRNN_MISALIGNED
         CRNN_WORKSPACE_TOO_SMALL
+        CRNN_WRONG_CELL
+        CRNN_LEAK_OUT_OF_RANGE
 
     ctypedef struct crnn_rnn_call:
         size_t struct_size
@@ -71,9 +73,21 @@ cdef extern from "crnn.h" nogil:
         int (*rnn_forward)(const crnn_rnn_call *call) noexcept nogil
         int (*rnn_backward)(const crnn_rnn_call *call) noexcept nogil
         const char *(*status_message)(int status) noexcept nogil
+        int (*leaky_forward)(const crnn_rnn_call *call) noexcept nogil
+        int (*leaky_backward)(const crnn_rnn_call *call) noexcept nogil
+        int (*gru_forward)(const crnn_rnn_call *call) noexcept nogil
+        int (*gru_backward)(const crnn_rnn_call *call) noexcept nogil
+        int (*lstm_forward)(const crnn_rnn_call *call) noexcept nogil
+        int (*lstm_backward)(const crnn_rnn_call *call) noexcept nogil
 
 
 cdef int crnn_rnn_workspace(const crnn_rnn_call *call, int backward, size_t *bytes) noexcept nogil
 cdef int crnn_rnn_forward(const crnn_rnn_call *call) noexcept nogil
 cdef int crnn_rnn_backward(const crnn_rnn_call *call) noexcept nogil
+cdef int crnn_leaky_forward(const crnn_rnn_call *call) noexcept nogil
+cdef int crnn_leaky_backward(const crnn_rnn_call *call) noexcept nogil
+cdef int crnn_gru_forward(const crnn_rnn_call *call) noexcept nogil
+cdef int crnn_gru_backward(const crnn_rnn_call *call) noexcept nogil
+cdef int crnn_lstm_forward(const crnn_rnn_call *call) noexcept nogil
+cdef int crnn_lstm_backward(const crnn_rnn_call *call) noexcept nogil
 cdef const char *crnn_status_message(int status) noexcept nogil

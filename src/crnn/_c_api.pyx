@@ -6,11 +6,12 @@ functions below them check nothing, and nothing is written before the checks hav
 function needs the GIL.
 """
 from cpython.pycapsule cimport PyCapsule_New
+from libc.float cimport DBL_MAX
 from libc.stdint cimport SIZE_MAX, uintptr_t
 from libc.string cimport memcpy, memset
 
 from crnn._engine.integers cimport offsets_fit, packed_rows, symbols_fit, within
-from crnn._engine.kernels cimport _operations, _threads
+from crnn._engine.kernels cimport _operations, _threads, crnn_cell_of
 
 cdef extern from "crnn.h":
     const char *CRNN_C_API_CAPSULE
@@ -53,10 +54,13 @@ cdef int _read(const crnn_rnn_call *given, crnn_rnn_call *call) noexcept nogil:
 
 
 cdef int _check_sizes(const crnn_rnn_call *call) noexcept nogil:
-    """Check the dtype and the sizes, on which alone the workspace depends."""
+    """Check the dtype, the cell and the sizes, on which alone the workspace depends."""
     cdef double T, m, n_x, n_a, numbers
     if _size(call.dtype) == 0:
         return CRNN_UNSUPPORTED_DTYPE
+    # In C the members of an enum may be unsigned, and a negative cell would be above them all.
+    if call.cell < 0 or call.cell > <int>CRNN_LSTM:
+        return CRNN_WRONG_CELL
     T, m, n_x, n_a = <double>call.T, <double>call.m, <double>call.n_x, <double>call.n_a
     if T < 1 or not 1 <= m <= LARGEST or not 1 <= n_x <= LARGEST or not 1 <= n_a <= LARGEST:
         return CRNN_SIZE_OUT_OF_RANGE
@@ -64,20 +68,24 @@ cdef int _check_sizes(const crnn_rnn_call *call) noexcept nogil:
     # rounding error is far less than the factor of 2 below.
     numbers = ((T * m + 3 * m + 2048) * (2 * n_x + 3 * n_a + 8)
                + 3 * (n_a + 64) * (n_x + n_a + 128))
+    if call.cell != CRNN_VANILLA:
+        numbers *= 8  # weights and z have up to 4 numbers for each unit, and 5 more are kept
     if 2 * numbers * _size(call.dtype) > <double>(SIZE_MAX / 2):
         return CRNN_SIZE_OUT_OF_RANGE
     return CRNN_OK
 
 
-cdef size_t _row_at(const crnn_rnn_call *call, bint backward) noexcept nogil:
-    """The offset, in bytes, of the row (n_a) that follows the kernels' part of the workspace.
+cdef size_t _rows_at(const crnn_rnn_call *call, bint backward) noexcept nogil:
+    """The offset, in bytes, of the rows that follow the kernels' part of the workspace.
 
-    The row has zeros in place of a missing ba, or takes the dba that the caller does not want. The
-    kernels' part is as large as any call of these sizes needs: one with lengths and symbols.
+    `_fill_in` describes the rows. The kernels' part is as large as any call of this cell and these
+    sizes needs: one with lengths and symbols and, for the leaky cell, the equation "current".
     """
     cdef crnn_rnn_call sizes
     memset(&sizes, 0, sizeof(sizes))
     sizes.T, sizes.m, sizes.n_x, sizes.n_a = call.T, call.m, call.n_x, call.n_a
+    sizes.cell = call.cell
+    sizes.equation = CRNN_CURRENT if call.cell == CRNN_LEAKY else CRNN_RATE
     sizes.lengths = &sizes.T  # only compared with NULL, never read
     return _size(call.dtype) * <size_t>_operations(call.dtype == CRNN_FLOAT64).rnn_workspace(
         &sizes, backward)
@@ -85,32 +93,45 @@ cdef size_t _row_at(const crnn_rnn_call *call, bint backward) noexcept nogil:
 
 cdef size_t _workspace_bytes(const crnn_rnn_call *call, bint backward) noexcept nogil:
     """The size of the workspace, with the bytes lost to aligning its start."""
-    return _row_at(call, backward) + <size_t>call.n_a * _size(call.dtype) + ALIGNMENT - 1
+    return _rows_at(call, backward) + _bytes_of_rows(call) + ALIGNMENT - 1
+
+
+cdef size_t _bytes_of_units(const crnn_rnn_call *call) noexcept nogil:
+    """Bytes of a number for each unit of each gate, such as ba."""
+    return <size_t>crnn_cell_of(call.cell).gates * <size_t>call.n_a * _size(call.dtype)
+
+
+cdef size_t _bytes_of_rows(const crnn_rnn_call *call) noexcept nogil:
+    """Bytes of ba and, for a GRU, baa."""
+    cdef size_t baa = <size_t>call.n_a if call.cell == CRNN_GRU else 0
+    return _bytes_of_units(call) + baa * _size(call.dtype)
 
 
 cdef int _check_arrays(const crnn_rnn_call *call, bint backward) noexcept nogil:
     """Check which arrays are given, and their alignment."""
     cdef uintptr_t addresses = (
         <uintptr_t>call.x | <uintptr_t>call.Waa | <uintptr_t>call.Wax | <uintptr_t>call.a0
-        | <uintptr_t>call.a)
+        | <uintptr_t>call.c0 | <uintptr_t>call.leak | <uintptr_t>call.a | <uintptr_t>call.kept)
     cdef uintptr_t integers = (<uintptr_t>call.symbols | <uintptr_t>call.lengths
                                | <uintptr_t>call.offsets)
     if (call.x == NULL and call.symbols == NULL or call.Waa == NULL or call.Wax == NULL
-            or call.a == NULL or call.workspace == NULL):
+            or call.a == NULL or call.workspace == NULL
+            or call.cell == CRNN_LEAKY and call.leak == NULL):
         return CRNN_NULL_POINTER
     if call.x != NULL and call.symbols != NULL:
         return CRNN_UNSUPPORTED_OPTION
     if backward:
-        if (call.da == NULL and call.da_n == NULL or call.dWaa == NULL
-                or call.dWax == NULL):
+        if (call.da == NULL and call.da_n == NULL and call.dc_n == NULL or call.dWaa == NULL
+                or call.dWax == NULL or call.cell != CRNN_VANILLA and call.kept == NULL):
             return CRNN_NULL_POINTER
         if call.symbols != NULL and call.dx != NULL:
             return CRNN_UNSUPPORTED_OPTION
         addresses |= (<uintptr_t>call.da | <uintptr_t>call.da_n | <uintptr_t>call.dWaa
                       | <uintptr_t>call.dWax | <uintptr_t>call.dba | <uintptr_t>call.dx
-                      | <uintptr_t>call.da0)
+                      | <uintptr_t>call.da0 | <uintptr_t>call.dbaa | <uintptr_t>call.dc0
+                      | <uintptr_t>call.dc_n)
     else:
-        addresses |= <uintptr_t>call.ba
+        addresses |= <uintptr_t>call.ba | <uintptr_t>call.baa | <uintptr_t>call.c_n
     if addresses % _size(call.dtype) or integers % sizeof(Py_ssize_t):
         return CRNN_MISALIGNED
     return CRNN_OK
@@ -140,14 +161,51 @@ cdef int _check_integers(const crnn_rnn_call *call) noexcept nogil:
     return CRNN_OK
 
 
-cdef int _check(const crnn_rnn_call *call, bint backward) noexcept nogil:
-    """Check everything but the dtype and the sizes."""
-    cdef int status = CRNN_OK
-    if (call.activation != CRNN_TANH and call.activation != CRNN_RELU
-            or call.reverse != 0 and call.reverse != 1 or call.threads < 0
-            or call.cell != CRNN_VANILLA):
+cdef int _check_cell(const crnn_rnn_call *call, int cell) noexcept nogil:
+    """Check that the call is of this cell, and that no field of another cell is set."""
+    if (call.cell != cell
+            or cell == CRNN_VANILLA and call.kept != NULL
+            or cell != CRNN_GRU and (call.baa != NULL or call.dbaa != NULL)
+            or cell != CRNN_LSTM and (call.c0 != NULL or call.c_n != NULL or call.dc_n != NULL
+                                      or call.dc0 != NULL)
+            or cell != CRNN_LEAKY and (call.leak != NULL or call.noise != 0 or call.seed != 0
+                                       or call.equation != CRNN_RATE)):
+        return CRNN_WRONG_CELL
+    return CRNN_OK
+
+
+cdef int _check_options(const crnn_rnn_call *call) noexcept nogil:
+    cdef bint relu = call.cell == CRNN_VANILLA or call.cell == CRNN_LEAKY
+    if (call.activation != CRNN_TANH and not (relu and call.activation == CRNN_RELU)
+            or call.equation != CRNN_RATE and call.equation != CRNN_CURRENT
+            or call.reverse != 0 and call.reverse != 1 or call.threads < 0):
         return CRNN_UNSUPPORTED_OPTION
-    status = _check_arrays(call, backward)
+    return CRNN_OK
+
+
+cdef int _check_leak(const crnn_rnn_call *call) noexcept nogil:
+    """Check the leak of every unit, which may be NaN, and the noise."""
+    cdef Py_ssize_t j
+    cdef double leak
+    if call.cell != CRNN_LEAKY:
+        return CRNN_OK
+    for j in range(call.n_a):
+        leak = ((<const float *>call.leak)[j] if call.dtype == CRNN_FLOAT32
+                else (<const double *>call.leak)[j])
+        if not 0 < leak <= 1:
+            return CRNN_LEAK_OUT_OF_RANGE
+    return CRNN_OK if 0 <= call.noise <= DBL_MAX else CRNN_LEAK_OUT_OF_RANGE
+
+
+cdef int _check(const crnn_rnn_call *call, int cell, bint backward) noexcept nogil:
+    """Check everything but the dtype and the sizes."""
+    cdef int status = _check_cell(call, cell)
+    if status == CRNN_OK:
+        status = _check_options(call)
+    if status == CRNN_OK:
+        status = _check_arrays(call, backward)
+    if status == CRNN_OK:
+        status = _check_leak(call)
     if status == CRNN_OK and call.workspace_bytes < _workspace_bytes(call, backward):
         status = CRNN_WORKSPACE_TOO_SMALL
     if status == CRNN_OK:
@@ -155,27 +213,58 @@ cdef int _check(const crnn_rnn_call *call, bint backward) noexcept nogil:
     return status
 
 
-cdef int _prepare(const crnn_rnn_call *given, bint backward, crnn_rnn_call *call,
-                  void **row) noexcept nogil:
-    """Copy and check a record, align its workspace and set its threads.
+cdef void _fill_in(crnn_rnn_call *call, bint backward, char *rows) noexcept nogil:
+    """Set what the kernels need and the caller does not have.
 
-    `row` becomes the row (n_a) after the kernels' part of the workspace.
+    `rows` is memory for ba and, for a GRU, baa: zeros if they are missing, or a place for gradients
+    that are not wanted.
     """
+    cdef char *baa = rows + _bytes_of_units(call)
+    if backward:
+        call.dba = call.dba if call.dba != NULL else <void *>rows
+        if call.cell == CRNN_GRU and call.dbaa == NULL:
+            call.dbaa = baa
+        return
+    memset(rows, 0, _bytes_of_rows(call))
+    call.ba = call.ba if call.ba != NULL else <const void *>rows
+    if call.cell == CRNN_GRU and call.baa == NULL:
+        call.baa = baa
+
+
+cdef int _prepare(const crnn_rnn_call *given, int cell, bint backward,
+                  crnn_rnn_call *call) noexcept nogil:
+    """Copy and check a record, align its workspace, set its threads and fill it in."""
     cdef char *workspace
     cdef int allowed, status = _read(given, call)
     if status == CRNN_OK:
-        status = _check(call, backward)
+        status = _check(call, cell, backward)
     if status != CRNN_OK:
         return status
     workspace = <char *>call.workspace
     workspace += (ALIGNMENT - <uintptr_t>workspace % ALIGNMENT) % ALIGNMENT
     call.workspace = workspace
-    row[0] = workspace + _row_at(call, backward)
+    _fill_in(call, backward, workspace + _rows_at(call, backward))
     allowed = _threads()
     call.threads = min(call.threads, allowed) if call.threads > 0 else allowed
     if call.lengths != NULL and within(call.lengths, call.m, call.T, call.T):
         call.lengths, call.offsets = NULL, NULL  # the same bits as a call without lengths
     return CRNN_OK
+
+
+cdef int _forward(const crnn_rnn_call *given, int cell) noexcept nogil:
+    cdef crnn_rnn_call call
+    cdef int status = _prepare(given, cell, False, &call)
+    if status == CRNN_OK:
+        _operations(call.dtype == CRNN_FLOAT64).rnn_forward(&call)
+    return status
+
+
+cdef int _backward(const crnn_rnn_call *given, int cell) noexcept nogil:
+    cdef crnn_rnn_call call
+    cdef int status = _prepare(given, cell, True, &call)
+    if status == CRNN_OK:
+        _operations(call.dtype == CRNN_FLOAT64).rnn_backward(&call)
+    return status
 
 
 cdef int crnn_rnn_workspace(const crnn_rnn_call *given, int backward,
@@ -190,28 +279,35 @@ cdef int crnn_rnn_workspace(const crnn_rnn_call *given, int backward,
 
 
 cdef int crnn_rnn_forward(const crnn_rnn_call *given) noexcept nogil:
-    cdef crnn_rnn_call call
-    cdef void *row
-    cdef int status = _prepare(given, False, &call, &row)
-    if status != CRNN_OK:
-        return status
-    if call.ba == NULL:
-        memset(row, 0, <size_t>call.n_a * _size(call.dtype))
-        call.ba = row
-    _operations(call.dtype == CRNN_FLOAT64).rnn_forward(&call)
-    return CRNN_OK
+    return _forward(given, CRNN_VANILLA)
 
 
 cdef int crnn_rnn_backward(const crnn_rnn_call *given) noexcept nogil:
-    cdef crnn_rnn_call call
-    cdef void *row
-    cdef int status = _prepare(given, True, &call, &row)
-    if status != CRNN_OK:
-        return status
-    if call.dba == NULL:
-        call.dba = row
-    _operations(call.dtype == CRNN_FLOAT64).rnn_backward(&call)
-    return CRNN_OK
+    return _backward(given, CRNN_VANILLA)
+
+
+cdef int crnn_leaky_forward(const crnn_rnn_call *given) noexcept nogil:
+    return _forward(given, CRNN_LEAKY)
+
+
+cdef int crnn_leaky_backward(const crnn_rnn_call *given) noexcept nogil:
+    return _backward(given, CRNN_LEAKY)
+
+
+cdef int crnn_gru_forward(const crnn_rnn_call *given) noexcept nogil:
+    return _forward(given, CRNN_GRU)
+
+
+cdef int crnn_gru_backward(const crnn_rnn_call *given) noexcept nogil:
+    return _backward(given, CRNN_GRU)
+
+
+cdef int crnn_lstm_forward(const crnn_rnn_call *given) noexcept nogil:
+    return _forward(given, CRNN_LSTM)
+
+
+cdef int crnn_lstm_backward(const crnn_rnn_call *given) noexcept nogil:
+    return _backward(given, CRNN_LSTM)
 
 
 cdef const char *crnn_status_message(int status) noexcept nogil:
@@ -225,8 +321,9 @@ cdef const char *crnn_status_message(int status) noexcept nogil:
     if status == CRNN_UNSUPPORTED_DTYPE:
         return b"dtype: expected CRNN_FLOAT32 or CRNN_FLOAT64"
     if status == CRNN_UNSUPPORTED_OPTION:
-        return (b"expected activation CRNN_TANH or CRNN_RELU, reverse 0 or 1, threads >= 0, "
-                b"either x or symbols, and no dx with symbols")
+        return (b"expected activation CRNN_TANH or, for the vanilla and the leaky cell, CRNN_RELU, "
+                b"equation CRNN_RATE or CRNN_CURRENT, reverse 0 or 1, threads >= 0, either x or "
+                b"symbols, and no dx with symbols")
     if status == CRNN_SIZE_OUT_OF_RANGE:
         return (b"expected T >= 1, m, n_x and n_a in 1..2147483647, and arrays that can be "
                 b"addressed")
@@ -239,6 +336,10 @@ cdef const char *crnn_status_message(int status) noexcept nogil:
         return b"an array is not aligned to the size of its elements"
     if status == CRNN_WORKSPACE_TOO_SMALL:
         return b"workspace_bytes: expected at least the size that crnn_rnn_workspace gives"
+    if status == CRNN_WRONG_CELL:
+        return b"cell: expected that of the function, and no field of another cell set"
+    if status == CRNN_LEAK_OUT_OF_RANGE:
+        return b"expected every leak in (0, 1], and noise finite and at least 0"
     return b"not a status of crnn"
 
 
@@ -250,6 +351,12 @@ table.rnn_workspace = crnn_rnn_workspace
 table.rnn_forward = crnn_rnn_forward
 table.rnn_backward = crnn_rnn_backward
 table.status_message = crnn_status_message
+table.leaky_forward = crnn_leaky_forward
+table.leaky_backward = crnn_leaky_backward
+table.gru_forward = crnn_gru_forward
+table.gru_backward = crnn_gru_backward
+table.lstm_forward = crnn_lstm_forward
+table.lstm_backward = crnn_lstm_backward
 
 #: The table in a capsule, for C: crnn_import() of include/crnn.h.
 v1 = PyCapsule_New(&table, CRNN_C_API_CAPSULE, NULL)

@@ -251,7 +251,7 @@ class TestErrors:
             ("x", np.zeros((0, 3, 5)), ValueError, "x: expected float64 of shape"),
             ("x", np.zeros((7, 3, 5), "f"), TypeError, "x: expected float64, the dtype of Waa"),
             ("x", np.zeros((7, 3, 5), "i"), ValueError, "x: expected float64 of shape"),
-            ("Waa", np.zeros((6, 5)), ValueError, r"Waa: expected shape \(n_a, n_a\) = \(6, 6\)"),
+            ("Waa", np.zeros((6, 5)), ValueError, r"Waa: expected shape \(n_a, n_a\) = \(5, 5\)"),
             (
                 "Waa",
                 np.zeros((6, 6), int),
@@ -354,7 +354,7 @@ def test_importing_the_handlers_needs_no_jax():
 
 def test_docstring_examples_run():
     jax.config.update("jax_enable_x64", False)  # the default, which readers have
-    tried = doctest.testmod(crnn.jax.primitive)
+    tried = doctest.testmod(crnn.jax.functions)
     assert tried.attempted > 0
     assert tried.failed == 0
 

@@ -65,6 +65,12 @@ cdef extern from "crnn_kernels.h" nogil:
 
     const crnn_kernels *crnn_find_kernels(const char *name)
 
+cdef extern from "shared.h" nogil:
+    ctypedef struct crnn_cell_sizes:
+        int gates, groups, kept
+
+    crnn_cell_sizes crnn_cell_of(int cell)
+
 
 cdef const crnn_operations *_operations(bint double_precision) noexcept nogil
 cdef int _threads() noexcept nogil

@@ -25,7 +25,8 @@ from crnn._c_api cimport (
     CRNN_CURRENT, CRNN_GRU, CRNN_LEAKY, CRNN_LSTM, CRNN_RATE, CRNN_RELU, CRNN_TANH, crnn_rnn_call)
 from crnn._engine.arrays cimport apart, fits, fits_to_write
 from crnn._engine.integers cimport find_lengths, find_offsets, packed_rows, symbols_fit, within
-from crnn._engine.kernels cimport _operations, _threads, cell_number, crnn_operations
+from crnn._engine.kernels cimport (
+    _operations, _threads, cell_number, crnn_cell_of, crnn_operations)
 
 cnp.import_array()
 
@@ -295,7 +296,7 @@ cdef int _read_cell(crnn_rnn_call *call, Py_ssize_t *rows, inputs):
     x, Waa, Wax, _ba, _baa, a0, c0, lengths, reverse, rule = inputs
     cell, activation, leak, noise, seed, equation = rule
     cdef int kind = cell_number(cell)
-    real = _read(call, rows, _gates(kind), x, Waa, Wax, a0, lengths, reverse, activation)
+    real = _read(call, rows, crnn_cell_of(kind).gates, x, Waa, Wax, a0, lengths, reverse, activation)
     if real == 0 or equation not in ("rate", "current"):
         return 0
     call.cell, call.noise, call.seed = kind, noise, seed
@@ -311,15 +312,6 @@ cdef int _read_cell(crnn_rnn_call *call, Py_ssize_t *rows, inputs):
     return real
 
 
-cdef inline Py_ssize_t _gates(int kind) noexcept:
-    return 4 if kind == CRNN_LSTM else 3 if kind == CRNN_GRU else 1
-
-
-cdef inline Py_ssize_t _kept(int kind) noexcept:
-    return (5 if kind == CRNN_LSTM else 4 if kind == CRNN_GRU else
-            1 if kind == CRNN_LEAKY else 0)
-
-
 cdef Py_ssize_t _numbers_kept(const crnn_rnn_call *call, Py_ssize_t rows) noexcept:
     """How many numbers forward keeps for backward beside the states; rows is 0 if x is padded."""
     cdef Py_ssize_t i
@@ -328,7 +320,7 @@ cdef Py_ssize_t _numbers_kept(const crnn_rnn_call *call, Py_ssize_t rows) noexce
     elif rows == 0:
         for i in range(call.m):
             rows += call.lengths[i]
-    return _kept(call.cell) * rows * call.n_a
+    return crnn_cell_of(call.cell).kept * rows * call.n_a
 
 
 cdef object _zeros(int real, Py_ssize_t n):
@@ -347,8 +339,8 @@ def cell_forward(inputs, keep, out, packed):
         return None
     ba, baa, c_n, kept = inputs[3], inputs[4], None, None
     if ba is None:
-        ba = _zeros(real, _gates(call.cell) * call.n_a)
-    elif not fits(ba, real, 1, _gates(call.cell) * call.n_a, 0, 0):
+        ba = _zeros(real, crnn_cell_of(call.cell).gates * call.n_a)
+    elif not fits(ba, real, 1, crnn_cell_of(call.cell).gates * call.n_a, 0, 0):
         return None
     if call.cell == CRNN_GRU:
         if baa is None:
@@ -364,7 +356,7 @@ def cell_forward(inputs, keep, out, packed):
     if call.cell == CRNN_LSTM:
         c_n = _new(real, 2, call.m, call.n_a, 0)
         call.c_n = cnp.PyArray_DATA(c_n)
-    if keep is not False and _kept(call.cell) > 0:
+    if keep is not False and crnn_cell_of(call.cell).kept > 0:
         kept = keep
         if keep is True:
             kept = _new(real, 1, _numbers_kept(&call, rows), 0, 0)
@@ -390,7 +382,7 @@ cdef bint _write(void **pointer, value, int real, int ndim, Py_ssize_t n0, Py_ss
 
 cdef tuple _new_gradients(const crnn_rnn_call *call, int real, Py_ssize_t rows, bint need_dx):
     """Arrays for (dWaa, dWax, dba, dbaa, dx, da0, dc0), None where the cell has no such thing."""
-    cdef Py_ssize_t units = _gates(call.cell) * call.n_a
+    cdef Py_ssize_t units = crnn_cell_of(call.cell).gates * call.n_a
     dbaa = _new(real, 1, call.n_a, 0, 0) if call.cell == CRNN_GRU else None
     dc0 = _new(real, 2, call.m, call.n_a, 0) if call.cell == CRNN_LSTM else None
     dx = _new_steps(real, call, rows, call.n_x) if need_dx and call.x != NULL else None
@@ -413,10 +405,10 @@ def cell_backward(inputs, states, da, need_dx, into, da_n, dc_n):
             or (dc_n is not None and not (call.cell == CRNN_LSTM
                                           and fits(dc_n, real, 2, call.m, call.n_a, 0)))
             or not _steps_fit(a, real, &call, rows, call.n_a)
-            or (_kept(call.cell) > 0
+            or (crnn_cell_of(call.cell).kept > 0
                 and not fits(kept, real, 1, _numbers_kept(&call, rows), 0, 0))):
         return None
-    units = _gates(call.cell) * call.n_a
+    units = crnn_cell_of(call.cell).gates * call.n_a
     if into is None:
         into = _new_gradients(&call, real, rows, need_dx)
     dWaa, dWax, dba, dbaa, dx, da0, dc0 = into

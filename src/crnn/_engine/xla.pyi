@@ -1,2 +1,1 @@
-forward: object
-backward: object
+TARGETS: dict[str, object]

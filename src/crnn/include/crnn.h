@@ -1,6 +1,8 @@
 /* The C interface of crnn: the recurrence and its gradients, for any caller in the same process.
  *
- *     a<t> = tanh(Waa a<t-1> + Wax x<t> + ba)
+ *     a<t> = tanh(Waa a<t-1> + Wax x<t> + ba)                 vanilla: crnn_rnn_*
+ *
+ * or the leaky cell, the GRU or the LSTM, whose equations are in docs/cells.md.
  *
  * A record holds the arguments of a call; the functions check it, run it and return a status. They
  * do not use Python: they may be called with or without the GIL, and from several threads at a
@@ -49,15 +51,19 @@ enum crnn_status {
     CRNN_VERSION_MISMATCH = 2,    /* struct_size is that of no crnn_rnn_call, or a field is set
                                      that the running version does not know */
     CRNN_UNSUPPORTED_DTYPE = 3,   /* dtype is none of enum crnn_dtype */
-    CRNN_UNSUPPORTED_OPTION = 4,  /* activation, reverse or threads; x and symbols both; dx of
-                                     symbols */
+    CRNN_UNSUPPORTED_OPTION = 4,  /* activation, equation, reverse or threads; x and symbols both;
+                                     dx of symbols */
     CRNN_SIZE_OUT_OF_RANGE = 5,   /* T, m, n_x or n_a below 1; m, n_x or n_a above 2^31 - 1; or more
                                      numbers than can be addressed */
     CRNN_LENGTH_OUT_OF_RANGE = 6, /* one of lengths is not in 1..T, or offsets do not fit them */
     CRNN_SYMBOL_OUT_OF_RANGE = 7, /* one of symbols, within its example's length, is not in
                                      0..n_x-1 */
     CRNN_MISALIGNED = 8,          /* an array does not begin at a multiple of its numbers' size */
-    CRNN_WORKSPACE_TOO_SMALL = 9  /* workspace_bytes is less than crnn_rnn_workspace says */
+    CRNN_WORKSPACE_TOO_SMALL = 9, /* workspace_bytes is less than crnn_rnn_workspace says */
+    CRNN_WRONG_CELL = 10,         /* cell is not that of the function, or a field that only another
+                                     cell has is set */
+    CRNN_LEAK_OUT_OF_RANGE = 11   /* one of leak is not in (0, 1], or noise is negative or not
+                                     finite */
 };
 
 /* One call of the recurrence. Begin with crnn_rnn_new(), then set what the call has. Later versions
@@ -109,23 +115,25 @@ typedef struct crnn_rnn_call {
      * lengths must not increase from one example to the next, and the first must be T. */
     const ptrdiff_t *offsets; /* (T): the number of valid steps before t; NULL if not packed */
 
-    /* For cells other than the vanilla cell, which crnn's own functions of Python use. The
-     * functions below run the vanilla cell and refuse any other: leave what follows at 0 and NULL.
+    /* For cells other than the vanilla cell, which leaves what follows at 0 and NULL. A field that
+     * names its cell must be 0 or NULL for the others.
      *
      * Waa, Wax, ba and their gradients have n_a rows for each gate: r, z, n for a GRU, i, f, g, o
      * for an LSTM. */
-    int cell;        /* enum crnn_cell */
-    int equation;    /* leaky: enum crnn_equation */
-    const void *baa; /* GRU: (n_a), the bias inside r (Waa_n a' + baa) */
-    const void *c0;  /* LSTM: (m, n_a), the cell before the first step; NULL means zeros */
-    void *c_n;       /* LSTM: (m, n_a), the cell after each example's last step; or NULL */
-    void *kept;      /* what backward needs besides a: forward writes it unless it is NULL, backward
-                        reads it. 1 (leaky), 4 (GRU) or 5 (LSTM) times n_a numbers for each step */
-    const void *dc_n;        /* LSTM: (m, n_a), or NULL: dL/dc_n */
-    void *dbaa;              /* GRU: (n_a) */
-    void *dc0;               /* LSTM: (m, n_a); NULL if not wanted */
-    const void *leak;        /* leaky: (n_a), each in (0, 1] */
-    double noise;            /* leaky: the factor of the normal numbers that are added to z */
+    int cell;         /* enum crnn_cell: that of the function which is called */
+    int equation;     /* leaky: enum crnn_equation */
+    const void *baa;  /* GRU: (n_a), the bias inside r (Waa_n a' + baa); NULL means zeros. Forward
+                         only */
+    const void *c0;   /* LSTM: (m, n_a), the cell before the first step; NULL means zeros */
+    void *c_n;        /* LSTM: (m, n_a), the cell after each example's last step; or NULL */
+    void *kept;       /* not vanilla: what backward needs besides a, in an order of crnn's own.
+                         Forward writes it unless it is NULL, backward reads it. 1 (leaky), 4 (GRU)
+                         or 5 (LSTM) times n_a numbers for each valid step of each example */
+    const void *dc_n; /* LSTM: (m, n_a), or NULL: dL/dc_n. If it is given, da may be NULL */
+    void *dbaa;       /* GRU: (n_a); NULL if not wanted */
+    void *dc0;        /* LSTM: (m, n_a); NULL if not wanted */
+    const void *leak; /* leaky: (n_a), each in (0, 1] */
+    double noise;     /* leaky: the factor of the normal numbers that are added to z */
     unsigned long long seed; /* of those numbers */
 } crnn_rnn_call;
 
@@ -144,14 +152,19 @@ static inline crnn_rnn_call crnn_rnn_new(void) {
  * calling thread's own setting is restored.
  *
  * rnn_workspace: sets *bytes to the size of the workspace that rnn_forward (backward 0) or
- * rnn_backward (backward 1) needs for a call with this dtype and these sizes; no other field of the
- * record is read. The result does not change while the process runs.
+ * rnn_backward (backward 1), or the functions of another cell, need for a call with this dtype,
+ * cell and these sizes; no other field of the record is read. The result does not change while the
+ * process runs.
  *
  * rnn_forward: fills a.
  *
  * rnn_backward: fills dWaa, dWax and those of dba, dx and da0 that are not NULL, with the gradients
  * of a loss L. Inputs are those of the forward call, the a that it wrote, and da: dL/da<t> as if no
  * step came after t.
+ *
+ * leaky_forward, leaky_backward, gru_forward, gru_backward, lstm_forward, lstm_backward: the same
+ * for the other cells. Forward also fills c_n and kept, if they are not NULL. Backward reads kept,
+ * and also fills those of dbaa and dc0 that are not NULL.
  *
  * status_message: a status in words, as a static ASCII string; never NULL. */
 typedef struct crnn_c_api {
@@ -161,6 +174,12 @@ typedef struct crnn_c_api {
     int (*rnn_forward)(const crnn_rnn_call *call);
     int (*rnn_backward)(const crnn_rnn_call *call);
     const char *(*status_message)(int status);
+    int (*leaky_forward)(const crnn_rnn_call *call);
+    int (*leaky_backward)(const crnn_rnn_call *call);
+    int (*gru_forward)(const crnn_rnn_call *call);
+    int (*gru_backward)(const crnn_rnn_call *call);
+    int (*lstm_forward)(const crnn_rnn_call *call);
+    int (*lstm_backward)(const crnn_rnn_call *call);
 } crnn_c_api;
 
 #ifdef Py_PYTHON_H

@@ -7,6 +7,6 @@ threads and without the GIL; nothing is copied on the way. Needs jax: ``pip inst
 from crnn._extras import extra
 
 with extra("jax", "JAX"):
-    from crnn.jax.primitive import rnn
+    from crnn.jax.functions import gru, lstm, rnn
 
-__all__ = ["rnn"]
+__all__ = ["gru", "lstm", "rnn"]

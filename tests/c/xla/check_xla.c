@@ -151,7 +151,11 @@ static void check_handler(xla_error *(*handler)(xla_frame *)) {
 }
 
 int main(void) {
-    check_handler(crnn_xla_forward);
-    check_handler(crnn_xla_backward);
+    check_handler(crnn_xla_rnn_forward);
+    check_handler(crnn_xla_rnn_backward);
+    check_handler(crnn_xla_gru_forward);
+    check_handler(crnn_xla_gru_backward);
+    check_handler(crnn_xla_lstm_forward);
+    check_handler(crnn_xla_lstm_backward);
     return failures > 0;
 }

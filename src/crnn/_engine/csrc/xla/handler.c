@@ -6,6 +6,7 @@
  * on a processor that needs more. XLA's own allocator ends in malloc too.
  */
 #include "handler.h"
+#include "shared.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -149,6 +150,11 @@ static void take_memory(call *c, const xla_buffer *symbols, const xla_buffer *le
     rnn->workspace = integers + rnn->m + count;
 }
 
+/* The units of all gates: the rows of Waa and Wax. */
+static ptrdiff_t units(const crnn_rnn_call *rnn) {
+    return crnn_cell_of(rnn->cell).gates * rnn->n_a;
+}
+
 /* Read operands 0 to 4, which both directions have: x or symbols, Waa, Wax, a0, lengths. The first
  * three give the sizes of the call; then its memory is allocated. */
 static void read_inputs(call *c, int backward) {
@@ -171,57 +177,109 @@ static void read_inputs(call *c, int backward) {
 
     rnn->dtype = Waa->dtype == XLA_F32 ? CRNN_FLOAT32 : CRNN_FLOAT64;
     rnn->T = (ptrdiff_t)x->dims[0], rnn->m = (ptrdiff_t)x->dims[1];
-    rnn->n_a = (ptrdiff_t)Waa->dims[0], rnn->n_x = (ptrdiff_t)Wax->dims[1];
+    rnn->n_a = (ptrdiff_t)Waa->dims[1], rnn->n_x = (ptrdiff_t)Wax->dims[1];
     rnn->activation = option(c, "activation"), rnn->reverse = option(c, "reverse");
     if (!symbols)
         rnn->x = reals(c, given, 0, 3, (const ptrdiff_t[]){rnn->T, rnn->m, rnn->n_x});
-    rnn->Waa = reals(c, given, 1, 2, (const ptrdiff_t[]){rnn->n_a, rnn->n_a});
-    rnn->Wax = reals(c, given, 2, 2, (const ptrdiff_t[]){rnn->n_a, rnn->n_x});
+    rnn->Waa = reals(c, given, 1, 2, (const ptrdiff_t[]){units(rnn), rnn->n_a});
+    rnn->Wax = reals(c, given, 2, 2, (const ptrdiff_t[]){units(rnn), rnn->n_x});
     rnn->a0 = reals(c, given, 3, 2, (const ptrdiff_t[]){rnn->m, rnn->n_a});
     take_memory(c, symbols ? x : NULL, lengths, backward);
 }
 
-static xla_error *finished(call *c) {
-    free(c->memory);
-    return c->error;
+/* What is kept is a result of fixed size. Fill what a call with lengths leaves over, because JAX
+ * may search results for NaN. */
+static void clear_rest(const crnn_rnn_call *rnn, ptrdiff_t numbers) {
+    const size_t row = (size_t)numbers * (rnn->dtype == CRNN_FLOAT32 ? 4 : 8);
+    ptrdiff_t rows = 0;
+    for (ptrdiff_t i = 0; i < rnn->m; i++)
+        rows += rnn->lengths[i];
+    memset((char *)rnn->kept + (size_t)rows * row, 0, (size_t)(rnn->T * rnn->m - rows) * row);
 }
 
-xla_error *crnn_xla_forward(xla_frame *frame) {
-    call c = {frame, crnn_rnn_new(), NULL, NULL};
-    crnn_rnn_call *rnn = &c.rnn;
-    if (answered_metadata(frame))
-        return NULL;
-    if (!known(frame))
-        return unknown(frame);
-    read_inputs(&c, 0);
-    rnn->ba = reals(&c, &frame->arguments, 5, 1, (const ptrdiff_t[]){rnn->n_a});
-    rnn->a = reals(&c, &frame->results, 0, 3, (const ptrdiff_t[]){rnn->T, rnn->m, rnn->n_a});
-    if (c.error == NULL)
-        check(&c, crnn_xla_api->rnn_forward(rnn));
-    return finished(&c);
+static int run_forward(const crnn_rnn_call *rnn) {
+    return rnn->cell == CRNN_GRU    ? crnn_xla_api->gru_forward(rnn)
+           : rnn->cell == CRNN_LSTM ? crnn_xla_api->lstm_forward(rnn)
+                                    : crnn_xla_api->rnn_forward(rnn);
 }
 
-xla_error *crnn_xla_backward(xla_frame *frame) {
-    call c = {frame, crnn_rnn_new(), NULL, NULL};
-    crnn_rnn_call *rnn = &c.rnn;
-    const xla_list *given = &frame->arguments, *results = &frame->results;
-    if (answered_metadata(frame))
-        return NULL;
-    if (!known(frame))
-        return unknown(frame);
-    read_inputs(&c, 1);
-    {
-        const ptrdiff_t T = rnn->T, m = rnn->m, n_x = rnn->n_x, n_a = rnn->n_a;
-        rnn->a = reals(&c, given, 5, 3, (const ptrdiff_t[]){T, m, n_a});
-        rnn->da = reals(&c, given, 6, 3, (const ptrdiff_t[]){T, m, n_a});
-        rnn->dWaa = reals(&c, results, 0, 2, (const ptrdiff_t[]){n_a, n_a});
-        rnn->dWax = reals(&c, results, 1, 2, (const ptrdiff_t[]){n_a, n_x});
-        rnn->dba = reals(&c, results, 2, 1, (const ptrdiff_t[]){n_a});
-        rnn->da0 = reals(&c, results, 3, 2, (const ptrdiff_t[]){m, n_a});
-        if (c.error == NULL && results->size > 4)
-            rnn->dx = reals(&c, results, 4, 3, (const ptrdiff_t[]){T, m, n_x});
+static int run_backward(const crnn_rnn_call *rnn) {
+    return rnn->cell == CRNN_GRU    ? crnn_xla_api->gru_backward(rnn)
+           : rnn->cell == CRNN_LSTM ? crnn_xla_api->lstm_backward(rnn)
+                                    : crnn_xla_api->rnn_backward(rnn);
+}
+
+/* The operands and results of forward after those of read_inputs. */
+static void read_forward(call *c) {
+    crnn_rnn_call *rnn = &c->rnn;
+    const xla_list *given = &c->frame->arguments, *results = &c->frame->results;
+    const ptrdiff_t T = rnn->T, m = rnn->m, n_a = rnn->n_a;
+    const ptrdiff_t kept = crnn_cell_of(rnn->cell).kept * n_a;
+    int64_t next = 1;
+    rnn->ba = reals(c, given, 5, 1, (const ptrdiff_t[]){units(rnn)});
+    rnn->a = reals(c, results, 0, 3, (const ptrdiff_t[]){T, m, n_a});
+    if (rnn->cell == CRNN_GRU)
+        rnn->baa = reals(c, given, 6, 1, (const ptrdiff_t[]){n_a});
+    if (rnn->cell == CRNN_LSTM) {
+        rnn->c0 = reals(c, given, 6, 2, (const ptrdiff_t[]){m, n_a});
+        rnn->c_n = reals(c, results, next++, 2, (const ptrdiff_t[]){m, n_a});
     }
-    if (c.error == NULL)
-        check(&c, crnn_xla_api->rnn_backward(rnn));
-    return finished(&c);
+    if (c->error == NULL && results->size > next)
+        rnn->kept = reals(c, results, next, 3, (const ptrdiff_t[]){T, m, kept});
 }
+
+/* The operands and results of backward after those of read_inputs. */
+static void read_backward(call *c) {
+    crnn_rnn_call *rnn = &c->rnn;
+    const xla_list *given = &c->frame->arguments, *results = &c->frame->results;
+    const ptrdiff_t T = rnn->T, m = rnn->m, n_x = rnn->n_x, n_a = rnn->n_a;
+    const ptrdiff_t kept = crnn_cell_of(rnn->cell).kept * n_a;
+    int64_t operand = 5, result = 4;
+    if (rnn->cell == CRNN_LSTM)
+        rnn->c0 = reals(c, given, operand++, 2, (const ptrdiff_t[]){m, n_a});
+    rnn->a = reals(c, given, operand++, 3, (const ptrdiff_t[]){T, m, n_a});
+    if (kept > 0)
+        rnn->kept = reals(c, given, operand++, 3, (const ptrdiff_t[]){T, m, kept});
+    rnn->da = reals(c, given, operand++, 3, (const ptrdiff_t[]){T, m, n_a});
+    if (rnn->cell == CRNN_LSTM)
+        rnn->dc_n = reals(c, given, operand++, 2, (const ptrdiff_t[]){m, n_a});
+
+    rnn->dWaa = reals(c, results, 0, 2, (const ptrdiff_t[]){units(rnn), n_a});
+    rnn->dWax = reals(c, results, 1, 2, (const ptrdiff_t[]){units(rnn), n_x});
+    rnn->dba = reals(c, results, 2, 1, (const ptrdiff_t[]){units(rnn)});
+    rnn->da0 = reals(c, results, 3, 2, (const ptrdiff_t[]){m, n_a});
+    if (rnn->cell == CRNN_GRU)
+        rnn->dbaa = reals(c, results, result++, 1, (const ptrdiff_t[]){n_a});
+    if (rnn->cell == CRNN_LSTM)
+        rnn->dc0 = reals(c, results, result++, 2, (const ptrdiff_t[]){m, n_a});
+    if (c->error == NULL && results->size > result)
+        rnn->dx = reals(c, results, result, 3, (const ptrdiff_t[]){T, m, n_x});
+}
+
+/* One call of a handler, from the frame that XLA gives it to the error that it returns. */
+static xla_error *handle(xla_frame *frame, int cell, int backward) {
+    call c = {frame, crnn_rnn_new(), NULL, NULL};
+    if (answered_metadata(frame))
+        return NULL;
+    if (!known(frame))
+        return unknown(frame);
+    c.rnn.cell = cell;
+    read_inputs(&c, backward);
+    if (backward)
+        read_backward(&c);
+    else
+        read_forward(&c);
+    if (c.error == NULL)
+        check(&c, backward ? run_backward(&c.rnn) : run_forward(&c.rnn));
+    if (c.error == NULL && !backward && c.rnn.kept != NULL)
+        clear_rest(&c.rnn, crnn_cell_of(cell).kept * c.rnn.n_a);
+    free(c.memory);
+    return c.error;
+}
+
+xla_error *crnn_xla_rnn_forward(xla_frame *frame) { return handle(frame, CRNN_VANILLA, 0); }
+xla_error *crnn_xla_rnn_backward(xla_frame *frame) { return handle(frame, CRNN_VANILLA, 1); }
+xla_error *crnn_xla_gru_forward(xla_frame *frame) { return handle(frame, CRNN_GRU, 0); }
+xla_error *crnn_xla_gru_backward(xla_frame *frame) { return handle(frame, CRNN_GRU, 1); }
+xla_error *crnn_xla_lstm_forward(xla_frame *frame) { return handle(frame, CRNN_LSTM, 0); }
+xla_error *crnn_xla_lstm_backward(xla_frame *frame) { return handle(frame, CRNN_LSTM, 1); }

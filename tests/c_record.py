@@ -1,0 +1,73 @@
+"""The record and the table of include/crnn.h, declared for ctypes.
+
+It calls the functions as C would, with the GIL released.
+"""
+
+import ctypes
+
+from crnn import _c_api
+
+(OK, NULL, VERSION, DTYPE, OPTION, SIZE, LENGTH, SYMBOL, ALIGNMENT, WORKSPACE, CELL,
+ LEAK) = STATUSES = range(12)  # fmt: skip
+INPUTS = ("x", "symbols", "Waa", "Wax", "ba", "a0", "lengths")
+POINTERS = (*INPUTS, "a", "da", "dWaa", "dWax", "dba", "dx", "da0", "workspace")
+
+
+class Call(ctypes.Structure):
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        *[(name, ctypes.c_int) for name in ("dtype", "activation", "reverse", "threads")],
+        *[(name, ctypes.c_ssize_t) for name in ("T", "m", "n_x", "n_a")],
+        *[(name, ctypes.c_void_p) for name in POINTERS],
+        ("workspace_bytes", ctypes.c_size_t),
+        ("da_n", ctypes.c_void_p),
+        ("offsets", ctypes.c_void_p),
+        ("cell", ctypes.c_int),
+        ("equation", ctypes.c_int),
+        *((name, ctypes.c_void_p) for name in ("baa", "c0", "c_n", "kept", "dc_n", "dbaa", "dc0")),
+        ("leak", ctypes.c_void_p),
+        ("noise", ctypes.c_double),
+        ("seed", ctypes.c_ulonglong),
+    ]
+
+
+FUNCTION = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(Call))
+
+
+class NewerCall(Call):
+    """The record of a version to come."""
+
+    _fields_ = [("more", ctypes.c_ssize_t)]
+
+
+class Table(ctypes.Structure):
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("version", ctypes.c_int),
+        (
+            "rnn_workspace",
+            ctypes.CFUNCTYPE(
+                ctypes.c_int,
+                ctypes.POINTER(Call),
+                ctypes.c_int,
+                ctypes.POINTER(ctypes.c_size_t),
+            ),
+        ),
+        ("rnn_forward", FUNCTION),
+        ("rnn_backward", FUNCTION),
+        ("status_message", ctypes.CFUNCTYPE(ctypes.c_char_p, ctypes.c_int)),
+        *(
+            (f"{cell}_{direction}", FUNCTION)
+            for cell in ("leaky", "gru", "lstm")
+            for direction in ("forward", "backward")
+        ),
+    ]
+
+
+def _table():
+    pointer = ctypes.pythonapi.PyCapsule_GetPointer
+    pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    return Table.from_address(pointer(_c_api.v1, b"crnn._c_api.v1"))
+
+
+API = _table()
