@@ -1,6 +1,6 @@
-"""Time value and gradients of the recurrence in JAX: crnn.jax.rnn and lax.scan, both under jit.
+"""Time value and gradients of a cell in JAX: a function of crnn.jax and lax.scan, both under jit.
 
-    python bench/grad_jax.py --threads 1
+    python bench/grad_jax.py --cell gru --threads 1
 
 The scan is the fastest that was found: the input product is computed before it, and the weights are
 in the layout with which XLA is faster. Both compute the same loss from the same numbers in float32,
@@ -23,44 +23,89 @@ def restrict(threads):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
 
 
-def losses(jax, da):
-    """The loss of each implementation, as a function of x, Waa, Wax, ba, a0."""
-    from crnn.jax import rnn
+def scans(jax, cell):
+    """lax.scan over a cell, for Waa and Wax with n_a and n_x rows: a function giving the states."""
+    jnp, sigmoid = jax.numpy, jax.nn.sigmoid
 
-    jnp = jax.numpy
-
-    def scan(x, Waa, Wax, ba, a0):
+    def rnn(x, Waa, Wax, ba, a0):
         def step(a, z_t):
             a = jnp.tanh(z_t + a @ Waa)
             return a, a
 
         return jax.lax.scan(step, a0, x @ Wax + ba)[1]
 
+    def gru(x, Waa, Wax, ba, baa, a0):
+        n_a = len(Waa)
+
+        def step(a, z_x):
+            z_a = a @ Waa
+            r, z = jnp.split(sigmoid(z_x[:, : 2 * n_a] + z_a[:, : 2 * n_a]), 2, axis=1)
+            n = jnp.tanh(z_x[:, 2 * n_a :] + r * (z_a[:, 2 * n_a :] + baa))
+            a = (1 - z) * n + z * a
+            return a, a
+
+        return jax.lax.scan(step, a0, x @ Wax + ba)[1]
+
+    def lstm(x, Waa, Wax, ba, a0, c0):
+        def step(state, z_x):
+            a, c = state
+            i, f, g, o = jnp.split(z_x + a @ Waa, 4, axis=1)
+            c = sigmoid(f) * c + sigmoid(i) * jnp.tanh(g)
+            a = sigmoid(o) * jnp.tanh(c)
+            return (a, c), a
+
+        return jax.lax.scan(step, (a0, c0), x @ Wax + ba)[1]
+
+    return {"rnn": rnn, "gru": gru, "lstm": lstm}[cell]
+
+
+def losses(jax, cell, da):
+    """The loss of each implementation, as a function of x, Waa, Wax, ba and the cell's others."""
+    import crnn.jax
+
+    function, scan = getattr(crnn.jax, cell), scans(jax, cell)
+
+    def states(*given):
+        found = function(*given)
+        return found[0] if cell == "lstm" else found
+
     return {
-        "crnn": lambda *p: (da * rnn(*p)).sum(),
-        "scan": lambda x, Waa, Wax, ba, a0: (da * scan(x, Waa.T, Wax.T, ba, a0)).sum(),
+        "crnn": lambda *p: (da * states(*p)).sum(),
+        "scan": lambda x, Waa, Wax, *p: (da * scan(x, Waa.T, Wax.T, *p)).sum(),
         "scan, weights transposed": lambda *p: (da * scan(*p)).sum(),
     }
 
 
-def prepare(jax, shape, wanted):
+def problem(cell, shape):
+    """The arguments of a cell, by position, and da."""
+    from crnn import _check_cells, check
+
+    if cell == "rnn":
+        p = check.problem(*shape, dtype="float32")
+        return list(p.arguments.values()), p.da
+    p = _check_cells.problem(cell, *shape, dtype="float32")
+    return [*p.arguments.values(), *p.initial.values()], p.da
+
+
+def prepare(jax, cell, shape, wanted):
     """A function without arguments for each implementation, checked to give the same numbers."""
     import numpy as np
 
     from crnn import check
 
-    p = check.problem(*shape, dtype="float32")
-    arguments = list(map(jax.numpy.asarray, p.arguments.values()))  # x, Waa, Wax, ba, a0
+    arguments, da = problem(cell, shape)
+    arguments = list(map(jax.numpy.asarray, arguments))
+    wanted = range(len(arguments)) if wanted == "all" else range(1, 5 if cell == "gru" else 4)
     transposed = [a.T.copy() if k in (1, 2) else a for k, a in enumerate(arguments)]
     calls, results = {}, {}
-    for name, loss in losses(jax, jax.numpy.asarray(p.da)).items():
+    for name, loss in losses(jax, cell, jax.numpy.asarray(da)).items():
         given = transposed if "transposed" in name else arguments
-        f = jax.jit(jax.value_and_grad(loss, wanted))
+        f = jax.jit(jax.value_and_grad(loss, tuple(wanted)))
         calls[name] = lambda f=f, given=given: jax.block_until_ready(f(*given))
         value, gradients = calls[name]()
         flip = [k in (1, 2) and given is transposed for k in wanted]
         results[name] = [value, *(g.T if t else g for g, t in zip(gradients, flip, strict=True))]
-    terms = shape[0] * shape[1] * (shape[3] + 1)
+    terms = shape[0] * shape[1] * (shape[3] + 1) * (1 if cell == "rnn" else 4)
     for name, result in results.items():
         for ours, theirs in zip(results["crnn"], result, strict=True):
             size = np.sqrt(terms) if ours.ndim == 0 else np.abs(theirs).max()
@@ -80,7 +125,7 @@ def milliseconds(call, seconds):
     return 1e3 * sorted(times)[len(times) // 2]
 
 
-def main(threads, shapes, turns, seconds):
+def main(cell, threads, shapes, turns, seconds):
     restrict(threads)
     import jax
     import numpy as np
@@ -90,12 +135,12 @@ def main(threads, shapes, turns, seconds):
     # Dispatching to another thread and waiting for it immediately gains nothing.
     jax.config.update("jax_cpu_enable_async_dispatch", False)
     crnn.set_num_threads(threads)
-    print(f"jax {jax.__version__}, {threads} thread(s), float32, milliseconds a call")
+    print(f"{cell}, jax {jax.__version__}, {threads} thread(s), float32, milliseconds a call")
     print("T x m x n_x x n_a   gradients of      crnn     scan   ratio (quartiles)")
     for shape in shapes:
         sizes = tuple(map(int, shape.split("x")))
-        for what, wanted in {"all": (0, 1, 2, 3, 4), "parameters": (1, 2, 3)}.items():
-            calls = prepare(jax, sizes, wanted)
+        for what in ("all", "parameters"):
+            calls = prepare(jax, cell, sizes, what)
             took = {name: [] for name in calls}
             for _ in range(turns):
                 for name, call in calls.items():
@@ -109,6 +154,7 @@ def main(threads, shapes, turns, seconds):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cell", choices=["rnn", "gru", "lstm"], default="rnn")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--shapes", nargs="+", default=SHAPES, metavar="TxMxN_XxN_A")
     parser.add_argument("--turns", type=int, default=9)

@@ -296,7 +296,8 @@ cdef int _read_cell(crnn_rnn_call *call, Py_ssize_t *rows, inputs):
     x, Waa, Wax, _ba, _baa, a0, c0, lengths, reverse, rule = inputs
     cell, activation, leak, noise, seed, equation = rule
     cdef int kind = cell_number(cell)
-    real = _read(call, rows, crnn_cell_of(kind).gates, x, Waa, Wax, a0, lengths, reverse, activation)
+    real = _read(call, rows, crnn_cell_of(kind).gates, x, Waa, Wax, a0, lengths, reverse,
+                 activation)
     if real == 0 or equation not in ("rate", "current"):
         return 0
     call.cell, call.noise, call.seed = kind, noise, seed
