@@ -1,4 +1,4 @@
-"""oneDNN's vanilla_rnn primitive, through a C++ binding that is built on request."""
+"""oneDNN's recurrent primitives, through a C++ binding that is built on request."""
 
 from __future__ import annotations
 
@@ -15,21 +15,26 @@ from typing import Any
 
 import numpy as np
 
+from crnn import check
 from crnn.benchmark.cases import Case
 from crnn.benchmark.clock import fastest
-from crnn.benchmark.peers.protocol import Peer, Prepared
-from crnn.reference import Array, Gradients
+from crnn.benchmark.peers.protocol import AnyGradients, Peer, Prepared
+from crnn.reference import Array, Gradients, GRUGradients, LSTMGradients
 
 SOURCE = Path(__file__).parents[1] / "onednn.cpp"
 RUNTIME, HEADERS = "onednn-cpu-gomp", "onednn-devel-cpu-gomp"
+NUMBERS = {"vanilla": 0, "gru": 2, "lstm": 3}  # in onednn.cpp
 VERSION = "2023.2.0"  # its oneDNN is 3.2, the last that these packages have
 
 
 class OneDnn(Peer):
-    """The primitive, created once. Inference uses the fastest of its weight layouts."""
+    """The primitives, created once. Inference uses the fastest of their weight layouts.
+
+    They are vanilla_rnn, lbr_gru (the reset gate after the product, as in crnn) and lstm.
+    """
 
     name = "onednn"
-    cells = ("vanilla",)
+    cells = tuple(NUMBERS)
 
     @classmethod
     def missing(cls) -> str | None:
@@ -66,7 +71,7 @@ class OneDnn(Peer):
     def prepare(self, case: Case) -> Prepared:
         """Create the primitives, and find the layout of the fastest inference."""
         if case.dtype != "float32":
-            why = "oneDNN's vanilla_rnn has float32 only"
+            why = "oneDNN's recurrent primitives have float32 only"
             return Prepared(None, np.asarray, reasons={"forward": why, "training": why})
         rnn = _Rnn(self._library, case)
         layout = fastest([partial(rnn.infer, k) for k in range(rnn.layouts)])
@@ -86,12 +91,12 @@ class _Rnn:
     """A crnn_onednn of onednn.cpp, which owns copies of its input."""
 
     def __init__(self, library: Any, case: Case) -> None:
-        p = case.problem()
         self._library, self._case = library, case
-        arrays = [p.arguments[name] for name in ("Waa", "Wax", "ba", "x", "a0")] + [p.da]
+        arrays = _inputs(case)
         pointers = (ctypes.c_void_p * len(arrays))(*(array.ctypes.data for array in arrays))
+        sizes = case.T, case.m, case.n_x, case.n_a
         self._handle = ctypes.c_void_p(
-            library.crnn_onednn_new(case.T, case.m, case.n_x, case.n_a, pointers)
+            library.crnn_onednn_new(NUMBERS[case.cell], *sizes, pointers)
         )
         if not self._handle:
             raise RuntimeError(library.crnn_onednn_error().decode())
@@ -104,9 +109,13 @@ class _Rnn:
         self._library.crnn_onednn_train(self._handle)
 
     def _results(self) -> list[Array]:
-        """The arrays a, dWaa', dWax', dba, dx, da0."""
+        """The arrays a, dWaa', dWax', dba, dx, da0 and, of an LSTM, dc0."""
         T, m, n_x, n_a = self._case.T, self._case.m, self._case.n_x, self._case.n_a
-        shapes = [(T, m, n_a), (n_a, n_a), (n_x, n_a), (n_a,), (T, m, n_x), (m, n_a)]
+        units = self._case.gates * n_a
+        biases = units + n_a if self._case.cell == "gru" else units
+        shapes = [(T, m, n_a), (n_a, units), (n_x, units), (biases,), (T, m, n_x), (m, n_a)]
+        if self._case.cell == "lstm":
+            shapes.append((m, n_a))
         pointers = (ctypes.POINTER(ctypes.c_float) * len(shapes))()
         self._library.crnn_onednn_results(self._handle, pointers)
         return [
@@ -117,12 +126,36 @@ class _Rnn:
     def states(self) -> Array:
         return self._results()[0]
 
-    def gradients(self) -> Gradients:
-        _, dWaa, dWax, dba, dx, da0 = self._results()
+    def gradients(self) -> AnyGradients:
+        _, dWaa, dWax, dba, dx, da0, *dc0 = self._results()
+        if self._case.cell == "lstm":
+            return LSTMGradients(dWaa.T, dWax.T, dba, dx, da0, dc0[0])
+        if self._case.cell == "gru":
+            n_a = self._case.n_a
+            dWaa, dWax, units = (_other_order(d, n_a) for d in (dWaa.T, dWax.T, dba[: 3 * n_a]))
+            return GRUGradients(dWaa, dWax, units, dba[3 * n_a :], dx, da0)
         return Gradients(dWaa.T, dWax.T, dba, dx, da0)
 
     def __del__(self) -> None:
         self._library.crnn_onednn_free(self._handle)
+
+
+def _inputs(case: Case) -> list[Array]:
+    """Waa, Wax, ba, x, a0, da and, of an LSTM, c0 and dc_n, as the binding reads them."""
+    p = case.problem()
+    if isinstance(p, check.Problem):
+        return [*(p.arguments[name] for name in ("Waa", "Wax", "ba", "x", "a0")), p.da]
+    Waa, Wax, ba = (p.arguments[name] for name in ("Waa", "Wax", "ba"))
+    others = [p.arguments["x"], p.initial["a0"], p.da]
+    if case.cell == "lstm":
+        return [Waa, Wax, ba, *others, p.initial["c0"], p.dc_n]
+    Waa, Wax, ba = (_other_order(w, case.n_a) for w in (Waa, Wax, ba))
+    return [Waa, Wax, np.concatenate([ba, p.arguments["baa"]]), *others]
+
+
+def _other_order(w: Array, n_a: int) -> Array:
+    """The rows of a GRU's gates r, z, n in the order z, r, n, which is oneDNN's, or back."""
+    return np.concatenate([w[n_a : 2 * n_a], w[:n_a], w[2 * n_a :]])
 
 
 def binding() -> Path:
