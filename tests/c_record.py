@@ -1,6 +1,6 @@
 """The record and the table of include/crnn.h, declared for ctypes.
 
-It calls the functions as C would, with the GIL released.
+ctypes calls the functions as C would: with the GIL released.
 """
 
 import ctypes

@@ -36,7 +36,6 @@ from crnn import check
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "c_api.md"
 
-
 #: Bytes of the record in version 0.1.0, which ended before da_n.
 FIRST_SIZE = Call.da_n.offset
 

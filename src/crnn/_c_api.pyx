@@ -175,6 +175,7 @@ cdef int _check_cell(const crnn_rnn_call *call, int cell) noexcept nogil:
 
 
 cdef int _check_options(const crnn_rnn_call *call) noexcept nogil:
+    """Check the activation, the equation, the direction and the number of threads."""
     cdef bint relu = call.cell == CRNN_VANILLA or call.cell == CRNN_LEAKY
     if (call.activation != CRNN_TANH and not (relu and call.activation == CRNN_RELU)
             or call.equation != CRNN_RATE and call.equation != CRNN_CURRENT

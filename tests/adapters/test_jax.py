@@ -19,22 +19,12 @@ from jax.test_util import check_grads  # noqa: E402
 
 import crnn  # noqa: E402
 import crnn.jax  # noqa: E402
+from adapters.with_jax import REFUSED, assert_close, float64  # noqa: E402, F401
 from crnn import check  # noqa: E402
 from crnn.jax import rnn  # noqa: E402
 
-#: The types of an error raised in a handler, which depend on how JAX calls the compiled code.
-REFUSED = (jax.errors.JaxRuntimeError, ValueError)
-
 ROOT = Path(__file__).parent.parent.parent
 CSRC = ROOT / "src" / "crnn" / "_engine" / "csrc"
-
-
-@pytest.fixture(autouse=True)
-def _float64():
-    before = jax.config.jax_enable_x64
-    jax.config.update("jax_enable_x64", True)
-    yield
-    jax.config.update("jax_enable_x64", before)
 
 
 def problem(*sizes, **kind):
@@ -46,12 +36,6 @@ def problem(*sizes, **kind):
 def loss_of(p):
     """The loss whose dL/da<t> is p.da, as a function of a dict of arguments."""
     return lambda given: (p.da * rnn(**{**p.arguments, **given}, **p.options)).sum()
-
-
-def assert_close(ours, theirs, terms, name=""):
-    """Check equality up to the rounding of sums taken in another order."""
-    assert ours.shape == theirs.shape
-    assert check.relative_error(ours, theirs) <= check.tolerance(ours.dtype, terms), name
 
 
 def scan(x, Waa, Wax, ba, a0):

@@ -13,9 +13,9 @@ from jax.test_util import check_grads  # noqa: E402
 
 import crnn  # noqa: E402
 import crnn.jax  # noqa: E402
-from crnn import _check_cells, check  # noqa: E402
+from adapters.with_jax import REFUSED, assert_close, float64  # noqa: E402, F401
+from crnn import _check_cells  # noqa: E402
 
-REFUSED = (jax.errors.JaxRuntimeError, ValueError)
 CELLS = pytest.mark.parametrize("cell", ["gru", "lstm"])
 KINDS = pytest.mark.parametrize(
     "kind",
@@ -28,14 +28,6 @@ KINDS = pytest.mark.parametrize(
     ],
     ids=str,
 )
-
-
-@pytest.fixture(autouse=True)
-def _float64():
-    before = jax.config.jax_enable_x64
-    jax.config.update("jax_enable_x64", True)
-    yield
-    jax.config.update("jax_enable_x64", before)
 
 
 class Problem:
@@ -57,12 +49,6 @@ class Problem:
         """The loss whose gradients from above are the problem's da and dc_n."""
         a, *c_n = self.outputs(given)
         return (self.p.da * a).sum() + sum((self.p.dc_n * c).sum() for c in c_n)
-
-
-def assert_close(ours, theirs, terms, name=""):
-    """Check equality up to the rounding of sums taken in another order."""
-    assert ours.shape == theirs.shape
-    assert check.relative_error(ours, theirs) <= check.tolerance(ours.dtype, terms), name
 
 
 def scan(x, Waa, Wax, ba, a0, baa=None, c0=None):

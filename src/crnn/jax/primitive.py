@@ -71,8 +71,7 @@ def recurrence(
         *inputs, wanted = residuals
         x, Waa, Wax, a0 = inputs[:4]
         if all(isinstance(d, SymbolicZero) for d in from_above):
-            own = [a0] if cell.has_c else [a0[0]] if cell.has_baa else []
-            dWaa, dWax, dba, da0, *rest = map(jnp.zeros_like, (Waa, Wax, Waa[:, 0], a0, *own))
+            dWaa, dWax, dba, da0, *rest = map(jnp.zeros_like, _differentiated(cell, Waa, Wax, a0))
         else:
             dWaa, dWax, dba, da0, *rest = backward[len(wanted) == 1](
                 *inputs, *map(_materialized, from_above)
@@ -87,6 +86,14 @@ def recurrence(
     # Without jit the rules above would be traced again at each call.
     compiled: Callable[..., tuple[jax.Array, ...]] = jax.jit(differentiable)
     return compiled
+
+
+def _differentiated(
+    cell: Cell, Waa: jax.Array, Wax: jax.Array, a0: jax.Array
+) -> tuple[jax.Array, ...]:
+    """Arrays of the shapes of Waa, Wax, ba, a0 and the cell's own operand, baa or c0."""
+    own = (a0,) if cell.has_c else (a0[0],) if cell.has_baa else ()
+    return Waa, Wax, Waa[:, 0], a0, *own
 
 
 def _materialized(d: Any) -> jax.Array:
@@ -141,8 +148,7 @@ def _backward(cell: Cell, wants_dx: bool, **options: Any) -> Callable[..., list[
 
     def call(*operands: jax.Array) -> Any:
         x, Waa, Wax, a0 = operands[:4]
-        own = [a0] if cell.has_c else [a0[0]] if cell.has_baa else []
-        like = [Waa, Wax, Waa[:, 0], a0, *own, *([x] if wants_dx else [])]
+        like = [*_differentiated(cell, Waa, Wax, a0), *([x] if wants_dx else [])]
         gradients = [jax.ShapeDtypeStruct(a.shape, a.dtype) for a in like]
         return jax.ffi.ffi_call(f"crnn_{cell.name}_backward", gradients)(*operands, **options)
 
