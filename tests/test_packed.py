@@ -1,5 +1,6 @@
 """Weights that are packed once: the same bits as ever, and never those of weights gone by."""
 
+import pickle
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -162,3 +163,23 @@ class TestModels:
         rnn = crnn.RNN(N_X, N_A, 2, cell=cell, rng=0)
         rnn.predict_proba(np.zeros((2, module.FEW_ROWS // 2, N_X)))
         assert rnn._network._packed._kept == ([], [])
+
+
+def test_pickled_prepared_carries_no_packed_weights():
+    """Another process may have kernels that pack weights in another way."""
+    rng = np.random.default_rng(0)
+    gru = crnn.Prepared("gru", rng.standard_normal((9, 3)), rng.standard_normal((9, 2)))
+    x = rng.standard_normal((4, 2, 2))
+    expected = gru.forward(x).a
+    again = pickle.loads(pickle.dumps(gru))
+    assert gru._packed
+    assert not again._packed
+    np.testing.assert_array_equal(again.forward(x).a, expected)
+
+
+def test_options_may_be_numpy_strings():
+    relu = np.str_("relu")
+    model = crnn.RNN(1, 2, 2, activation=relu, rng=0)
+    assert model.predict(np.ones((3, 1, 1))).shape == (1,)
+    rnn = crnn.Prepared("vanilla", np.eye(2), np.ones((2, 1)), activation=relu)
+    np.testing.assert_array_equal(rnn.forward(np.ones((3, 1, 1)))[:, 0, 0], [1, 2, 3])

@@ -81,7 +81,9 @@ class Config:
     def _check_cell(self) -> None:
         """Check the cell and its options; an option that the cell does not read is refused."""
         validate.choice("cell", self.cell, tuple(CELLS))
-        object.__setattr__(self, "cell", str(self.cell))
+        for name in ("cell", "activation", "equation"):  # the kernels take no subclass of str
+            if isinstance(value := getattr(self, name), str):
+                object.__setattr__(self, name, str(value))
         self.kind.check_options({name: getattr(self, name) for name in OPTIONS})
         if "leak" not in self.kind.options:
             return

@@ -68,8 +68,12 @@ class Prepared:
         self._weights = validate.cell_weights(len(kind.gates), Waa, Wax, ba, baa, copy=True)
         dtype, n_a = self._weights[0].dtype, self._weights[0].shape[1]
         leak = None if leak is None else validate.leak(leak, dtype, n_a)
-        self._rule = Rule(kind.name, activation, leak, equation=equation)
+        self._rule = Rule(kind.name, str(activation), leak, equation=str(equation))
         self._packed: Packed = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Packed weights fit the instruction set of this process only.
+        return {**self.__dict__, "_packed": {}}
 
     def forward(
         self,
