@@ -264,11 +264,11 @@ def flag(name: str, value: Any) -> bool:
 
 
 def choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
-    """One of the given strings."""
+    """One of the given strings, as a plain str: the kernels take no subclass, such as np.str_."""
     if not isinstance(value, str) or value not in choices:
         words = ", ".join(map(repr, choices))
         raise ValueError(f"{name}: expected one of {words}, got {shown(value)}")
-    return value
+    return str(value)
 
 
 def count(name: str, value: Any, least: int = 1, most: int = LARGEST) -> int:

@@ -80,11 +80,10 @@ class Config:
 
     def _check_cell(self) -> None:
         """Check the cell and its options; an option that the cell does not read is refused."""
-        validate.choice("cell", self.cell, tuple(CELLS))
-        for name in ("cell", "activation", "equation"):  # the kernels take no subclass of str
-            if isinstance(value := getattr(self, name), str):
-                object.__setattr__(self, name, str(value))
+        object.__setattr__(self, "cell", validate.choice("cell", self.cell, tuple(CELLS)))
         self.kind.check_options({name: getattr(self, name) for name in OPTIONS})
+        for name in ("activation", "equation"):  # plain str, as `validate.choice` returns
+            object.__setattr__(self, name, str(getattr(self, name)))
         if "leak" not in self.kind.options:
             return
         object.__setattr__(self, "noise", validate.number("noise", self.noise))

@@ -141,7 +141,7 @@ def _rule(Waa: Any, leak: Any, equation: Any, activation: Any) -> Rule:
         leak = validate.leak(leak, Waa.dtype, Waa.shape[1])
     return Rule(
         "leaky",
-        activation=str(validate.choice("activation", activation, validate.ACTIVATIONS)),
+        activation=validate.choice("activation", activation, validate.ACTIVATIONS),
         leak=leak,
-        equation=str(validate.choice("equation", equation, ("rate", "current"))),
+        equation=validate.choice("equation", equation, ("rate", "current")),
     )
