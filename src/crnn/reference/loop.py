@@ -55,7 +55,8 @@ def input_rows(x: Array, valid: Array, Wax: Array) -> Array:
 
 def logistic(z: Array) -> Array:
     """``1 / (1 + exp(-z))``, in a form that does not overflow."""
-    s: Array = 0.5 + 0.5 * np.tanh(0.5 * z)
+    e = np.exp(-np.abs(z))  # at most 1, so it does not overflow
+    s: Array = np.where(z < 0, e, 1) / (1 + e)
     return s
 
 
