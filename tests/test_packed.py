@@ -81,6 +81,13 @@ class TestPrepared:
         with pytest.raises(ValueError, match="lengths: expected"):
             prepared.forward(x, lengths=[6, 1])
 
+    def test_an_output_may_be_a_subclass(self, cell, tmp_path):
+        x = np.ones((5, 2, N_X), "float32")
+        out = np.memmap(tmp_path / "states", "float32", "w+", shape=(5, 2, N_A))
+        found = crnn.Prepared(cell, **weights(cell), **options(cell)).forward(x, out=out)
+        assert (found if cell == "vanilla" else found.a) is out
+        assert_same(found, called(cell, x))
+
     def test_the_weights_are_copied(self, cell):
         given = weights(cell)
         x = np.ones((4, 1, N_X), "float32")
