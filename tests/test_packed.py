@@ -172,6 +172,35 @@ class TestModels:
         assert rnn._network._packed._kept == ([], [])
 
 
+def prepared_after_a_call(n_a):
+    rng = np.random.default_rng(0)
+    gru = crnn.Prepared(
+        "gru", rng.standard_normal((3 * n_a, n_a)), rng.standard_normal((3 * n_a, 2))
+    )
+    gru.forward(np.ones((4, 2, 2)))
+    return gru
+
+
+def test_packed_weights_of_another_size_never_reach_the_kernels():
+    gru = prepared_after_a_call(8)
+    gru._packed = prepared_after_a_call(1)._packed
+    with pytest.raises(ValueError, match=r"packed: expected the weights of this call, \d+ numbers"):
+        gru.forward(np.ones((4, 2, 2)))
+
+
+def test_weights_that_other_kernels_packed_are_packed_again(select, tables):
+    gru, x = prepared_after_a_call(8), np.ones((4, 2, 2))
+    packings = [tables[0]]
+    for name in tables[1:]:
+        select(name)
+        before = set(gru._packed)
+        fresh = prepared_after_a_call(8).forward(x).a
+        np.testing.assert_array_equal(gru.forward(x).a, fresh)
+        packings += [name] * (set(gru._packed) != before)
+    # "blas" leaves a GRU to the best of the other tables, which has packed already.
+    assert packings == [name for name in tables if name != "blas"]
+
+
 def test_pickled_prepared_carries_no_packed_weights():
     """Another process may have kernels that pack weights in another way."""
     rng = np.random.default_rng(0)

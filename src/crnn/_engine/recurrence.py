@@ -122,8 +122,8 @@ class CellGradients(NamedTuple):
     dc0: Array | None
 
 
-#: Weights of one recurrence as forward packs them, by the number of the packing.
-Packed = dict[int, Array]
+#: Weights of one recurrence as forward packs them, by the kernels and the number of the packing.
+Packed = dict[tuple[int, int], Array]
 
 
 def cell_forward(
@@ -135,7 +135,7 @@ def cell_forward(
     """The states, with what backward needs if `keep` is set, in an array if `keep` is one.
 
     `packed` may hold the weights packed by an earlier call with the same ones, and gets those that
-    this call packs.
+    this call packs. Raises ValueError if they are obviously those of other weights.
     """
     states = States(*_completed(sequence.cell_forward(inputs, keep, _plain(out), packed)))
     return states if out is None else states._replace(a=out)

@@ -13,6 +13,7 @@ T and m: x (rows, n_x) or integers (rows,), a (rows, n_a). An array fits if it i
 C-contiguous, aligned and of native byte order, and has the dtype of Waa or, for integers, intp.
 """
 from libc.limits cimport INT_MAX
+from libc.stdint cimport uintptr_t
 from libc.string cimport memset
 
 cimport numpy as cnp
@@ -158,7 +159,8 @@ cdef object _new(int dtype, int ndim, Py_ssize_t n0, Py_ssize_t n1, Py_ssize_t n
 cdef object _packed_weights(crnn_rnn_call *call, int real, dict packed):
     """The weights of a call as `rnn_pack` packs them, from `packed` or now; None without packing.
 
-    `packed` belongs to the weights and biases of the call, by the number of the packing.
+    `packed` belongs to the weights and biases of the call, by the kernels that packed them and the
+    number of the packing. Raises ValueError if it holds another number of weights.
     """
     cdef const crnn_operations *operations = _operations(real == cnp.NPY_DOUBLE)
     cdef void *data
@@ -166,13 +168,19 @@ cdef object _packed_weights(crnn_rnn_call *call, int real, dict packed):
     cdef Py_ssize_t packing = operations.rnn_packing(call, &numbers)
     if numbers == 0:
         return None
-    weights = packed.get(packing)
+    key = (<uintptr_t>operations.rnn_pack, packing)  # of these kernels and this dtype
+    weights = packed.get(key)
     if weights is None:
         weights = aligned(numbers, FLOAT64 if real == cnp.NPY_DOUBLE else FLOAT32)
         data = cnp.PyArray_DATA(weights)
         with nogil:
             operations.rnn_pack(call, data)
-        packed[packing] = weights
+        packed[key] = weights
+    elif not fits(weights, real, 1, numbers, 0, 0):
+        raise ValueError(
+            f"packed: expected the weights of this call, {numbers} numbers as its kernels pack "
+            f"them, got {len(weights)}"
+        )
     return weights
 
 
@@ -186,13 +194,13 @@ cdef int _run(crnn_rnn_call *call, Py_ssize_t rows, int real, bint backward,
     cdef Py_ssize_t size = operations.rnn_workspace(call, backward)
     cdef object offsets, weights = None
     cdef void *weights_data = NULL
-    workspace = take(size * (8 if real == cnp.NPY_DOUBLE else 4))
-    call.workspace = cnp.PyArray_DATA(workspace)
     call.threads = _threads()
     if packed is not None:
         weights = _packed_weights(call, real, packed)
     if weights is not None:
         weights_data = cnp.PyArray_DATA(weights)
+    workspace = take(size * (8 if real == cnp.NPY_DOUBLE else 4))
+    call.workspace = cnp.PyArray_DATA(workspace)
     if rows > 0 and call.lengths[call.m - 1] == call.T:  # equal lengths: the rows are (T, m)
         call.lengths = NULL
     elif rows > 0:
