@@ -266,7 +266,7 @@ class TestNoise:
         ({"cell": "elman"}, ValueError, "cell: expected one of 'vanilla', 'leaky', 'gru', 'lstm'"),
         ({"cell": None}, ValueError, "cell: expected one of"),
         ({"cell": "gru", "activation": "relu"}, ValueError, "activation: expected 'tanh' with"),
-        ({"cell": "leaky"}, ValueError, "leak: expected a number > 0 and <= 1 with"),
+        ({"cell": "leaky"}, TypeError, r"leak: expected a number or an array \(n_a,\), got None"),
         ({"cell": "leaky", "leak": 0}, ValueError, "leak: expected numbers > 0 and <= 1, got 0"),
         ({"cell": "leaky", "leak": [0.5, 0.5]}, ValueError, r"leak: expected a number or shape"),
         ({"cell": "leaky", "leak": "fast"}, TypeError, "leak: expected numbers"),

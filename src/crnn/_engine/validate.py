@@ -379,8 +379,9 @@ def cell(
 ) -> CellInputs:  # fmt: skip
     """The arguments of a cell other than the vanilla cell; `rule` has the fields of a Rule."""
     weights = cell_weights(gates, Waa, Wax, ba, baa)
-    if rule.get("leak") is not None:
-        rule = {**rule, "leak": leak(rule["leak"], weights[0].dtype, weights[0].shape[1])}
+    if rule["cell"] == "leaky":
+        dtype, n_a = weights[0].dtype, weights[0].shape[1]
+        rule = {**rule, "leak": leak_of_each_unit(rule["leak"], dtype, n_a)}
     given = CellInputs(x, *weights, a0, c0, lengths, reverse, Rule(**rule))
     return cell_call(given)
 
@@ -417,16 +418,24 @@ def cell_call(given: CellInputs) -> CellInputs:
 
 
 def leak(value: Any, dtype: Any, n_a: int) -> Array:
-    """A leak in (0, 1] for each unit (n_a,), from one number or one for each unit."""
+    """A leak in (0, 1], one number () or one for each unit (n_a,)."""
+    if value is None:
+        raise TypeError("leak: expected a number or an array (n_a,), got None")
     a = plain("leak", value)
     if a.dtype.kind not in "fiu":
         raise TypeError(f"leak: expected numbers, got {described(a)}")
     if a.shape not in ((), (n_a,)):
         raise ValueError(f"leak: expected a number or shape (n_a,) = ({n_a},), got {described(a)}")
-    full = np.full(n_a, a, dtype)  # where a number too small for the dtype is 0
-    if not ((full > 0) & (a <= 1)).all():
+    fits = (a > 0) & (a <= 1)
+    leaks = np.where(fits, a, 0).astype(dtype)  # where a number too small for the dtype is 0
+    if not (leaks > 0).all():
         raise ValueError(f"leak: expected numbers > 0 and <= 1, got {shown(value)}")
-    return full
+    return leaks
+
+
+def leak_of_each_unit(value: Any, dtype: Any, n_a: int) -> Array:
+    """The same as an array (n_a,), as the kernels take it."""
+    return np.full(n_a, leak(value, dtype, n_a))
 
 
 def seed_of(noise: float, seed: Any) -> int:

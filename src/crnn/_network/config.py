@@ -87,12 +87,10 @@ class Config:
         if "leak" not in self.kind.options:
             return
         object.__setattr__(self, "noise", validate.number("noise", self.noise))
-        if self.leak is None:
-            raise ValueError("leak: expected a number > 0 and <= 1 with cell='leaky', got None")
-        full = validate.leak(self.leak, self.np_dtype, self.n_a)
-        each = validate.plain("leak", self.leak)
-        leak = tuple(full.tolist()) if each.ndim else float(each)
-        object.__setattr__(self, "leak", leak)
+        leak = validate.leak(self.leak, self.np_dtype, self.n_a)
+        # The given number, not its rounding to the dtype: a file and a repr show it.
+        shown = tuple(leak.tolist()) if leak.ndim else float(validate.plain("leak", self.leak))
+        object.__setattr__(self, "leak", shown)
 
     def entries(self) -> dict[str, Any]:
         """The fields as a file or a repr shows them.
@@ -118,7 +116,7 @@ class Config:
         """The cell as the kernels take it, without noise."""
         leak = None
         if self.leak is not None:
-            leak = validate.leak(self.leak, self.np_dtype, self.n_a)
+            leak = validate.leak_of_each_unit(self.leak, self.np_dtype, self.n_a)
         return Rule(self.cell, self.activation, leak, equation=self.equation)
 
     @property

@@ -135,10 +135,8 @@ def leaky_backward(
 
 def _rule(Waa: Any, leak: Any, equation: Any, activation: Any) -> Rule:
     """The checked rule; the leak is checked together with Waa if Waa does not fit as it is."""
-    if leak is None:
-        raise TypeError("leak: expected a number or an array (n_a,), got None")
     if type(Waa) is np.ndarray and Waa.ndim == 2 and Waa.dtype.char in "fd":
-        leak = validate.leak(leak, Waa.dtype, Waa.shape[1])
+        leak = validate.leak_of_each_unit(leak, Waa.dtype, Waa.shape[1])
     return Rule(
         "leaky",
         activation=validate.choice("activation", activation, validate.ACTIVATIONS),

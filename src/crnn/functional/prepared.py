@@ -62,12 +62,11 @@ class Prepared:
         kind.check_options({"activation": activation, "leak": leak, "equation": equation})
         if "baa" not in kind.biases and baa is not None:
             raise ValueError(f"baa: expected None with cell={cell!r}, which has no such bias")
-        if kind.name == "leaky" and leak is None:
-            raise TypeError("leak: expected a number or an array (n_a,), got None")
         self._kind = kind
         self._weights = validate.cell_weights(len(kind.gates), Waa, Wax, ba, baa, copy=True)
         dtype, n_a = self._weights[0].dtype, self._weights[0].shape[1]
-        leak = None if leak is None else validate.leak(leak, dtype, n_a)
+        if "leak" in kind.options:
+            leak = validate.leak_of_each_unit(leak, dtype, n_a)
         self._rule = Rule(kind.name, str(activation), leak, equation=str(equation))
         self._packed: Packed = {}
 
