@@ -286,3 +286,16 @@ class TestNoise:
 def test_what_does_not_fit_is_refused_by_name(options, error, message):
     with pytest.raises(error, match=message):
         crnn.RNN(N_X, N_A, N_Y, **options)
+
+
+def test_a_configuration_holds_plain_values():
+    """So its repr and its file are the same, whatever types the arguments had."""
+    words = {
+        "direction": "reverse", "activation": "relu", "steps": "all", "loss": "mse",
+        "cell": "leaky", "equation": "current",
+    }  # fmt: skip
+    numpys = {name: np.str_(word) for name, word in words.items()}
+    config = crnn.RNN(N_X, N_A, N_Y, leak=np.float64(0.5), noise=np.float32(0.5), **numpys).config
+    for name in words:
+        assert type(getattr(config, name)) is str
+    assert "np." not in repr(config)

@@ -367,7 +367,7 @@ def sequence(
     if a0 is not None:
         a0 = array("a0", a0, dtype, like="Waa", m=m, n_a=n_a)
     reverse = flag("reverse", reverse)
-    activation = str(choice("activation", activation, ACTIVATIONS))  # a plain str, no subclass
+    activation = choice("activation", activation, ACTIVATIONS)
     if ba is not None:
         ba = array("ba", ba, dtype, like="Waa", n_a=n_a)
     return Inputs(x, Waa, Wax, ba, a0, lengths, reverse, activation)

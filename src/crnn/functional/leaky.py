@@ -8,6 +8,7 @@ import numpy as np
 
 from crnn._engine import validate
 from crnn._engine.recurrence import CellInputs, Rule
+from crnn._network.cells import CELLS
 from crnn.functional import cells
 from crnn.reference import Gradients, LeakyStates
 
@@ -135,11 +136,8 @@ def leaky_backward(
 
 def _rule(Waa: Any, leak: Any, equation: Any, activation: Any) -> Rule:
     """The checked rule; the leak is checked together with Waa if Waa does not fit as it is."""
+    given = {"activation": activation, "leak": leak, "equation": equation}
+    options = CELLS["leaky"].check_options(given)
     if type(Waa) is np.ndarray and Waa.ndim == 2 and Waa.dtype.char in "fd":
-        leak = validate.leak_of_each_unit(leak, Waa.dtype, Waa.shape[1])
-    return Rule(
-        "leaky",
-        activation=validate.choice("activation", activation, validate.ACTIVATIONS),
-        leak=leak,
-        equation=validate.choice("equation", equation, ("rate", "current")),
-    )
+        options["leak"] = validate.leak_of_each_unit(leak, Waa.dtype, Waa.shape[1])
+    return Rule("leaky", **options)

@@ -59,15 +59,15 @@ class Prepared:
         equation: str = "rate",
     ) -> None:
         kind = CELLS[validate.choice("cell", cell, tuple(CELLS))]
-        kind.check_options({"activation": activation, "leak": leak, "equation": equation})
+        options = kind.check_options({"activation": activation, "leak": leak, "equation": equation})
         if "baa" not in kind.biases and baa is not None:
             raise ValueError(f"baa: expected None with cell={cell!r}, which has no such bias")
         self._kind = kind
         self._weights = validate.cell_weights(len(kind.gates), Waa, Wax, ba, baa, copy=True)
         dtype, n_a = self._weights[0].dtype, self._weights[0].shape[1]
         if "leak" in kind.options:
-            leak = validate.leak_of_each_unit(leak, dtype, n_a)
-        self._rule = Rule(kind.name, str(activation), leak, equation=str(equation))
+            options["leak"] = validate.leak_of_each_unit(leak, dtype, n_a)
+        self._rule = Rule(kind.name, **options)
         self._packed: Packed = {}
 
     def __getstate__(self) -> dict[str, Any]:
