@@ -276,6 +276,7 @@ class TestNoise:
         ({"leak": 0.5}, ValueError, "leak: expected None with cell='vanilla', got 0.5"),
         ({"leak": LEAK}, ValueError, "leak: expected None with cell='vanilla', got array"),
         ({"noise": 0.5}, ValueError, "noise: expected 0.0 with cell='vanilla', got 0.5"),
+        ({"noise": False}, ValueError, "noise: expected 0.0 with cell='vanilla', got False"),
         ({"cell": "gru", "equation": "current"}, ValueError, "equation: expected 'rate' with"),
         ({"cell": "gru", "forget_bias": 1.0}, ValueError, "forget_bias: expected None with"),
         ({"cell": "lstm", "forget_bias": np.inf}, ValueError, "forget_bias: expected a finite"),

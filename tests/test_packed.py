@@ -135,8 +135,17 @@ def test_options_of_a_call_that_the_cell_does_not_have_are_refused():
     x = np.ones((2, 1, N_X), "float32")
     with pytest.raises(ValueError, match="noise, seed: expected 0 and None with cell='gru'"):
         prepared.forward(x, noise=0.1)
+    assert_same(prepared.forward(x, noise=0), prepared.forward(x))  # 0 and None are no options
     with pytest.raises(ValueError, match="c0: expected None with cell='gru'"):
         prepared.forward(x, c0=np.zeros((1, N_A), "float32"))
+
+
+@pytest.mark.parametrize("cell", ["gru", "leaky"])
+@pytest.mark.parametrize("noise", [np.zeros(2), False, "0", 0j, None])
+def test_noise_that_is_no_number_is_refused_by_name(cell, noise):
+    prepared = crnn.Prepared(cell, **weights(cell), **options(cell))
+    with pytest.raises(TypeError, match="noise: expected a number, got"):
+        prepared.forward(np.ones((2, 1, N_X), "float32"), noise=noise)
 
 
 @pytest.mark.parametrize("cell", ["vanilla", "gru", "lstm"])

@@ -290,22 +290,31 @@ def number(
     name: str, value: Any, *, least: float = 0.0, above: bool = False, below: float = np.inf
 ) -> float:
     """A finite real number, at least `least` (or above it) and below `below`."""
-    try:
-        if isinstance(value, (bool, np.bool_, str, bytes, bytearray)):
-            raise TypeError
-        if isinstance(value, np.ndarray) and (value.ndim or value.dtype == bool):
-            raise TypeError  # older versions of NumPy take an array of one number, with a warning
-        x = float(value)
-    except OverflowError:  # an integer beyond the largest double
-        x = np.inf
-    except (TypeError, ValueError, RuntimeError):  # RuntimeError: a tensor of two numbers
-        raise TypeError(f"{name}: expected a number, got {shown(value)}") from None
+    x = _real(value)
+    if x is None:
+        raise TypeError(f"{name}: expected a number, got {shown(value)}")
     if not (-np.inf < x < below and (x > least if above else x >= least)):
         limits = f" {'>' if above else '>='} {least:g}" if least > -np.inf else ""
         if below < np.inf:
             limits += f" and < {below:g}"
         raise ValueError(f"{name}: expected a finite number{limits}, got {shown(value)}")
     return x
+
+
+def _real(value: Any) -> float | None:
+    """A real number as a float; None for a bool, a complex number, a string or an array."""
+    dtype = getattr(value, "dtype", None)
+    if dtype is None:
+        real = not isinstance(value, (bool, str, bytes, bytearray))
+    else:  # a scalar or an array () of NumPy or another library, whose own float() may accept more
+        kind = str(getattr(dtype, "name", dtype)).removeprefix("torch.")
+        real = kind.startswith(("float", "bfloat", "int", "uint")) and value.ndim == 0
+    try:
+        return float(value) if real else None
+    except OverflowError:  # an integer beyond the largest double
+        return np.inf
+    except (TypeError, ValueError, RuntimeError):
+        return None
 
 
 def float_name(name: str, value: Any) -> str:

@@ -114,7 +114,7 @@ class Prepared:
         array([1., 2., 3.])
         """
         rule = self._rule
-        if noise != 0 or seed is not None:
+        if seed is not None or type(noise) is not float or noise:
             rule = self._with_noise(noise, seed)
         inputs = CellInputs(x, *self._weights, a0, c0, lengths, reverse, rule)
         found = sequence.cell_forward(inputs, False, out, self._packed)
@@ -129,12 +129,12 @@ class Prepared:
         return self._named(States(*found))
 
     def _with_noise(self, noise: Any, seed: Any) -> Rule:
-        if "noise" not in self._kind.options:
+        noise = validate.number("noise", noise)
+        if "noise" not in self._kind.options and (noise or seed is not None):
             raise ValueError(
                 f"noise, seed: expected 0 and None with cell={self._kind.name!r}, "
                 f"got {validate.shown(noise)} and {validate.shown(seed)}"
             )
-        noise = validate.number("noise", noise)
         return self._rule._replace(noise=noise, seed=validate.seed_of(noise, seed))
 
     def _named(self, states: States) -> Array | LeakyStates | GRUStates | LSTMStates:
