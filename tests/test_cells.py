@@ -391,6 +391,16 @@ class TestChecks:
         with pytest.raises(ValueError, match="leak: expected numbers > 0"):
             crnn.leaky_forward(np.zeros((3, 2, 2), np.float32), zeros, zeros, leak=1e-60)
 
+    def test_noise_that_is_infinite_in_float32_is_refused(self):
+        x, zeros = np.zeros((3, 2, 2), np.float32), np.zeros((2, 2), np.float32)
+        prepared = crnn.Prepared("leaky", zeros, zeros, leak=0.5)
+        for call in (
+            lambda: crnn.leaky_forward(x, zeros, zeros, leak=0.5, noise=1e39),
+            lambda: prepared.forward(x, noise=1e39),
+        ):
+            with pytest.raises(ValueError, match="noise: expected a number that is finite in flo"):
+                call()
+
     def test_backward_needs_what_forward_kept(self):
         p = problem("gru", 3, 2, 2, 4)
         with pytest.raises(ValueError, match="keep=True"):

@@ -280,6 +280,8 @@ class TestNoise:
         ({"cell": "gru", "equation": "current"}, ValueError, "equation: expected 'rate' with"),
         ({"cell": "gru", "forget_bias": 1.0}, ValueError, "forget_bias: expected None with"),
         ({"cell": "lstm", "forget_bias": np.inf}, ValueError, "forget_bias: expected a finite"),
+        ({"cell": "lstm", "forget_bias": -1e39}, ValueError, "forget_bias: .* finite in float32"),
+        ({"cell": "leaky", "leak": 0.5, "noise": 1e39}, ValueError, "noise: .* finite in float32"),
         ({"cell": "lstm", "forget_bias": "1"}, TypeError, "forget_bias: expected a number"),
         ({"cell": "gru", "init": "torch"}, ValueError, "init: expected one of 'orthogonal', "),
     ],
@@ -287,6 +289,12 @@ class TestNoise:
 def test_what_does_not_fit_is_refused_by_name(options, error, message):
     with pytest.raises(error, match=message):
         crnn.RNN(N_X, N_A, N_Y, **options)
+
+
+def test_float64_takes_larger_numbers_than_float32():
+    lstm = crnn.RNN(N_X, N_A, N_Y, cell="lstm", forget_bias=1e39, dtype="float64")
+    assert (lstm.parameters["ba"][N_A : 2 * N_A] == 1e39).all()
+    assert crnn.RNN(N_X, N_A, N_Y, cell="leaky", leak=1, noise=1e39, dtype="float64").config.noise
 
 
 def test_a_configuration_holds_plain_values():

@@ -12,6 +12,7 @@ Wax (n_a, n_x), ba (n_a,), a0 (m, n_a), lengths (m,). Packed arrays have one axi
 T and m: x (rows, n_x) or integers (rows,), a (rows, n_a). An array fits if it is a plain ndarray,
 C-contiguous, aligned and of native byte order, and has the dtype of Waa or, for integers, intp.
 """
+from libc.float cimport FLT_MAX
 from libc.limits cimport INT_MAX
 from libc.stdint cimport uintptr_t
 from libc.string cimport memset
@@ -307,6 +308,8 @@ cdef int _read_cell(crnn_rnn_call *call, Py_ssize_t *rows, inputs):
     real = _read(call, rows, crnn_cell_of(kind).gates, x, Waa, Wax, a0, lengths, reverse,
                  activation)
     if real == 0 or equation not in ("rate", "current"):
+        return 0
+    if real == cnp.NPY_FLOAT and noise > FLT_MAX:  # it would be infinite
         return 0
     call.cell, call.noise, call.seed = kind, noise, seed
     call.equation = CRNN_CURRENT if equation == "current" else CRNN_RATE

@@ -317,6 +317,13 @@ def _real(value: Any) -> float | None:
         return None
 
 
+def finite_as(name: str, x: float, dtype: Any) -> float:
+    """The number, if it is finite in this dtype too."""
+    if abs(x) > float(np.finfo(dtype).max):
+        raise ValueError(f"{name}: expected a number that is finite in {dtype}, got {x:g}")
+    return x
+
+
 def float_name(name: str, value: Any) -> str:
     """The name "float32" or "float64", from anything that NumPy accepts for one of them."""
     try:
@@ -423,6 +430,7 @@ def cell_call(given: CellInputs) -> CellInputs:
     if c0 is not None:
         c0 = array("c0", c0, dtype, like="Waa", m=m, n_a=n_a)
     reverse = flag("reverse", given.reverse)
+    finite_as("noise", given.rule.noise, dtype)
     return given._replace(x=x, a0=a0, c0=c0, lengths=lengths, reverse=reverse)
 
 

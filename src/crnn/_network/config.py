@@ -79,6 +79,7 @@ class Config:
             )
         self._set(cell=validate.choice("cell", self.cell, tuple(CELLS)))
         self._set(**self.kind.check_options({name: getattr(self, name) for name in OPTIONS}))
+        validate.finite_as("noise", self.noise, self.np_dtype)
         if "leak" in self.kind.options:
             self._set(leak=self._checked_leak())
 
