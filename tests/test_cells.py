@@ -4,6 +4,7 @@ Their reference is compared with finite differences and with the vanilla cell, a
 every table with the reference.
 """
 
+import re
 from itertools import product
 
 import numpy as np
@@ -367,6 +368,30 @@ class TestChecks:
             change = {"ba": np.zeros(3)}
         with pytest.raises((ValueError, TypeError), match=message):
             getattr(crnn, f"{cell}_forward")(**{**arguments, **leak, **change})
+
+    @pytest.mark.parametrize(
+        ("cell", "rows"), [("rate", "n_a"), ("gru", "3 n_a"), ("lstm", "4 n_a")]
+    )
+    def test_name_the_shape_that_is_expected(self, cell, rows):
+        n = len(problem(cell, 3, 2, 2, 4).arguments["Waa"])
+        for change, message in (
+            ({"Wax": np.zeros(n)}, f"Wax: expected shape ({rows}, n_x) with {rows} = {n} and n_x"),
+            ({"Wax": np.zeros((n + 1, 2))}, f"Wax: expected shape ({rows}, n_x) = ({n}, 2), got"),
+            ({"ba": np.zeros(n + 1)}, f"ba: expected shape ({rows},) = ({n},), got"),
+        ):
+            p = problem(cell, 3, 2, 2, 4)
+            p.arguments |= change
+            with pytest.raises(ValueError, match=re.escape(message)):
+                p.forward()
+
+    @pytest.mark.parametrize(
+        ("lengths", "size"), [(None, "5 T m n_a"), ([3, 1], "5 sum(lengths) n_a")]
+    )
+    def test_name_the_size_of_what_forward_kept(self, lengths, size):
+        x, Waa, Wax = np.ones((3, 2, 2)), np.ones((4, 1)), np.ones((4, 2))
+        s = crnn.lstm_forward(x, Waa, Wax)._replace(kept=np.ones(7))
+        with pytest.raises(ValueError, match=re.escape(f"s.kept: expected shape ({size},) = (")):
+            crnn.lstm_backward(s.a, s, x, Waa, Wax, lengths=lengths)
 
     @pytest.mark.parametrize(
         ("change", "message"),

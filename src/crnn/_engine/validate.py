@@ -115,9 +115,14 @@ def array(name: str, value: Any, dtype: Any, *, like: str, **sizes: int) -> Arra
     if a.dtype.newbyteorder("=") != dtype:
         raise TypeError(f"{name}: expected {dtype}, the dtype of {like}, got {described(a)}")
     if a.shape != shape:
-        names = ", ".join(sizes)
+        names = ", ".join(sizes) + ("," if len(sizes) == 1 else "")
         raise ValueError(f"{name}: expected shape ({names}) = {shape}, got {described(a)}")
     return in_order(a, dtype)
+
+
+def times(n: int, size: str) -> str:
+    """The name of a size in an error message: n_a, 4 n_a."""
+    return size if n == 1 else f"{n} {size}"
 
 
 def recurrent_weights(name: str, value: Any, gates: int = 1) -> Array:
@@ -129,19 +134,21 @@ def recurrent_weights(name: str, value: Any, gates: int = 1) -> Array:
     if a.dtype.newbyteorder("=") not in (np.float32, np.float64):
         raise TypeError(f"{name}: expected float32 or float64, got {described(a)}")
     if a.ndim != 2 or a.shape != (gates * n_a, n_a) or not 1 <= n_a <= LARGEST:
-        rows = "n_a" if gates == 1 else f"{gates} n_a"
+        rows = times(gates, "n_a")
         raise ValueError(f"{name}: expected shape ({rows}, n_a) with n_a >= 1, got {described(a)}")
     return in_order(a, a.dtype.newbyteorder("="))
 
 
-def input_weights(name: str, value: Any, dtype: Any, rows: int) -> Array:
-    """A matrix (rows, n_x) of the recurrent weights' dtype, which defines n_x."""
+def input_weights(name: str, value: Any, dtype: Any, n_a: int, gates: int = 1) -> Array:
+    """A matrix (gates n_a, n_x) of the recurrent weights' dtype, which defines n_x."""
     a = plain(name, value)
+    rows = times(gates, "n_a")
     if a.ndim != 2 or not 1 <= a.shape[1] <= LARGEST:
         raise ValueError(
-            f"{name}: expected shape (n_a, n_x) with n_a = {rows} and n_x >= 1, got {described(a)}"
+            f"{name}: expected shape ({rows}, n_x) with {rows} = {gates * n_a} and n_x >= 1, "
+            f"got {described(a)}"
         )
-    return array(name, a, dtype, like="Waa", n_a=rows, n_x=a.shape[1])
+    return array(name, a, dtype, like="Waa", **{rows: gates * n_a}, n_x=a.shape[1])
 
 
 def lengths_of(value: Any, T: int, m: int, name: str = "lengths") -> Array | None:
@@ -408,9 +415,9 @@ def cell_weights(
     """The weights and biases of a cell, of which the caller keeps no view with `copy`."""
     Waa = recurrent_weights("Waa", Waa, gates)
     dtype, n_a = Waa.dtype, Waa.shape[1]
-    Wax = input_weights("Wax", Wax, dtype, gates * n_a)
+    Wax = input_weights("Wax", Wax, dtype, n_a, gates)
     if ba is not None:
-        ba = array("ba", ba, dtype, like="Waa", rows=gates * n_a)
+        ba = array("ba", ba, dtype, like="Waa", **{times(gates, "n_a"): gates * n_a})
     if baa is not None:
         baa = array("baa", baa, dtype, like="Waa", n_a=n_a)
     Waa, Wax, ba, baa = (a.copy() if copy and a is not None else a for a in (Waa, Wax, ba, baa))

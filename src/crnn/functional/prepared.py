@@ -61,7 +61,10 @@ class Prepared:
         kind = CELLS[validate.choice("cell", cell, tuple(CELLS))]
         options = kind.check_options({"activation": activation, "leak": leak, "equation": equation})
         if "baa" not in kind.biases and baa is not None:
-            raise ValueError(f"baa: expected None with cell={cell!r}, which has no such bias")
+            raise ValueError(
+                f"baa: expected None with cell={kind.name!r}, which has no such bias, "
+                f"got {validate.shown(baa)}"
+            )
         self._kind = kind
         self._weights = validate.cell_weights(len(kind.gates), Waa, Wax, ba, baa, copy=True)
         dtype, n_a = self._weights[0].dtype, self._weights[0].shape[1]
