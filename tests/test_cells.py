@@ -190,6 +190,15 @@ class TestKernels:
         assert np.isnan(a[1:, 2]).all()
         assert np.isfinite(a[:, :2]).all()
 
+    @pytest.mark.parametrize("name", ["rate", "current"])
+    def test_nan_in_the_last_state_reaches_every_gradient_of_its_example(self, name):
+        """As the notes of `leaky_backward` say; the reference has none in dx of "current"."""
+        p = problem(name, 4, 3, 2, 5)
+        p.arguments["x"][-1, 2] = np.nan
+        dx = p.backward(p.forward()).dx
+        assert np.isnan(dx[:, 2]).all()
+        assert np.isfinite(dx[:, :2]).all()
+
 
 class TestTheDoor:
     """What layers call: gradients that reach the last states, and arrays for the results."""

@@ -119,6 +119,11 @@ def leaky_backward(
     ValueError, TypeError
         If an argument does not fit; the message names it.
 
+    Notes
+    -----
+    With "current" and tanh, as with "rate", a NaN in an example's last state makes all gradients of
+    that example NaN; `crnn.reference.leaky_backward` does not read the slope at that state.
+
     Examples
     --------
     >>> import numpy as np, crnn
