@@ -1,7 +1,7 @@
 # cython: boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
 """The C interface (include/crnn.h): check the record of a call, divide its workspace, and run it.
 
-These functions check the arguments of calls from C, as validate.py does for calls from Python. The
+These functions check the arguments of calls from C, as `validate` does for calls from Python. The
 functions below them check nothing, and nothing is written before the checks have passed. No
 function needs the GIL.
 """
