@@ -6,7 +6,6 @@ import os
 import pickle
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -401,12 +400,9 @@ class TestRun:
 
 
 def becomes_stopped(pid):
-    """Whether a process is stopped, or soon will be: signals are not delivered immediately."""
-    for _ in range(10_000):
-        if Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T":
-            return True
-        time.sleep(0.01)
-    return False
+    """Whether a child process stops, rather than ends. Signals are not delivered immediately."""
+    change = os.waitid(os.P_PID, pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+    return change.si_code == os.CLD_STOPPED
 
 
 class TestWorker:

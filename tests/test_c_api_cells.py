@@ -207,9 +207,12 @@ class TestRefused:
         p.inputs["leak"][-1] = wrong
         assert p.refused() == p.refused(backward=1) == LEAK
 
-    @pytest.mark.parametrize("wrong", [-1, np.nan, np.inf])
-    def test_noise(self, wrong):
-        p = Problem("current")
+    @pytest.mark.parametrize(
+        ("dtype", "wrong"),
+        [("float64", -1), ("float64", np.nan), ("float64", np.inf), ("float32", 1e39)],
+    )
+    def test_noise(self, dtype, wrong):
+        p = Problem("current", dtype=dtype)
         p.call.noise = wrong
         assert p.refused() == p.refused(backward=1) == LEAK
 

@@ -4,6 +4,7 @@ Their reference is compared with finite differences and with the vanilla cell, a
 every table with the reference.
 """
 
+import re
 from itertools import product
 
 import numpy as np
@@ -189,6 +190,15 @@ class TestKernels:
         assert np.isnan(a[1:, 2]).all()
         assert np.isfinite(a[:, :2]).all()
 
+    @pytest.mark.parametrize("name", ["rate", "current"])
+    def test_nan_in_the_last_state_reaches_every_gradient_of_its_example(self, name):
+        """As the notes of `leaky_backward` say; the reference has none in dx of "current"."""
+        p = problem(name, 4, 3, 2, 5)
+        p.arguments["x"][-1, 2] = np.nan
+        dx = p.backward(p.forward()).dx
+        assert np.isnan(dx[:, 2]).all()
+        assert np.isfinite(dx[:, :2]).all()
+
 
 class TestTheDoor:
     """What layers call: gradients that reach the last states, and arrays for the results."""
@@ -369,6 +379,30 @@ class TestChecks:
             getattr(crnn, f"{cell}_forward")(**{**arguments, **leak, **change})
 
     @pytest.mark.parametrize(
+        ("cell", "rows"), [("rate", "n_a"), ("gru", "3 n_a"), ("lstm", "4 n_a")]
+    )
+    def test_name_the_shape_that_is_expected(self, cell, rows):
+        n = len(problem(cell, 3, 2, 2, 4).arguments["Waa"])
+        for change, message in (
+            ({"Wax": np.zeros(n)}, f"Wax: expected shape ({rows}, n_x) with {rows} = {n} and n_x"),
+            ({"Wax": np.zeros((n + 1, 2))}, f"Wax: expected shape ({rows}, n_x) = ({n}, 2), got"),
+            ({"ba": np.zeros(n + 1)}, f"ba: expected shape ({rows},) = ({n},), got"),
+        ):
+            p = problem(cell, 3, 2, 2, 4)
+            p.arguments |= change
+            with pytest.raises(ValueError, match=re.escape(message)):
+                p.forward()
+
+    @pytest.mark.parametrize(
+        ("lengths", "size"), [(None, "5 T m n_a"), ([3, 1], "5 sum(lengths) n_a")]
+    )
+    def test_name_the_size_of_what_forward_kept(self, lengths, size):
+        x, Waa, Wax = np.ones((3, 2, 2)), np.ones((4, 1)), np.ones((4, 2))
+        s = crnn.lstm_forward(x, Waa, Wax)._replace(kept=np.ones(7))
+        with pytest.raises(ValueError, match=re.escape(f"s.kept: expected shape ({size},) = (")):
+            crnn.lstm_backward(s.a, s, x, Waa, Wax, lengths=lengths)
+
+    @pytest.mark.parametrize(
         ("change", "message"),
         [
             ({"leak": 0}, "leak: expected numbers > 0 and <= 1"),
@@ -390,6 +424,16 @@ class TestChecks:
         zeros = np.zeros((2, 2), np.float32)
         with pytest.raises(ValueError, match="leak: expected numbers > 0"):
             crnn.leaky_forward(np.zeros((3, 2, 2), np.float32), zeros, zeros, leak=1e-60)
+
+    def test_noise_that_is_infinite_in_float32_is_refused(self):
+        x, zeros = np.zeros((3, 2, 2), np.float32), np.zeros((2, 2), np.float32)
+        prepared = crnn.Prepared("leaky", zeros, zeros, leak=0.5)
+        for call in (
+            lambda: crnn.leaky_forward(x, zeros, zeros, leak=0.5, noise=1e39),
+            lambda: prepared.forward(x, noise=1e39),
+        ):
+            with pytest.raises(ValueError, match="noise: expected a number that is finite in flo"):
+                call()
 
     def test_backward_needs_what_forward_kept(self):
         p = problem("gru", 3, 2, 2, 4)

@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import time
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 
@@ -360,6 +361,16 @@ class TestHostile:
     )
     def test_configurations_that_do_not_fit(self, tmp_path, changed, message):
         self.refused(self.write(tmp_path / "m", *self.good(**changed)), message)
+
+    def test_the_leak_of_a_damaged_file_takes_no_memory(self, tmp_path):
+        """It is one number: no array of n_a is made before n_a is known to be right."""
+        path = self.write(tmp_path / "m", *self.good(cell="leaky", leak=0.5, n_a=2**24))
+        tracemalloc.start()
+        try:
+            self.refused(path, "Waa: expected")
+            assert tracemalloc.get_traced_memory()[1] < 2**20
+        finally:
+            tracemalloc.stop()
 
     @pytest.mark.parametrize(
         ("header", "message"),

@@ -186,7 +186,7 @@ WRONG = [
     ("Wax", np.zeros((7, 5), "f4"), ValueError, r"Wax: expected shape \(n_a, n_x\) = \(6, 5\)"),
     ("Wax", np.zeros((6, 0), "f4"), ValueError, "Wax: expected shape"),
     ("Wax", np.zeros((6, 5)), TypeError, "Wax: expected float32, the dtype of Waa"),
-    ("ba", np.zeros((6, 1), "f4"), ValueError, r"ba: expected shape \(n_a\) = \(6,\)"),
+    ("ba", np.zeros((6, 1), "f4"), ValueError, r"ba: expected shape \(n_a,\) = \(6,\)"),
     ("a0", np.zeros((1, 6), "f4"), ValueError, r"a0: expected shape \(m, n_a\) = \(3, 6\)"),
     ("lengths", [1, 2, 5], ValueError, "lengths: expected integers in 1..T = 1..4, got 5 at 2"),
     ("lengths", [0, 2, 4], ValueError, "lengths: expected integers in 1..T = 1..4, got 0 at 0"),

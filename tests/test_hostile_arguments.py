@@ -6,6 +6,7 @@ are the same in every run.
 """
 
 import functools
+import pickle
 import re
 
 import hypothesis.extra.numpy as hnp
@@ -57,7 +58,7 @@ def infinite_list():
 
 
 SCALARS = [
-    None, True, False, -1, 0, 1, 2, 3, 2**31, 2**63, -(2**70), 10**400, 0.5, -0.0, 1e-320,
+    None, True, False, -1, 0, 1, 2, 3, 2**31, 2**63, -(2**70), 10**400, 0.5, -0.0, 1e-320, 1e39,
     float("nan"), float("inf"), 1j, "", "tanh", "x\0", b"ab", bytearray(b"ab"), (), [], [[]], {},
     set(), {"a": 1}, range(3), object(), NoIndex(), Loud(), int, np.float32, infinite_list(),
     [[1.0], [1.0, 2.0]], [None], ["a"], [1, None], [[1, 2], [3, 4]], np.float32(1), np.int64(1),
@@ -156,10 +157,63 @@ class TestTheSequence:
             assert g.dWaa.shape == np.shape(arguments["Waa"])
 
 
+PREPARED = {
+    name: np.ones(shape, "f4")
+    for name, shape in {"Waa": (18, 6), "Wax": (18, 5), "ba": (18,), "baa": (6,)}.items()
+}
+LEAKY = {
+    **FORWARD, "leak": np.full(6, 0.5, "f4"), "noise": 0.5, "seed": 1, "equation": "current",
+    "keep": True,
+}  # fmt: skip
+OF_A_CALL = {
+    "x": FORWARD["x"], "a0": FORWARD["a0"], "c0": None, "noise": 0.0, "seed": None,
+    "lengths": FORWARD["lengths"], "reverse": False, "out": np.empty((4, 3, 6), "f4"),
+}  # fmt: skip
+
+
+class TestOtherCells:
+    @derandomized
+    @given(spoiled(LEAKY))
+    def test_leaky_forward(self, bad):
+        arguments = {**LEAKY, **bad}
+        s = attempt(functools.partial(crnn.leaky_forward, **arguments), arguments)
+        if s is not None:
+            assert s.a.shape == (*np.shape(arguments["x"])[:2], len(arguments["Waa"]))
+
+    @derandomized
+    @given(spoiled({"cell": "gru", **PREPARED}))
+    def test_preparing_weights(self, bad):
+        arguments = {"cell": "gru", **PREPARED, **bad}
+        attempt(functools.partial(crnn.Prepared, **arguments), arguments)
+
+    @derandomized
+    @given(spoiled(OF_A_CALL))
+    def test_calls_of_prepared_weights(self, bad):
+        arguments = {**OF_A_CALL, "out": np.full((4, 3, 6), 7, "f4"), **bad}
+        out = arguments["out"]
+        kept = out.copy() if isinstance(out, np.ndarray) else None
+        gru = crnn.Prepared("gru", **PREPARED)
+        s = attempt(functools.partial(gru.forward, **arguments), arguments)
+        if s is None and kept is not None:
+            assert out.tobytes() == kept.tobytes()
+        elif s is not None:
+            assert s.a.shape == (*np.shape(arguments["x"])[:2], 6)
+
+
 SIZES = {"n_x": 3, "n_a": 4, "n_y": 2}
 CHOICES = {
     "num_layers": 1, "direction": "forward", "activation": "tanh", "steps": "last",
     "loss": "mse", "dtype": "float32", "rng": 0,
+}  # fmt: skip
+CELLS = {
+    "vanilla": {},
+    "leaky": {"leak": np.full(4, 0.5), "noise": 0.1, "equation": "current"},
+    "gru": {"init": "keras"},
+    "lstm": {"forget_bias": 1.0},
+}
+OF_CELLS = {
+    "cell": "vanilla", "leak": None, "noise": 0.0, "equation": "rate", "init": "pytorch",
+    "forget_bias": None, "activation": "tanh",
 }  # fmt: skip
 T, M = 4, 3
 X = np.ones((T, M, 3), "f4")
@@ -211,6 +265,19 @@ class TestTheModel:
     @given(spoiled({**SIZES, **CHOICES}))
     def test_making(self, bad):
         attempt(functools.partial(crnn.RNN, **{**SIZES, **CHOICES, **bad}), [*SIZES, *CHOICES])
+
+    @pytest.mark.parametrize("cell", CELLS)
+    @derandomized
+    @given(data=st.data())
+    def test_making_every_cell(self, cell, data):
+        good = {**OF_CELLS, "cell": cell, **CELLS[cell]}
+        arguments = {**SIZES, **good, **data.draw(spoiled(good)), "rng": 0}
+        rnn = attempt(functools.partial(crnn.RNN, **arguments), good)
+        if rnn is not None:
+            assert all(np.isfinite(value).all() for value in rnn.parameters.values())
+            assert np.isfinite(np.dtype(rnn.config.dtype).type(rnn.config.noise))
+            rnn.predict(X)
+            pickle.loads(pickle.dumps(rnn)).config.entries()
 
     @EVERY_KIND
     @settings(derandomized, max_examples=40)

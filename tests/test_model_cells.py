@@ -266,7 +266,7 @@ class TestNoise:
         ({"cell": "elman"}, ValueError, "cell: expected one of 'vanilla', 'leaky', 'gru', 'lstm'"),
         ({"cell": None}, ValueError, "cell: expected one of"),
         ({"cell": "gru", "activation": "relu"}, ValueError, "activation: expected 'tanh' with"),
-        ({"cell": "leaky"}, ValueError, "leak: expected a number > 0 and <= 1 with"),
+        ({"cell": "leaky"}, TypeError, r"leak: expected a number or an array \(n_a,\), got None"),
         ({"cell": "leaky", "leak": 0}, ValueError, "leak: expected numbers > 0 and <= 1, got 0"),
         ({"cell": "leaky", "leak": [0.5, 0.5]}, ValueError, r"leak: expected a number or shape"),
         ({"cell": "leaky", "leak": "fast"}, TypeError, "leak: expected numbers"),
@@ -276,9 +276,12 @@ class TestNoise:
         ({"leak": 0.5}, ValueError, "leak: expected None with cell='vanilla', got 0.5"),
         ({"leak": LEAK}, ValueError, "leak: expected None with cell='vanilla', got array"),
         ({"noise": 0.5}, ValueError, "noise: expected 0.0 with cell='vanilla', got 0.5"),
+        ({"noise": False}, ValueError, "noise: expected 0.0 with cell='vanilla', got False"),
         ({"cell": "gru", "equation": "current"}, ValueError, "equation: expected 'rate' with"),
         ({"cell": "gru", "forget_bias": 1.0}, ValueError, "forget_bias: expected None with"),
         ({"cell": "lstm", "forget_bias": np.inf}, ValueError, "forget_bias: expected a finite"),
+        ({"cell": "lstm", "forget_bias": -1e39}, ValueError, "forget_bias: .* finite in float32"),
+        ({"cell": "leaky", "leak": 0.5, "noise": 1e39}, ValueError, "noise: .* finite in float32"),
         ({"cell": "lstm", "forget_bias": "1"}, TypeError, "forget_bias: expected a number"),
         ({"cell": "gru", "init": "torch"}, ValueError, "init: expected one of 'orthogonal', "),
     ],
@@ -286,3 +289,22 @@ class TestNoise:
 def test_what_does_not_fit_is_refused_by_name(options, error, message):
     with pytest.raises(error, match=message):
         crnn.RNN(N_X, N_A, N_Y, **options)
+
+
+def test_float64_takes_larger_numbers_than_float32():
+    lstm = crnn.RNN(N_X, N_A, N_Y, cell="lstm", forget_bias=1e39, dtype="float64")
+    assert (lstm.parameters["ba"][N_A : 2 * N_A] == 1e39).all()
+    assert crnn.RNN(N_X, N_A, N_Y, cell="leaky", leak=1, noise=1e39, dtype="float64").config.noise
+
+
+def test_a_configuration_holds_plain_values():
+    """So its repr and its file are the same, whatever types the arguments had."""
+    words = {
+        "direction": "reverse", "activation": "relu", "steps": "all", "loss": "mse",
+        "cell": "leaky", "equation": "current",
+    }  # fmt: skip
+    numpys = {name: np.str_(word) for name, word in words.items()}
+    config = crnn.RNN(N_X, N_A, N_Y, leak=np.float64(0.5), noise=np.float32(0.5), **numpys).config
+    for name in words:
+        assert type(getattr(config, name)) is str
+    assert "np." not in repr(config)

@@ -81,6 +81,13 @@ class TestPrepared:
         with pytest.raises(ValueError, match="lengths: expected"):
             prepared.forward(x, lengths=[6, 1])
 
+    def test_an_output_may_be_a_subclass(self, cell, tmp_path):
+        x = np.ones((5, 2, N_X), "float32")
+        out = np.memmap(tmp_path / "states", "float32", "w+", shape=(5, 2, N_A))
+        found = crnn.Prepared(cell, **weights(cell), **options(cell)).forward(x, out=out)
+        assert (found if cell == "vanilla" else found.a) is out
+        assert_same(found, called(cell, x))
+
     def test_the_weights_are_copied(self, cell):
         given = weights(cell)
         x = np.ones((4, 1, N_X), "float32")
@@ -113,7 +120,7 @@ def test_prepared_draws_the_noise_of_the_function():
         ({"cell": "gru", "activation": "relu"}, ValueError, "activation: expected 'tanh' with"),
         ({"cell": "lstm", "leak": 0.5}, ValueError, "leak: expected None with cell='lstm'"),
         ({"cell": "leaky"}, TypeError, "leak: expected a number"),
-        ({"cell": "lstm", "baa": np.ones(N_A)}, ValueError, "baa: expected None with cell='lstm'"),
+        ({"cell": "lstm", "baa": 0.5}, ValueError, "baa: expected None with cell='lstm'.*got 0.5"),
         ({"cell": "gru", "Wax": np.ones((3, 2))}, ValueError, "Wax: expected"),
     ],
 )
@@ -128,8 +135,17 @@ def test_options_of_a_call_that_the_cell_does_not_have_are_refused():
     x = np.ones((2, 1, N_X), "float32")
     with pytest.raises(ValueError, match="noise, seed: expected 0 and None with cell='gru'"):
         prepared.forward(x, noise=0.1)
+    assert_same(prepared.forward(x, noise=0), prepared.forward(x))  # 0 and None are no options
     with pytest.raises(ValueError, match="c0: expected None with cell='gru'"):
         prepared.forward(x, c0=np.zeros((1, N_A), "float32"))
+
+
+@pytest.mark.parametrize("cell", ["gru", "leaky"])
+@pytest.mark.parametrize("noise", [np.zeros(2), False, "0", 0j, None])
+def test_noise_that_is_no_number_is_refused_by_name(cell, noise):
+    prepared = crnn.Prepared(cell, **weights(cell), **options(cell))
+    with pytest.raises(TypeError, match="noise: expected a number, got"):
+        prepared.forward(np.ones((2, 1, N_X), "float32"), noise=noise)
 
 
 @pytest.mark.parametrize("cell", ["vanilla", "gru", "lstm"])
@@ -163,6 +179,35 @@ class TestModels:
         rnn = crnn.RNN(N_X, N_A, 2, cell=cell, rng=0)
         rnn.predict_proba(np.zeros((2, module.FEW_ROWS // 2, N_X)))
         assert rnn._network._packed._kept == ([], [])
+
+
+def prepared_after_a_call(n_a):
+    rng = np.random.default_rng(0)
+    gru = crnn.Prepared(
+        "gru", rng.standard_normal((3 * n_a, n_a)), rng.standard_normal((3 * n_a, 2))
+    )
+    gru.forward(np.ones((4, 2, 2)))
+    return gru
+
+
+def test_packed_weights_of_another_size_never_reach_the_kernels():
+    gru = prepared_after_a_call(8)
+    gru._packed = prepared_after_a_call(1)._packed
+    with pytest.raises(ValueError, match=r"packed: expected the weights of this call, \d+ numbers"):
+        gru.forward(np.ones((4, 2, 2)))
+
+
+def test_weights_that_other_kernels_packed_are_packed_again(select, tables):
+    gru, x = prepared_after_a_call(8), np.ones((4, 2, 2))
+    packings = [tables[0]]
+    for name in tables[1:]:
+        select(name)
+        before = set(gru._packed)
+        fresh = prepared_after_a_call(8).forward(x).a
+        np.testing.assert_array_equal(gru.forward(x).a, fresh)
+        packings += [name] * (set(gru._packed) != before)
+    # "blas" leaves a GRU to the best of the other tables, which has packed already.
+    assert packings == [name for name in tables if name != "blas"]
 
 
 def test_pickled_prepared_carries_no_packed_weights():

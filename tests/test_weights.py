@@ -339,6 +339,16 @@ class TestGatedCells:
             crnn.RNN.from_keras_weights(weights, direction=direction)
 
 
+@pytest.mark.parametrize("cell", ["vanilla", "lstm"])
+@pytest.mark.parametrize("reset_after", [False, True])
+def test_reset_after_is_refused_for_cells_that_do_not_have_it(cell, reset_after):
+    weights = crnn.RNN(3, 4, 2, cell=cell, rng=0).to_keras_weights()
+    with pytest.raises(
+        ValueError, match=f"reset_after: expected None .* '{cell}', since only a GRU"
+    ):
+        crnn.RNN.from_keras_weights(weights, reset_after=reset_after)
+
+
 def test_a_leaky_model_has_no_counterpart_elsewhere():
     rnn = crnn.RNN(3, 4, 2, cell="leaky", leak=0.5, rng=0)
     with pytest.raises(ValueError, match=r"to_torch_state_dict: .* got 'leaky'"):

@@ -1,12 +1,12 @@
 # cython: boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
 """The C interface (include/crnn.h): check the record of a call, divide its workspace, and run it.
 
-These functions check the arguments of calls from C, as validate.py does for calls from Python. The
+These functions check the arguments of calls from C, as `validate` does for calls from Python. The
 functions below them check nothing, and nothing is written before the checks have passed. No
 function needs the GIL.
 """
 from cpython.pycapsule cimport PyCapsule_New
-from libc.float cimport DBL_MAX
+from libc.float cimport DBL_MAX, FLT_MAX
 from libc.stdint cimport SIZE_MAX, uintptr_t
 from libc.string cimport memcpy, memset
 
@@ -195,7 +195,8 @@ cdef int _check_leak(const crnn_rnn_call *call) noexcept nogil:
                 else (<const double *>call.leak)[j])
         if not 0 < leak <= 1:
             return CRNN_LEAK_OUT_OF_RANGE
-    return CRNN_OK if 0 <= call.noise <= DBL_MAX else CRNN_LEAK_OUT_OF_RANGE
+    cdef double most = FLT_MAX if call.dtype == CRNN_FLOAT32 else DBL_MAX
+    return CRNN_OK if 0 <= call.noise <= most else CRNN_LEAK_OUT_OF_RANGE
 
 
 cdef int _check(const crnn_rnn_call *call, int cell, bint backward) noexcept nogil:
@@ -340,7 +341,7 @@ cdef const char *crnn_status_message(int status) noexcept nogil:
     if status == CRNN_WRONG_CELL:
         return b"cell: expected that of the function, and no field of another cell set"
     if status == CRNN_LEAK_OUT_OF_RANGE:
-        return b"expected every leak in (0, 1], and noise finite and at least 0"
+        return b"expected every leak in (0, 1], and noise at least 0 and finite in its dtype"
     return b"not a status of crnn"
 
 

@@ -314,6 +314,28 @@ class TestAllEstimators:
         rnn.set_params(warm_start=False).fit(X, y)
         assert rnn.loss_curve_ == first, "a cold start is the first one again"
 
+    @pytest.mark.parametrize(
+        "changed",
+        [
+            {"hidden_size": 9}, {"num_layers": 2}, {"direction": "reverse"}, {"cell": "gru"},
+            {"activation": "relu"}, {"dtype": "float64"}, {"cell": "leaky", "leak": 0.5},
+        ],
+        ids=str,
+    )  # fmt: skip
+    def test_a_model_that_is_trained_further_keeps_its_structure(self, estimator, changed):
+        X, y = walks()
+        y = targets(estimator, X, y)
+        rnn = small(estimator, warm_start=True).fit(X, y)
+        before = flat(rnn)
+        rnn.set_params(**changed)
+        for further in (rnn.fit, rnn.partial_fit):
+            with pytest.raises(
+                ValueError, match=rf"^({'|'.join(changed)}): expected .* as in the mo"
+            ):
+                further(X, y)
+        np.testing.assert_array_equal(flat(rnn), before)
+        rnn.set_params(warm_start=False, cell="vanilla", leak=None).fit(X, y)
+
     def test_early_stopping_keeps_the_best_validation_loss(self, estimator):
         X, y = walks(300)
         y = targets(estimator, X, y)
@@ -514,7 +536,7 @@ class TestAllEstimators:
             ({"direction": "up"}, ValueError, "direction: expected one of"),
             ({"activation": "elu"}, ValueError, "activation: expected one of"),
             ({"cell": "elman"}, ValueError, "cell: expected one of 'vanilla', 'leaky', 'gru'"),
-            ({"cell": "leaky"}, ValueError, "leak: expected a number > 0 and <= 1"),
+            ({"cell": "leaky"}, TypeError, "leak: expected a number or an array"),
             ({"noise": 0.1}, ValueError, "noise: expected 0.0 with cell='vanilla'"),
             ({"solver": "lbfgs"}, ValueError, "solver: expected 'adam' or 'sgd'"),
             ({"learning_rate_init": 0.0}, ValueError, "learning_rate_init == 0.0, must be > 0"),

@@ -1,4 +1,4 @@
-"""Checks of arrays for the compiled entry points: can an argument be used without conversion?
+"""Arrays for the compiled entry points: can an argument be used without conversion? New ones.
 
 Through NumPy's C interface an array is checked in nanoseconds; acquiring a typed memoryview of it
 takes about a microsecond. A module that cimports these functions calls `import_array` first.
@@ -33,3 +33,28 @@ cdef inline bint apart(out, value):
         return True
     b = <char *>cnp.PyArray_DATA(value)
     return a + cnp.PyArray_NBYTES(out) <= b or b + cnp.PyArray_NBYTES(value) <= a
+
+
+cdef inline bint all_apart(tuple outs, tuple inputs):
+    """Whether no array of outs shares memory with another one, or with an input."""
+    cdef Py_ssize_t k, j
+    for k in range(len(outs)):
+        if outs[k] is not None:
+            for value in inputs:
+                if not apart(outs[k], value):
+                    return False
+            for j in range(k):
+                if not apart(outs[k], outs[j]):
+                    return False
+    return True
+
+
+cdef inline object new(int dtype, int ndim, Py_ssize_t n0, Py_ssize_t n1, Py_ssize_t n2):
+    """An uninitialised array of this type number, with the first ndim of the sizes."""
+    cdef cnp.npy_intp[3] shape
+    shape[0], shape[1], shape[2] = n0, n1, n2
+    return cnp.PyArray_EMPTY(ndim, shape, dtype, 0)
+
+
+cdef inline object zeros(int dtype, Py_ssize_t n):
+    return cnp.PyArray_ZEROS(1, <cnp.npy_intp *>&n, dtype, 0)

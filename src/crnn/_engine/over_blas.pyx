@@ -6,11 +6,10 @@ each for dWaa, dWax and dx after it. Only ``Waa a<t-1>`` and ``Waa' dz<t+1>`` ar
 step. The C kernels do the element-wise work (csrc/elementwise.inc). The functions are entries of a
 table like those of csrc/.
 
-With lengths, the rows within the lengths are copied to dense arrays, step after step and the
-longest example first. csrc/call.inc describes this order; there a group of steps is copied at a
-time, here all of them. For one-hot inputs the forward pass reads column `symbol` of Wax, and the
-backward pass adds to that column of dWax. Both use a transpose (n_x, n_a), whose rows are
-contiguous.
+With lengths, the rows within the lengths are copied to dense arrays (dense_rows.pxd), in the order
+that csrc/call.inc describes; there a group of steps is copied at a time, here all of them. For
+one-hot inputs the forward pass reads column `symbol` of Wax, and the backward pass adds to that
+column of dWax. Both use a transpose (n_x, n_a), whose rows are contiguous.
 
 Only the vanilla cell runs over BLAS. The other cells run on the kernels of the table whose
 element-wise functions these are.
@@ -19,16 +18,15 @@ from libc.string cimport memcpy, memset
 
 from crnn._c_api cimport CRNN_VANILLA, crnn_rnn_call
 from crnn._engine.blas cimport linear_backward_W, linear_backward_x, linear_forward, real
+from crnn._engine.dense_rows cimport (
+    fill_index, find_rows, gather, gather_examples, integers_of_rows, rows_of_call, running_at,
+    scatter)
 from crnn._engine.kernels cimport crnn_kernels, crnn_linear, crnn_operations
 
 cdef extern from "denormals.h" nogil:
     ctypedef unsigned long long crnn_denormals  # the C compiler uses the type in the header
     crnn_denormals crnn_denormals_off() noexcept
     void crnn_denormals_restore(crnn_denormals before) noexcept
-
-cdef extern from "order.h" nogil:
-    void crnn_order_by_length(Py_ssize_t m, const Py_ssize_t *lengths, Py_ssize_t *order,
-                              Py_ssize_t *scratch) noexcept
 
 cdef const crnn_kernels *elementwise
 
@@ -38,81 +36,6 @@ cdef enum:
 
 cdef inline const crnn_operations *_elementwise(real *_) noexcept nogil:
     return elementwise.f32 if real is float else elementwise.f64
-
-
-cdef struct rows_of_call:
-    Py_ssize_t count    # rows (steps of examples) within the lengths
-    Py_ssize_t *order   # (m,): the examples by falling length; NULL without lengths
-    Py_ssize_t *index   # (count,): which of the caller's T m rows each dense row is; or NULL
-
-
-cdef rows_of_call _rows(const crnn_rnn_call *call, void *integers) noexcept nogil:
-    """The rows of a call. With lengths, `integers` has room for m + T m integers."""
-    cdef rows_of_call rows
-    rows.count, rows.order, rows.index = call.T * call.m, NULL, NULL
-    if call.lengths != NULL:
-        rows.order = <Py_ssize_t *>integers
-        rows.index = rows.order + call.m
-        crnn_order_by_length(call.m, call.lengths, rows.order, rows.index)
-        _fill_index(call, &rows, 0)
-    return rows
-
-
-cdef void _fill_index(const crnn_rnn_call *call, rows_of_call *rows,
-                      Py_ssize_t back) noexcept nogil:
-    """Fill in index: for each row, the caller's row `back` steps earlier.
-
-    If there is no such step, it is the row of the first step that is read.
-    """
-    cdef Py_ssize_t s, t, rank, i, running = call.m, m = call.m
-    rows.count = 0
-    for s in range(call.T):
-        running = _running(call, rows, running, s)
-        for rank in range(running):
-            i = rows.order[rank]
-            t = max(0, s - back)
-            if call.reverse:
-                t = call.lengths[i] - 1 - t
-            rows.index[rows.count] = (t * m if call.offsets == NULL else call.offsets[t]) + i
-            rows.count += 1
-
-
-cdef inline Py_ssize_t _running(const crnn_rnn_call *call, const rows_of_call *rows,
-                                Py_ssize_t n, Py_ssize_t s) noexcept nogil:
-    """How many of the first n examples of the order read step s. Without lengths, n."""
-    if rows.order != NULL:
-        while n > 0 and call.lengths[rows.order[n - 1]] <= s:
-            n -= 1
-    return n
-
-
-cdef void _gather(const rows_of_call *rows, Py_ssize_t n, const real *given,
-                  real *dense) noexcept nogil:
-    """Copy the caller's rows of n numbers to dense rows."""
-    cdef Py_ssize_t r
-    for r in range(rows.count):
-        memcpy(dense + r * n, given + rows.index[r] * n, n * sizeof(real))
-
-
-cdef void _scatter(const crnn_rnn_call *call, const rows_of_call *rows, Py_ssize_t n,
-                   const real *dense, real *given) noexcept nogil:
-    """Copy dense rows to the caller's array (T, m, n), with zeros past an example's length."""
-    cdef Py_ssize_t r, t, i
-    for r in range(rows.count):
-        memcpy(given + rows.index[r] * n, dense + r * n, n * sizeof(real))
-    for t in range(call.T if call.offsets == NULL else 0):
-        for i in range(call.m):
-            if t >= call.lengths[i]:
-                memset(given + (t * call.m + i) * n, 0, n * sizeof(real))
-
-
-cdef void _gather_examples(const rows_of_call *rows, Py_ssize_t m, Py_ssize_t n,
-                           const real *given, real *dense) noexcept nogil:
-    """Copy rows (m, n), one per example, into the order of the dense rows."""
-    cdef Py_ssize_t i
-    for i in range(m):
-        memcpy(dense + i * n, given + (i if rows.order == NULL else rows.order[i]) * n,
-               n * sizeof(real))
 
 
 cdef void _repeat(Py_ssize_t rows, Py_ssize_t n, const real *row, real *y) noexcept nogil:
@@ -187,18 +110,13 @@ cdef inline real *_aligned_after(real *numbers, Py_ssize_t count) noexcept nogil
     return numbers + (count + line - 1) // line * line
 
 
-cdef inline Py_ssize_t _integers(const crnn_rnn_call *call, real *_) noexcept nogil:
-    """The integers of `_rows`, as a count of reals that take as much memory."""
-    return (call.m + call.T * call.m) * sizeof(Py_ssize_t) // sizeof(real)
-
-
 cdef void _rnn_forward(const crnn_rnn_call *call, real *a) noexcept nogil:
     cdef crnn_denormals denormals = crnn_denormals_off()
     cdef Py_ssize_t T = call.T, m = call.m, n_a = call.n_a, s, running = m
     cdef real *table = <real *>call.workspace  # (n_x, n_a)
     cdef real *start = _aligned_after(table, call.n_x * n_a)  # (m, n_a): a0 in order
     cdef real *integers = _aligned_after(start, m * n_a)
-    cdef rows_of_call rows = _rows(call, integers)
+    cdef rows_of_call rows = find_rows(call, integers)
     cdef const real *x = <const real *>call.x
     cdef const real *previous = <const real *>call.a0
     cdef real *dense_x
@@ -206,20 +124,20 @@ cdef void _rnn_forward(const crnn_rnn_call *call, real *a) noexcept nogil:
     cdef Py_ssize_t step = -m * n_a if call.reverse else m * n_a  # without lengths
 
     if rows.order != NULL:
-        dense_x = _aligned_after(integers, _integers(call, a))  # (rows, n_x)
+        dense_x = _aligned_after(integers, integers_of_rows(call, a))  # (rows, n_x)
         z = _aligned_after(dense_x, T * m * call.n_x)  # (rows, n_a)
         if x != NULL:
-            _gather[real](&rows, call.n_x, x, dense_x)
+            gather[real](&rows, call.n_x, x, dense_x)
             x = dense_x
         if previous != NULL:
-            _gather_examples[real](&rows, m, n_a, previous, start)
+            gather_examples[real](&rows, m, n_a, previous, start)
             previous = start
     _input_products[real](call, &rows, x, table, z)
     cdef real *dense = z
     if rows.order == NULL and call.reverse:
         z += (T - 1) * m * n_a
     for s in range(T):
-        running = _running(call, &rows, running, s)
+        running = running_at(call, &rows, running, s)
         if running == 0:
             break
         if previous != NULL:
@@ -228,7 +146,7 @@ cdef void _rnn_forward(const crnn_rnn_call *call, real *a) noexcept nogil:
         previous = z
         z += step if rows.order == NULL else running * n_a
     if rows.order != NULL:
-        _scatter[real](call, &rows, n_a, dense, a)
+        scatter[real](call, &rows, n_a, dense, a)
     crnn_denormals_restore(denormals)
 
 
@@ -254,8 +172,8 @@ cdef void _rnn_backward(const crnn_rnn_call *call, const real *a) noexcept nogil
     cdef real *some = _aligned_after(part, n_a * max(n_a, n_x))  # (m, n_a)
     cdef real *dz = _aligned_after(some, m * n_a)  # (rows, n_a)
     cdef real *integers = _aligned_after(dz, T * m * n_a)
-    cdef rows_of_call rows = _rows(call, integers)
-    cdef real *dense = _aligned_after(integers, _integers(call, part))  # (rows, n_a or n_x)
+    cdef rows_of_call rows = find_rows(call, integers)
+    cdef real *dense = _aligned_after(integers, integers_of_rows(call, part))  # (rows, n_a or n_x)
     cdef const real *Waa = <const real *>call.Waa
     cdef const real *x = <const real *>call.x
     cdef const real *da = <const real *>call.da
@@ -268,13 +186,13 @@ cdef void _rnn_backward(const crnn_rnn_call *call, const real *a) noexcept nogil
     if da == NULL:
         memset(dz, 0, rows.count * n_a * sizeof(real))
     elif ordered:
-        _gather[real](&rows, n_a, da, dz)
+        gather[real](&rows, n_a, da, dz)
     else:
         memcpy(dz, da, rows.count * n_a * sizeof(real))
     if ordered:
-        _gather[real](&rows, n_a, a, dense)
+        gather[real](&rows, n_a, a, dense)
     for s in range(T - 1, -1, -1):
-        running = _running(call, &rows, m, s)
+        running = running_at(call, &rows, m, s)
         if running == 0:
             continue
         if not back:
@@ -292,16 +210,16 @@ cdef void _rnn_backward(const crnn_rnn_call *call, const real *a) noexcept nogil
     # dWaa = sum dz<t> a<t-1>': every step but the first, then the first with a0.
     r0 = 0 if back else m
     if ordered:
-        _fill_index(call, &rows, 1)
-        _gather[real](&rows, n_a, a, dense)
-        _fill_index(call, &rows, 0)
+        fill_index(call, &rows, 1)
+        gather[real](&rows, n_a, a, dense)
+        fill_index(call, &rows, 0)
         _sum_over_rows[real](rows.count - m, n_a, n_a, dz + m * n_a, dense + m * n_a, False, part,
                              <real *>call.dWaa)
     else:
         _sum_over_rows[real](rows.count - m, n_a, n_a, dz + r0 * n_a, a + (r0 + shift) * n_a,
                              False, part, <real *>call.dWaa)
     if call.a0 != NULL:
-        _gather_examples[real](&rows, m, n_a, <const real *>call.a0, some)
+        gather_examples[real](&rows, m, n_a, <const real *>call.a0, some)
         _sum_over_rows[real](m, n_a, n_a, dz + first * n_a, some, True, part, <real *>call.dWaa)
     if call.da0 != NULL:
         linear_backward_x[real](m, n_a, n_a, dz + first * n_a, Waa, 0, some)
@@ -313,14 +231,14 @@ cdef void _rnn_backward(const crnn_rnn_call *call, const real *a) noexcept nogil
         _add_symbols[real](call, &rows, dz, table)
     else:
         if ordered:
-            _gather[real](&rows, n_x, x, dense)
+            gather[real](&rows, n_x, x, dense)
             x = dense
         _sum_over_rows[real](rows.count, n_x, n_a, dz, x, False, part, <real *>call.dWax)
     if call.dx != NULL:
         linear_backward_x[real](rows.count, n_x, n_a, dz, <const real *>call.Wax, 0,
                                 dense if ordered else <real *>call.dx)
         if ordered:
-            _scatter[real](call, &rows, n_x, dense, <real *>call.dx)
+            scatter[real](call, &rows, n_x, dense, <real *>call.dx)
     crnn_denormals_restore(denormals)
 
 
@@ -405,7 +323,7 @@ cdef Py_ssize_t _workspace(const crnn_rnn_call *call, bint backward, real *_) no
     else:
         size += n_x * n_a
     if call.lengths != NULL:
-        size += _integers(call, _) + T * m * (max(n_a, n_x) if backward else n_a + n_x)
+        size += integers_of_rows(call, _) + T * m * (max(n_a, n_x) if backward else n_a + n_x)
     return size
 
 

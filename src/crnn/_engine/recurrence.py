@@ -40,9 +40,8 @@ class Inputs(NamedTuple):
 
 def forward(inputs: Inputs, out: Array | None = None) -> Array:
     """The states (T, m, n_a), in `out` if it is given."""
-    plain = None if out is None else out.view(np.ndarray)
-    a = _completed(sequence.rnn_forward(*inputs, plain))
-    return a if out is None else out  # which may be a subclass, such as a memory map
+    a: Array = _completed(sequence.rnn_forward(*inputs, _plain(out)))
+    return a if out is None else out
 
 
 def backward(
@@ -123,8 +122,8 @@ class CellGradients(NamedTuple):
     dc0: Array | None
 
 
-#: Weights of one recurrence as forward packs them, by the number of the packing.
-Packed = dict[int, Array]
+#: Weights of one recurrence as forward packs them, by the kernels and the number of the packing.
+Packed = dict[tuple[int, int], Array]
 
 
 def cell_forward(
@@ -136,9 +135,10 @@ def cell_forward(
     """The states, with what backward needs if `keep` is set, in an array if `keep` is one.
 
     `packed` may hold the weights packed by an earlier call with the same ones, and gets those that
-    this call packs.
+    this call packs. Raises ValueError if they are obviously those of other weights.
     """
-    return States(*_completed(sequence.cell_forward(inputs, keep, out, packed)))
+    states = States(*_completed(sequence.cell_forward(inputs, keep, _plain(out), packed)))
+    return states if out is None else states._replace(a=out)
 
 
 def cell_backward(
@@ -156,6 +156,11 @@ def cell_backward(
     """
     g = sequence.cell_backward(inputs, states, da, need_dx, into, da_n, dc_n)
     return CellGradients(*_completed(g))
+
+
+def _plain(out: Array | None) -> Array | None:
+    """The memory of a result without its subclass, such as a memory map, if it has one."""
+    return out if out is None or type(out) is np.ndarray else out.view(np.ndarray)
 
 
 def _completed(result: Any) -> Any:

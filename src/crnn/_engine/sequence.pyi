@@ -32,7 +32,10 @@ def rnn_backward(
 ) -> Any: ...
 def lengths_of(batch_sizes: _Array) -> tuple[_Array, _Array]: ...
 def cell_forward(
-    inputs: Any, keep: bool | _Array, out: _Array | None, packed: dict[int, _Array] | None
+    inputs: Any,
+    keep: bool | _Array,
+    out: _Array | None,
+    packed: dict[tuple[int, int], _Array] | None,
 ) -> Any: ...
 def cell_backward(
     inputs: Any,

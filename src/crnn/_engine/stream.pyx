@@ -11,7 +11,7 @@ cimport numpy as cnp
 from crnn._engine.workspace import aligned
 
 from crnn._c_api cimport CRNN_CURRENT, CRNN_LSTM, CRNN_RATE, CRNN_RELU, CRNN_TANH
-from crnn._engine.arrays cimport apart, fits, fits_to_write
+from crnn._engine.arrays cimport apart, fits, fits_to_write, new
 from crnn._engine.blas cimport real
 from crnn._engine.integers cimport within
 from crnn._engine.kernels cimport _operations, cell_number, crnn_operations, crnn_stream
@@ -85,7 +85,7 @@ cdef class Stepper:
         else:
             return None
         if out is None:
-            out = self._new(call.m, call.n_y)
+            out = new(self._type, 2, call.m, call.n_y, 0)
         elif not fits_to_write(out, self._type, 2, call.m, call.n_y, 0) or not apart(out, x_t):
             return None
         call.y = cnp.PyArray_DATA(out)
@@ -145,11 +145,6 @@ cdef class Stepper:
             call.symbols = &drawn[k]
             self._kernels.stream_step(&call)
         return n
-
-    cdef object _new(self, Py_ssize_t n0, Py_ssize_t n1):
-        cdef cnp.npy_intp[2] shape
-        shape[0], shape[1] = n0, n1
-        return cnp.PyArray_EMPTY(2, shape, self._type, 0)
 
 
 cdef Py_ssize_t _draw(const real *logits, Py_ssize_t n, double temperature, double uniform,

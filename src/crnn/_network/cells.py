@@ -7,8 +7,9 @@ kernel.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,13 @@ from crnn._engine import validate
 
 #: The options of some cells, with their defaults.
 OPTIONS: dict[str, Any] = {"activation": "tanh", "leak": None, "noise": 0.0, "equation": "rate"}
+#: How each is checked where a cell reads it.
+_CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    "activation": partial(validate.choice, choices=validate.ACTIVATIONS),
+    "leak": lambda _, value: value,  # `validate.leak` checks it, which needs the dtype and n_a
+    "noise": validate.number,
+    "equation": partial(validate.choice, choices=("rate", "current")),
+}
 
 
 @dataclass(frozen=True)
@@ -41,20 +49,27 @@ class Cell:
         biases = {name: (rows if name == "ba" else n_a,) for name in self.biases}
         return {"Waa": (rows, n_a), "Wax": (rows, n_in), **biases}
 
-    def check_options(self, given: Mapping[str, Any]) -> None:
-        """Check strings, and refuse an option that is not the default and that no step reads."""
+    def check_options(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The options in their one form; one that no step reads and is no default is refused."""
         for name, value in given.items():
-            default = OPTIONS[name]
-            plain = isinstance(value, (str, int, float, np.number))  # which compare without arrays
-            is_default = value is default or (plain and value == default)
-            if name not in self.options and not is_default:
+            if name not in self.options and not _is_default(name, value):
                 raise ValueError(
-                    f"{name}: expected {default!r} with cell={self.name!r}, "
+                    f"{name}: expected {OPTIONS[name]!r} with cell={self.name!r}, "
                     f"got {validate.shown(value)}"
                 )
-        validate.choice("activation", given["activation"], validate.ACTIVATIONS)
-        if "equation" in self.options:
-            validate.choice("equation", given["equation"], ("rate", "current"))
+        return {
+            name: _CHECKS[name](name, value) if name in self.options else OPTIONS[name]
+            for name, value in given.items()
+        }
+
+
+def _is_default(name: str, value: Any) -> bool:
+    """Whether an option has its default value. Only strings and numbers are compared with it."""
+    default = OPTIONS[name]
+    comparable = isinstance(value, (str, int, float, np.integer, np.floating))
+    if isinstance(value, bool) or not comparable:
+        return value is default
+    return bool(value == default)
 
 
 CELLS = {

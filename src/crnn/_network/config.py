@@ -62,13 +62,14 @@ class Config:
 
     def __post_init__(self) -> None:
         for name in ("n_x", "n_a", "n_y"):
-            object.__setattr__(self, name, validate.count(name, getattr(self, name)))
-        layers = validate.count("num_layers", self.num_layers, most=MOST_LAYERS)
-        object.__setattr__(self, "num_layers", layers)
-        validate.choice("direction", self.direction, DIRECTIONS)
-        validate.choice("steps", self.steps, ("last", "all"))
-        validate.choice("loss", self.loss, ("cross_entropy", "mse"))
-        object.__setattr__(self, "dtype", validate.float_name("dtype", self.dtype))
+            self._set(**{name: validate.count(name, getattr(self, name))})
+        self._set(
+            num_layers=validate.count("num_layers", self.num_layers, most=MOST_LAYERS),
+            direction=validate.choice("direction", self.direction, DIRECTIONS),
+            steps=validate.choice("steps", self.steps, ("last", "all")),
+            loss=validate.choice("loss", self.loss, ("cross_entropy", "mse")),
+            dtype=validate.float_name("dtype", self.dtype),
+        )
         if self.loss == "cross_entropy" and self.n_y == 1:
             raise ValueError(
                 "n_y: expected at least 2 with loss='cross_entropy', got 1: a softmax over one "
@@ -76,23 +77,21 @@ class Config:
                 "a sigmoid has, becomes one with two by a first row of zeros in its weight and "
                 "bias. For a value use loss='mse'."
             )
-        self._check_cell()
+        self._set(cell=validate.choice("cell", self.cell, tuple(CELLS)))
+        self._set(**self.kind.check_options({name: getattr(self, name) for name in OPTIONS}))
+        validate.finite_as("noise", self.noise, self.np_dtype)
+        if "leak" in self.kind.options:
+            self._set(leak=self._checked_leak())
 
-    def _check_cell(self) -> None:
-        """Check the cell and its options; an option that the cell does not read is refused."""
-        object.__setattr__(self, "cell", validate.choice("cell", self.cell, tuple(CELLS)))
-        self.kind.check_options({name: getattr(self, name) for name in OPTIONS})
-        for name in ("activation", "equation"):  # plain str, as `validate.choice` returns
-            object.__setattr__(self, name, str(getattr(self, name)))
-        if "leak" not in self.kind.options:
-            return
-        object.__setattr__(self, "noise", validate.number("noise", self.noise))
-        if self.leak is None:
-            raise ValueError("leak: expected a number > 0 and <= 1 with cell='leaky', got None")
-        full = validate.leak(self.leak, self.np_dtype, self.n_a)
-        each = validate.plain("leak", self.leak)
-        leak = tuple(full.tolist()) if each.ndim else float(each)
-        object.__setattr__(self, "leak", leak)
+    def _set(self, **checked: Any) -> None:
+        """Store checked fields, although a configuration is otherwise frozen."""
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+
+    def _checked_leak(self) -> float | tuple[float, ...]:
+        """The leak as a file and a repr show it: a number as given, not rounded to the dtype."""
+        leak = validate.leak(self.leak, self.np_dtype, self.n_a)
+        return tuple(leak.tolist()) if leak.ndim else float(validate.plain("leak", self.leak))
 
     def entries(self) -> dict[str, Any]:
         """The fields as a file or a repr shows them.
@@ -118,7 +117,7 @@ class Config:
         """The cell as the kernels take it, without noise."""
         leak = None
         if self.leak is not None:
-            leak = validate.leak(self.leak, self.np_dtype, self.n_a)
+            leak = validate.leak_of_each_unit(self.leak, self.np_dtype, self.n_a)
         return Rule(self.cell, self.activation, leak, equation=self.equation)
 
     @property

@@ -60,6 +60,7 @@ def initialise(
                 f"got {validate.shown(forget_bias)}"
             )
         forget_bias = validate.number("forget_bias", forget_bias, least=-np.inf)
+        validate.finite_as("forget_bias", forget_bias, config.np_dtype)
     elif init != "pytorch":
         forget_bias = 1.0
     for recurrence in config.recurrences():

@@ -58,9 +58,9 @@ def _checked_states(states: States, inputs: CellInputs) -> States:
     """The states, if they are those of a forward call with these inputs."""
     dtype, shape = inputs.Waa.dtype, inputs.shape
     a: Array = validate.array("s.a", states.a, dtype, like="Waa", **shape)
-    rows = int(np.prod(a.shape[:-1]))
+    n, steps, size = CELLS[inputs.rule.cell].kept, int(np.prod(a.shape[:-1])), "T m n_a"
     if inputs.lengths is not None:
-        rows = int(inputs.lengths.sum())
-    size = CELLS[inputs.rule.cell].kept * rows * shape["n_a"]
-    kept = validate.array("s.kept", states.kept, dtype, like="Waa", numbers=size)
+        steps, size = int(inputs.lengths.sum()), "sum(lengths) n_a"
+    sizes = {validate.times(n, size): n * steps * shape["n_a"]}
+    kept = validate.array("s.kept", states.kept, dtype, like="Waa", **sizes)
     return States(a, states.c_n, kept)

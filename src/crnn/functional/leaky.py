@@ -8,6 +8,7 @@ import numpy as np
 
 from crnn._engine import validate
 from crnn._engine.recurrence import CellInputs, Rule
+from crnn._network.cells import CELLS
 from crnn.functional import cells
 from crnn.reference import Gradients, LeakyStates
 
@@ -118,6 +119,11 @@ def leaky_backward(
     ValueError, TypeError
         If an argument does not fit; the message names it.
 
+    Notes
+    -----
+    With "current" and tanh, as with "rate", a NaN in an example's last state makes all gradients of
+    that example NaN; `crnn.reference.leaky_backward` does not read the slope at that state.
+
     Examples
     --------
     >>> import numpy as np, crnn
@@ -135,13 +141,8 @@ def leaky_backward(
 
 def _rule(Waa: Any, leak: Any, equation: Any, activation: Any) -> Rule:
     """The checked rule; the leak is checked together with Waa if Waa does not fit as it is."""
-    if leak is None:
-        raise TypeError("leak: expected a number or an array (n_a,), got None")
+    given = {"activation": activation, "leak": leak, "equation": equation}
+    options = CELLS["leaky"].check_options(given)
     if type(Waa) is np.ndarray and Waa.ndim == 2 and Waa.dtype.char in "fd":
-        leak = validate.leak(leak, Waa.dtype, Waa.shape[1])
-    return Rule(
-        "leaky",
-        activation=validate.choice("activation", activation, validate.ACTIVATIONS),
-        leak=leak,
-        equation=validate.choice("equation", equation, ("rate", "current")),
-    )
+        options["leak"] = validate.leak_of_each_unit(leak, Waa.dtype, Waa.shape[1])
+    return Rule("leaky", **options)

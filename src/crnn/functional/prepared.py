@@ -59,16 +59,18 @@ class Prepared:
         equation: str = "rate",
     ) -> None:
         kind = CELLS[validate.choice("cell", cell, tuple(CELLS))]
-        kind.check_options({"activation": activation, "leak": leak, "equation": equation})
+        options = kind.check_options({"activation": activation, "leak": leak, "equation": equation})
         if "baa" not in kind.biases and baa is not None:
-            raise ValueError(f"baa: expected None with cell={cell!r}, which has no such bias")
-        if kind.name == "leaky" and leak is None:
-            raise TypeError("leak: expected a number or an array (n_a,), got None")
+            raise ValueError(
+                f"baa: expected None with cell={kind.name!r}, which has no such bias, "
+                f"got {validate.shown(baa)}"
+            )
         self._kind = kind
         self._weights = validate.cell_weights(len(kind.gates), Waa, Wax, ba, baa, copy=True)
         dtype, n_a = self._weights[0].dtype, self._weights[0].shape[1]
-        leak = None if leak is None else validate.leak(leak, dtype, n_a)
-        self._rule = Rule(kind.name, str(activation), leak, equation=str(equation))
+        if "leak" in kind.options:
+            options["leak"] = validate.leak_of_each_unit(leak, dtype, n_a)
+        self._rule = Rule(kind.name, **options)
         self._packed: Packed = {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -115,7 +117,7 @@ class Prepared:
         array([1., 2., 3.])
         """
         rule = self._rule
-        if noise != 0 or seed is not None:
+        if seed is not None or type(noise) is not float or noise:
             rule = self._with_noise(noise, seed)
         inputs = CellInputs(x, *self._weights, a0, c0, lengths, reverse, rule)
         found = sequence.cell_forward(inputs, False, out, self._packed)
@@ -130,12 +132,12 @@ class Prepared:
         return self._named(States(*found))
 
     def _with_noise(self, noise: Any, seed: Any) -> Rule:
-        if "noise" not in self._kind.options:
+        noise = validate.number("noise", noise)
+        if "noise" not in self._kind.options and (noise or seed is not None):
             raise ValueError(
                 f"noise, seed: expected 0 and None with cell={self._kind.name!r}, "
                 f"got {validate.shown(noise)} and {validate.shown(seed)}"
             )
-        noise = validate.number("noise", noise)
         return self._rule._replace(noise=noise, seed=validate.seed_of(noise, seed))
 
     def _named(self, states: States) -> Array | LeakyStates | GRUStates | LSTMStates:

@@ -63,7 +63,7 @@ enum crnn_status {
     CRNN_WRONG_CELL = 10,         /* cell is not that of the function, or a field that only another
                                      cell has is set */
     CRNN_LEAK_OUT_OF_RANGE = 11   /* one of leak is not in (0, 1], or noise is negative or not
-                                     finite */
+                                     finite in dtype */
 };
 
 /* One call of the recurrence. Begin with crnn_rnn_new(), then set what the call has. Later versions

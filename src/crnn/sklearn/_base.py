@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import asdict
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 import crnn
+from crnn.model import Config
 from crnn.sklearn._data import Array, Examples, Inputs, check_X
 from crnn.sklearn._training import Watch, threads
 
@@ -126,6 +128,8 @@ class BaseRNN(BaseEstimator):  # type: ignore[misc]
                 "is None."
             )
         cold = not hasattr(self, "model_") or not (incremental or self.warm_start)
+        if not cold:
+            self._check_structure(self.model_.config)
         inputs = check_X(self, X, reset=cold)
         targets = self._check_targets(inputs, y, sample_weight, classes, cold)
         random = check_random_state(self.random_state)
@@ -166,12 +170,28 @@ class BaseRNN(BaseEstimator):  # type: ignore[misc]
     def _new_model(self, n_x: int, n_y: int, seed: int) -> crnn.RNN:
         # It draws the initial parameters and each epoch's order.
         self._rng = np.random.default_rng(seed)
-        return crnn.RNN(
-            n_x, self.hidden_size, n_y, num_layers=self.num_layers, direction=self.direction,
-            activation=self.activation, steps=self._steps, loss=self._loss, dtype=self.dtype,
-            cell=self.cell, leak=self.leak, noise=self.noise, equation=self.equation,
-            rng=self._rng,
-        )  # fmt: skip
+        return crnn.RNN(n_x, self.hidden_size, n_y, **self._structure(), rng=self._rng)
+
+    def _structure(self) -> dict[str, Any]:
+        """The arguments of `crnn.RNN` that a model keeps for life, besides its sizes."""
+        return {
+            "num_layers": self.num_layers, "direction": self.direction,
+            "activation": self.activation, "steps": self._steps, "loss": self._loss,
+            "dtype": self.dtype, "cell": self.cell, "leak": self.leak, "noise": self.noise,
+            "equation": self.equation,
+        }  # fmt: skip
+
+    def _check_structure(self, fitted: Config) -> None:
+        """Refuse parameters with which the fitted model, whose training goes on, was not built."""
+        asked = Config(fitted.n_x, self.hidden_size, fitted.n_y, **self._structure())
+        for name, value in asdict(asked).items():
+            built = getattr(fitted, name)
+            if value != built:
+                name = "hidden_size" if name == "n_a" else name
+                raise ValueError(
+                    f"{name}: expected {built!r} as in the model whose training warm_start or "
+                    f"partial_fit continues, got {value!r}"
+                )
 
     def _split(
         self, examples: Examples, strata: Array | None, random: Any

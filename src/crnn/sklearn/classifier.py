@@ -58,7 +58,10 @@ class RNNClassifier(ClassifierMixin, Labelling):  # type: ignore[misc]
         The weight of each class by label, 1 by default; sample_weight is multiplied by it.
         "balanced" gives all classes the same total weight.
     warm_start : bool, default=False
-        Whether `fit` continues from the present parameters.
+        Whether `fit` continues from the present parameters. As elsewhere in scikit-learn, what
+        the fitted model cannot follow is then a ValueError: another ``hidden_size``,
+        ``num_layers``, ``direction``, ``activation``, ``cell``, ``leak``, ``noise``, ``equation``
+        or ``dtype``. The same holds for `partial_fit`.
     random_state : int, RandomState instance or None, default=None
         Draws the initial parameters, each epoch's order and the held-out part.
     n_jobs : int or None, default=None

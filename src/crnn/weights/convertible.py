@@ -146,7 +146,7 @@ class Convertible(Model):
         activation, steps, loss : str, optional
             As for `RNN`, since they cannot be seen in the weights.
         reset_after : bool, optional
-            Of GRU layers. It must be True, which is Keras' default: crnn does not compute the
+            Of GRU layers only. It must be True, which is Keras' default: crnn does not compute the
             other equation. The biases show which it is; without biases it has to be given.
         dtype : {"float32", "float64"}, optional
             The weights' own by default.

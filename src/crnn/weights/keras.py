@@ -40,6 +40,11 @@ def from_keras(
     )  # fmt: skip
     if config.cell == "gru":
         _require_reset_after(reset_after, given, cells, rows)
+    elif reset_after is not None:
+        raise ValueError(
+            f"reset_after: expected None for the weights of a cell {config.cell!r}, since only a "
+            f"GRU has it, got {validate.shown(reset_after)}"
+        )
     shapes, order = config.shapes(), _order(config)
     parameters: Named = {}
 
