@@ -276,6 +276,20 @@ class TestErrors:
         with pytest.raises(REFUSED, match=message):
             f(value).block_until_ready()
 
+    @pytest.mark.parametrize("wrong", [2**32, -(2**32), 2**63])
+    @pytest.mark.parametrize("name", ["x", "lengths"])
+    def test_integers_that_jax_would_cut_to_32_bits(self, name, wrong):
+        """JAX without x64 makes int32 of them, in which 2^32 would be a valid 0."""
+        jax.config.update("jax_enable_x64", False)
+        p = problem(integers=True, dtype="float32")[0]
+        value = {"x": np.zeros((7, 3), int), "lengths": np.full(3, 7)}
+        rnn(**{**p.arguments, **value})
+        value[name] = value[name].astype("uint64" if wrong == 2**63 else "int64")
+        value[name].flat[1] = wrong
+        for given in (value[name], list(value[name])):
+            with pytest.raises(ValueError, match=f"{name}: expected integers that JAX's .* {wrong}"):
+                rnn(**{**p.arguments, **value, name: given})
+
     @pytest.mark.parametrize("target", ["forward", "backward"])
     def test_wrong_operands_of_the_ffi_targets(self, target):
         """Calling the FFI targets directly with wrong operands is an error, not a crash."""

@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from crnn._engine import validate
+
 
 def operands(
     gates: int,
@@ -24,7 +26,7 @@ def operands(
     `more` has the cell's own arguments by name, each with its shape in words. The zeros of a
     default cost a thousandth of a call, because XLA creates them when it compiles.
     """
-    x, Waa, Wax = jnp.asarray(x), jnp.asarray(Waa), jnp.asarray(Wax)
+    x, Waa, Wax = _array("x", x), _array("Waa", Waa), _array("Wax", Wax)
     dtype = Waa.dtype
     if dtype not in (jnp.float32, jnp.float64):
         raise TypeError(f"Waa: expected float32 or float64, got {_described(Waa)}")
@@ -38,13 +40,13 @@ def operands(
 
     def floats(name: str, given: Any, names: str) -> jax.Array:
         shape = tuple(sizes[size] for size in _names(names))
-        a = jnp.zeros(shape, dtype) if given is None else jnp.asarray(given)
+        a = jnp.zeros(shape, dtype) if given is None else _array(name, given)
         _check(name, a, dtype, names, sizes)
         return a
 
     ba, a0 = floats("ba", ba, f"({units},)"), floats("a0", a0, "(m, n_a)")
     lengths = jnp.full(sizes["m"], sizes["T"], jnp.int32) if lengths is None else lengths
-    lengths = jnp.asarray(lengths)
+    lengths = _array("lengths", lengths)
     if not jnp.issubdtype(lengths.dtype, jnp.integer):
         raise TypeError(f"lengths: expected integers, got {_described(lengths)}")
     _check("lengths", lengths, lengths.dtype, "(m,)", sizes)
@@ -57,6 +59,34 @@ def flag(name: str, value: Any) -> bool:
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name}: expected True or False, got {value!r}")
     return bool(value)
+
+
+def _array(name: str, value: Any) -> jax.Array:
+    """The value as a JAX array of the same numbers."""
+    try:
+        a = jnp.asarray(value)
+    except OverflowError as error:  # of a list; those of an array are cut silently
+        raise ValueError(f"{name}: expected integers that JAX's type holds, {error}") from None
+    except Exception:  # JAX and other libraries raise many kinds of error here, without the name
+        raise TypeError(f"{name}: expected an array, got {validate.shown(value)}") from None
+    if jnp.issubdtype(a.dtype, jnp.integer) and not isinstance(value, jax.Array):
+        _check_range(name, value, a.dtype)
+    return a
+
+
+def _check_range(name: str, value: Any, dtype: Any) -> None:
+    """Refuse integers that JAX has cut silently to a type of fewer bits."""
+    try:
+        a = np.asarray(value)
+    except jax.errors.TracerArrayConversionError:  # a list of traced numbers
+        return
+    limits = np.iinfo(dtype)
+    wrong = (a < limits.min) | (a > limits.max)
+    if wrong.any():
+        raise ValueError(
+            f"{name}: expected integers that JAX's type holds, {dtype} without jax_enable_x64, "
+            f"got {a[wrong][0]}"
+        )
 
 
 def _inputs(x: jax.Array, dtype: Any, n_x: int) -> jax.Array:
