@@ -30,8 +30,8 @@ def operands(
     dtype = Waa.dtype
     if dtype not in (jnp.float32, jnp.float64):
         raise TypeError(f"Waa: expected float32 or float64, got {_described(Waa)}")
-    n_a, n_x = (Waa.shape or (0,))[-1], (Wax.shape or (0,))[-1]
     units = "n_a" if gates == 1 else f"{gates} n_a"
+    n_a, n_x = _columns("Waa", Waa, f"({units}, n_a)"), _columns("Wax", Wax, f"({units}, n_x)")
     sizes = {"n_a": n_a, "n_x": n_x, units: gates * n_a}
     _check("Waa", Waa, dtype, f"({units}, n_a)", sizes)
     _check("Wax", Wax, dtype, f"({units}, n_x)", sizes)
@@ -52,13 +52,6 @@ def operands(
     _check("lengths", lengths, lengths.dtype, "(m,)", sizes)
     own = [floats(name, given, names) for name, (given, names) in more.items()]
     return x, Waa, Wax, a0, _integers(lengths), ba, *own
-
-
-def flag(name: str, value: Any) -> bool:
-    """True or False, also NumPy's."""
-    if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name}: expected True or False, got {value!r}")
-    return bool(value)
 
 
 def _array(name: str, value: Any) -> jax.Array:
@@ -89,6 +82,14 @@ def _check_range(name: str, value: Any, dtype: Any) -> None:
         )
 
 
+def _columns(name: str, a: jax.Array, names: str) -> int:
+    """The columns of a matrix."""
+    if a.ndim != 2 or 0 in a.shape:
+        raise ValueError(f"{name}: expected shape {names}, sizes >= 1, got {_described(a)}")
+    columns: int = a.shape[1]
+    return columns
+
+
 def _inputs(x: jax.Array, dtype: Any, n_x: int) -> jax.Array:
     """The inputs (T, m, n_x), or integers (T, m)."""
     integers = jnp.issubdtype(x.dtype, jnp.integer)
@@ -117,7 +118,7 @@ def _check(name: str, a: jax.Array, dtype: Any, names: str, sizes: dict[str, int
     shape = tuple(sizes[size] for size in _names(names))
     if a.dtype != dtype:
         raise TypeError(f"{name}: expected {dtype}, the dtype of Waa, got {_described(a)}")
-    if a.shape != shape or 0 in shape:
+    if a.shape != shape:
         raise ValueError(f"{name}: expected shape {names} = {shape}, got {_described(a)}")
 
 
