@@ -165,7 +165,7 @@ class Recurrent(torch.nn.RNNBase):  # type: ignore[misc]
         x, batch_sizes, order, order_back = packed
         if given is not None and order is not None:
             given = tuple(s.index_select(1, order) for s in given)
-        lengths, last = map(torch.from_numpy, lengths_of(array_of(batch_sizes)))
+        lengths, last = map(torch.from_numpy, lengths_of(array_of("batch_sizes", batch_sizes)))
         if order_back is not None:
             last = last.index_select(0, order_back)
         examples = Packed(lengths, order_back, last)
