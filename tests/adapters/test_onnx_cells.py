@@ -10,6 +10,7 @@ import pytest
 onnx = pytest.importorskip("onnx")
 runtime = pytest.importorskip("onnxruntime")
 
+from fixtures import load  # noqa: E402
 from onnx import helper  # noqa: E402
 
 import crnn  # noqa: E402
@@ -195,6 +196,49 @@ def test_onnx_operator_tests_pass():
         ready = backend.prepare(case.model, "CPU")
         for inputs, expected in case.data_sets:
             Runner.assert_similar_outputs(expected, ready.run(inputs), case.rtol, case.atol)
+
+
+@pytest.mark.parametrize("case", load("onnxruntime"))
+def test_operators_give_the_stored_outputs_of_onnxruntime(case):
+    """Those of tests/fixtures, whose version may be older than the one that is installed."""
+    arrays = load("onnxruntime")[case]
+    names = [name for name in arrays if name[0] != "Y"]
+    made = helper.make_node(
+        case.partition("_")[0].upper(), names, [name for name in arrays if name[0] == "Y"],
+        direction="bidirectional", hidden_size=4,
+        **({"linear_before_reset": int(case == "gru")} if "gru" in case else {}),
+    )  # fmt: skip
+    found = backend.run_node(made, {name: arrays[name] for name in names})
+    assert_equal(found, [arrays[name] for name in made.output])
+
+
+class TestKeras:
+    """The stored outputs of Keras, through ONNX."""
+
+    def case(self, name):
+        arrays = load("keras")[name]
+        weights = [arrays[key] for key in sorted(arrays) if key.startswith("weights")]
+        return weights, arrays["x"], arrays["y_hat"]
+
+    @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+    def test_models(self, cell):
+        weights, x, y_hat = self.case(cell)
+        model = crnn.RNN.from_keras_weights(
+            weights, direction="bidirectional", steps="all", loss="mse"
+        )
+        session = runtime.InferenceSession(
+            to_onnx(model).SerializeToString(), providers=["CPUExecutionProvider"]
+        )
+        assert_equal(session.run(None, {"x": x}), [y_hat])
+
+    def test_a_gru_with_reset_after_false(self):
+        """ONNX's default; the gates of both have the same order."""
+        (W, R, b, Wya, by), x, y_hat = self.case("gru_reset_before_alone")
+        arrays = {"X": x, "W": W.T[None], "R": R.T[None], "B": np.pad(b, (0, len(b)))[None]}
+        made = helper.make_node("GRU", [*arrays], ["Y"], hidden_size=len(R))
+        for run in (backend.run_node, run_in_onnxruntime):
+            (Y,) = run(made, arrays)
+            assert_equal([Y[:, 0] @ Wya + by], [y_hat])
 
 
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
