@@ -302,6 +302,31 @@ class TestModels:
         np.testing.assert_allclose(mine.predict(x.numpy()), expected, rtol=0, atol=2e-6)
 
 
-def test_a_leaky_model_has_no_operator():
-    with pytest.raises(ValueError, match=r"expected the cell 'vanilla', .* got 'leaky'"):
-        to_onnx(crnn.RNN(n_x, n_a, 2, cell="leaky", leak=0.5, rng=0))
+class TestLeaky:
+    """ONNX has no operator for it, but a leak of 1 gives the vanilla cell."""
+
+    @pytest.mark.parametrize("options", [{"leak": 0.5}, {"leak": [1, 1, 1, 0.5]},
+                                         {"leak": 1, "noise": 0.1}], ids=str)  # fmt: skip
+    def test_it_is_refused(self, options):
+        with pytest.raises(ValueError, match=r"or 'leaky' with leak 1 and noise 0, got 'leaky'"):
+            to_onnx(crnn.RNN(n_x, n_a, 2, cell="leaky", rng=0, **options))
+
+    @pytest.mark.parametrize("leak", [1, [1.0] * n_a], ids=str)
+    @pytest.mark.parametrize("activation", ["tanh", "relu"])
+    @pytest.mark.parametrize("equation", ["rate", "current"])
+    def test_with_a_leak_of_1_it_is_written_as_vanilla(self, equation, activation, leak):
+        options = {"num_layers": 2, "direction": "bidirectional", "activation": activation}
+        leaky = crnn.RNN(n_x, n_a, 2, cell="leaky", leak=leak, equation=equation, rng=0, **options)
+        for value in leaky.parameters.values():
+            value += 0.1
+        written = to_onnx(leaky)
+        assert {node.op_type for node in written.graph.node} >= {"RNN", "Softmax"}
+        x = np.random.default_rng(2).standard_normal((T, m, n_x)).astype("float32")
+        session = runtime.InferenceSession(
+            written.SerializeToString(), providers=["CPUExecutionProvider"]
+        )
+        y_hat = leaky.predict_proba(x)
+        assert_equal(session.run(None, {"x": x}), [y_hat])
+        vanilla = from_onnx(written)
+        assert vanilla.config == crnn.RNN(n_x, n_a, 2, rng=0, **options).config
+        assert_equal([vanilla.predict_proba(x)], [y_hat])
