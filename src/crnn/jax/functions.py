@@ -7,8 +7,9 @@ from typing import Any
 import jax
 
 from crnn._engine import validate
+from crnn._network.cells import CELLS
 from crnn.jax.operands import operands
-from crnn.jax.primitive import CELLS, recurrence
+from crnn.jax.primitive import recurrence
 
 
 def rnn(
@@ -83,8 +84,9 @@ def rnn(
     """
     activation = validate.choice("activation", activation, validate.ACTIVATIONS)
     number = validate.ACTIVATIONS.index(activation)  # they are in the order of crnn_activation
-    inputs = operands(1, x, Waa, Wax, ba, a0, lengths)
-    return recurrence(CELLS["rnn"], validate.flag("reverse", reverse), number)(*inputs)[0]
+    cell = CELLS["vanilla"]
+    inputs = operands(cell, x, Waa, Wax, ba, a0, lengths)
+    return recurrence(cell, validate.flag("reverse", reverse), number)(*inputs)[0]
 
 
 def gru(
@@ -141,8 +143,9 @@ def gru(
     >>> [round(float(a), 4) for a in gru(x, Waa, Wax)[:, 0, 0]]
     [0.1745, 0.2926, 0.3756]
     """
-    inputs = operands(3, x, Waa, Wax, ba, a0, lengths, baa=(baa, "(n_a,)"))
-    return recurrence(CELLS["gru"], validate.flag("reverse", reverse))(*inputs)[0]
+    cell = CELLS["gru"]
+    inputs = operands(cell, x, Waa, Wax, ba, a0, lengths, baa=(baa, "(n_a,)"))
+    return recurrence(cell, validate.flag("reverse", reverse))(*inputs)[0]
 
 
 def lstm(
@@ -199,6 +202,7 @@ def lstm(
     >>> [round(float(a), 4) for a in a[:, 0, 0]]
     [0.1743, 0.3091, 0.4072]
     """
-    inputs = operands(4, x, Waa, Wax, ba, a0, lengths, c0=(c0, "(m, n_a)"))
-    a, c_n = recurrence(CELLS["lstm"], validate.flag("reverse", reverse))(*inputs)
+    cell = CELLS["lstm"]
+    inputs = operands(cell, x, Waa, Wax, ba, a0, lengths, c0=(c0, "(m, n_a)"))
+    a, c_n = recurrence(cell, validate.flag("reverse", reverse))(*inputs)
     return a, c_n

@@ -9,10 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from crnn._engine import validate
+from crnn._network.cells import Cell
 
 
 def operands(
-    gates: int,
+    cell: Cell,
     x: Any,
     Waa: Any,
     Wax: Any,
@@ -30,6 +31,7 @@ def operands(
     dtype = Waa.dtype
     if dtype not in (jnp.float32, jnp.float64):
         raise TypeError(f"Waa: expected float32 or float64, got {_described(Waa)}")
+    gates = len(cell.gates)
     units = "n_a" if gates == 1 else f"{gates} n_a"
     n_a, n_x = _columns("Waa", Waa, f"({units}, n_a)"), _columns("Wax", Wax, f"({units}, n_x)")
     sizes = {"n_a": n_a, "n_x": n_x, units: gates * n_a}
