@@ -2,10 +2,10 @@
 
     python bench/grad_jax.py --cell gru --threads 1
 
-The scan is the fastest that was found: the input product is computed before it, and the weights are
-in the layout with which XLA is faster. Both compute the same loss from the same numbers in float32,
-in one process that may use as many cores as there are threads. They take turns; the ratio is the
-median over the turns.
+The scan is that of `crnn bench`, the fastest that was found: the input product is computed before
+it, and the weights are in the layout with which XLA is faster. Both compute the same loss from the
+same numbers in float32, in one process that may use as many cores as there are threads. They take
+turns; the ratio is the median over the turns.
 """
 
 import argparse
@@ -23,68 +23,35 @@ def restrict(threads):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
 
 
-def scans(jax, cell):
-    """lax.scan over a cell, for Waa and Wax with n_a and n_x rows: a function giving the states."""
-    jnp, sigmoid = jax.numpy, jax.nn.sigmoid
-
-    def rnn(x, Waa, Wax, ba, a0):
-        def step(a, z_t):
-            a = jnp.tanh(z_t + a @ Waa)
-            return a, a
-
-        return jax.lax.scan(step, a0, x @ Wax + ba)[1]
-
-    def gru(x, Waa, Wax, ba, baa, a0):
-        n_a = len(Waa)
-
-        def step(a, z_x):
-            z_a = a @ Waa
-            r, z = jnp.split(sigmoid(z_x[:, : 2 * n_a] + z_a[:, : 2 * n_a]), 2, axis=1)
-            n = jnp.tanh(z_x[:, 2 * n_a :] + r * (z_a[:, 2 * n_a :] + baa))
-            a = (1 - z) * n + z * a
-            return a, a
-
-        return jax.lax.scan(step, a0, x @ Wax + ba)[1]
-
-    def lstm(x, Waa, Wax, ba, a0, c0):
-        def step(state, z_x):
-            a, c = state
-            i, f, g, o = jnp.split(z_x + a @ Waa, 4, axis=1)
-            c = sigmoid(f) * c + sigmoid(i) * jnp.tanh(g)
-            a = sigmoid(o) * jnp.tanh(c)
-            return (a, c), a
-
-        return jax.lax.scan(step, (a0, c0), x @ Wax + ba)[1]
-
-    return {"rnn": rnn, "gru": gru, "lstm": lstm}[cell]
-
-
-def losses(jax, cell, da):
-    """The loss of each implementation, as a function of x, Waa, Wax, ba and the cell's others."""
+def losses(cell, names, da):
+    """The loss of each implementation, as a function of the arguments with these names."""
     import crnn.jax
+    from crnn.benchmark.peers.jax import scan
 
-    function, scan = getattr(crnn.jax, cell), scans(jax, cell)
+    function, kind = getattr(crnn.jax, cell), "vanilla" if cell == "rnn" else cell
 
-    def states(*given):
-        found = function(*given)
-        return found[0] if cell == "lstm" else found
+    def loss(found):
+        return (da * (found[0] if cell == "lstm" else found)).sum()
+
+    def of_scan(transposed):
+        return lambda *p: loss(scan(kind, dict(zip(names, p, strict=True)), transposed))
 
     return {
-        "crnn": lambda *p: (da * states(*p)).sum(),
-        "scan": lambda x, Waa, Wax, *p: (da * scan(x, Waa.T, Wax.T, *p)).sum(),
-        "scan, weights transposed": lambda *p: (da * scan(*p)).sum(),
+        "crnn": lambda *p: loss(function(*p)),
+        "scan": of_scan(transposed=False),
+        "scan, weights transposed": of_scan(transposed=True),
     }
 
 
 def problem(cell, shape):
-    """The arguments of a cell, by position, and da."""
+    """The arguments of a cell by name, in order, and da."""
     from crnn import _check_cells, check
 
     if cell == "rnn":
         p = check.problem(*shape, dtype="float32")
-        return list(p.arguments.values()), p.da
+        return p.arguments, p.da
     p = _check_cells.problem(cell, *shape, dtype="float32")
-    return [*p.arguments.values(), *p.initial.values()], p.da
+    return {**p.arguments, **p.initial}, p.da
 
 
 def prepare(jax, cell, shape, wanted):
@@ -93,12 +60,12 @@ def prepare(jax, cell, shape, wanted):
 
     from crnn import check
 
-    arguments, da = problem(cell, shape)
-    arguments = list(map(jax.numpy.asarray, arguments))
+    named, da = problem(cell, shape)
+    arguments = list(map(jax.numpy.asarray, named.values()))
     wanted = range(len(arguments)) if wanted == "all" else range(1, 5 if cell == "gru" else 4)
     transposed = [a.T.copy() if k in (1, 2) else a for k, a in enumerate(arguments)]
     calls, results = {}, {}
-    for name, loss in losses(jax, cell, jax.numpy.asarray(da)).items():
+    for name, loss in losses(cell, list(named), jax.numpy.asarray(da)).items():
         given = transposed if "transposed" in name else arguments
         f = jax.jit(jax.value_and_grad(loss, tuple(wanted)))
         calls[name] = lambda f=f, given=given: jax.block_until_ready(f(*given))

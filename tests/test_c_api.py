@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pages
 import pytest
+from c_problem import CallProblem
 from c_record import (
     ALIGNMENT,
     API,
@@ -40,78 +41,25 @@ PAGE = ROOT / "docs" / "c_api.md"
 FIRST_SIZE = Call.da_n.offset
 
 
-class Problem:
-    """A call and its arrays; outputs and workspace begin as NaN, with a guard behind each."""
+class Problem(CallProblem):
+    """A call of the vanilla cell."""
 
     def __init__(self, T=7, m=3, n_x=5, n_a=6, *, ba=True, a0=True, offset=0, **kind):
-        p = check.problem(T, m, n_x, n_a, **kind)
-        self.problem, dtype = p, p.arguments["Waa"].dtype
-        x, lengths = p.arguments["x"], p.options["lengths"]
-        integers = x.dtype.kind == "i"
-        self.arrays = {
-            "x" if not integers else "symbols": x.astype(np.intp) if integers else x,
-            "Waa": p.arguments["Waa"],
-            "Wax": p.arguments["Wax"],
-            "da": p.da,
-        }
-        for name in ("ba", "a0"):
-            if {"ba": ba, "a0": a0}[name]:
-                self.arrays[name] = p.arguments[name]
-            else:
-                p.arguments[name] = np.zeros_like(p.arguments[name])
-        if lengths is not None:
-            self.arrays["lengths"] = lengths.astype(np.intp)
-        self.inputs = dict(self.arrays)
+        self.problem = p = check.problem(T, m, n_x, n_a, **kind)
+        lengths = p.options["lengths"]
+        inputs = {**p.arguments, "da": p.da}
+        for name, given in (("ba", ba), ("a0", a0)):
+            if not given:
+                p.arguments[name] = np.zeros_like(inputs.pop(name))
         shapes = {"a": (T, m, n_a), "dWaa": (n_a, n_a), "dWax": (n_a, n_x), "dba": (n_a,),
                   "da0": (m, n_a)}  # fmt: skip
-        if not integers:
-            shapes["dx"] = (T, m, n_x)
-        self.outputs = {}
-        for name, shape in shapes.items():
-            guarded = np.full(int(np.prod(shape)) + 8, np.nan, dtype)
-            self.outputs[name] = self.arrays[name] = guarded[:-8].reshape(shape)
-        self.call = Call(ctypes.sizeof(Call), 1 if dtype == np.float32 else 2,
-                         p.options["activation"] == "relu", p.options["reverse"], 0,
-                         T, m, n_x, n_a)  # fmt: skip
-        for name, array in self.arrays.items():
-            setattr(self.call, name, array.ctypes.data)
-        bytes_ = ctypes.c_size_t()
-        for backward in (0, 1):
-            assert API.rnn_workspace(self.call, backward, bytes_) == OK
-            self.call.workspace_bytes = max(bytes_.value, self.call.workspace_bytes)
-        self.memory = np.full(self.call.workspace_bytes + 128, 0xFF, np.uint8)  # NaN of any dtype
-        self.call.workspace = self.memory[-self.memory.ctypes.data % 64 + offset :].ctypes.data
+        options = {"activation": p.options["activation"] == "relu", "reverse": p.options["reverse"]}
+        super().__init__("rnn", (T, m, n_x, n_a), inputs, lengths, shapes, offset, **options)
 
-    def run(self, backward):
-        """Exactly the workspace that is asked for, nothing behind any array written."""
-        bytes_ = ctypes.c_size_t()
-        assert API.rnn_workspace(self.call, backward, bytes_) == OK
-        self.call.workspace_bytes = bytes_.value
-        end = self.call.workspace + bytes_.value - self.memory.ctypes.data
-        self.memory[:] = 0xFF
-        assert (API.rnn_backward if backward else API.rnn_forward)(self.call) == OK
-        assert (self.memory[end:] == 0xFF).all()
-        for output in self.outputs.values():
-            assert np.isnan(output.base[-8:]).all()
-
-    def assert_as_in_python(self):
-        """Both directions give the bits of rnn_forward and rnn_backward."""
+    def expected(self):
         p = self.problem
-        self.run(backward=0)
         a = crnn.rnn_forward(**p.arguments, **p.options)
-        np.testing.assert_array_equal(self.outputs["a"], a)
-        self.run(backward=1)
-        g = check.backward_of(crnn.rnn_backward, p, a)
-        for name, output in self.outputs.items():
-            if name != "a":
-                np.testing.assert_array_equal(output, getattr(g, name), err_msg=name)
-
-    def refused(self, backward=0):
-        """The status of a call that is refused, with every output as it was."""
-        status = (API.rnn_backward if backward else API.rnn_forward)(self.call)
-        assert all(np.isnan(output).all() for output in self.outputs.values())
-        assert (self.memory == 0xFF).all()
-        return status
+        return {"a": a, **check.backward_of(crnn.rnn_backward, p, a)._asdict()}
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

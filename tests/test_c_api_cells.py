@@ -4,13 +4,13 @@ import ctypes
 
 import numpy as np
 import pytest
-from c_record import ALIGNMENT, API, CELL, LEAK, LENGTH, NULL, OK, OPTION, SIZE, WORKSPACE, Call
+from c_problem import CallProblem
+from c_record import ALIGNMENT, API, CELL, LEAK, LENGTH, NULL, OK, OPTION, SIZE, WORKSPACE
 
 from crnn import _check_cells
 
 NUMBERS = {"leaky": 1, "gru": 2, "lstm": 3}  # enum crnn_cell
 EQUATIONS = ("rate", "current")  # enum crnn_equation
-GUARD = 8
 
 EVERY_CELL = pytest.mark.parametrize("name", list(_check_cells.CELLS))
 KINDS = [
@@ -23,78 +23,36 @@ KINDS = [
 ]
 
 
-class Problem:
-    """A call and its arrays; outputs and workspace begin as NaN, with a guard behind each."""
+class Problem(CallProblem):
+    """A call of one of the other cells."""
 
     def __init__(self, name, T=7, m=3, n_x=5, n_a=6, **kind):
         self.p = p = _check_cells.problem(name, T, m, n_x, n_a, **kind)
-        units, dtype = len(p.arguments["Waa"]), p.da.dtype
-        lengths = p.options["lengths"]
+        units, lengths = len(p.arguments["Waa"]), p.options["lengths"]
         steps = T * m if lengths is None else int(lengths.sum())
-        self.inputs = {**p.arguments, **p.initial, "da": p.da}
-        if self.inputs["x"].dtype.kind == "i":
-            self.inputs["symbols"] = self.inputs.pop("x").astype(np.intp)
-        if lengths is not None:
-            self.inputs["lengths"] = lengths.astype(np.intp)
+        inputs = {**p.arguments, **p.initial, "da": p.da}
         shapes = {"a": (T, m, n_a), "kept": (_check_cells.KEPT[p.cell] * steps * n_a,),
                   "dWaa": (units, n_a), "dWax": (units, n_x), "dba": (units,),
                   "da0": (m, n_a)}  # fmt: skip
-        if "x" in self.inputs:
-            shapes["dx"] = (T, m, n_x)
         if p.cell == "gru":
             shapes["dbaa"] = (n_a,)
         if p.cell == "lstm":
-            self.inputs["dc_n"] = p.dc_n
+            inputs["dc_n"] = p.dc_n
             shapes |= {"c_n": (m, n_a), "dc0": (m, n_a)}
         if p.cell == "leaky":
-            self.inputs["leak"] = p.options["leak"]
-        self.outputs = {
-            output: np.full(int(np.prod(shape)) + GUARD, np.nan, dtype)[:-GUARD].reshape(shape)
-            for output, shape in shapes.items()
-        }
-        self.call = call = Call(ctypes.sizeof(Call), 1 if dtype == np.float32 else 2)
-        call.activation = p.options.get("activation") == "relu"
-        call.reverse, call.cell = p.options["reverse"], NUMBERS[p.cell]
-        call.T, call.m, call.n_x, call.n_a = T, m, n_x, n_a
-        call.equation = EQUATIONS.index(p.options.get("equation", "rate"))
-        call.noise, call.seed = p.noise.get("noise", 0), p.noise.get("seed", 0)
-        for array, value in {**self.inputs, **self.outputs}.items():
-            setattr(call, array, value.ctypes.data)
-        needed = max(self.needed(0), self.needed(1))
-        self.memory = np.full(needed + 128, 0xFF, np.uint8)  # NaN of any dtype
-        call.workspace, call.workspace_bytes = self.memory.ctypes.data, needed
+            inputs["leak"] = p.options["leak"]
+        super().__init__(
+            p.cell, (T, m, n_x, n_a), inputs, lengths, shapes,
+            activation=p.options.get("activation") == "relu",
+            reverse=p.options["reverse"],
+            cell=NUMBERS[p.cell],
+            equation=EQUATIONS.index(p.options.get("equation", "rate")),
+            noise=p.noise.get("noise", 0),
+            seed=p.noise.get("seed", 0),
+        )  # fmt: skip
 
-    def needed(self, backward):
-        bytes_ = ctypes.c_size_t()
-        assert API.rnn_workspace(self.call, backward, bytes_) == OK
-        return bytes_.value
-
-    def function(self, backward):
-        return getattr(API, f"{self.p.cell}_{'backward' if backward else 'forward'}")
-
-    def run(self, backward):
-        """Exactly the workspace that is asked for, nothing behind any array written."""
-        self.call.workspace_bytes = size = self.needed(backward)
-        self.memory[:] = 0xFF
-        assert self.function(backward)(self.call) == OK
-        assert (self.memory[size:] == 0xFF).all()
-        for output in self.outputs.values():
-            assert np.isnan(output.base[-GUARD:]).all()
-
-    def assert_as_in_python(self):
-        """Both directions give the bits of the package's own functions."""
-        self.run(backward=0)
-        self.run(backward=1)
-        for name, expected in self.p.results().items():
-            if expected is not None and name in self.outputs:
-                np.testing.assert_array_equal(self.outputs[name], expected, err_msg=name)
-
-    def refused(self, backward=0):
-        """The status of a call that is refused, with every output as it was."""
-        status = self.function(backward)(self.call)
-        assert all(np.isnan(output).all() for output in self.outputs.values())
-        assert (self.memory == 0xFF).all()
-        return status
+    def expected(self):
+        return self.p.results()
 
 
 @EVERY_CELL

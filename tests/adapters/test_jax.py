@@ -248,12 +248,25 @@ class TestErrors:
             ("a0", np.zeros((1, 6)), ValueError, r"a0: expected shape \(m, n_a\) = \(3, 6\)"),
             ("lengths", np.zeros(2, int), ValueError, r"lengths: expected shape \(m,\) = \(3,\)"),
             ("lengths", np.ones(3), TypeError, "lengths: expected integers, got float64"),
+            ("Waa", np.zeros((0, 0)), ValueError, r"Waa: expected shape \(n_a, n_a\), sizes >= 1"),
+            ("Wax", np.float64(1), ValueError, r"Wax: expected shape \(n_a, n_x\), sizes >= 1"),
+            ("Wax", np.zeros((6, 0)), ValueError, r"Wax: expected shape \(n_a, n_x\), sizes >= 1"),
             ("reverse", 1, TypeError, "reverse: expected True or False, got 1"),
-            ("activation", "gelu", ValueError, "activation: expected 'tanh' or 'relu', got 'gelu'"),
+            ("reverse", np.zeros(2), TypeError, "reverse: expected True or False, got array"),
+            ("activation", np.zeros(2), ValueError, "activation: expected one of .* got array"),
+            ("activation", "gelu", ValueError, "activation: expected one of 'tanh', 'relu'"),
         ],
     )
     def test_when_traced(self, name, value, error, message):
         with pytest.raises(error, match=message):
+            rnn(**{**problem()[0].arguments, name: value})
+
+    @pytest.mark.parametrize("name", ["x", "Waa", "Wax", "ba", "a0", "lengths"])
+    @pytest.mark.parametrize("value", ["tanh", None, object(), [[1.0], [1.0, 2.0]]], ids=str)
+    def test_what_is_no_array(self, name, value):
+        if value is None and name in ("ba", "a0", "lengths"):
+            return  # the default
+        with pytest.raises(TypeError, match=f"{name}: expected an array, got "):
             rnn(**{**problem()[0].arguments, name: value})
 
     @pytest.mark.parametrize(
@@ -275,6 +288,20 @@ class TestErrors:
         value[name][(0,) * value[name].ndim] = wrong
         with pytest.raises(REFUSED, match=message):
             f(value).block_until_ready()
+
+    @pytest.mark.parametrize("wrong", [2**32, -(2**32), 2**63])
+    @pytest.mark.parametrize("name", ["x", "lengths"])
+    def test_integers_that_jax_would_cut_to_32_bits(self, name, wrong):
+        """JAX without x64 makes int32 of them, in which 2^32 would be a valid 0."""
+        jax.config.update("jax_enable_x64", False)
+        p = problem(integers=True, dtype="float32")[0]
+        value = {"x": np.zeros((7, 3), int), "lengths": np.full(3, 7)}
+        rnn(**{**p.arguments, **value})
+        value[name] = value[name].astype("uint64" if wrong == 2**63 else "int64")
+        value[name].flat[1] = wrong
+        for given in (value[name], list(value[name])):
+            with pytest.raises(ValueError, match=f"{name}: expected integers that JAX.* {wrong}"):
+                rnn(**{**p.arguments, **value, name: given})
 
     @pytest.mark.parametrize("target", ["forward", "backward"])
     def test_wrong_operands_of_the_ffi_targets(self, target):

@@ -779,7 +779,8 @@ def test_onnx_operator_tests_pass():
 
 
 @pytest.mark.parametrize(
-    "name", ["", ".backend", ".gated", ".graph", ".numbers", ".reader", ".rnn", ".writer"]
+    "name",
+    ["", ".backend", ".directions", ".gated", ".graph", ".numbers", ".reader", ".rnn", ".writer"],
 )
 def test_docstring_examples_run(name):
     assert doctest.testmod(importlib.import_module("crnn.onnx" + name)).failed == 0

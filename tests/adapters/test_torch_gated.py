@@ -38,7 +38,7 @@ def calls(monkeypatch):
         monkeypatch.setattr(where, name, watched)
 
     watch(gated.sequence, "cell_forward")
-    watch(gated.recurrence, "cell_backward")
+    watch(gated.sequence, "cell_backward")
     return seen
 
 

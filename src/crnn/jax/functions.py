@@ -6,10 +6,10 @@ from typing import Any
 
 import jax
 
-from crnn.jax.operands import flag, operands
-from crnn.jax.primitive import CELLS, recurrence
-
-_ACTIVATIONS = ("tanh", "relu")  # in the order of enum crnn_activation
+from crnn._engine import validate
+from crnn._network.cells import CELLS
+from crnn.jax.operands import operands
+from crnn.jax.primitive import recurrence
 
 
 def rnn(
@@ -82,11 +82,11 @@ def rnn(
     >>> round(float(dWaa[0, 0]), 4)
     0.4209
     """
-    if activation not in _ACTIVATIONS:
-        raise ValueError(f"activation: expected 'tanh' or 'relu', got {activation!r}")
-    inputs = operands(1, x, Waa, Wax, ba, a0, lengths)
-    number = _ACTIVATIONS.index(activation)
-    return recurrence(CELLS["rnn"], flag("reverse", reverse), number)(*inputs)[0]
+    activation = validate.choice("activation", activation, validate.ACTIVATIONS)
+    number = validate.ACTIVATIONS.index(activation)  # they are in the order of crnn_activation
+    cell = CELLS["vanilla"]
+    inputs = operands(cell, x, Waa, Wax, ba, a0, lengths)
+    return recurrence(cell, validate.flag("reverse", reverse), number)(*inputs)[0]
 
 
 def gru(
@@ -143,8 +143,9 @@ def gru(
     >>> [round(float(a), 4) for a in gru(x, Waa, Wax)[:, 0, 0]]
     [0.1745, 0.2926, 0.3756]
     """
-    inputs = operands(3, x, Waa, Wax, ba, a0, lengths, baa=(baa, "(n_a,)"))
-    return recurrence(CELLS["gru"], flag("reverse", reverse))(*inputs)[0]
+    cell = CELLS["gru"]
+    inputs = operands(cell, x, Waa, Wax, ba, a0, lengths, baa=(baa, "(n_a,)"))
+    return recurrence(cell, validate.flag("reverse", reverse))(*inputs)[0]
 
 
 def lstm(
@@ -201,6 +202,7 @@ def lstm(
     >>> [round(float(a), 4) for a in a[:, 0, 0]]
     [0.1743, 0.3091, 0.4072]
     """
-    inputs = operands(4, x, Waa, Wax, ba, a0, lengths, c0=(c0, "(m, n_a)"))
-    a, c_n = recurrence(CELLS["lstm"], flag("reverse", reverse))(*inputs)
+    cell = CELLS["lstm"]
+    inputs = operands(cell, x, Waa, Wax, ba, a0, lengths, c0=(c0, "(m, n_a)"))
+    a, c_n = recurrence(cell, validate.flag("reverse", reverse))(*inputs)
     return a, c_n

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,33 +13,28 @@ from jax.custom_batching import custom_vmap
 from jax.custom_derivatives import SymbolicZero, custom_vjp_primal_tree_values
 
 from crnn._engine import xla
+from crnn._network.cells import Cell
 
 for name, handler in xla.TARGETS.items():
     jax.ffi.register_ffi_target(name, handler, platform="cpu")
 
 
-class Cell(NamedTuple):
-    """What a cell's handlers read and give besides what those of all cells do.
-
-    All read x, Waa, Wax, a0, lengths and ba, and give the states a. csrc/xla/handler.h has the
-    order of everything.
-    """
-
-    name: str  # of the handlers
-    kept: int = 0  # numbers that backward needs besides each state
-    has_baa: bool = False  # one more operand, baa, after ba
-    has_c: bool = False  # one more operand, c0, after ba; one more result, c_n, after a
-
-
-#: Each cell by the name of its function.
-CELLS = {
-    "rnn": Cell("rnn"),
-    "gru": Cell("gru", kept=4, has_baa=True),
-    "lstm": Cell("lstm", kept=5, has_c=True),
-}
-
+# The handlers of all cells read x, Waa, Wax, a0, lengths and ba, and give the states a. A GRU's
+# also read baa. An LSTM's read c0 and give c_n. csrc/xla/handler.h has the order of everything.
 #: Of the operands: where a0, lengths and a cell's own operand are.
 A0, LENGTHS, OWN = 3, 4, 6
+
+
+def _handler(cell: Cell, direction: str) -> str:
+    return f"crnn_{'rnn' if cell.name == 'vanilla' else cell.name}_{direction}"
+
+
+def _has_baa(cell: Cell) -> bool:
+    return "baa" in cell.biases
+
+
+def _has_c(cell: Cell) -> bool:
+    return "c" in cell.states
 
 
 @functools.cache
@@ -58,14 +53,14 @@ def recurrence(
     def begin(*given: Any) -> tuple[tuple[jax.Array, ...], Any]:
         operands = custom_vjp_primal_tree_values(given)
         results = forward_kept(*operands)
-        a, kept = results[0], results[1 + cell.has_c :]
+        a, kept = results[0], results[1 + _has_c(cell) :]
         # Whether dx is wanted is known here and needed in `end`, and is passed on as a shape. It
         # must not change the tree of residuals: JAX may trace this function again with other
         # arguments to differentiate, but assumes that the tree is always the same.
         wants_dx = given[0].perturbed and not jnp.issubdtype(operands[0].dtype, jnp.integer)
-        inputs = [*operands[: LENGTHS + 1], *(operands[OWN:] if cell.has_c else [])]
+        inputs = [*operands[: LENGTHS + 1], *(operands[OWN:] if _has_c(cell) else [])]
         residuals = (*inputs, a, *kept, jnp.zeros(int(wants_dx), bool))
-        return tuple(results[: 1 + cell.has_c]), residuals
+        return tuple(results[: 1 + _has_c(cell)]), residuals
 
     def end(residuals: tuple[jax.Array, ...], from_above: Any) -> tuple[Any, ...]:
         *inputs, wanted = residuals
@@ -76,7 +71,7 @@ def recurrence(
             dWaa, dWax, dba, da0, *rest = backward[len(wanted) == 1](
                 *inputs, *map(_materialized, from_above)
             )
-        own, dx = rest[: cell.has_baa + cell.has_c], rest[cell.has_baa + cell.has_c :]
+        own, dx = rest[: _has_baa(cell) + _has_c(cell)], rest[_has_baa(cell) + _has_c(cell) :]
         # If dx is not wanted it is zeros, not None, because this tree must always be the same, too.
         nothing = None if jnp.issubdtype(x.dtype, jnp.integer) else jnp.zeros_like(x)
         return (dx[0] if dx else nothing, dWaa, dWax, da0, None, dba, *own)
@@ -92,7 +87,7 @@ def _differentiated(
     cell: Cell, Waa: jax.Array, Wax: jax.Array, a0: jax.Array
 ) -> tuple[jax.Array, ...]:
     """Arrays of the shapes of Waa, Wax, ba, a0 and the cell's own operand, baa or c0."""
-    own = (a0,) if cell.has_c else (a0[0],) if cell.has_baa else ()
+    own = (a0,) if _has_c(cell) else (a0[0],) if _has_baa(cell) else ()
     return Waa, Wax, Waa[:, 0], a0, *own
 
 
@@ -102,17 +97,22 @@ def _materialized(d: Any) -> jax.Array:
 
 def _forward(cell: Cell, keep: bool, **options: Any) -> Callable[..., list[jax.Array]]:
     """``f(x, Waa, Wax, a0, lengths, ba, ...) -> [a, ...]``, and what is kept; mappable."""
-    count = 1 + cell.has_c + keep
+    count = 1 + _has_c(cell) + keep
 
     def call(*operands: jax.Array) -> Any:
         x, Waa = operands[:2]
         (T, m), n_a = x.shape[:2], Waa.shape[1]
-        shapes = [(T, m, n_a), *[(m, n_a)] * cell.has_c, *[(T, m, cell.kept * n_a)] * keep]
+        shapes = [(T, m, n_a), *[(m, n_a)] * _has_c(cell), *[(T, m, cell.kept * n_a)] * keep]
         results = [jax.ShapeDtypeStruct(shape, Waa.dtype) for shape in shapes]
-        return jax.ffi.ffi_call(f"crnn_{cell.name}_forward", results)(*operands, **options)
+        return jax.ffi.ffi_call(_handler(cell, "forward"), results)(*operands, **options)
 
     def mapped(size: int, is_mapped: Sequence[bool], *operands: Any) -> tuple[Any, list[bool]]:
-        of_examples = {0: 1, A0: 0, LENGTHS: 0, **({OWN: 0} if cell.has_c else {})}  # the axes of m
+        of_examples = {
+            0: 1,
+            A0: 0,
+            LENGTHS: 0,
+            **({OWN: 0} if _has_c(cell) else {}),
+        }  # the axes of m
         weights = [k for k in range(len(operands)) if k not in of_examples]
         # What is kept cannot be divided among the entries, and backward needs it for each of them.
         if keep or any(is_mapped[k] for k in weights):
@@ -144,13 +144,13 @@ def _backward(cell: Cell, wants_dx: bool, **options: Any) -> Callable[..., list[
 
     It gives dx too if that is wanted, and is mappable.
     """
-    count = 4 + cell.has_baa + cell.has_c + wants_dx
+    count = 4 + _has_baa(cell) + _has_c(cell) + wants_dx
 
     def call(*operands: jax.Array) -> Any:
         x, Waa, Wax, a0 = operands[:4]
         like = [*_differentiated(cell, Waa, Wax, a0), *([x] if wants_dx else [])]
         gradients = [jax.ShapeDtypeStruct(a.shape, a.dtype) for a in like]
-        return jax.ffi.ffi_call(f"crnn_{cell.name}_backward", gradients)(*operands, **options)
+        return jax.ffi.ffi_call(_handler(cell, "backward"), gradients)(*operands, **options)
 
     def mapped(size: int, is_mapped: Sequence[bool], *operands: Any) -> tuple[Any, list[bool]]:
         return _one_by_one(backward, is_mapped, operands), [True] * count

@@ -17,7 +17,7 @@ from onnx import NodeProto
 
 from crnn import gru_forward, lstm_forward, reference
 from crnn._network.cells import CELLS, Cell
-from crnn.onnx.rnn import checked, given_attributes, read_directions, read_layout, valid_lengths
+from crnn.onnx.directions import checked, given_attributes, read_directions, read_layout, run
 from crnn.reference import Array
 from crnn.weights.gates import ONNX, merged, restored
 from crnn.weights.reading import Named
@@ -128,46 +128,19 @@ def forward(
     """Y, Y_h and, of an LSTM, Y_c, in the layout of the attributes.
 
     All arrays are float32 or all are float64, sequence_lens integers in 0..T. A ValueError names
-    what does not fit. Past an example's length Y is 0; an example of length 0 has zeros everywhere.
+    what does not fit.
     """
-    name, batch_first = attributes.operator, attributes.batch_first
-    operator, D = GATED[name], len(attributes.reverse)
+    name = attributes.operator
+    operator = GATED[name]
     W, R, B = checked_weights(attributes, W, R, B)
-    n_x, n_a = W.shape[2], R.shape[2]
-    if X.ndim != 3:
-        raise ValueError(f"{name}: X: expected three axes, got shape {X.shape}")
-    X = X.swapaxes(0, 1) if batch_first else X
-    T, m = X.shape[:2]
-    checked(name, "X", X, W.dtype, (T, m, n_x))
-    states: list[Any] = [None] * len(operator.states)  # (D, m, n_a) each, or None
-    for k, (what, value) in enumerate(zip(operator.states, initial, strict=False)):
-        if value is not None:
-            own = value.swapaxes(0, 1) if batch_first else value
-            states[k] = checked(name, what, own, W.dtype, (D, m, n_a))
-    lengths = None if sequence_lens is None else valid_lengths(name, sequence_lens, T, m)
-    Y = np.zeros((T, D, m, n_a), W.dtype)
-    final = [np.zeros((D, m, n_a), W.dtype) for _ in operator.states]  # Y_h, and Y_c of an LSTM
-    last = np.full(m, T - 1) if lengths is None else np.maximum(lengths - 1, 0)
-    none = np.zeros(m, bool) if lengths is None else lengths == 0
-    # The functions take lengths from 1: rows of length 0 run one step, which is cleared below.
-    counted = None if lengths is None else np.maximum(lengths, 1)
-    for d, reverse in enumerate(attributes.reverse) if T * m else ():
-        arrays = direction(name, W[d], R[d], B[d])
-        for start, value in zip(("a0", "c0"), states, strict=False):
-            if value is not None:
-                arrays[start] = value[d]
-        a, *c_n = operator.forward(
-            X, arrays, attributes.reset_after, lengths=counted, reverse=reverse
-        )
-        a[:, none] = 0
-        Y[:, d] = a
-        for values, value in zip(
-            final, (a[0 if reverse else last, np.arange(m)], *c_n), strict=True
-        ):
-            values[d] = np.where(none[:, None], 0, value)
-    if batch_first:
-        return Y.transpose(2, 0, 1, 3), *(values.swapaxes(0, 1) for values in final)
-    return Y, *final
+
+    def one(d: int, x: Array, lengths: Array | None, first: list[Any]) -> tuple[Array, ...]:
+        arrays = direction(name, W[d], R[d], B[d]) | dict(zip(("a0", "c0"), first, strict=False))
+        how = {"lengths": lengths, "reverse": attributes.reverse[d]}
+        return operator.forward(x, arrays, attributes.reset_after, **how)
+
+    states = dict.fromkeys(operator.states) | dict(zip(operator.states, initial, strict=False))
+    return run(name, attributes, W, R.shape[2], X, sequence_lens, states, one)
 
 
 def direction(operator: str, W: Array, R: Array, B: Array) -> Named:

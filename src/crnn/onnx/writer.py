@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from onnx import ModelProto, NodeProto, TensorProto, checker, helper, numpy_help
 
 import crnn
 from crnn import files
+from crnn._engine import validate
+from crnn.model import Config
 from crnn.reference import Array
 from crnn.weights.gates import ONNX, recurrent_bias, reordered
 
@@ -55,13 +58,14 @@ def to_onnx(
         If `model` is not a crnn.RNN, a flag is not True or False, or metadata are not strings.
     ValueError
         If the parameters are too large for ONNX (2 GB), or the model's metadata have the entry
-        "crnn.config", or its cell is leaky.
+        "crnn.config", or its cell is leaky, with a leak below 1 or noise.
     OSError
         If the file cannot be written; what is at `path` is left unchanged.
 
     Notes
     -----
-    Cells are the operators RNN, GRU (with ``linear_before_reset=1``) and LSTM. ONNX Runtime runs
+    Cells are the operators RNN, GRU (with ``linear_before_reset=1``) and LSTM. A leaky cell whose
+    leak is 1 is written, and read again, as the vanilla cell that it computes. ONNX Runtime runs
     float32 models. Its CPU provider has none of these operators for float64 and refuses such a
     model; `crnn.onnx.backend` runs both.
 
@@ -78,16 +82,12 @@ def to_onnx(
     for name, flag in (("integers", integers), ("lengths", lengths)):
         if not isinstance(flag, (bool, np.bool_)):
             raise TypeError(f"{name}: expected True or False, got {flag!r}")
-    if model.config.cell == "leaky":
-        raise ValueError(
-            "model: expected the cell 'vanilla', 'gru' or 'lstm', got 'leaky', for which ONNX has "
-            "no operator"
-        )
-    metadata = _metadata_props(model)
+    config = _in_onnx(model.config)
+    metadata = _metadata_props(model, config)
     size = sum(parameter.nbytes for parameter in model.parameters.values())
     if size > LARGEST:
         raise ValueError(f"model: expected at most {LARGEST} bytes of parameters, got {size}")
-    written = _Writer(model, bool(integers), bool(lengths)).model()
+    written = _Writer(config, model.parameters, bool(integers), bool(lengths)).model()
     helper.set_model_props(written, metadata)
     checker.check_model(written, full_check=True)
     if path is not None:
@@ -95,20 +95,35 @@ def to_onnx(
     return written
 
 
-def _metadata_props(model: crnn.RNN) -> dict[str, str]:
+def _in_onnx(config: Config) -> Config:
+    """The configuration with a cell that ONNX has: with a leak of 1, a leaky cell is vanilla."""
+    if config.cell != "leaky":
+        return config
+    if config.noise or np.any(config.rule.leak != 1):
+        raise ValueError(
+            "model: expected the cell 'vanilla', 'gru' or 'lstm', or 'leaky' with leak 1 and noise "
+            f"0, got 'leaky' with leak {validate.shown(config.leak)} and noise {config.noise:g}, "
+            "for which ONNX has no operator"
+        )
+    return replace(config, cell="vanilla", leak=None, equation="rate")
+
+
+def _metadata_props(model: crnn.RNN, config: Config) -> dict[str, str]:
     for key, value in model.metadata.items():
         if not isinstance(key, str) or not isinstance(value, str):
             raise TypeError(f"metadata: expected strings by strings, got {key!r}: {value!r}")
     if CONFIG in model.metadata:
         raise ValueError(f"metadata: {CONFIG!r} is the name of the configuration in ONNX")
-    return {**model.metadata, CONFIG: json.dumps(model.config.entries())}
+    return {**model.metadata, CONFIG: json.dumps(config.entries())}
 
 
 class _Writer:
     """The graph, node by node. Each method adds nodes and returns the name of their result."""
 
-    def __init__(self, model: crnn.RNN, integers: bool, lengths: bool):
-        self.config, self.parameters = model.config, dict(model.parameters)
+    def __init__(
+        self, config: Config, parameters: Mapping[str, Array], integers: bool, lengths: bool
+    ):
+        self.config, self.parameters = config, dict(parameters)
         self.integers, self.lengths = integers, lengths
         self.nodes: list[NodeProto] = []
         self.constants: list[TensorProto] = []

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["array_of", "optional_array_of"]
+__all__ = ["array_of", "described", "optional_array_of"]
 
 _TYPES = {
     torch.float32: np.dtype(np.float32).str,
@@ -38,11 +38,21 @@ class _Memory:
         }
 
 
-def array_of(tensor: Tensor) -> Any:
+def array_of(name: str, tensor: Tensor) -> Any:
     """The tensor's memory as a C-contiguous ndarray, copied only if it is not contiguous."""
-    return np.asarray(_Memory(tensor.contiguous()))
+    try:
+        return np.asarray(_Memory(tensor.contiguous()))
+    except KeyError:
+        raise TypeError(
+            f"{name}: expected float32 or float64, or int64 for integers, got {described(tensor)}"
+        ) from None
 
 
-def optional_array_of(tensor: Tensor | None) -> Any:
+def optional_array_of(name: str, tensor: Tensor | None) -> Any:
     """`array_of`, or None where there is no tensor."""
-    return None if tensor is None else array_of(tensor)
+    return None if tensor is None else array_of(name, tensor)
+
+
+def described(tensor: Tensor) -> str:
+    """A tensor as an error shows it."""
+    return f"{tensor.dtype} of shape {tuple(tensor.shape)}"

@@ -1,4 +1,4 @@
-"""What crnn leaves to torch, and why."""
+"""What crnn leaves to torch, and why; and what its operators refuse before they read a size."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-__all__ = ["warn_once", "why_equations", "why_torch"]
+from crnn.torch.arrays import described
+
+__all__ = ["check_input", "check_matrix", "warn_once", "why_equations", "why_torch"]
 
 _DTYPES = (torch.float32, torch.float64)
 
@@ -52,6 +54,23 @@ def why_equations(tensors: list[Tensor]) -> str | None:
     if dual and any(forward_ad.unpack_dual(tensor).tangent is not None for tensor in tensors):
         return "forward-mode differentiation"
     return None
+
+
+def check_input(x: Tensor, Waa: Tensor) -> None:
+    """Refuse an input without the sizes that an operator reads before crnn checks anything."""
+    if x.dtype is not Waa.dtype:
+        raise TypeError(f"x: expected {Waa.dtype}, the dtype of Waa, got {described(x)}")
+    if x.dim() not in (2, 3) or not x.numel():
+        raise ValueError(
+            "x: expected shape (T, m, n_x), or packed, with lengths, (rows, n_x), sizes >= 1, "
+            f"got {described(x)}"
+        )
+
+
+def check_matrix(name: str, W: Tensor) -> None:
+    """Refuse what is not a matrix; crnn checks the rest."""
+    if W.dim() != 2:
+        raise ValueError(f"{name}: expected a matrix, got {described(W)}")
 
 
 def warn_once(why: str) -> None:

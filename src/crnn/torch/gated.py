@@ -14,9 +14,11 @@ import torch
 from torch import Tensor
 
 from crnn._engine import recurrence, sequence, validate
-from crnn._engine.recurrence import CellInputs, Rule, States
+from crnn._engine.recurrence import CellGradients, CellInputs, Rule, States
 from crnn._network.cells import CELLS, Cell
-from crnn.torch.arrays import array_of, optional_array_of
+from crnn.functional import cells
+from crnn.torch.arrays import array_of, described, optional_array_of
+from crnn.torch.checks import check_input
 from crnn.torch.threads import make_way
 from crnn.weights.gates import merged
 from crnn.weights.reading import Named
@@ -28,13 +30,14 @@ _BY_GATES = {len(cell.gates): cell for cell in (CELLS["gru"], CELLS["lstm"])}
 
 def cell_of(Waa: Tensor) -> Cell:
     """The cell that has these weights (gates n_a, n_a)."""
-    rows, n_a = Waa.shape
-    try:
-        return _BY_GATES[rows // n_a]
-    except KeyError:
-        raise ValueError(
-            f"Waa: expected shape (3 n_a, n_a) or (4 n_a, n_a), of a GRU or LSTM, got {(rows, n_a)}"
-        ) from None
+    shape = Waa.shape
+    for gates, cell in _BY_GATES.items():
+        if len(shape) == 2 and shape[0] == gates * shape[1] > 0:
+            return cell
+    raise ValueError(
+        "Waa: expected shape (3 n_a, n_a) or (4 n_a, n_a), of a GRU or LSTM, n_a >= 1, "
+        f"got {described(Waa)}"
+    )
 
 
 def run_forward(
@@ -50,16 +53,16 @@ def run_forward(
     keep: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The states a, (T, m, n_a) or (rows, n_a), an LSTM's c_n, and with `keep` what is kept."""
+    cell = cell_of(Waa)
+    check_input(x, Waa)
     make_way(x, Waa)
-    cell, a = cell_of(Waa), x.new_empty((*x.shape[:-1], Waa.shape[1]))
-    biases = {}
-    if b_ih is not None and b_hh is not None:
-        biases = merged(cell, array_of(b_ih), array_of(b_hh))
+    a = x.new_empty((*x.shape[:-1], Waa.shape[1]))
+    biases = _merged_biases(cell, Waa, b_ih, b_hh)
     inputs = _inputs(cell, x, Waa, Wax, biases, a0, c0, lengths, reverse)
-    found = sequence.cell_forward(inputs, keep, array_of(a), None)
+    found = sequence.cell_forward(inputs, keep, array_of("a", a), None)
     if found is None:  # which argument does not fit?
         inputs = validate.cell(len(cell.gates), *inputs[:9], {"cell": cell.name})
-        found = recurrence.cell_forward(inputs, keep, array_of(a))
+        found = recurrence.cell_forward(inputs, keep, array_of("a", a))
     _, c_n, kept = found
     return a, _tensor(c_n, x), _tensor(kept, x)
 
@@ -79,22 +82,53 @@ def run_backward(
     need_dx: bool,
 ) -> tuple[Tensor, ...]:
     """The gradients dWaa, dWax, db_ih, db_hh, dx, da0 and dc0."""
-    make_way(x, Waa)
     cell = cell_of(Waa)
-    inputs = _inputs(cell, x, Waa, Wax, {}, a0, c0, lengths, reverse)
+    check_input(x, Waa)
+    make_way(x, Waa)
+    if dc_n is not None and "c" not in cell.states:
+        raise ValueError(f"dc_n: expected None for a GRU, got {described(dc_n)}")
     if da is None and dc_n is None:
         da = torch.zeros_like(a)
-    g = recurrence.cell_backward(
-        inputs,
-        States(array_of(a), None, array_of(kept)),
-        optional_array_of(da),
+    g = _gradients(
+        _inputs(cell, x, Waa, Wax, {}, a0, c0, lengths, reverse),
+        States(array_of("a", a), None, array_of("kept", kept)),
+        optional_array_of("da", da),
         need_dx,
-        dc_n=optional_array_of(dc_n),
+        optional_array_of("dc_n", dc_n),
     )
     db_hh = g.dba.copy()  # the biases are added, but for the part of a GRU's that r multiplies
     if g.dbaa is not None:
         db_hh[-len(g.dbaa) :] = g.dbaa
     return tuple(_tensor(d, x) for d in (g.dWaa, g.dWax, g.dba, db_hh, g.dx, g.da0, g.dc0))
+
+
+def _gradients(
+    inputs: CellInputs, states: States, da: Any, need_dx: bool, dc_n: Any
+) -> CellGradients:
+    found = sequence.cell_backward(inputs, states, da, need_dx, None, None, dc_n)
+    if found is not None:
+        return CellGradients(*found)
+    da = np.zeros_like(states.a) if da is None else da
+    try:  # which argument does not fit?
+        return cells.backward(da, states, States, inputs, need_dx, dc_n)
+    except (TypeError, ValueError) as error:  # a and kept are arguments here, not fields of s
+        raise type(error)(str(error).removeprefix("s.")) from None
+
+
+def _merged_biases(cell: Cell, Waa: Tensor, b_ih: Tensor | None, b_hh: Tensor | None) -> Named:
+    """ba and, for a GRU, baa. A bias that is left out is zero."""
+    if b_ih is None and b_hh is None:
+        return {}
+    rows = Waa.shape[:1]
+    if b_ih is None or b_hh is None:
+        zeros = Waa.new_zeros(rows)
+        b_ih, b_hh = zeros if b_ih is None else b_ih, zeros if b_hh is None else b_hh
+    for name, b in (("b_ih", b_ih), ("b_hh", b_hh)):
+        if b.dtype is not Waa.dtype:
+            raise TypeError(f"{name}: expected {Waa.dtype}, the dtype of Waa, got {described(b)}")
+        if b.shape != rows:  # here, because NumPy would add a single number to every row
+            raise ValueError(f"{name}: expected shape {tuple(rows)}, got {described(b)}")
+    return merged(cell, array_of("b_ih", b_ih), array_of("b_hh", b_hh))
 
 
 def _inputs(
@@ -109,14 +143,14 @@ def _inputs(
     reverse: bool,
 ) -> CellInputs:
     return CellInputs(
-        array_of(x),
-        array_of(Waa),
-        array_of(Wax),
+        array_of("x", x),
+        array_of("Waa", Waa),
+        array_of("Wax", Wax),
         biases.get("ba"),
         biases.get("baa"),
-        optional_array_of(a0),
-        optional_array_of(c0),
-        optional_array_of(lengths),
+        optional_array_of("a0", a0),
+        optional_array_of("c0", c0),
+        optional_array_of("lengths", lengths),
         reverse,
         Rule(cell.name),
     )

@@ -19,6 +19,11 @@ _MODES = {"tanh": "RNN_TANH", "relu": "RNN_RELU"}
 TorchRNN, TorchGRU, TorchLSTM = torch.nn.RNN, torch.nn.GRU, torch.nn.LSTM
 
 
+def _refuse_projections(options: dict[str, Any]) -> None:
+    if "proj_size" in options:
+        raise ValueError("proj_size argument is only supported for LSTM, not RNN or GRU")
+
+
 class RNN(Recurrent):
     """Drop-in for `torch.nn.RNN`: ``h<t> = tanh(W_ih x<t> + b_ih + W_hh h<t-1> + b_hh)``.
 
@@ -43,9 +48,9 @@ class RNN(Recurrent):
 
     Notes
     -----
-    Parameters, initial values, `state_dict`, call forms and results are those of torch.nn.RNN,
-    and so are the numbers that dropout draws. crnn computes float32 and float64 on the CPU.
-    Everything else (other devices, half, complex, autocast, torch.func, forward-mode
+    Positional arguments, parameters, initial values, `state_dict`, call forms and results are those
+    of torch.nn.RNN, and so are the numbers that dropout draws. crnn computes float32 and float64 on
+    the CPU. Everything else (other devices, half, complex, autocast, torch.func, forward-mode
     differentiation, per-sample gradients and other classes of tensors) is left to torch, with a
     warning the first time. So are sequences of fewer than 8 steps, which torch computes as fast,
     and export to ONNX, which wants ONNX's own operator: both without a warning.
@@ -67,39 +72,18 @@ class RNN(Recurrent):
     _torchs = TorchRNN
     _compute, _by_equations = staticmethod(rnn_layer), staticmethod(equations)
 
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        num_layers: int = 1,
-        nonlinearity: str = "tanh",
-        bias: bool = True,
-        batch_first: bool = False,
-        dropout: float = 0.0,
-        bidirectional: bool = False,
-        device: Any = None,
-        dtype: Any = None,
-        **others: Any,
-    ) -> None:
-        if "proj_size" in others:
-            raise ValueError("proj_size argument is only supported for LSTM, not RNN or GRU")
-        if not isinstance(nonlinearity, str) or nonlinearity not in _MODES:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        _refuse_projections(kwargs)
+        if len(args) > 3:
+            nonlinearity, args = args[3], args[:3] + args[4:]
+        else:
+            nonlinearity = kwargs.pop("nonlinearity", "tanh")
+        modes = [mode for name, mode in _MODES.items() if nonlinearity == name]
+        if not modes:
             raise ValueError(
                 f"Unknown nonlinearity '{nonlinearity}'. Select from 'tanh' or 'relu'."
             )
-        super().__init__(
-            _MODES[nonlinearity],
-            input_size,
-            hidden_size,
-            num_layers,
-            bias,
-            batch_first,
-            dropout,
-            bidirectional,
-            device=device,
-            dtype=dtype,
-            **others,
-        )
+        super().__init__(modes[0], *args, **kwargs)
         self.nonlinearity = nonlinearity
 
     def forward(self, input: Any, hx: Tensor | None = None) -> Any:
@@ -182,34 +166,9 @@ class GRU(_Gated):
 
     _torchs = TorchGRU
 
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        num_layers: int = 1,
-        bias: bool = True,
-        batch_first: bool = False,
-        dropout: float = 0.0,
-        bidirectional: bool = False,
-        device: Any = None,
-        dtype: Any = None,
-        **others: Any,
-    ) -> None:
-        if "proj_size" in others:
-            raise ValueError("proj_size argument is only supported for LSTM, not RNN or GRU")
-        super().__init__(
-            "GRU",
-            input_size,
-            hidden_size,
-            num_layers,
-            bias,
-            batch_first,
-            dropout,
-            bidirectional,
-            device=device,
-            dtype=dtype,
-            **others,
-        )
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        _refuse_projections(kwargs)
+        super().__init__("GRU", *args, **kwargs)
 
     def forward(self, input: Any, hx: Tensor | None = None) -> Any:
         """Run over a sequence, as `torch.nn.GRU` does.
@@ -268,32 +227,8 @@ class LSTM(_Gated):
     check_forward_args = TorchLSTM.check_forward_args
     permute_hidden = TorchLSTM.permute_hidden
 
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        num_layers: int = 1,
-        bias: bool = True,
-        batch_first: bool = False,
-        dropout: float = 0.0,
-        bidirectional: bool = False,
-        proj_size: int = 0,
-        device: Any = None,
-        dtype: Any = None,
-    ) -> None:
-        super().__init__(
-            "LSTM",
-            input_size,
-            hidden_size,
-            num_layers,
-            bias,
-            batch_first,
-            dropout,
-            bidirectional,
-            proj_size,
-            device,
-            dtype,
-        )
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__("LSTM", *args, **kwargs)
 
     def forward(self, input: Any, hx: Any = None) -> Any:
         """Run over a sequence, as `torch.nn.LSTM` does.
@@ -313,9 +248,6 @@ class LSTM(_Gated):
             The final states of each layer and direction.
         """
         return super().forward(input, hx)
-
-    def _why_torch(self) -> str | None:
-        return "proj_size of LSTM" if self.proj_size else None
 
     def _states_of(self, hx: Any) -> tuple[Any, ...] | None:
         return tuple(hx) if isinstance(hx, (tuple, list)) and len(hx) == 2 else None

@@ -16,6 +16,7 @@ from torch import Tensor
 
 import crnn
 from crnn.torch.arrays import array_of, optional_array_of
+from crnn.torch.checks import check_input, check_matrix
 from crnn.torch.threads import make_way
 
 __all__ = ["backward_op", "forward_op", "rnn_backward", "rnn_forward"]
@@ -32,18 +33,20 @@ def run_forward(
     relu: bool,
 ) -> Tensor:
     """`crnn.rnn_forward` on tensors: every state, (T, m, n_a) or (rows, n_a)."""
+    check_matrix("Waa", Waa)
+    check_input(x, Waa)
     make_way(x, Waa)
     a = x.new_empty((*x.shape[:-1], len(Waa)))
     crnn.rnn_forward(
-        array_of(x),
-        array_of(Waa),
-        array_of(Wax),
-        optional_array_of(ba),
-        optional_array_of(a0),
-        lengths=optional_array_of(lengths),
+        array_of("x", x),
+        array_of("Waa", Waa),
+        array_of("Wax", Wax),
+        optional_array_of("ba", ba),
+        optional_array_of("a0", a0),
+        lengths=optional_array_of("lengths", lengths),
         reverse=reverse,
         activation="relu" if relu else "tanh",
-        out=array_of(a),
+        out=array_of("a", a),
     )
     return a
 
@@ -77,23 +80,26 @@ def run_backward(
     need_da0: bool = True,
 ) -> tuple[Tensor, ...]:
     """`crnn.rnn_backward` on tensors: dWaa, dWax, dba, dx, da0; dx and da0 empty unless needed."""
+    check_matrix("Waa", Waa)
+    check_matrix("Wax", Wax)
+    check_input(x, Waa)
     make_way(x, Waa)
     (n_a, n_x), shape = Wax.shape, x.shape
-    m = shape[1] if lengths is None else len(lengths)
+    m = shape[1] if lengths is None else lengths.numel()
     shapes = (n_a, n_a), (n_a, n_x), n_a, shape if need_dx else 0, (m, n_a) if need_da0 else 0
     results = tuple(x.new_empty(size) for size in shapes)
     wanted = True, True, True, need_dx, need_da0
     arrays: list[Any] = [
-        array_of(d) if want else None for d, want in zip(results, wanted, strict=True)
+        array_of("out", d) if want else None for d, want in zip(results, wanted, strict=True)
     ]
     crnn.rnn_backward(
-        array_of(da),
-        array_of(a),
-        array_of(x),
-        array_of(Waa),
-        array_of(Wax),
-        optional_array_of(a0),
-        lengths=optional_array_of(lengths),
+        array_of("da", da),
+        array_of("a", a),
+        array_of("x", x),
+        array_of("Waa", Waa),
+        array_of("Wax", Wax),
+        optional_array_of("a0", a0),
+        lengths=optional_array_of("lengths", lengths),
         reverse=reverse,
         activation="relu" if relu else "tanh",
         out=crnn.Gradients(*arrays),

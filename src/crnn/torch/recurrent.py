@@ -52,7 +52,8 @@ class Recurrent(torch.nn.RNNBase):  # type: ignore[misc]
             tracer = next(v for v in (input, *first) if isinstance(v, Proxy)).tracer
             return self._call_in_graph(tracer, input, hx)
         given = None if hx is None else self._states_of(hx)
-        if torch.onnx.is_in_onnx_export() or not self._has_the_shapes(input, hx, given):
+        fits = self._has_torchs_options() and self._has_the_shapes(input, hx, given)
+        if torch.onnx.is_in_onnx_export() or not fits:
             return self._torchs.forward(self, input, hx)
         data = input.data if isinstance(input, PackedSequence) else input
         weights = self.all_weights
@@ -94,7 +95,7 @@ class Recurrent(torch.nn.RNNBase):  # type: ignore[misc]
 
     def _why_torch(self) -> str | None:
         """The option of this module that crnn does not support, or None."""
-        return None
+        return f"proj_size of {type(self).__name__}" if self.proj_size else None
 
     def _states_of(self, hx: Any) -> tuple[Any, ...] | None:
         """hx as a tuple of states, or None if it is not of their number."""
@@ -117,6 +118,11 @@ class Recurrent(torch.nn.RNNBase):  # type: ignore[misc]
             return self._torchs.forward(self, *arguments)
         path = tracer.path_of_module(self)
         return tracer.create_proxy("call_module", path, arguments, {})
+
+    def _has_torchs_options(self) -> bool:
+        """Whether torch, which builds a module with any bidirectional, will call it, too."""
+        flags = self.bias, self.batch_first, self.bidirectional
+        return all(type(flag) is bool for flag in flags) and type(self.num_layers) is not bool
 
     def _has_the_shapes(self, input: Any, hx: Any, given: tuple[Any, ...] | None) -> bool:
         """Whether input and states fit and are not empty. If not, torch raises the error."""
@@ -159,7 +165,7 @@ class Recurrent(torch.nn.RNNBase):  # type: ignore[misc]
         x, batch_sizes, order, order_back = packed
         if given is not None and order is not None:
             given = tuple(s.index_select(1, order) for s in given)
-        lengths, last = map(torch.from_numpy, lengths_of(array_of(batch_sizes)))
+        lengths, last = map(torch.from_numpy, lengths_of(array_of("batch_sizes", batch_sizes)))
         if order_back is not None:
             last = last.index_select(0, order_back)
         examples = Packed(lengths, order_back, last)

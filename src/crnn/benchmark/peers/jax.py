@@ -65,20 +65,9 @@ class _Scan:
         self._upstream: Any = jnp.asarray(p.da)
         if isinstance(p, _check_cells.Problem) and case.cell == "lstm":
             self._upstream = self._upstream, jnp.asarray(p.dc_n)
-        step = STEPS[case.cell]
 
         def states(given: dict[str, Any]) -> Any:
-            Waa, Wax = given["Waa"], given["Wax"]
-            if not transposed:
-                Waa, Wax = Waa.T, Wax.T
-
-            def one(before: Any, z_t: Any) -> tuple[Any, Any]:
-                after = step(z_t, before, Waa, given.get("baa"))
-                return after, after[0]
-
-            first = (given["a0"], given["c0"]) if "c0" in given else (given["a0"],)
-            last, a = jax.lax.scan(one, first, given["x"] @ Wax + given["ba"])
-            return (a, last[1]) if "c0" in given else a
+            return scan(case.cell, given, transposed)
 
         def states_and_gradients(given: dict[str, Any], upstream: Any) -> Any:
             a, backward = jax.vjp(states, given)
@@ -139,6 +128,23 @@ def _lstm(z: Any, before: tuple[Any, ...], WaaT: Any, _: Any) -> tuple[Any, ...]
     i, f, g, o = jnp.split(z + a @ WaaT, 4, axis=-1)
     c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
     return jax.nn.sigmoid(o) * jnp.tanh(c), c
+
+
+def scan(cell: str, given: dict[str, Any], transposed: bool) -> Any:
+    """The states a, or of an LSTM a and c_n. Transposed weights have a row for each input."""
+    import jax
+
+    step, Waa, Wax = STEPS[cell], given["Waa"], given["Wax"]
+    if not transposed:
+        Waa, Wax = Waa.T, Wax.T
+
+    def one(before: Any, z_t: Any) -> tuple[Any, Any]:
+        after = step(z_t, before, Waa, given.get("baa"))
+        return after, after[0]
+
+    first = (given["a0"], given["c0"]) if "c0" in given else (given["a0"],)
+    last, a = jax.lax.scan(one, first, given["x"] @ Wax + given["ba"])
+    return (a, last[1]) if "c0" in given else a
 
 
 #: A step of each cell: the states after it from z = Wax x + ba, those before, Waa' and baa.
