@@ -149,12 +149,15 @@ def cell_backward(
     into: CellGradients | None = None,
     da_n: Array | None = None,
     dc_n: Array | None = None,
+    norms: Array | None = None,
 ) -> CellGradients:
     """The gradients, in the arrays of `into` if they are given.
 
-    da_n and dc_n (m, n_a) are what reaches the last states from outside, besides da.
+    da_n and dc_n (m, n_a) are what reaches the last states from outside, besides da. `norms`, an
+    array (T, m) of float64, is filled with the Euclidean norm of the gradient with respect to each
+    state, with what comes back through later steps; with 0 past an example's length.
     """
-    g = sequence.cell_backward(inputs, states, da, need_dx, into, da_n, dc_n)
+    g = sequence.cell_backward(inputs, states, da, need_dx, into, da_n, dc_n, norms)
     return CellGradients(*_completed(g))
 
 

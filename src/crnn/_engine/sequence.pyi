@@ -29,6 +29,7 @@ def rnn_backward(
     need_dx: Any,
     into: _Gradients | None,
     da_n: Any = None,
+    norms: _Array | None = None,
 ) -> Any: ...
 def lengths_of(batch_sizes: _Array) -> tuple[_Array, _Array]: ...
 def cell_forward(
@@ -45,4 +46,5 @@ def cell_backward(
     into: Any,
     da_n: _Array | None,
     dc_n: _Array | None,
+    norms: _Array | None = None,
 ) -> Any: ...

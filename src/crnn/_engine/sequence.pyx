@@ -116,14 +116,27 @@ def rnn_forward(x, Waa, Wax, ba, a0, lengths, reverse, activation, out):
     return out
 
 
-def rnn_backward(da, a, x, Waa, Wax, a0, lengths, reverse, activation, need_dx, into, da_n=None):
+cdef bint _read_norms(crnn_rnn_call *call, Py_ssize_t rows, norms):
+    """Whether norms is None or a float64 array (T, m), or (rows,) with a packed x."""
+    cdef Py_ssize_t first = rows if rows > 0 else call.T
+    if norms is None:
+        return True
+    if not fits_to_write(norms, cnp.NPY_DOUBLE, 1 if rows > 0 else 2, first, call.m, 0):
+        return False
+    call.norms = <double *>cnp.PyArray_DATA(norms)
+    return True
+
+
+def rnn_backward(da, a, x, Waa, Wax, a0, lengths, reverse, activation, need_dx, into, da_n=None,
+                 norms=None):
     """The gradients (dWaa, dWax, dba, dx, da0). None if an argument does not fit.
 
     da_n (m, n_a) is dL/da of the last step that each example reads, and is added to da there. With
     it da may be None, which stands for zeros.
 
     dx is None for integer x, or if it is not needed. `into` is such a tuple of arrays for the
-    results; its dx and da0 are None if they are not wanted.
+    results; its dx and da0 are None if they are not wanted. `norms` is as for
+    `recurrence.cell_backward`.
     """
     cdef crnn_rnn_call call
     cdef Py_ssize_t rows
@@ -132,6 +145,7 @@ def rnn_backward(da, a, x, Waa, Wax, a0, lengths, reverse, activation, need_dx, 
             or (da is not None and not steps_fit(da, real, &call, rows, call.n_a))
             or (da_n is not None and not fits(da_n, real, 2, call.m, call.n_a, 0))
             or not steps_fit(a, real, &call, rows, call.n_a)
+            or not _read_norms(&call, rows, norms)
             or (need_dx is not True and need_dx is not False)):
         return None
     if into is None:
@@ -250,7 +264,7 @@ cdef tuple _new_gradients(const crnn_rnn_call *call, int real, Py_ssize_t rows, 
             new(real, 1, units, 0, 0), dbaa, dx, new(real, 2, call.m, call.n_a, 0), dc0)
 
 
-def cell_backward(inputs, states, da, need_dx, into, da_n, dc_n):
+def cell_backward(inputs, states, da, need_dx, into, da_n, dc_n, norms=None):
     """The gradients (dWaa, dWax, dba, dbaa, dx, da0, dc0) of any cell.
 
     None if an argument does not fit. The arguments are those of `recurrence.cell_backward`.
@@ -265,6 +279,7 @@ def cell_backward(inputs, states, da, need_dx, into, da_n, dc_n):
             or (dc_n is not None and not (call.cell == CRNN_LSTM
                                           and fits(dc_n, real, 2, call.m, call.n_a, 0)))
             or not steps_fit(a, real, &call, rows, call.n_a)
+            or not _read_norms(&call, rows, norms)
             or (crnn_cell_of(call.cell).kept > 0
                 and not fits(kept, real, 1, _numbers_kept(&call, rows), 0, 0))):
         return None

@@ -115,8 +115,12 @@ def backward(
     trace: Trace,
     dlogits: Array,
     gradients: dict[str, Array],
+    norms: Array | None = None,
 ) -> None:
-    """Fill `gradients`, which has the parameters' names, from dlogits (rows, n_y)."""
+    """Fill `gradients`, which has the parameters' names, from dlogits (rows, n_y).
+
+    `norms` (recurrences, T, m) is filled too, if it is given: see `recurrence.cell_backward`.
+    """
     n, buffers, places = config.num_directions, trace.buffers, config.recurrences()
     dfeatures = buffers.array("dfeatures", trace.features.shape)
     kernels.output_backward(
@@ -132,7 +136,8 @@ def backward(
             into = _into(places[k].of(gradients), dx[-1] if dx else None)
             da_k = _rate_backward(config, a, da[k - first])
             da_n_k = _rate_backward(config, final_state(a, inputs), da_n[k - first])
-            recurrence.cell_backward(inputs, states, da_k, into=into, da_n=da_n_k)
+            of_k = None if norms is None else norms[k]
+            recurrence.cell_backward(inputs, states, da_k, into=into, da_n=da_n_k, norms=of_k)
         if first > 0:
             below = dx[0] if n == 1 else np.add(dx[0], dx[1], out=dx[0])  # (T, m, width)
             da, da_n = [*_apart(below, n, buffers)], [None] * n
