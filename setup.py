@@ -87,6 +87,7 @@ extensions = [
     extension("_c_api"),
     extension("_engine.xla", XLA),
     extension("_engine.probe", PROBE),
+    extension("_engine.lyapunov"),
 ]
 
 # Free-threading: no extension has state of its own that a call changes, but for the thread pool and

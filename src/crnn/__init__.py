@@ -1,5 +1,8 @@
 """Recurrent networks on the CPU: vanilla (Elman), leaky, GRU and LSTM."""
 
+from importlib import import_module as _import_module
+from types import ModuleType as _ModuleType
+
 try:
     from crnn import _c_api  # noqa: F401  (PyCapsule_Import looks for it)
 except Exception as error:  # a BLAS of another kind is a TypeError
@@ -61,12 +64,21 @@ __all__ = [
     "show_config",
 ]
 
+_LATER = ("inspect",)  # modules that most programs do not need
+
 __version__ = "0.1.0"  # the one source: pyproject.toml reads it here
 
 set_up()
 del set_up
 
 
+def __getattr__(name: str) -> _ModuleType:
+    """`crnn.inspect`, which is imported when it is first used."""
+    if name in _LATER:
+        return _import_module(f"crnn.{name}")
+    raise AttributeError(f"module 'crnn' has no attribute {name!r}")
+
+
 def __dir__() -> list[str]:
     names = (name for name in globals() if not name.startswith("_") and name not in _moved.MOVED)
-    return sorted([*names, "__version__"])
+    return sorted({*names, *_LATER, "__version__"})

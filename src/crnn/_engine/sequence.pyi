@@ -38,6 +38,7 @@ def cell_forward(
     out: _Array | None,
     packed: dict[tuple[int, int], _Array] | None,
 ) -> Any: ...
+def units_of_a_block(inputs: Any) -> int: ...
 def cell_backward(
     inputs: Any,
     states: Any,

@@ -243,6 +243,15 @@ def cell_forward(inputs, keep, out, packed):
     return out, c_n, kept
 
 
+def units_of_a_block(inputs):
+    """How many units' numbers lie together in what forward keeps: see csrc/cells.inc."""
+    cdef crnn_rnn_call call
+    cdef Py_ssize_t rows, numbers
+    cdef int real = read_cell(&call, &rows, inputs)
+    assert real != 0
+    return _operations(real == cnp.NPY_DOUBLE).rnn_packing(&call, &numbers) // 2
+
+
 cdef bint _write(void **pointer, value, int real, int ndim, Py_ssize_t n0, Py_ssize_t n1,
                  bint optional):
     """Set the pointer of a result, if it fits; it may be None where it is optional."""

@@ -115,10 +115,12 @@ def backward(
     trace: Trace,
     dlogits: Array,
     gradients: dict[str, Array],
+    need_dx: bool = False,
     norms: Array | None = None,
-) -> None:
+) -> Array | None:
     """Fill `gradients`, which has the parameters' names, from dlogits (rows, n_y).
 
+    With `need_dx` the gradient of x (T, m, n_x), which are numbers, is computed and returned.
     `norms` (recurrences, T, m) is filled too, if it is given: see `recurrence.cell_backward`.
     """
     n, buffers, places = config.num_directions, trace.buffers, config.recurrences()
@@ -131,16 +133,20 @@ def backward(
         dx: list[Array] = []
         for k in range(first, first + n):
             inputs, states, a = trace.inputs[k], trace.states[k], trace.outputs[k]
-            if first > 0:
-                dx.append(buffers.array(f"dx {k}", (*a.shape[:2], config.width)))
+            if first > 0 or need_dx:
+                dx.append(buffers.array(f"dx {k}", (*a.shape[:2], places[k].n_in)))
             into = _into(places[k].of(gradients), dx[-1] if dx else None)
             da_k = _rate_backward(config, a, da[k - first])
             da_n_k = _rate_backward(config, final_state(a, inputs), da_n[k - first])
             of_k = None if norms is None else norms[k]
             recurrence.cell_backward(inputs, states, da_k, into=into, da_n=da_n_k, norms=of_k)
+        below = None
+        if dx:
+            below = dx[0] if n == 1 else np.add(dx[0], dx[1], out=dx[0])  # (T, m, n_in)
         if first > 0:
-            below = dx[0] if n == 1 else np.add(dx[0], dx[1], out=dx[0])  # (T, m, width)
+            assert below is not None
             da, da_n = [*_apart(below, n, buffers)], [None] * n
+    return below
 
 
 def bytes_per_step(config: Config, backward: bool) -> int:

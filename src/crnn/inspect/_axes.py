@@ -1,0 +1,43 @@
+"""What all plots share: axes to draw on, and colours and markers that stay apart.
+
+The colours are those of M. Okabe and K. Ito, "Color universal design" (2008), which colour-blind
+people can tell apart. Markers and line styles differ too, so that a print in grey stays readable.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from crnn._extras import extra
+
+BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY = (
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9",
+)  # fmt: skip
+BLACK, GREY = "#000000", "#8C8C8C"
+
+
+def axes(ax: Any = None, size: tuple[float, float] = (6.4, 4.0)) -> Any:
+    """The given axes, or those of a new figure of this size in inches.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If matplotlib is not installed.
+    """
+    with extra("matplotlib", "matplotlib", name="plot", user="a plot"):
+        from matplotlib import pyplot
+    if ax is not None:
+        return ax
+    return pyplot.subplots(figsize=size, layout="constrained")[1]
+
+
+def legend(ax: Any, place: str) -> None:
+    """A legend outside the axes, at a place such as "lower center"; inside axes that were given."""
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    if ax.get_legend_handles_labels()[0]:
+        makes_room = isinstance(ax.figure.get_layout_engine(), ConstrainedLayoutEngine)
+        if makes_room and len(ax.figure.axes) == 1:
+            ax.figure.legend(loc=f"outside {place}", ncols=3, frameon=False)
+        else:
+            ax.legend(loc="best", fontsize="small")
