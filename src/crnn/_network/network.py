@@ -84,9 +84,7 @@ class Network:
         """Run the batch forward and backward, and fill `gradients` and, if given, `norms`."""
         trace = self.forward(batch, state, buffers, keep=True, noise=noise)
         loss, metric = self._loss_and_gradient(trace, batch)
-        layers.backward(
-            self.config, self.parameters, trace, trace.logits, gradients, norms=norms
-        )
+        layers.backward(self.config, self.parameters, trace, trace.logits, gradients, norms=norms)
         return Step(loss, metric, len(trace.logits), trace)
 
     def mean_gradients(self, batches: Iterable[Batch], mean: Arena) -> float:

@@ -32,8 +32,8 @@ def draw(flow: GradientFlow, ax: Any) -> Any:
     ax.set_yscale("log")
     ax.set_xlabel("step t")
     ax.set_ylabel("norm of the gradient of a<t>")
-    ax.set_title("mean over examples, 10 to 90 % shaded; thin lines: fitted rates", fontsize="small")
-    _axes.legend(ax, "lower center")
+    ax.set_title("mean over examples; shaded: 10 to 90 %; thin: fitted rates", fontsize="small")
+    _axes.legend(ax, "lower center", columns=2)
     return ax
 
 

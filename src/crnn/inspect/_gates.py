@@ -15,6 +15,7 @@ from crnn.reference import Array
 LOGISTIC = {"gru": {"r": 0, "z": 1}, "lstm": {"i": 0, "f": 1, "o": 3}}
 #: s(z) = (1 + tanh(z / 2)) / 2 is below or above these where ``|tanh|`` is above 0.97.
 NEAR_0, NEAR_1 = 0.015, 0.985
+PART = 1 << 14  # numbers
 
 
 def shares(config: Config, inputs: CellInputs, states: States) -> dict[str, Array]:
@@ -23,10 +24,17 @@ def shares(config: Config, inputs: CellInputs, states: States) -> dict[str, Arra
     counts = {gate: np.zeros(3) for gate in gates}
     for numbers in _blocks(config, inputs, states.kept) if gates else ():
         for gate, k in gates.items():
-            values = numbers[:, :, k]
-            near_0, near_1 = np.count_nonzero(values < NEAR_0), np.count_nonzero(values > NEAR_1)
-            counts[gate] += near_0, near_1, values.size
+            for values in in_parts(numbers[:, :, k]):
+                low, high = np.count_nonzero(values < NEAR_0), np.count_nonzero(values > NEAR_1)
+                counts[gate] += np.array([low, high, values.size])
     return counts
+
+
+def in_parts(values: Array) -> Iterator[Array]:
+    """Views of some steps each, so small that temporary arrays stay in the cache."""
+    steps = max(1, PART // max(1, values[0].size))
+    for t in range(0, len(values), steps):
+        yield values[t : t + steps]
 
 
 def _blocks(config: Config, inputs: CellInputs, kept: Array | None) -> Iterator[Array]:

@@ -124,7 +124,8 @@ class GradientFlow:
         return draw(self, ax)
 
     def __str__(self) -> str:
-        lines = [f"{'cell':22} {'rate per step':>14} {'to 1/e':>9} {'to 1e-6':>9} {'saturated':>10}"]
+        names = "rate per step", "to 1/e", "to 1e-6", "saturated"
+        lines = ["{:22} {:>14} {:>9} {:>9} {:>10}".format("cell", *names)]
         reach, far = self.reach(), self.reach(1e-6)
         for k, name in enumerate(self.cells):
             lines.append(
@@ -185,7 +186,8 @@ def gradient_flow(
         raise TypeError(f"model: expected a crnn.RNN, got {validate.shown(model)}")
     config = model.config
     sequences = Sequences(config, x, validate.given("y", y), lengths, sample_weight)
-    steps = len(sequences.x) if not sequences.listed else int(sequences.lengths.max())
+    ends = sequences.lengths
+    steps = len(sequences.x) if ends is None or not sequences.listed else int(ends.max())
     places = config.recurrences()
     norms = np.zeros((len(places), steps, sequences.m))  # (cells, T, m)
     states = _Seen(config)
@@ -196,7 +198,7 @@ def gradient_flow(
         norms[:, :T, where] = norms_of_batch * counted
         states.add(trace)
         rows, loss = rows + counted, loss + mean_loss * counted
-    ends = np.full(sequences.m, steps) if sequences.lengths is None else sequences.lengths
+    ends = np.full(sequences.m, steps) if ends is None else ends
     lags = by_lag(norms, ends, [place.reverse for place in places])
     return GradientFlow(
         tuple(f"layer {place.layer}" + ", reverse" * place.reverse for place in places),
@@ -226,7 +228,7 @@ def _passes(
 
 def _quantiles(norms: Array, ends: Array) -> Array:
     """Quantiles (cells, 3, T) over the examples that have each step."""
-    cells, T, m = norms.shape
+    cells, T, _ = norms.shape
     has = np.arange(T)[:, None] < ends  # (T, m)
     if has.all():
         return np.moveaxis(np.quantile(norms, LEVELS, axis=2), 0, 1)
@@ -251,17 +253,20 @@ class _Seen:
         for k, (inputs, states) in enumerate(zip(trace.inputs, trace.states, strict=True)):
             a = trace.outputs[k]  # of the equation "current", the rates; 0 past a length
             if self._config.relu:
-                self._active[k] |= (a > 0).any(axis=(0, 1))
+                self._active[k] |= a.max(axis=(0, 1)) > 0
             else:
                 rows = a[..., 0].size if inputs.lengths is None else int(inputs.lengths.sum())
-                self._states[k] += np.count_nonzero(np.abs(a) > SATURATED), rows * a.shape[2]
+                beyond = sum(np.count_nonzero(np.abs(v) > SATURATED) for v in _gates.in_parts(a))
+                self._states[k, 0] += beyond
+                self._states[k, 1] += rows * a.shape[2]
             for gate, counts in _gates.shares(self._config, inputs, states).items():
                 self._gates[gate][k] += counts
 
     def saturated(self) -> Array:
         """The shares (cells,)."""
         if self._config.relu:
-            return 1 - self._active.mean(axis=1)
+            dead: Array = 1 - self._active.mean(axis=1)
+            return dead
         share: Array = self._states[:, 0] / self._states[:, 1]
         return share
 
