@@ -101,17 +101,17 @@ def chunk_begins(T: int, m: int, lengths: Array | None, rows: int) -> list[int]:
     return begins
 
 
-def grouped(begins: list[int], T: int, most: int) -> list[int]:
+def grouped(begins: list[int], T: int, most: int, last: int) -> list[int]:
     """Where segments begin that consist of whole chunks and have at most `most` steps.
 
-    A chunk of more steps is a segment of its own. The last segments are as long as possible.
+    The last segment has at most `last` steps. A chunk of more steps is a segment of its own.
     """
     found: list[int] = []
-    end, begin = T, begins[-1]
+    end, begin, limit = T, begins[-1], last
     for chunk in reversed(begins[:-1]):
-        if end - chunk > most:
+        if end - chunk > limit:
             found.append(begin)
-            end = begin
+            end, limit = begin, most
         begin = chunk
     found.append(begin)
     return found[::-1]

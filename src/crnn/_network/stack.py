@@ -67,6 +67,7 @@ class Stack:
         self._buffers = buffers
         self._begins = [*plan.begins, plan.T]
         self._starts = [0, *(begin - 1 for begin in plan.begins[1:]), plan.T]
+        self._longest = plan.steps + (len(plan.begins) > 1)  # with the step before
         first = [None if start is None else start[k] for k in places]
         self._entries = [Entry(0, plan.levels, first)]
         self._kept: Kept | None = None
@@ -137,8 +138,7 @@ class Stack:
 
     def _array(self, name: str, steps: int, n: int) -> Array:
         """An array (steps, m, n), of memory that suffices for the longest segment."""
-        longest = self._plan.steps + (len(self._plan.begins) > 1)
-        return self._buffers.array(name, (longest, self._plan.m, n))[:steps]
+        return self._buffers.array(name, (self._longest, self._plan.m, n))[:steps]
 
     def _run(
         self, x: Array, window: Window, state: list[tuple[Array, ...] | None], keep: bool
