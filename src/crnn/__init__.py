@@ -13,6 +13,7 @@ except Exception as error:  # a BLAS of another kind is a TypeError
 
 from crnn import _moved
 from crnn._engine.config import get_include, get_num_threads, set_num_threads, set_up, show_config
+from crnn._network.memory import MemoryPlan, plan_memory
 from crnn._training.optim import SGD, Adam
 from crnn._training.train import DivergenceError, History
 from crnn.functional import (
@@ -47,6 +48,7 @@ __all__ = [
     "LSTMGradients",
     "LSTMStates",
     "LeakyStates",
+    "MemoryPlan",
     "Prepared",
     "Stream",
     "get_include",
@@ -58,6 +60,7 @@ __all__ = [
     "load",
     "lstm_backward",
     "lstm_forward",
+    "plan_memory",
     "rnn_backward",
     "rnn_forward",
     "set_num_threads",

@@ -15,6 +15,7 @@ from crnn._network import initial
 from crnn._network.answers import answers
 from crnn._network.config import Config
 from crnn._network.data import Sequences
+from crnn._network.memory import checked_memory
 from crnn._training.trainable import Trainable
 from crnn.reference import Array
 from crnn.weights.convertible import Convertible
@@ -183,7 +184,7 @@ class RNN(Trainable, Convertible):
         return answers(self._network, Sequences(self.config, x, lengths=lengths), decide=True)
 
     def gradients(
-        self, x: Any, y: Any, lengths: Any = None, sample_weight: Any = None
+        self, x: Any, y: Any, lengths: Any = None, sample_weight: Any = None, *, memory: Any = None
     ) -> tuple[float, dict[str, Array]]:
         """The loss and its gradient with respect to every parameter.
 
@@ -197,6 +198,11 @@ class RNN(Trainable, Convertible):
         sample_weight : numbers (m,), optional
             One per example, at least 0. With steps="all" it counts at each step of the example, and
             one weight per step, in the shape of class numbers, is also accepted.
+        memory : int or "sqrt", optional
+            Keep the states of few steps, and compute the others again on the way back: the peak
+            is at most this many bytes beyond x, y and the parameters, or about the lowest that one
+            more forward pass allows. The gradients have the same bits as without.
+            `crnn.plan_memory` shows the plan.
 
         Returns
         -------
@@ -219,9 +225,10 @@ class RNN(Trainable, Convertible):
         >>> gradients["Waa"].shape
         (8, 8)
         """
+        limit = checked_memory(memory)
         sequences = Sequences(self.config, x, validate.given("y", y), lengths, sample_weight)
         arena = self._network.new_arena()
-        loss = self._network.mean_gradients(sequences.batches(backward=True), arena)
+        loss = self._network.mean_gradients(sequences.batches(backward=True), arena, limit)
         return loss, dict(arena.views)
 
     def evaluate(

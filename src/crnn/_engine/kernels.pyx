@@ -121,11 +121,16 @@ def output_forward(const real[:, ::1] Wya, const real[::1] by, const real[:, ::1
 
 def output_backward(const real[:, ::1] Wya, const real[:, ::1] dlogits, const real[:, ::1] a,
                     real[:, ::1] dWya, real[::1] dby, real[:, ::1] da):
-    """Fill dWya = sum dlogits a', dby = sum dlogits and da (rows, n) = dlogits Wya."""
+    """Fill dWya = sum dlogits a', dby = sum dlogits and da (rows, n) = dlogits Wya.
+
+    da may be None.
+    """
     cdef crnn_linear call
     call.rows, call.n_in, call.n_out = a.shape[0], a.shape[1], Wya.shape[0]
     call.x, call.W, call.dy = &a[0, 0], &Wya[0, 0], &dlogits[0, 0]
-    call.dW, call.db, call.dx = &dWya[0, 0], &dby[0], &da[0, 0]
+    call.dW, call.db, call.dx = &dWya[0, 0], &dby[0], NULL
+    if da is not None:
+        call.dx = &da[0, 0]
     workspace = _linear_workspace(&call, real is double)
     with nogil:
         call.threads = _threads()
@@ -137,6 +142,12 @@ def softmax(real[:, ::1] logits):
     """Replace logits (rows, n_y) by y_hat."""
     with nogil:
         _operations(real is double).softmax(logits.shape[0], logits.shape[1], &logits[0, 0])
+
+
+def sum_rows(const real[:, ::1] dy, real[::1] db):
+    """Fill db (n) = the sum over rows of dy (rows, n), added up in double."""
+    with nogil:
+        _operations(real is double).sum_rows(dy.shape[0], dy.shape[1], &dy[0, 0], &db[0])
 
 
 def cross_entropy(real[:, ::1] logits, const Py_ssize_t[::1] y, const real[::1] weights=None):

@@ -251,8 +251,9 @@ cdef void _linear_forward(const crnn_linear *call, real *y) noexcept nogil:
 cdef void _linear_backward(const crnn_linear *call, const real *dy) noexcept nogil:
     _sum_over_rows[real](call.rows, call.n_in, call.n_out, dy, <const real *>call.x, False,
                          <real *>call.workspace, <real *>call.dW)
-    linear_backward_x[real](call.rows, call.n_in, call.n_out, dy, <const real *>call.W, 0,
-                            <real *>call.dx)
+    if call.dx != NULL:
+        linear_backward_x[real](call.rows, call.n_in, call.n_out, dy, <const real *>call.W, 0,
+                                <real *>call.dx)
     _elementwise[real](<real *>call.db).sum_rows(call.rows, call.n_out, dy, call.db)
 
 

@@ -5,6 +5,9 @@ from numpy import dtype, ndarray
 _Array = ndarray[Any, dtype[Any]]
 _Gradients = tuple[_Array, _Array, _Array, _Array | None, _Array | None]
 
+class Segment:
+    def place(self, t0: int, first: bool, last: bool) -> Segment: ...
+
 def rnn_forward(
     x: Any,
     Waa: Any,
@@ -37,6 +40,7 @@ def cell_forward(
     keep: bool | _Array,
     out: _Array | None,
     packed: dict[tuple[int, int], _Array] | None,
+    segment: Segment | None = None,
 ) -> Any: ...
 def units_of_a_block(inputs: Any) -> int: ...
 def cell_backward(
@@ -48,4 +52,13 @@ def cell_backward(
     da_n: _Array | None,
     dc_n: _Array | None,
     norms: _Array | None = None,
+    segment: Segment | None = None,
 ) -> Any: ...
+def segment_sizes(
+    cell: str,
+    equation: str,
+    shape: tuple[int, int, int, int],
+    symbols: bool,
+    lengths: bool,
+    double_precision: bool,
+) -> tuple[int, int, int]: ...

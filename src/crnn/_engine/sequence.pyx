@@ -13,6 +13,7 @@ T and m: x (rows, n_x) or integers (rows,), a (rows, n_a). An array fits if it i
 C-contiguous, aligned and of native byte order, and has the dtype of Waa or, for integers, intp.
 """
 from libc.stdint cimport uintptr_t
+from libc.string cimport memset
 
 cimport numpy as cnp
 
@@ -20,10 +21,11 @@ import numpy as np
 
 from crnn._engine.workspace import SMALL, aligned, give_back, take
 
-from crnn._c_api cimport CRNN_GRU, CRNN_LSTM, crnn_rnn_call
+from crnn._c_api cimport CRNN_CURRENT, CRNN_GRU, CRNN_LSTM, CRNN_RATE, crnn_rnn_call
 from crnn._engine.arrays cimport all_apart, apart, fits, fits_to_write, new, zeros
 from crnn._engine.integers cimport find_lengths, find_offsets
-from crnn._engine.kernels cimport _operations, _threads, crnn_cell_of, crnn_operations
+from crnn._engine.kernels cimport (_operations, _threads, cell_number, crnn_cell_of,
+                                   crnn_operations, crnn_segment)
 from crnn._engine.reading cimport new_steps, read, read_cell, steps_fit
 
 cnp.import_array()
@@ -59,14 +61,47 @@ cdef object _packed_weights(crnn_rnn_call *call, int real, dict packed):
     return weights
 
 
+cdef class Segment:
+    """The place of a call in a longer sequence, and what backward hands from call to call.
+
+    A segment is some successive steps, in arrays that have these steps only: `crnn_segment` in
+    csrc/crnn_kernels.h says which steps, what its lengths mean, and in which order to go through
+    the segments. The object belongs to one recurrence, and its backward calls use it in turn.
+    """
+    cdef crnn_segment record
+    cdef object carried  # the memory of record.carried
+
+    def place(self, Py_ssize_t t0, bint first, bint last):
+        """Set the t of the first step, and whether it has the first and the last step read."""
+        self.record.t0, self.record.first, self.record.last = t0, first, last
+        return self
+
+    cdef bint carry(self, const crnn_rnn_call *call, int real):
+        """Prepare the memory of a backward call. Returns whether it has what this call needs."""
+        cdef const crnn_operations *operations = _operations(real == cnp.NPY_DOUBLE)
+        cdef Py_ssize_t numbers = operations.segment_carried(call)
+        if self.carried is None and self.record.last:
+            self.carried = aligned(numbers, FLOAT64 if real == cnp.NPY_DOUBLE else FLOAT32)
+        if self.carried is None or not fits(self.carried, real, 1, numbers, 0, 0):
+            return False
+        self.record.carried = cnp.PyArray_DATA(self.carried)
+        return True
+
+
 cdef int _run(crnn_rnn_call *call, Py_ssize_t rows, int real, bint backward,
-              dict packed=None) except -1:
+              dict packed=None, Segment segment=None) except -1:
     """Take a workspace, set the number of threads, and run the kernel without the GIL.
 
     `packed` holds the packed weights of forward calls, as for `_packed_weights`.
     """
     cdef const crnn_operations *operations = _operations(real == cnp.NPY_DOUBLE)
-    cdef Py_ssize_t size = operations.rnn_workspace(call, backward)
+    cdef Py_ssize_t size
+    cdef crnn_segment *part = NULL
+    if segment is None:
+        size = operations.rnn_workspace(call, backward)
+    else:
+        size = operations.segment_workspace(call, backward)
+        part = &segment.record
     cdef object offsets, weights = None
     cdef void *weights_data = NULL
     call.threads = _threads()
@@ -83,7 +118,11 @@ cdef int _run(crnn_rnn_call *call, Py_ssize_t rows, int real, bint backward,
         call.offsets = <const Py_ssize_t *>cnp.PyArray_DATA(offsets)
         find_offsets(call.lengths, call.m, call.T, <Py_ssize_t *>cnp.PyArray_DATA(offsets))
     with nogil:
-        if backward:
+        if part != NULL and backward:
+            operations.segment_backward(call, part)
+        elif part != NULL:
+            operations.segment_forward(call, weights_data, part)
+        elif backward:
             operations.rnn_backward(call)
         elif weights_data != NULL:
             operations.rnn_forward_packed(call, weights_data)
@@ -191,7 +230,7 @@ cdef Py_ssize_t _numbers_kept(const crnn_rnn_call *call, Py_ssize_t rows) noexce
         rows = call.T * call.m
     elif rows == 0:
         for i in range(call.m):
-            rows += call.lengths[i]
+            rows += max(0, min(call.lengths[i], call.T))
     return crnn_cell_of(call.cell).kept * rows * call.n_a
 
 
@@ -201,14 +240,14 @@ cdef object _new_kept(int real, Py_ssize_t n):
     return aligned(n, dtype) if n * dtype.itemsize > SMALL else new(real, 1, n, 0, 0)
 
 
-def cell_forward(inputs, keep, out, packed):
+def cell_forward(inputs, keep, out, packed, Segment segment=None):
     """The states of any cell: (a, c_n, kept), where c_n and kept may be None.
 
     None if an argument does not fit. The arguments are those of `recurrence.cell_forward`.
     """
     cdef crnn_rnn_call call
     cdef Py_ssize_t rows
-    cdef int real = read_cell(&call, &rows, inputs)
+    cdef int real = read_cell(&call, &rows, inputs, segment is not None)
     if real == 0:
         return None
     ba, baa, c_n, kept = inputs[3], inputs[4], None, None
@@ -239,7 +278,7 @@ def cell_forward(inputs, keep, out, packed):
             return None
         call.kept = cnp.PyArray_DATA(kept)
     call.ba, call.a = cnp.PyArray_DATA(ba), cnp.PyArray_DATA(out)
-    _run(&call, rows, real, False, packed)
+    _run(&call, rows, real, False, packed, segment)
     return out, c_n, kept
 
 
@@ -273,14 +312,15 @@ cdef tuple _new_gradients(const crnn_rnn_call *call, int real, Py_ssize_t rows, 
             new(real, 1, units, 0, 0), dbaa, dx, new(real, 2, call.m, call.n_a, 0), dc0)
 
 
-def cell_backward(inputs, states, da, need_dx, into, da_n, dc_n, norms=None):
+def cell_backward(inputs, states, da, need_dx, into, da_n, dc_n, norms=None,
+                  Segment segment=None):
     """The gradients (dWaa, dWax, dba, dbaa, dx, da0, dc0) of any cell.
 
     None if an argument does not fit. The arguments are those of `recurrence.cell_backward`.
     """
     cdef crnn_rnn_call call
     cdef Py_ssize_t rows, units
-    cdef int real = read_cell(&call, &rows, inputs)
+    cdef int real = read_cell(&call, &rows, inputs, segment is not None)
     a, kept = states[0], states[2]
     if (real == 0 or (da is None and da_n is None and dc_n is None)
             or (da is not None and not steps_fit(da, real, &call, rows, call.n_a))
@@ -319,8 +359,31 @@ def cell_backward(inputs, states, da, need_dx, into, da_n, dc_n, norms=None):
         call.dc_n = cnp.PyArray_DATA(dc_n)
     if dx is not None:
         call.dx = cnp.PyArray_DATA(dx)
-    _run(&call, rows, real, True)
+    if segment is not None and not segment.carry(&call, real):
+        return None
+    _run(&call, rows, real, True, None, segment)
     return into
+
+
+def segment_sizes(cell, equation, shape, bint symbols, bint lengths, bint double_precision):
+    """Rows of a chunk, and the numbers in the workspace and in the memory of a Segment.
+
+    shape is T, m, n_x, n_a: T steps in a segment. The workspace is the larger of both directions'.
+    """
+    cdef const crnn_operations *operations = _operations(double_precision)
+    cdef crnn_rnn_call call
+    cdef Py_ssize_t one = 1
+    memset(&call, 0, sizeof(call))
+    call.T, call.m, call.n_x, call.n_a = shape
+    call.cell = cell_number(cell)
+    call.equation = CRNN_CURRENT if equation == "current" else CRNN_RATE
+    if not symbols:  # whether these are NULL matters, not what they hold
+        call.x = &one
+    if lengths:
+        call.lengths = &one
+    return (operations.chunk_rows(&call),
+            max(operations.segment_workspace(&call, 0), operations.segment_workspace(&call, 1)),
+            operations.segment_carried(&call))
 
 
 def lengths_of(batch_sizes):

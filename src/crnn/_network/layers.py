@@ -82,10 +82,10 @@ def forward(
     below = x
     for k, place in enumerate(config.recurrences()):
         if place.layer > 0 and k % n == 0:
-            below = _side_by_side(outputs[-n:], f"below {k}", buffers)
+            below = side_by_side(outputs[-n:], f"below {k}", buffers)
         start = None if state is None else state[k]
         seed = None if noise is None else (noise + k) % 2**64
-        inputs.append(_inputs(config, place, parameters, below, lengths, start, seed))
+        inputs.append(inputs_of(config, place, parameters, below, lengths, start, seed))
         a = buffers.array(f"a {k}", (T, m, config.n_a))
         kept: bool | Array = False
         if keep and config.kind.kept:
@@ -93,13 +93,13 @@ def forward(
             kept = buffers.array(f"kept {k}", (config.kind.kept * rows * config.n_a,))
         weights = None if packed is None else packed[k]
         states.append(recurrence.cell_forward(inputs[-1], kept, a, weights))
-        outputs.append(_rate(config, a, f"rate {k}", buffers))
+        outputs.append(rate(config, a, f"rate {k}", buffers))
     counted = None
     if config.steps == "last":
         last = [final_state(a, of) for a, of in zip(outputs[-n:], inputs[-n:], strict=True)]
-        features = _side_by_side(last, "features", buffers)  # (m, width)
+        features = side_by_side(last, "features", buffers)  # (m, width)
     else:
-        features = _side_by_side(outputs[-n:], "features", buffers).reshape(T * m, config.width)
+        features = side_by_side(outputs[-n:], "features", buffers).reshape(T * m, config.width)
         if lengths is not None:
             counted = np.flatnonzero(validate.steps_counted(T, lengths))
             features = features[counted]
@@ -135,9 +135,9 @@ def backward(
             inputs, states, a = trace.inputs[k], trace.states[k], trace.outputs[k]
             if first > 0 or need_dx:
                 dx.append(buffers.array(f"dx {k}", (*a.shape[:2], places[k].n_in)))
-            into = _into(places[k].of(gradients), dx[-1] if dx else None)
-            da_k = _rate_backward(config, a, da[k - first])
-            da_n_k = _rate_backward(config, final_state(a, inputs), da_n[k - first])
+            into = gradients_of(places[k].of(gradients), dx[-1] if dx else None)
+            da_k = rate_backward(config, a, da[k - first])
+            da_n_k = rate_backward(config, final_state(a, inputs), da_n[k - first])
             of_k = None if norms is None else norms[k]
             recurrence.cell_backward(inputs, states, da_k, into=into, da_n=da_n_k, norms=of_k)
         below = None
@@ -186,7 +186,7 @@ def final_state(a: Array, of: CellInputs) -> Array:
     return state
 
 
-def _inputs(
+def inputs_of(
     config: Config,
     place: Recurrence,
     parameters: dict[str, Array],
@@ -202,28 +202,28 @@ def _inputs(
     )
 
 
-def _into(own: dict[str, Array], dx: Array | None) -> CellGradients:
+def gradients_of(own: dict[str, Array], dx: Array | None) -> CellGradients:
     return CellGradients(own["Waa"], own["Wax"], own["ba"], own.get("baa"), dx, None, None)
 
 
-def _rate(config: Config, a: Array, name: str, buffers: Buffers) -> Array:
+def rate(config: Config, a: Array, name: str, buffers: Buffers) -> Array:
     """What a recurrence gives to the layer above: its states, or with "current" f of them."""
     if config.equation != "current":
         return a
-    rate = buffers.array(name, a.shape)  # (T, m, n_a)
-    rate[...] = a
-    kernels.activate(config.relu, rate.reshape(-1))
-    return rate
+    rates = buffers.array(name, a.shape)  # (T, m, n_a)
+    rates[...] = a
+    kernels.activate(config.relu, rates.reshape(-1))
+    return rates
 
 
-def _rate_backward(config: Config, rate: Array, drate: Array | None) -> Array | None:
-    """The gradient of the states from that of `_rate`, computed in place."""
-    if config.equation == "current" and drate is not None:
-        kernels.activate_backward(config.relu, rate.reshape(-1), drate.reshape(-1))
-    return drate
+def rate_backward(config: Config, rates: Array, drates: Array | None) -> Array | None:
+    """The gradient of the states from that of their `rate`, computed in place."""
+    if config.equation == "current" and drates is not None:
+        kernels.activate_backward(config.relu, rates.reshape(-1), drates.reshape(-1))
+    return drates
 
 
-def _side_by_side(parts: list[Array], name: str, buffers: Buffers) -> Array:
+def side_by_side(parts: list[Array], name: str, buffers: Buffers) -> Array:
     """The arrays of both directions in one array. With one direction it is that array itself."""
     if len(parts) == 1:
         return parts[0]
@@ -233,7 +233,7 @@ def _side_by_side(parts: list[Array], name: str, buffers: Buffers) -> Array:
 
 
 def _apart(both: Array, n: int, buffers: Buffers) -> list[Array]:
-    """The opposite of `_side_by_side`: the gradient of each direction, from (..., n n_a)."""
+    """The opposite of `side_by_side`: the gradient of each direction, from (..., n n_a)."""
     if n == 1:
         return [both]
     *leading, width = both.shape

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from crnn._network.config import Config
 from crnn._network.data import Batch
 from crnn._network.layers import State
 from crnn._network.losses import LOSSES
+from crnn._network.memory import MemoryLimit, plan
+from crnn._network.recomputed import RecomputedPass
 from crnn.reference import Array
 
 
@@ -80,21 +83,36 @@ class Network:
         buffers: Buffers | None = None,
         noise: int | None = None,
         norms: Array | None = None,
+        memory: MemoryLimit = None,
     ) -> Step:
-        """Run the batch forward and backward, and fill `gradients` and, if given, `norms`."""
-        trace = self.forward(batch, state, buffers, keep=True, noise=noise)
-        loss, metric = self._loss_and_gradient(trace, batch)
-        layers.backward(self.config, self.parameters, trace, trace.logits, gradients, norms=norms)
+        """Run the batch forward and backward, and fill `gradients` and, if given, `norms`.
+
+        With `memory`, states are recomputed: the trace and the norms have none. The bits are the
+        same.
+        """
+        if memory is None:
+            trace = self.forward(batch, state, buffers, keep=True, noise=noise)
+            loss, metric = self._loss_and_gradient(trace, batch)
+            layers.backward(
+                self.config, self.parameters, trace, trace.logits, gradients, norms=norms
+            )
+        else:
+            passes = self._recomputed(batch, memory, state, buffers, noise)
+            trace = passes.forward()
+            loss, metric = self._loss_and_gradient(trace, batch)
+            passes.backward(trace.logits, gradients)
         return Step(loss, metric, len(trace.logits), trace)
 
-    def mean_gradients(self, batches: Iterable[Batch], mean: Arena) -> float:
+    def mean_gradients(
+        self, batches: Iterable[Batch], mean: Arena, memory: MemoryLimit = None
+    ) -> float:
         """The loss over all rows of all batches; fill `mean` with its gradient."""
         rows, loss, buffers = 0, 0.0, self.new_buffers()
         total = None  # sum of gradient times rows, if there is more than one batch
         for batch in batches:
             if rows and total is None:
                 total = mean.flat * np.float64(rows)
-            step = self.gradients(batch, None, mean.views, buffers)
+            step = self.gradients(batch, None, mean.views, buffers, memory=memory)
             if total is not None:
                 total += mean.flat * np.float64(step.rows)
             rows += step.rows
@@ -110,19 +128,47 @@ class Network:
         carry: bool = False,
         state: State | None = None,
         buffers: Buffers | None = None,
+        memory: MemoryLimit = None,
     ) -> tuple[float, float]:
-        """Mean loss and metric over all rows of all batches. The first one starts from `state`."""
+        """Mean loss and metric over all rows of all batches. The first one starts from `state`.
+
+        With `memory`, no state is carried.
+        """
         rows, loss, metric = 0, 0.0, 0.0
         if buffers is None:
             buffers = self.new_buffers()
         for batch in batches:
-            trace = self.forward(batch, state, buffers)
+            if memory is None:
+                trace = self.forward(batch, state, buffers)
+            else:
+                trace = self._recomputed(batch, memory, state, buffers, None).forward()
             mean_loss, mean_metric = self._loss_and_gradient(trace, batch)
             loss += mean_loss * len(trace.logits)
             metric += mean_metric * len(trace.logits)
             rows += len(trace.logits)
             state = trace.final_states() if carry else None
         return loss / rows, metric / rows
+
+    def _recomputed(
+        self,
+        batch: Batch,
+        memory: int | Literal["sqrt"],
+        state: State | None,
+        buffers: Buffers | None,
+        noise: int | None,
+    ) -> RecomputedPass:
+        T, m = batch.x.shape[:2]
+        found = plan(self.config, T, m, memory, batch.lengths, batch.x.ndim == 2)
+        return RecomputedPass(
+            self.config,
+            self.parameters,
+            batch.x,
+            batch.lengths,
+            found,
+            state,
+            self.new_buffers() if buffers is None else buffers,
+            noise,
+        )
 
     def _loss_and_gradient(self, trace: layers.Trace, batch: Batch) -> tuple[float, float]:
         """Mean loss and metric of a batch. The trace's logits are overwritten by the gradient."""

@@ -17,6 +17,7 @@ import numpy as np
 from crnn._engine import kernels, validate
 from crnn._network.data import Batch
 from crnn._network.layers import State
+from crnn._network.memory import MemoryLimit
 from crnn._network.network import Network, Step
 from crnn._training.batches import TrainingData
 from crnn._training.optim import Memory, Optimizer, clip_by_norm
@@ -123,6 +124,7 @@ class Plan:
     progress: bool
     callback: Callable[[History], object] | None
     rng: np.random.Generator
+    memory: MemoryLimit = None
 
     def __post_init__(self) -> None:
         validate.count("epochs", self.epochs)
@@ -223,7 +225,7 @@ class Trainer:
         gradients = self.gradients.flat
         with _without_warnings():
             step = self.network.gradients(
-                batch, state, self.gradients.views, self.buffers, self._noise()
+                batch, state, self.gradients.views, self.buffers, self._noise(), self.plan.memory
             )
         norm = clip_by_norm(gradients, self.plan.clip_norm)
         self._require(math.isfinite(step.loss), step.loss, "loss")
@@ -250,12 +252,14 @@ class Trainer:
         A step is known to be good if the next step's loss is finite. For the last step this loss
         is checked instead.
         """
+        batches, state = held_out, None
+        if batches is None:
+            batch, state = self.last
+            batches = [batch]
         with _without_warnings():
-            if held_out is not None:
-                loss, metric = self.network.evaluate(held_out, carry, buffers=self.buffers)
-            else:
-                batch, state = self.last
-                loss, metric = self.network.evaluate([batch], carry, state, self.buffers)
+            loss, metric = self.network.evaluate(
+                batches, carry, state, self.buffers, self.plan.memory
+            )
         self._require(math.isfinite(loss), loss, "loss" if held_out is None else VALIDATION_LOSS)
         return loss, metric
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from crnn._engine import validate
 from crnn._network.data import Sequences
+from crnn._network.memory import checked_memory
 from crnn._network.model import Model
 from crnn._training.batches import (
     Examples,
@@ -41,6 +42,7 @@ class Trainable(Model):
         progress: bool = True,
         rng: Any = None,
         callback: Callable[[History], object] | None = None,
+        memory: Any = None,
     ) -> History:
         """Train by gradient descent on shuffled mini-batches of similar lengths.
 
@@ -69,6 +71,8 @@ class Trainable(Model):
             Draws the order of the examples, and the noise of a leaky cell.
         callback : callable, optional
             Called with the History after each epoch; training ends if it returns True.
+        memory : int or "sqrt", optional
+            For each batch, as for `gradients`.
 
         Returns
         -------
@@ -95,7 +99,10 @@ class Trainable(Model):
         True
         """
         generator = validate.generator(rng)
-        plan = Plan(epochs, chosen(optimizer), clip_norm, patience, progress, callback, generator)
+        limit = checked_memory(memory)
+        plan = Plan(
+            epochs, chosen(optimizer), clip_norm, patience, progress, callback, generator, limit
+        )
         batch_size = validate.count("batch_size", batch_size)
         sequences = Sequences(self.config, x, validate.given("y", y), lengths, sample_weight)
         held_out = None
