@@ -225,8 +225,9 @@ class Trainer:
         gradients = self.gradients.flat
         with _without_warnings():
             step = self.network.gradients(
-                batch, state, self.gradients.views, self.buffers, self._noise(), self.plan.memory
-            )
+                batch, state, self.gradients.views, self.buffers, self._noise(),
+                memory=self.plan.memory,
+            )  # fmt: skip
         norm = clip_by_norm(gradients, self.plan.clip_norm)
         self._require(math.isfinite(step.loss), step.loss, "loss")
         self._require(math.isfinite(norm), step.loss, "gradient")
