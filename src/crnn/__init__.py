@@ -10,7 +10,8 @@ except Exception as error:  # a BLAS of another kind is a TypeError
 
 from crnn import _moved
 from crnn._engine.config import get_include, get_num_threads, set_num_threads, set_up, show_config
-from crnn._training.optim import SGD, Adam
+from crnn._network.initial import Init
+from crnn._training.optim import SGD, Adam, RMSprop
 from crnn._training.train import DivergenceError, History
 from crnn.functional import (
     Gradients,
@@ -41,10 +42,12 @@ __all__ = [
     "GRUStates",
     "Gradients",
     "History",
+    "Init",
     "LSTMGradients",
     "LSTMStates",
     "LeakyStates",
     "Prepared",
+    "RMSprop",
     "Stream",
     "get_include",
     "get_num_threads",
