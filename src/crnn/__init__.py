@@ -13,8 +13,9 @@ except Exception as error:  # a BLAS of another kind is a TypeError
 
 from crnn import _moved
 from crnn._engine.config import get_include, get_num_threads, set_num_threads, set_up, show_config
+from crnn._network.initial import Init
 from crnn._network.memory import MemoryPlan, plan_memory
-from crnn._training.optim import SGD, Adam
+from crnn._training.optim import SGD, Adam, RMSprop
 from crnn._training.train import DivergenceError, History
 from crnn.functional import (
     Gradients,
@@ -45,11 +46,13 @@ __all__ = [
     "GRUStates",
     "Gradients",
     "History",
+    "Init",
     "LSTMGradients",
     "LSTMStates",
     "LeakyStates",
     "MemoryPlan",
     "Prepared",
+    "RMSprop",
     "Stream",
     "get_include",
     "get_num_threads",

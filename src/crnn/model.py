@@ -56,10 +56,10 @@ class RNN(Trainable, Convertible):
         `fit_stream` draw it; answers, losses and `gradients` are without noise.
     equation : {"rate", "current"}, optional
         Of a leaky cell. With "current", the layer above reads the rates f(v), not the states v.
-    init : {"orthogonal", "pytorch", "keras"}, optional
+    init : {"orthogonal", "identity", "np", "uniform", "pytorch", "keras"} or Init, optional
         How the initial parameters are drawn. "orthogonal": orthogonal Waa and Glorot-uniform Wax,
-        each gate a matrix of its own, Glorot-uniform Wya and zero biases. The others are as these
-        libraries draw them.
+        each gate a matrix of its own, Glorot-uniform Wya and zero biases. The others, and scales
+        for each kind of weight, are those of `Init`.
     forget_bias : float, optional
         The initial bias of an LSTM's forget gate: 1 by default, except with init="pytorch", which
         draws it like the other biases.
@@ -102,7 +102,7 @@ class RNN(Trainable, Convertible):
         leak: Any = None,
         noise: float = 0.0,
         equation: str = "rate",
-        init: str = "orthogonal",
+        init: initial.Init | str = "orthogonal",
         forget_bias: float | None = None,
         rng: Any = None,
     ) -> None:

@@ -70,6 +70,9 @@ cdef extern from "crnn_kernels.h" nogil:
         void (*adam)(Py_ssize_t n, void *parameters, const void *gradients, void *mean,
                      void *square, double beta1, double beta2, double rate, double root,
                      double eps) noexcept nogil
+        void (*rmsprop)(Py_ssize_t n, void *parameters, const void *gradients, void *square,
+                        void *velocity, double lr, double decay, double eps,
+                        double momentum) noexcept nogil
 
     ctypedef struct crnn_kernels:
         const char *name

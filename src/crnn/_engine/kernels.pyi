@@ -40,3 +40,13 @@ def adam(
     root: float,
     eps: float,
 ) -> None: ...
+def rmsprop(
+    parameters: _Array,
+    gradients: _Array,
+    square: _Array,
+    velocity: _Array | None,
+    lr: float,
+    decay: float,
+    eps: float,
+    momentum: float,
+) -> None: ...

@@ -226,3 +226,14 @@ def adam(real[::1] parameters, const real[::1] gradients, real[::1] mean, real[:
     with nogil:
         _operations(real is double).adam(parameters.shape[0], &parameters[0], &gradients[0],
                                          &mean[0], &square[0], beta1, beta2, rate, root, eps)
+
+
+def rmsprop(real[::1] parameters, const real[::1] gradients, real[::1] square, real[::1] velocity,
+            double lr, double decay, double eps, double momentum):
+    """One update by RMSprop; square is the mean of squares, and velocity may be None."""
+    cdef void *u = NULL
+    if velocity is not None:
+        u = &velocity[0]
+    with nogil:
+        _operations(real is double).rmsprop(parameters.shape[0], &parameters[0], &gradients[0],
+                                            &square[0], u, lr, decay, eps, momentum)

@@ -20,7 +20,8 @@ from crnn._network.layers import State
 from crnn._network.memory import MemoryLimit
 from crnn._network.network import Network, Step
 from crnn._training.batches import TrainingData
-from crnn._training.optim import Memory, Optimizer, clip_by_norm
+from crnn._training.optim import Memory, Optimizer, clip_by_norm, clip_by_value
+from crnn.reference import Array
 
 VALIDATION_LOSS = "validation loss"
 
@@ -120,6 +121,7 @@ class Plan:
     epochs: int
     optimizer: Optimizer
     clip_norm: float | None
+    clip_value: float | None
     patience: int | None
     progress: bool
     callback: Callable[[History], object] | None
@@ -128,12 +130,13 @@ class Plan:
 
     def __post_init__(self) -> None:
         validate.count("epochs", self.epochs)
-        if self.clip_norm is not None:
-            try:
-                most = validate.number("clip_norm", self.clip_norm, above=True)
-            except ValueError as error:
-                raise ValueError(f"{error}; None means no clipping") from None
-            object.__setattr__(self, "clip_norm", most)
+        for name in ("clip_norm", "clip_value"):
+            if getattr(self, name) is not None:
+                try:
+                    most = validate.number(name, getattr(self, name), above=True)
+                except ValueError as error:
+                    raise ValueError(f"{error}; None means no clipping") from None
+                object.__setattr__(self, name, most)
         if self.patience is not None:
             validate.count("patience", self.patience)
         validate.flag("progress", self.progress)
@@ -228,7 +231,7 @@ class Trainer:
                 batch, state, self.gradients.views, self.buffers, self._noise(),
                 memory=self.plan.memory,
             )  # fmt: skip
-        norm = clip_by_norm(gradients, self.plan.clip_norm)
+        norm = self._clip(gradients)
         self._require(math.isfinite(step.loss), step.loss, "loss")
         self._require(math.isfinite(norm), step.loss, "gradient")
         self.last_good[...] = self.parameters
@@ -240,6 +243,16 @@ class Trainer:
             raise
         self.last = batch, state
         return step, norm
+
+    def _clip(self, gradients: Array) -> float:
+        """Clip by value, then by norm; return the norm before both."""
+        if self.plan.clip_value is None:
+            return clip_by_norm(gradients, self.plan.clip_norm)
+        norm = clip_by_norm(gradients, None)
+        if math.isfinite(norm):
+            clip_by_value(gradients, self.plan.clip_value)
+            clip_by_norm(gradients, self.plan.clip_norm)
+        return norm
 
     def _noise(self) -> int | None:
         """A seed for the noise of one step, or None if the cell has none."""

@@ -37,6 +37,7 @@ class Trainable(Model):
         batch_size: int = 32,
         optimizer: Optimizer | str = SGD(0.1),  # noqa: B008 - frozen
         clip_norm: float | None = None,
+        clip_value: float | None = None,
         validation: Any = None,
         patience: int | None = None,
         progress: bool = True,
@@ -56,10 +57,12 @@ class Trainable(Model):
             loss is the mean of ``w loss``, so its gradient is right on average. Examples of weight
             0 are left out before anything is drawn.
         epochs, batch_size : int, optional
-        optimizer : SGD, Adam, "sgd" or "adam", optional
-            The names mean ``SGD(0.1)`` and ``Adam()``.
+        optimizer : SGD, Adam, RMSprop, "sgd", "adam" or "rmsprop", optional
+            The names mean ``SGD(0.1)``, ``Adam()`` and ``RMSprop()``.
         clip_norm : float, optional
             If the gradient's global norm is larger, scale it down to this.
+        clip_value : float, optional
+            Move each number of the gradient into ``-clip_value..clip_value``, before `clip_norm`.
         validation : (x, y), (x, y, lengths) or (x, y, lengths, sample_weight), optional
             Evaluated after each epoch.
         patience : int, optional
@@ -99,10 +102,10 @@ class Trainable(Model):
         True
         """
         generator = validate.generator(rng)
-        limit = checked_memory(memory)
         plan = Plan(
-            epochs, chosen(optimizer), clip_norm, patience, progress, callback, generator, limit
-        )
+            epochs, chosen(optimizer), clip_norm, clip_value, patience, progress, callback,
+            generator, checked_memory(memory),
+        )  # fmt: skip
         batch_size = validate.count("batch_size", batch_size)
         sequences = Sequences(self.config, x, validate.given("y", y), lengths, sample_weight)
         held_out = None
@@ -125,6 +128,7 @@ class Trainable(Model):
         steps: int = 64,
         optimizer: Optimizer | str = SGD(0.1),  # noqa: B008 - frozen
         clip_norm: float | None = None,
+        clip_value: float | None = None,
         validation: Any = None,
         patience: int | None = None,
         progress: bool = True,
@@ -145,7 +149,7 @@ class Trainable(Model):
             The window's length.
         validation : integers, optional
             A held-out sequence; its loss after each epoch is in nats per symbol.
-        epochs, batch_size, optimizer, clip_norm, patience, progress, callback
+        epochs, batch_size, optimizer, clip_norm, clip_value, patience, progress, callback
             As for `fit`. The order is that of the sequence.
         rng : int or numpy.random.Generator, optional
             Draws the noise of a leaky cell, the only thing that is random here.
@@ -172,7 +176,10 @@ class Trainable(Model):
         True
         """
         generator = validate.generator(rng)
-        plan = Plan(epochs, chosen(optimizer), clip_norm, patience, progress, callback, generator)
+        plan = Plan(
+            epochs, chosen(optimizer), clip_norm, clip_value, patience, progress, callback,
+            generator,
+        )  # fmt: skip
         batch_size = validate.count("batch_size", batch_size)
         steps = validate.count("steps", steps)
         symbols = checked_symbols(self.config, "symbols", symbols, batch_size)

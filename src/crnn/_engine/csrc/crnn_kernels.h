@@ -102,6 +102,8 @@ typedef struct {
                 double momentum);
     void (*adam)(ptrdiff_t n, void *parameters, const void *gradients, void *mean, void *square,
                  double beta1, double beta2, double rate, double root, double eps);
+    void (*rmsprop)(ptrdiff_t n, void *parameters, const void *gradients, void *square,
+                    void *velocity, double lr, double decay, double eps, double momentum);
 } crnn_operations;
 
 typedef struct {
