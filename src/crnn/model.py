@@ -14,6 +14,7 @@ from crnn._engine import validate
 from crnn._network import initial
 from crnn._network.answers import answers
 from crnn._network.config import Config
+from crnn._network.constraints import constrain_initial
 from crnn._network.data import Sequences
 from crnn._training.trainable import Trainable
 from crnn.reference import Array
@@ -55,6 +56,17 @@ class RNN(Trainable, Convertible):
         `fit_stream` draw it; answers, losses and `gradients` are without noise.
     equation : {"rate", "current"}, optional
         Of a leaky cell. With "current", the layer above reads the rates f(v), not the states v.
+    masks : dict of str to array of 0 and 1, optional
+        Which entries of a weight exist, under its name in `parameters` and in a shape that
+        broadcasts to the weight's. The others are 0 and stay 0, and so are their gradients.
+    signs : dict of str to array of -1, 0 and 1, optional
+        The signs that the entries of a weight keep; 0 leaves an entry free. Numbers (n_a,) for Waa
+        or Wya are those of the units that the weights come from: Dale's law. After each step of
+        training, weights of the wrong sign become 0. See docs/neuroscience.md.
+    initial_state : {"zeros", "trained"}, optional
+        Where each sequence begins: at 0, or at states that are parameters, one for all examples and
+        0 before training: "a0" (n_a,) of each layer and direction, and "c0" of an LSTM. With
+        equation="current", a0 is v<0>.
     init : {"orthogonal", "pytorch", "keras"}, optional
         How the initial parameters are drawn. "orthogonal": orthogonal Waa and Glorot-uniform Wax,
         each gate a matrix of its own, Glorot-uniform Wya and zero biases. The others are as these
@@ -101,17 +113,21 @@ class RNN(Trainable, Convertible):
         leak: Any = None,
         noise: float = 0.0,
         equation: str = "rate",
+        masks: Any = None,
+        signs: Any = None,
+        initial_state: str = "zeros",
         init: str = "orthogonal",
         forget_bias: float | None = None,
         rng: Any = None,
     ) -> None:
         config = Config(
             n_x, n_a, n_y, num_layers, direction, activation, steps, loss, dtype,
-            cell, leak, noise, equation,
+            cell, leak, noise, equation, masks, signs, initial_state,
         )  # fmt: skip
         generator = validate.generator(rng)
         self._build(config)
         initial.initialise(config, self.parameters, generator, init, forget_bias)
+        constrain_initial(config, self.parameters)
 
     @overload
     def predict_proba(self, x: Array, lengths: Any = None) -> Array: ...
@@ -204,7 +220,8 @@ class RNN(Trainable, Convertible):
             The mean over the counted steps and examples (and, for mse, over n_y); with weights
             ``sum w loss / sum w``, so that examples of weight 0 have no effect.
         gradients : dict of str to array
-            The gradients of that mean, with the parameters' names and shapes.
+            The gradients of that loss, with the parameters' names and shapes; exactly 0 for entries
+            that a mask keeps at 0.
 
         Raises
         ------

@@ -34,6 +34,7 @@ class Trace:
     counted: Array | None  # indices of the rows of T * m within lengths; None if all are
     logits: Array  # (rows, n_y)
     buffers: Buffers
+    continued: bool  # whether it began from a given state, not from the network's own
 
     @property
     def steps(self) -> int:
@@ -68,8 +69,9 @@ def forward(
     noise: int | None = None,
     packed: Sequence[Packed | None] | None = None,
 ) -> Trace:
-    """Run all recurrences and the output layer on x, (T, m, n_x) or (T, m), from `state` or 0.
+    """Run all recurrences and the output layer on x, (T, m, n_x) or (T, m).
 
+    They begin from `state`, by default from the trained initial state, if there is one, or from 0.
     `keep` says whether `backward` follows. `noise` is a seed, or None for a pass without noise.
     `packed` are packed weights for each recurrence, as `recurrence.cell_forward` takes them.
     """
@@ -83,7 +85,7 @@ def forward(
     for k, place in enumerate(config.recurrences()):
         if place.layer > 0 and k % n == 0:
             below = _side_by_side(outputs[-n:], f"below {k}", buffers)
-        start = None if state is None else state[k]
+        start = _trained(config, place, parameters, m, k, buffers) if state is None else state[k]
         seed = None if noise is None else (noise + k) % 2**64
         inputs.append(_inputs(config, place, parameters, below, lengths, start, seed))
         a = buffers.array(f"a {k}", (T, m, config.n_a))
@@ -106,7 +108,10 @@ def forward(
     logits = buffers.array("logits", (len(features), config.n_y))
     kernels.output_forward(parameters["Wya"], parameters["by"], features, logits)
     every_step = config.steps == "all"
-    return Trace(inputs, states, outputs, features, every_step, counted, logits, buffers)
+    continued = state is not None
+    return Trace(
+        inputs, states, outputs, features, every_step, counted, logits, buffers, continued
+    )  # fmt: skip
 
 
 def backward(
@@ -129,10 +134,17 @@ def backward(
             inputs, states, a = trace.inputs[k], trace.states[k], trace.outputs[k]
             if first > 0:
                 dx.append(buffers.array(f"dx {k}", (*a.shape[:2], config.width)))
-            into = _into(places[k].of(gradients), dx[-1] if dx else None)
+            own = places[k].of(gradients)
+            d0 = {
+                name: buffers.array(f"d{name}", (a.shape[1], config.n_a))
+                for name in config.trained_states
+            }
+            into = _into(own, dx[-1] if dx else None, d0)
             da_k = _rate_backward(config, a, da[k - first])
             da_n_k = _rate_backward(config, final_state(a, inputs), da_n[k - first])
             recurrence.cell_backward(inputs, states, da_k, into=into, da_n=da_n_k)
+            for name, d in d0.items():  # one state for all examples; none is read after another
+                own[name][...] = 0 if trace.continued else d.sum(axis=0)
         if first > 0:
             below = dx[0] if n == 1 else np.add(dx[0], dx[1], out=dx[0])  # (T, m, width)
             da, da_n = [*_apart(below, n, buffers)], [None] * n
@@ -191,8 +203,28 @@ def _inputs(
     )
 
 
-def _into(own: dict[str, Array], dx: Array | None) -> CellGradients:
-    return CellGradients(own["Waa"], own["Wax"], own["ba"], own.get("baa"), dx, None, None)
+def _trained(
+    config: Config,
+    place: Recurrence,
+    parameters: dict[str, Array],
+    m: int,
+    k: int,
+    buffers: Buffers,
+) -> tuple[Array, ...] | None:
+    """The trained initial states (m, n_a) of recurrence k, the same for all examples, or None."""
+    if not config.trained_states:
+        return None
+    own, found = place.of(parameters), []
+    for name in config.trained_states:
+        found.append(buffers.array(f"{name} {k}", (m, config.n_a)))
+        found[-1][...] = own[name]
+    return tuple(found)
+
+
+def _into(own: dict[str, Array], dx: Array | None, d0: dict[str, Array]) -> CellGradients:
+    return CellGradients(
+        own["Waa"], own["Wax"], own["ba"], own.get("baa"), dx, d0.get("a0"), d0.get("c0")
+    )  # fmt: skip
 
 
 def _rate(config: Config, a: Array, name: str, buffers: Buffers) -> Array:

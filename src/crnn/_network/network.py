@@ -12,6 +12,7 @@ from crnn._network import layers
 from crnn._network.arena import Arena, Layout, Views
 from crnn._network.buffers import Buffers
 from crnn._network.config import Config
+from crnn._network.constraints import Constraints
 from crnn._network.data import Batch
 from crnn._network.layers import State
 from crnn._network.losses import LOSSES
@@ -40,6 +41,8 @@ class Network:
         self.arena = self.new_arena()
         self.loss = LOSSES[config.loss]
         self._packed = PackedWeights()
+        constrained = config.masks is not None or config.signs is not None
+        self._constraints = Constraints(config) if constrained else None
 
     @property
     def parameters(self) -> Views:
@@ -53,6 +56,11 @@ class Network:
     def new_buffers(self) -> Buffers:
         """Arrays that the passes of a loop reuse."""
         return Buffers(self.config.np_dtype)
+
+    def project(self) -> None:
+        """Move the parameters to the nearest that fit the masks and signs, if there are any."""
+        if self._constraints is not None:
+            self._constraints.project(self.parameters)
 
     def forward(
         self,
@@ -84,6 +92,8 @@ class Network:
         trace = self.forward(batch, state, buffers, keep=True, noise=noise)
         loss, metric = self._loss_and_gradient(trace, batch)
         layers.backward(self.config, self.parameters, trace, trace.logits, gradients)
+        if self._constraints is not None:
+            self._constraints.mask(gradients)
         return Step(loss, metric, len(trace.logits), trace)
 
     def mean_gradients(self, batches: Iterable[Batch], mean: Arena) -> float:

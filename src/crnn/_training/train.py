@@ -207,6 +207,7 @@ class Trainer:
 
     def __init__(self, network: Network, memory: Memory, plan: Plan) -> None:
         self.network, self.memory, self.plan = network, memory, plan
+        network.project()  # the caller may have assigned other parameters
         self.parameters = network.arena.flat  # (size,)
         self.gradients = network.new_arena()
         self.buffers = network.new_buffers()
@@ -232,6 +233,7 @@ class Trainer:
         try:
             self.plan.optimizer.step(self.parameters, gradients, self.memory)
             self._require(kernels.all_finite(self.parameters), step.loss, "update")
+            self.network.project()
         except BaseException:  # a second Ctrl-C: undo a step that is half done or not yet checked
             self.parameters[...] = self.last_good
             raise

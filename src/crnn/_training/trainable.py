@@ -44,7 +44,8 @@ class Trainable(Model):
     ) -> History:
         """Train by gradient descent on shuffled mini-batches of similar lengths.
 
-        Ctrl-C ends training after the current step. Another call with the same optimizer object
+        Masks and signs of the model hold after every step. Ctrl-C ends training after the current
+        step. Another call with the same optimizer object
         continues with its momentum or moments; a new optimizer starts with none.
 
         Parameters
