@@ -10,6 +10,7 @@ except Exception as error:  # a BLAS of another kind is a TypeError
 
 from crnn import _moved
 from crnn._engine.config import get_include, get_num_threads, set_num_threads, set_up, show_config
+from crnn._network.penalties import Penalty
 from crnn._training.optim import SGD, Adam
 from crnn._training.train import DivergenceError, History
 from crnn.functional import (
@@ -44,6 +45,7 @@ __all__ = [
     "LSTMGradients",
     "LSTMStates",
     "LeakyStates",
+    "Penalty",
     "Prepared",
     "Stream",
     "get_include",

@@ -16,6 +16,7 @@ from crnn._engine import kernels, recurrence, validate
 from crnn._engine.recurrence import CellGradients, CellInputs, Packed, States
 from crnn._network.buffers import Buffers
 from crnn._network.config import Config, Recurrence
+from crnn._network.penalties import Penalty, shares
 from crnn.reference import Array
 
 #: The arrays (m, n_a) that each recurrence carries from step to step, named in the table of cells.
@@ -120,8 +121,16 @@ def backward(
     trace: Trace,
     dlogits: Array,
     gradients: dict[str, Array],
-) -> None:
-    """Fill `gradients`, which has the parameters' names, from dlogits (rows, n_y)."""
+    penalty: Penalty | None = None,
+) -> float:
+    """Fill `gradients`, which has the parameters' names, from dlogits (rows, n_y).
+
+    Returns what the penalty adds to the loss for the rates, whose gradient is included.
+    """
+    loss, share = 0.0, None
+    if penalty is not None and penalty.of_rates:
+        of = trace.inputs[0]
+        share = shares(config, trace.steps, of.m, of.lengths)
     n, buffers, places = config.num_directions, trace.buffers, config.recurrences()
     dfeatures = buffers.array("dfeatures", trace.features.shape)
     kernels.output_backward(
@@ -140,7 +149,11 @@ def backward(
                 for name in config.trained_states
             }
             into = _into(own, dx[-1] if dx else None, d0)
-            da_k = _rate_backward(config, a, da[k - first])
+            drate = da[k - first]
+            if penalty is not None and share is not None:
+                loss += penalty.rate_loss(a, share)
+                drate = penalty.rate_backward(a, share, drate, buffers)
+            da_k = _rate_backward(config, a, drate)
             da_n_k = _rate_backward(config, final_state(a, inputs), da_n[k - first])
             recurrence.cell_backward(inputs, states, da_k, into=into, da_n=da_n_k)
             for name, d in d0.items():  # one state for all examples; none is read after another
@@ -148,6 +161,7 @@ def backward(
         if first > 0:
             below = dx[0] if n == 1 else np.add(dx[0], dx[1], out=dx[0])  # (T, m, width)
             da, da_n = [*_apart(below, n, buffers)], [None] * n
+    return loss
 
 
 def bytes_per_step(config: Config, backward: bool) -> int:

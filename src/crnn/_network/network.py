@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from crnn._engine import validate
 from crnn._engine.packed import PackedWeights
 from crnn._network import layers
 from crnn._network.arena import Arena, Layout, Views
@@ -16,6 +18,7 @@ from crnn._network.constraints import Constraints
 from crnn._network.data import Batch
 from crnn._network.layers import State
 from crnn._network.losses import LOSSES
+from crnn._network.penalties import Penalty
 from crnn.reference import Array
 
 
@@ -30,6 +33,11 @@ class Step:
     metric: float
     rows: int
     trace: layers.Trace
+
+
+def seed_for_noise(rng: np.random.Generator | None) -> int | None:
+    """A seed for the noise of one pass, or None for a pass without noise."""
+    return None if rng is None else int(rng.integers(1 << 63))
 
 
 class Network:
@@ -56,6 +64,16 @@ class Network:
     def new_buffers(self) -> Buffers:
         """Arrays that the passes of a loop reuse."""
         return Buffers(self.config.np_dtype)
+
+    def noise_of(self, noise: Any, rng: Any) -> np.random.Generator | None:
+        """What draws the noise of answers, if it is asked for: see `crnn.RNN.predict_proba`."""
+        if not validate.flag("noise", noise):
+            if rng is not None:
+                raise ValueError("rng: expected None without noise=True: nothing is drawn")
+            return None
+        if not self.config.noise:
+            raise ValueError("noise: expected False with a model whose noise is 0, got True")
+        return validate.generator(rng)
 
     def project(self) -> None:
         """Move the parameters to the nearest that fit the masks and signs, if there are any."""
@@ -87,23 +105,31 @@ class Network:
         gradients: dict[str, Array],
         buffers: Buffers | None = None,
         noise: int | None = None,
+        penalty: Penalty | None = None,
     ) -> Step:
-        """Run the batch forward and backward, and fill `gradients`."""
+        """Run the batch forward and backward, and fill `gradients`; the loss has the penalty."""
         trace = self.forward(batch, state, buffers, keep=True, noise=noise)
         loss, metric = self._loss_and_gradient(trace, batch)
-        layers.backward(self.config, self.parameters, trace, trace.logits, gradients)
+        loss += layers.backward(
+            self.config, self.parameters, trace, trace.logits, gradients, penalty
+        )
+        if penalty is not None:
+            loss += penalty.weight_loss(self.parameters)
+            penalty.weight_backward(self.parameters, gradients)
         if self._constraints is not None:
             self._constraints.mask(gradients)
         return Step(loss, metric, len(trace.logits), trace)
 
-    def mean_gradients(self, batches: Iterable[Batch], mean: Arena) -> float:
+    def mean_gradients(
+        self, batches: Iterable[Batch], mean: Arena, penalty: Penalty | None = None
+    ) -> float:
         """The loss over all rows of all batches; fill `mean` with its gradient."""
         rows, loss, buffers = 0, 0.0, self.new_buffers()
         total = None  # sum of gradient times rows, if there is more than one batch
         for batch in batches:
             if rows and total is None:
                 total = mean.flat * np.float64(rows)
-            step = self.gradients(batch, None, mean.views, buffers)
+            step = self.gradients(batch, None, mean.views, buffers, penalty=penalty)
             if total is not None:
                 total += mean.flat * np.float64(step.rows)
             rows += step.rows
@@ -119,13 +145,17 @@ class Network:
         carry: bool = False,
         state: State | None = None,
         buffers: Buffers | None = None,
+        noise: np.random.Generator | None = None,
     ) -> tuple[float, float]:
-        """Mean loss and metric over all rows of all batches. The first one starts from `state`."""
+        """Mean loss and metric over all rows of all batches. The first one starts from `state`.
+
+        `noise` draws a seed for the noise of each batch; without it there is none.
+        """
         rows, loss, metric = 0, 0.0, 0.0
         if buffers is None:
             buffers = self.new_buffers()
         for batch in batches:
-            trace = self.forward(batch, state, buffers)
+            trace = self.forward(batch, state, buffers, noise=seed_for_noise(noise))
             mean_loss, mean_metric = self._loss_and_gradient(trace, batch)
             loss += mean_loss * len(trace.logits)
             metric += mean_metric * len(trace.logits)

@@ -17,7 +17,8 @@ import numpy as np
 from crnn._engine import kernels, validate
 from crnn._network.data import Batch
 from crnn._network.layers import State
-from crnn._network.network import Network, Step
+from crnn._network.network import Network, Step, seed_for_noise
+from crnn._network.penalties import Penalty
 from crnn._training.batches import TrainingData
 from crnn._training.optim import Memory, Optimizer, clip_by_norm
 
@@ -76,7 +77,8 @@ class History:
     Attributes
     ----------
     loss, metric : list of float
-        Means over the epoch's steps and examples, computed during training.
+        Means over the epoch's steps and examples, computed during training, with its noise and with
+        the penalties.
     val_loss, val_metric : list of float
         The same for the validation data after each epoch; empty if there are none.
     gradient_norm : list of float
@@ -123,6 +125,7 @@ class Plan:
     progress: bool
     callback: Callable[[History], object] | None
     rng: np.random.Generator
+    penalty: Penalty | None = None
 
     def __post_init__(self) -> None:
         validate.count("epochs", self.epochs)
@@ -224,7 +227,7 @@ class Trainer:
         gradients = self.gradients.flat
         with _without_warnings():
             step = self.network.gradients(
-                batch, state, self.gradients.views, self.buffers, self._noise()
+                batch, state, self.gradients.views, self.buffers, self._noise(), self.plan.penalty
             )
         norm = clip_by_norm(gradients, self.plan.clip_norm)
         self._require(math.isfinite(step.loss), step.loss, "loss")
@@ -242,9 +245,7 @@ class Trainer:
 
     def _noise(self) -> int | None:
         """A seed for the noise of one step, or None if the cell has none."""
-        if not self.network.config.noise:
-            return None
-        return int(self.plan.rng.integers(1 << 63))
+        return seed_for_noise(self.plan.rng if self.network.config.noise else None)
 
     def confirm(self, held_out: Iterable[Batch] | None, carry: bool) -> tuple[float, float]:
         """Loss and metric on held-out batches, or by default on the last training batch.

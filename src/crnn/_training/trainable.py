@@ -8,6 +8,7 @@ from typing import Any
 from crnn._engine import validate
 from crnn._network.data import Sequences
 from crnn._network.model import Model
+from crnn._network.penalties import Penalty, checked
 from crnn._training.batches import (
     Examples,
     LongSequence,
@@ -41,6 +42,7 @@ class Trainable(Model):
         progress: bool = True,
         rng: Any = None,
         callback: Callable[[History], object] | None = None,
+        penalty: Penalty | None = None,
     ) -> History:
         """Train by gradient descent on shuffled mini-batches of similar lengths.
 
@@ -70,6 +72,9 @@ class Trainable(Model):
             Draws the order of the examples, and the noise of a leaky cell.
         callback : callable, optional
             Called with the History after each epoch; training ends if it returns True.
+        penalty : Penalty, optional
+            Added to the loss of training, for large rates or weights; the validation loss is
+            without it.
 
         Returns
         -------
@@ -96,7 +101,10 @@ class Trainable(Model):
         True
         """
         generator = validate.generator(rng)
-        plan = Plan(epochs, chosen(optimizer), clip_norm, patience, progress, callback, generator)
+        plan = Plan(
+            epochs, chosen(optimizer), clip_norm, patience, progress, callback, generator,
+            checked(penalty),
+        )  # fmt: skip
         batch_size = validate.count("batch_size", batch_size)
         sequences = Sequences(self.config, x, validate.given("y", y), lengths, sample_weight)
         held_out = None
@@ -124,6 +132,7 @@ class Trainable(Model):
         progress: bool = True,
         rng: Any = None,
         callback: Callable[[History], object] | None = None,
+        penalty: Penalty | None = None,
     ) -> History:
         """Train to predict the next symbol of one long sequence, by truncated BPTT.
 
@@ -139,7 +148,7 @@ class Trainable(Model):
             The window's length.
         validation : integers, optional
             A held-out sequence; its loss after each epoch is in nats per symbol.
-        epochs, batch_size, optimizer, clip_norm, patience, progress, callback
+        epochs, batch_size, optimizer, clip_norm, patience, progress, callback, penalty
             As for `fit`. The order is that of the sequence.
         rng : int or numpy.random.Generator, optional
             Draws the noise of a leaky cell, the only thing that is random here.
@@ -166,7 +175,10 @@ class Trainable(Model):
         True
         """
         generator = validate.generator(rng)
-        plan = Plan(epochs, chosen(optimizer), clip_norm, patience, progress, callback, generator)
+        plan = Plan(
+            epochs, chosen(optimizer), clip_norm, patience, progress, callback, generator,
+            checked(penalty),
+        )  # fmt: skip
         batch_size = validate.count("batch_size", batch_size)
         steps = validate.count("steps", steps)
         symbols = checked_symbols(self.config, "symbols", symbols, batch_size)
