@@ -15,6 +15,7 @@ from crnn import _moved
 from crnn._engine.config import get_include, get_num_threads, set_num_threads, set_up, show_config
 from crnn._network.initial import Init
 from crnn._network.memory import MemoryPlan, plan_memory
+from crnn._network.penalties import Penalty
 from crnn._training.optim import SGD, Adam, RMSprop
 from crnn._training.train import DivergenceError, History
 from crnn.functional import (
@@ -51,6 +52,7 @@ __all__ = [
     "LSTMStates",
     "LeakyStates",
     "MemoryPlan",
+    "Penalty",
     "Prepared",
     "RMSprop",
     "Stream",

@@ -209,7 +209,8 @@ def _as_pytorch(
     torch has two biases where ba is their sum, except for the part that r multiplies in a GRU.
     """
     bound = 1 / np.sqrt(config.n_a)
-    for name, values in own.items():
+    for name in config.kind.parameters:
+        values = own[name]
         values[...] = rng.uniform(-bound, bound, values.shape)
         if name == "ba":
             summed = values[: _rows(config, "n").start] if "baa" in own else values

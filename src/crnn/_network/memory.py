@@ -17,6 +17,7 @@ import numpy as np
 from crnn._engine import validate
 from crnn._network.config import Config
 from crnn._network.costs import Costs
+from crnn._network.penalties import Penalty
 from crnn._network.segments import grouped
 from crnn.reference import Array
 
@@ -37,10 +38,19 @@ _FACTOR = 2**0.25
 _CACHED = 1 << 20
 
 
-def checked_memory(memory: Any) -> MemoryLimit:
-    """The argument `memory`: None, "sqrt" or a number of bytes."""
+def checked_memory(memory: Any, config: Config, penalty: Penalty | None = None) -> MemoryLimit:
+    """The argument `memory`: None, "sqrt" or a number of bytes.
+
+    Trained initial states and penalties on rates need all states, and refuse it.
+    """
     if memory is None:
         return None
+    for given, what in (
+        (bool(config.trained_states), "initial_state='trained'"),
+        (penalty is not None and penalty.of_rates, "a penalty on rates"),
+    ):
+        if given:
+            raise ValueError(f"memory: expected None with {what}, got {validate.shown(memory)}")
     if isinstance(memory, str) and memory == "sqrt":
         return "sqrt"
     expected = f"memory: expected None, 'sqrt' or a number of bytes, got {validate.shown(memory)}"
@@ -196,7 +206,7 @@ def plan_memory(
     T = 10000, m = 32: 104 segments of at most 96 steps, recomputed once, and a last one of 96
     """
     T, m = validate.count("T", T), validate.count("m", m)
-    limit = checked_memory(memory)
+    limit = checked_memory(memory, model.config)
     if limit is None:
         raise ValueError("memory: expected 'sqrt' or a number of bytes, got None")
     own = validate.lengths_of(lengths, T, m, "lengths")

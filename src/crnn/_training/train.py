@@ -18,7 +18,8 @@ from crnn._engine import kernels, validate
 from crnn._network.data import Batch
 from crnn._network.layers import State
 from crnn._network.memory import MemoryLimit
-from crnn._network.network import Network, Step
+from crnn._network.network import Network, Step, seed_for_noise
+from crnn._network.penalties import Penalty
 from crnn._training.batches import TrainingData
 from crnn._training.optim import Memory, Optimizer, clip_by_norm, clip_by_value
 from crnn.reference import Array
@@ -78,7 +79,8 @@ class History:
     Attributes
     ----------
     loss, metric : list of float
-        Means over the epoch's steps and examples, computed during training.
+        Means over the epoch's steps and examples, computed during training, with its noise and with
+        the penalties.
     val_loss, val_metric : list of float
         The same for the validation data after each epoch; empty if there are none.
     gradient_norm : list of float
@@ -127,6 +129,7 @@ class Plan:
     callback: Callable[[History], object] | None
     rng: np.random.Generator
     memory: MemoryLimit = None
+    penalty: Penalty | None = None
 
     def __post_init__(self) -> None:
         validate.count("epochs", self.epochs)
@@ -212,6 +215,7 @@ class Trainer:
 
     def __init__(self, network: Network, memory: Memory, plan: Plan) -> None:
         self.network, self.memory, self.plan = network, memory, plan
+        network.project()  # the caller may have assigned other parameters
         self.parameters = network.arena.flat  # (size,)
         self.gradients = network.new_arena()
         self.buffers = network.new_buffers()
@@ -229,7 +233,7 @@ class Trainer:
         with _without_warnings():
             step = self.network.gradients(
                 batch, state, self.gradients.views, self.buffers, self._noise(),
-                memory=self.plan.memory,
+                memory=self.plan.memory, penalty=self.plan.penalty,
             )  # fmt: skip
         norm = self._clip(gradients)
         self._require(math.isfinite(step.loss), step.loss, "loss")
@@ -238,6 +242,7 @@ class Trainer:
         try:
             self.plan.optimizer.step(self.parameters, gradients, self.memory)
             self._require(kernels.all_finite(self.parameters), step.loss, "update")
+            self.network.project()
         except BaseException:  # a second Ctrl-C: undo a step that is half done or not yet checked
             self.parameters[...] = self.last_good
             raise
@@ -256,9 +261,7 @@ class Trainer:
 
     def _noise(self) -> int | None:
         """A seed for the noise of one step, or None if the cell has none."""
-        if not self.network.config.noise:
-            return None
-        return int(self.plan.rng.integers(1 << 63))
+        return seed_for_noise(self.plan.rng if self.network.config.noise else None)
 
     def confirm(self, held_out: Iterable[Batch] | None, carry: bool) -> tuple[float, float]:
         """Loss and metric on held-out batches, or by default on the last training batch.

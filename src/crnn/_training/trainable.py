@@ -9,6 +9,7 @@ from crnn._engine import validate
 from crnn._network.data import Sequences
 from crnn._network.memory import checked_memory
 from crnn._network.model import Model
+from crnn._network.penalties import Penalty, checked
 from crnn._training.batches import (
     Examples,
     LongSequence,
@@ -44,10 +45,12 @@ class Trainable(Model):
         rng: Any = None,
         callback: Callable[[History], object] | None = None,
         memory: Any = None,
+        penalty: Penalty | None = None,
     ) -> History:
         """Train by gradient descent on shuffled mini-batches of similar lengths.
 
-        Ctrl-C ends training after the current step. Another call with the same optimizer object
+        Masks and signs of the model hold after every step. Ctrl-C ends training after the current
+        step. Another call with the same optimizer object
         continues with its momentum or moments; a new optimizer starts with none.
 
         Parameters
@@ -76,6 +79,9 @@ class Trainable(Model):
             Called with the History after each epoch; training ends if it returns True.
         memory : int or "sqrt", optional
             For each batch, as for `gradients`.
+        penalty : Penalty, optional
+            Added to the loss of training, for large rates or weights; the validation loss is
+            without it.
 
         Returns
         -------
@@ -102,9 +108,10 @@ class Trainable(Model):
         True
         """
         generator = validate.generator(rng)
+        penalty = checked(penalty)
         plan = Plan(
             epochs, chosen(optimizer), clip_norm, clip_value, patience, progress, callback,
-            generator, checked_memory(memory),
+            generator, checked_memory(memory, self.config, penalty), penalty,
         )  # fmt: skip
         batch_size = validate.count("batch_size", batch_size)
         sequences = Sequences(self.config, x, validate.given("y", y), lengths, sample_weight)
@@ -134,6 +141,7 @@ class Trainable(Model):
         progress: bool = True,
         rng: Any = None,
         callback: Callable[[History], object] | None = None,
+        penalty: Penalty | None = None,
     ) -> History:
         """Train to predict the next symbol of one long sequence, by truncated BPTT.
 
@@ -149,7 +157,7 @@ class Trainable(Model):
             The window's length.
         validation : integers, optional
             A held-out sequence; its loss after each epoch is in nats per symbol.
-        epochs, batch_size, optimizer, clip_norm, clip_value, patience, progress, callback
+        epochs, batch_size, optimizer, clip_norm, clip_value, patience, progress, callback, penalty
             As for `fit`. The order is that of the sequence.
         rng : int or numpy.random.Generator, optional
             Draws the noise of a leaky cell, the only thing that is random here.
@@ -178,7 +186,7 @@ class Trainable(Model):
         generator = validate.generator(rng)
         plan = Plan(
             epochs, chosen(optimizer), clip_norm, clip_value, patience, progress, callback,
-            generator,
+            generator, penalty=checked(penalty),
         )  # fmt: skip
         batch_size = validate.count("batch_size", batch_size)
         steps = validate.count("steps", steps)
