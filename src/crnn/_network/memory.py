@@ -83,8 +83,8 @@ class MemoryPlan:
     Examples
     --------
     >>> import crnn
-    >>> plan = crnn.plan_memory(crnn.RNN(8, 64, 2, rng=0), T=2000, m=1, memory=500_000)
-    >>> plan.begins[0], plan.levels, plan.peak <= 500_000
+    >>> plan = crnn.plan_memory(crnn.RNN(8, 64, 2, rng=0), T=100_000, m=1, memory=4_000_000)
+    >>> plan.begins[0], plan.levels, plan.peak <= 4_000_000
     (0, 1, True)
     """
 
