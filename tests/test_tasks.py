@@ -1,6 +1,8 @@
 """The benchmark tasks: their examples, what solves them, training on them and the command."""
 
 import math
+import signal
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 
 import crnn
 from crnn import cli, tasks
-from crnn.tasks import Adding, CopyMemory, DelayedXOR, Digits, TemporalOrder
+from crnn.tasks import Adding, Annealed, CopyMemory, DelayedXOR, Digits, TemporalOrder, digits
 
 GENERATED = [Adding, CopyMemory, TemporalOrder, DelayedXOR]
 EVERY = [*(kind(30) for kind in GENERATED), Digits(), Digits(permuted=True)]
@@ -116,6 +118,19 @@ class TestExamples:
         assert (order != np.arange(64)).mean() > 0.9
 
 
+def interrupted_at(monkeypatch, step):
+    """Press Ctrl-C during this step of Adam."""
+    real, done = crnn.Adam.step, []
+
+    def step_and_interrupt(*arguments):
+        done.append(1)
+        if len(done) == step:
+            signal.raise_signal(signal.SIGINT)
+        real(*arguments)
+
+    monkeypatch.setattr(crnn.Adam, "step", step_and_interrupt)
+
+
 def small(**options):
     given = {"optimizer": crnn.Adam(1e-2), "progress": False, "rng": 0, "every": 20, **options}
     task = DelayedXOR(8)
@@ -176,6 +191,12 @@ class TestTraining:
         assert [point.updates for point in result.curve] == [2, 3]
         assert result.score == result.curve[-1].score == task.score(model)
 
+    def test_ctrl_c_ends_training_after_the_step(self, monkeypatch):
+        interrupted_at(monkeypatch, 25)
+        _, result = small()
+        assert result.interrupted
+        assert len(result.curve) == 2  # in the second round of 20 updates
+
     def test_the_bar_shows_length_and_score(self, capsys):
         small(updates=40, progress=True)
         bar = capsys.readouterr().err
@@ -208,6 +229,8 @@ class TestTraining:
             (lambda: Digits(permuted=1), TypeError, "permuted: expected True or False"),
             (lambda: Adding(9).draw(0), ValueError, "m: expected a whole number >= 1"),
             (lambda: Adding(9).draw(1, rng="x"), TypeError, "rng: expected None, a seed"),
+            (lambda: Annealed("adam", 5), TypeError, "rule: expected a crnn.SGD, crnn.Adam or"),
+            (lambda: Annealed(crnn.SGD(1), 0), ValueError, "updates: expected a whole number"),
             (lambda: small(updates=0), ValueError, "updates: expected a whole number >= 1"),
             (lambda: small(seconds=0), ValueError, "seconds: expected a finite number > 0"),
             (lambda: small(curriculum=[0]), ValueError, "T: expected a whole number >= 4"),
@@ -258,6 +281,29 @@ class TestCommand:
         )  # fmt: skip
         for name, value in crnn.load(path).parameters.items():
             np.testing.assert_array_equal(value, model.parameters[name])
+
+    def test_ctrl_c_saves_the_model_and_exits_with_130(self, monkeypatch, tmp_path, capsys):
+        interrupted_at(monkeypatch, 3)
+        path = str(tmp_path / "model")
+        assert cli.main(["tasks", "run", "xor", "--cell", "gru", "--quiet", "--out", path]) == 130
+        assert crnn.load(path).config.cell == "gru"
+        assert "interrupted" in capsys.readouterr().out
+
+    def test_digits_without_scikit_learn(self, monkeypatch, capsys):
+        class Missing:
+            def find_spec(self, name, *_):
+                if name == "sklearn":
+                    raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+        digits._data.cache_clear()
+        for name in [name for name in sys.modules if name.split(".")[0] == "sklearn"]:
+            monkeypatch.delitem(sys.modules, name)
+        monkeypatch.setattr(sys, "meta_path", [Missing(), *sys.meta_path])
+        assert cli.main(["tasks", "run", "digits"]) == 2
+        message = 'the task digits needs scikit-learn: python -m pip install "crnn[sklearn]"'
+        assert capsys.readouterr().err == f"crnn tasks: {message}\n"
+        assert cli.main(["tasks"]) == 0
+        assert message in capsys.readouterr().out
 
     @pytest.mark.parametrize(
         ("command", "message"),

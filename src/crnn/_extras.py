@@ -5,10 +5,13 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def extra(library: str, project: str) -> Iterator[None]:
+def extra(
+    library: str, project: str, *, name: str | None = None, user: str | None = None
+) -> Iterator[None]:
     """Import a library's adapter within this context: a missing library names its extra of crnn.
 
-    An error inside a library that is installed is left as it is.
+    `name` is that of the extra, if it is not the library's, and `user` what needs the library, if
+    it is not crnn.<library>. An error inside a library that is installed is left as it is.
 
     Raises
     ------
@@ -21,5 +24,7 @@ def extra(library: str, project: str) -> Iterator[None]:
         if error.name != library:
             raise
         raise ModuleNotFoundError(
-            f'crnn.{library} needs {project}: python -m pip install "crnn[{library}]"', name=library
+            f"{user or 'crnn.' + library} needs {project}: "
+            f'python -m pip install "crnn[{name or library}]"',
+            name=library,
         ) from None

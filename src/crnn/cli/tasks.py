@@ -88,9 +88,13 @@ def _task(options: argparse.Namespace) -> Task:
             raise UsageError("--permuted: expected only with the task digits")
         given["permuted"] = True
     try:
-        return kind(options.steps or (64 if kind.finite else USUAL_T), **given)
+        task = kind(options.steps or (64 if kind.finite else USUAL_T), **given)
+        task.draw(1)  # a data set may need a library that is not installed
     except ValueError as error:
         raise UsageError(f"--steps: {error}") from None
+    except ModuleNotFoundError as error:
+        raise UsageError(str(error)) from None
+    return task
 
 
 def _check_files(options: argparse.Namespace) -> None:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from crnn._engine import validate
+from crnn._extras import extra
 from crnn.reference import Array
 from crnn.tasks.task import Examples, Published, Task
 
@@ -19,16 +20,9 @@ IRNN = "Le et al. 2015, section 4.2 (MNIST, 784 pixels)"
 @cache
 def _data() -> tuple[Array, Array, Array, Array]:
     """Pixels (64, m) and classes (m,), to learn from and held out: a stratified quarter."""
-    try:
+    with extra("sklearn", "scikit-learn", user="the task digits"):
         from sklearn.datasets import load_digits
         from sklearn.model_selection import train_test_split
-    except ModuleNotFoundError as error:
-        if error.name != "sklearn":
-            raise
-        raise ModuleNotFoundError(
-            'the digits are those of scikit-learn: python -m pip install "crnn[sklearn]"',
-            name="sklearn",
-        ) from None
     images, y = load_digits(return_X_y=True)
     learn, test = train_test_split(np.arange(len(y)), test_size=0.25, stratify=y, random_state=0)
     pixels = (images.T / 16).astype(np.float32)  # (64, m), in 0..1

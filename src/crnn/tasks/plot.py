@@ -5,6 +5,8 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from crnn._extras import extra
+
 if TYPE_CHECKING:
     from crnn.tasks.training import Point, Result
 
@@ -28,14 +30,8 @@ def plot(result: Result, path: Any = None) -> Any:
     ModuleNotFoundError
         If matplotlib is not installed.
     """
-    try:
+    with extra("matplotlib", "matplotlib", name="plot", user="a plot"):
         from matplotlib.figure import Figure
-    except ModuleNotFoundError as error:
-        if error.name != "matplotlib":
-            raise
-        raise ModuleNotFoundError(
-            'plots need matplotlib: python -m pip install "crnn[plot]"', name="matplotlib"
-        ) from None
     task = result.task
     figure = Figure(figsize=(6.4, 3.6), layout="constrained")
     axes = figure.subplots()

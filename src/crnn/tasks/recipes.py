@@ -33,8 +33,8 @@ class Recipe:
     >>> import crnn.tasks
     >>> task = crnn.tasks.Adding(200)
     >>> recipe = crnn.tasks.recipe(task, "gru")
-    >>> recipe.model(task, rng=0)
-    RNN(n_x=2, n_a=100, n_y=1, loss='mse', cell='gru')
+    >>> recipe.model(task, rng=0).config.cell, recipe.optimizer
+    ('gru', Adam(lr=0.005, beta1=0.9, beta2=0.999, eps=1e-08))
     """
 
     cell: str = "vanilla"
