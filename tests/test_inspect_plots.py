@@ -125,6 +125,18 @@ def test_saliency_has_a_bar_for_each_step(pyplot):
     pyplot.gcf().canvas.draw()
 
 
+def test_a_long_saliency_may_have_a_logarithmic_axis(pyplot):
+    model = model_of("tanh", steps="all")
+    found = crnn.inspect.saliency(model, np.ones((200, N_X)), step=150)
+    assert found.plot().get_yscale() == "linear"
+    ax = found.plot(log=True)
+    assert ax.get_yscale() == "log"
+    line = ax.lines[0].get_ydata()
+    np.testing.assert_array_equal(line[:151], found.norms[:151])
+    assert np.isnan(line[151:]).all()
+    pyplot.gcf().canvas.draw()
+
+
 def test_plots_go_to_given_axes(pyplot, strong):
     figure, axes = pyplot.subplots(1, 2)
     assert strong.plot(axes[0]) is axes[0]

@@ -38,10 +38,13 @@ def drawn(cell: Cell, x: Array, number: int, rng: np.random.Generator) -> Array:
     uniform = rng.uniform(-1, 1, (number, cell.n_a))
     low, high = box(cell, x)
     if _has_relu(cell):
-        sizes = np.exp(rng.uniform(*np.log(SIZES), (number, 1)))
-        return np.maximum(low, sizes * max(1.0, np.abs(cell.inputs(x)).max()) * uniform)
+        smallest, largest = np.log(SIZES)
+        sizes = np.exp(rng.uniform(smallest, largest, (number, 1)))
+        states: Array = sizes * max(1.0, np.abs(cell.inputs(x)).max()) * uniform
+        return np.maximum(low, states)
     if cell.size == cell.n_a:
-        return (low + high) / 2 + uniform * (high - low) / 2
+        states = (low + high) / 2 + uniform * (high - low) / 2
+        return states
     i, f, g, _ = lstm_gates(cell, uniform, np.repeat(cell.inputs(x), number, axis=0))
     return np.concatenate([uniform, i * g / (1 - f)], axis=1)
 

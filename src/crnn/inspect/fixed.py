@@ -15,7 +15,7 @@ from crnn.inspect._starts import box, drawn
 from crnn.reference import Array
 
 STARTS = 256  # by default
-TRAJECTORIES = 24  # of a plot, at most
+TRAJECTORIES, FOLLOWED = 16, 30  # of a plot, at most, and their steps
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +57,7 @@ class FixedPoints:
     _x: Array = field(repr=False)
     _starts: Array = field(repr=False)
 
-    def trajectories(self, steps: int = 100, count: int = TRAJECTORIES) -> Array:
+    def trajectories(self, steps: int = FOLLOWED, count: int = TRAJECTORIES) -> Array:
         """The states that follow the first `count` starts at the same constant input.
 
         Parameters
@@ -81,7 +81,9 @@ class FixedPoints:
             states.append(self._cell.step(states[-1], x))
         return np.stack(states)
 
-    def plot(self, ax: Any = None, *, steps: int = 100, trajectories: int = TRAJECTORIES) -> Any:
+    def plot(
+        self, ax: Any = None, *, steps: int = FOLLOWED, trajectories: int = TRAJECTORIES
+    ) -> Any:
         """Draw the points among trajectories, in the plane of their first two principal components.
 
         Stable points are filled circles, others open squares. With a single number of state, the

@@ -101,7 +101,9 @@ class Saliency:
         """
         return _coloured.html(self._shown(tokens), self.norms)
 
-    def plot(self, ax: Any = None, *, tokens: str | Sequence[str] | None = None) -> Any:
+    def plot(
+        self, ax: Any = None, *, tokens: str | Sequence[str] | None = None, log: bool = False
+    ) -> Any:
         """Draw the norms against time.
 
         Parameters
@@ -110,6 +112,9 @@ class Saliency:
             Where to draw; a new figure by default.
         tokens : str or sequence of str (T,), optional
             As for `text`. Up to 60 of them are written below the axis.
+        log : bool, optional
+            Whether the norms have a logarithmic axis, which shows how they vanish; norms of 0 are
+            left out.
 
         Returns
         -------
@@ -125,7 +130,10 @@ class Saliency:
         shown = None if tokens is None and self.tokens is None else self._checked(tokens)
         ax = _axes.axes(ax, (6.4, 3.2))
         t = np.arange(len(self.norms))
-        if len(t) <= 100:
+        if validate.flag("log", log):
+            ax.plot(t, np.where(self.norms > 0, self.norms, np.nan), ".-", color=_axes.BLUE)
+            ax.set_yscale("log")
+        elif len(t) <= 100:
             ax.bar(t, self.norms, width=0.8, color=_axes.BLUE)
         else:  # bars would be thinner than a dot
             ax.fill_between(t, self.norms, step="mid", color=_axes.BLUE)
