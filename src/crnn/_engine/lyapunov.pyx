@@ -11,7 +11,7 @@ and of an LSTM, whose state is (a, c) with the parts Qa, Qc,
     Qc := diag(keep) Qc + sum over i, f, g of diag(gate) Waa_gate Qa
     Qa := diag(gate_o) Waa_o Qa + diag(through) Qc, the new one
 
-A QR decomposition costs more than a product at these sizes. So it is taken only after several
+A QR decomposition (householder.pxd) costs more than a product at these sizes. So it is taken only after several
 steps: with J<t+s> ... J<t+1> Q = Q' R, the log of R_jj is the sum of the logs that a decomposition
 after every step gives (G. Benettin et al., "Lyapunov characteristic exponents for smooth dynamical
 systems", Meccanica 15 (1980), 9-30). Rounding adds a relative error of about 1e-16 times the ratio
@@ -24,19 +24,17 @@ from libc.math cimport INFINITY, fabs, log
 from libc.string cimport memcpy
 
 cimport numpy as cnp
-from scipy.linalg.cython_lapack cimport dgeqrf, dorgqr
 
 from crnn._engine.workspace import aligned
 
 from crnn._engine.arrays cimport fits, fits_to_write, new, zeros
-from crnn._engine.blas cimport blas_int
+from crnn._engine.householder cimport form_Q, qr, reflectors, reflectors_of, reflectors_size
 from crnn._engine.kernels cimport _operations, _threads, crnn_linear
 
 cnp.import_array()
 
 cdef enum:
-    MOST_STEPS = 32     # between two decompositions
-    COLUMNS = 64        # of LAPACK's blocks at most, which decides how much work space it wants
+    MOST_STEPS = 32  # between two decompositions
 
 cdef double MOST_SPREAD = log(1e8)
 cdef double SMALLEST = 1e-250  # beyond it and its inverse, digits are lost or numbers overflow
@@ -119,26 +117,23 @@ cdef Py_ssize_t _next_interval(double spread, Py_ssize_t steps) noexcept nogil:
 
 
 cdef Py_ssize_t _advance(slopes *J, Py_ssize_t rows, Py_ssize_t interval, double *Q,
-                         double *growth, double *Y, double *tau, double *work,
-                         Py_ssize_t work_size) noexcept nogil:
-    """Carry Q over all rows; return the next interval. Y has room for a copy of Q."""
-    cdef blas_int m = <blas_int>J.N, k = <blas_int>J.k, size = <blas_int>work_size, info = 0
+                         double *growth, const reflectors *H) noexcept nogil:
+    """Carry Q over all rows, and decompose it in H; return the next interval."""
     cdef Py_ssize_t row = 0, steps, s, j
     cdef double spread
     while row < rows:
         steps = min(interval, rows - row)
-        memcpy(Y, Q, J.k * J.N * sizeof(double))
+        memcpy(H.Y, Q, J.k * J.N * sizeof(double))
         for s in range(steps):
-            _multiply(J, row + s, Y)
-        dgeqrf(&m, &k, Y, &m, tau, work, &size, &info)
-        spread = _spread(J.N, J.k, Y)
+            _multiply(J, row + s, H.Y)
+        qr(H)
+        spread = _spread(J.N, J.k, H.Y)
         if steps > 1 and not spread <= MOST_SPREAD:
             interval = steps // 2
             continue
         for j in range(J.k):
-            growth[j] += log(fabs(Y[j * J.N + j]))
-        dorgqr(&m, &k, &k, Y, &m, tau, work, &size, &info)
-        memcpy(Q, Y, J.k * J.N * sizeof(double))
+            growth[j] += log(fabs(H.Y[j * J.N + j]))
+        form_Q(H, Q)
         row += steps
         if steps == interval:  # else these were the last rows only
             interval = _next_interval(spread, steps)
@@ -158,7 +153,7 @@ def advance(Waa, keep, gates, read, through, Q, growth, Py_ssize_t interval):
     """
     cdef slopes J
     cdef int number = cnp.NPY_DOUBLE
-    cdef Py_ssize_t rows = len(keep), size
+    cdef Py_ssize_t rows = len(keep)
     J.n, J.N, J.k, J.gates = Waa.shape[1], Q.shape[1], len(Q), gates.shape[1]
     if not (fits(Waa, number, 2, J.gates * J.n, J.n, 0) and fits(keep, number, 2, rows, J.n, 0)
             and fits(gates, number, 3, rows, J.gates, J.n)
@@ -176,16 +171,14 @@ def advance(Waa, keep, gates, read, through, Q, growth, Py_ssize_t interval):
         J.read = <const double *>cnp.PyArray_DATA(read)
     if through is not None:
         J.through = <const double *>cnp.PyArray_DATA(through)
-    size = COLUMNS * J.k
     Y = new(number, 2, J.k, J.N, 0)
     part = None if read is None and through is None else new(number, 2, J.k, J.n, 0)
     P, bias = new(number, 2, J.k, J.gates * J.n, 0), zeros(number, J.gates * J.n)
-    tau, work = new(number, 1, J.k, 0, 0), new(number, 1, size, 0, 0)
+    numbers = new(number, 1, reflectors_size(J.N, J.k), 0, 0)
     cdef double *to_Q = <double *>cnp.PyArray_DATA(Q)
     cdef double *to_growth = <double *>cnp.PyArray_DATA(growth)
-    cdef double *to_Y = <double *>cnp.PyArray_DATA(Y)
-    cdef double *to_tau = <double *>cnp.PyArray_DATA(tau)
-    cdef double *to_work = <double *>cnp.PyArray_DATA(work)
+    cdef reflectors H = reflectors_of(J.N, J.k, <double *>cnp.PyArray_DATA(Y),
+                                      <double *>cnp.PyArray_DATA(numbers))
     J.part = NULL if part is None else <double *>cnp.PyArray_DATA(part)
     J.P = <double *>cnp.PyArray_DATA(P)
     J.product.rows, J.product.n_in, J.product.n_out = J.k, J.n, J.gates * J.n
@@ -194,5 +187,5 @@ def advance(Waa, keep, gates, read, through, Q, growth, Py_ssize_t interval):
     workspace = aligned(_operations(True).linear_workspace(&J.product), Q.dtype)
     J.product.workspace = cnp.PyArray_DATA(workspace)
     with nogil:
-        interval = _advance(&J, rows, interval, to_Q, to_growth, to_Y, to_tau, to_work, size)
+        interval = _advance(&J, rows, interval, to_Q, to_growth, &H)
     return interval
