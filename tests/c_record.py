@@ -28,6 +28,7 @@ class Call(ctypes.Structure):
         ("leak", ctypes.c_void_p),
         ("noise", ctypes.c_double),
         ("seed", ctypes.c_ulonglong),
+        ("norms", ctypes.c_void_p),
     ]
 
 

@@ -243,8 +243,8 @@ def examples(k):
 
 NAMES = ["x", "y", "lengths", "validation"]
 FIT = {
-    "epochs": 1, "batch_size": 2, "optimizer": crnn.SGD(0.1), "clip_norm": None, "patience": None,
-    "progress": False, "callback": None,
+    "epochs": 1, "batch_size": 2, "optimizer": crnn.SGD(0.1), "clip_norm": None, "clip_value": None,
+    "patience": None, "progress": False, "callback": None,
 }  # fmt: skip
 EVERY_KIND = pytest.mark.parametrize("k", range(len(OPTIONS)))
 
@@ -377,12 +377,24 @@ class TestStream:
 
 
 @derandomized
-@given(st.sampled_from([crnn.SGD, crnn.Adam, functools.partial(crnn.SGD, 0.1)]), anything())
+@given(
+    st.sampled_from([crnn.SGD, crnn.Adam, crnn.RMSprop, functools.partial(crnn.SGD, 0.1)]),
+    anything(),
+)
 def test_optimizers(make, value):
     attempt(lambda: make(value), ["lr", "momentum"])
-    if make is crnn.Adam:
-        for name in ("beta1", "beta2", "eps"):
-            attempt(lambda: make(**{name: value}), [name])  # noqa: B023
+    more = {crnn.Adam: ("beta1", "beta2", "eps"), crnn.RMSprop: ("decay", "eps", "momentum")}
+    for name in more.get(make, ()):
+        attempt(lambda: make(**{name: value}), [name])  # noqa: B023
+
+
+@derandomized
+@given(st.sampled_from(["kind", "gain", "input_std", "output_gain"]), anything())
+def test_initial_values(name, value):
+    init = attempt(lambda: crnn.Init(**{name: value}), [name])
+    if init is not None:
+        rnn = crnn.RNN(**SIZES, init=init, rng=0)
+        assert all(np.isfinite(value).all() for value in rnn.parameters.values())
 
 
 @derandomized

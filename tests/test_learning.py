@@ -56,6 +56,25 @@ class TestRules:
             by_hand -= 0.1 * (m / (1 - 0.8**t)) / (np.sqrt(v / (1 - 0.9**t)) + 1e-3)
         np.testing.assert_allclose(w, by_hand, rtol=1e-14)
 
+    @pytest.mark.parametrize("momentum", [0.0, 0.5])
+    def test_rmsprop_by_hand(self, momentum):
+        w, rule = np.array([1.0, -2.0]), crnn.RMSprop(0.1, 0.8, 1e-3, momentum)
+        memory, v, u, by_hand = rule.start(w), 0.0, 0.0, w.copy()
+        for g in (np.array([0.5, -1.0]), np.array([2.0, 0.0])):
+            rule.step(w, g.copy(), memory)
+            v = 0.8 * v + 0.2 * g**2
+            u = momentum * u + g / (np.sqrt(v) + 1e-3)
+            by_hand -= 0.1 * u
+        np.testing.assert_allclose(w, by_hand, rtol=1e-14)
+
+    @pytest.mark.parametrize("dtype", ["float32", "float64"])
+    def test_clipping_by_value_moves_each_number_alone(self, dtype):
+        g = np.array([3.0, -0.5, np.nan, -4.0], dtype)
+        optim.clip_by_value(g, 1e300)
+        np.testing.assert_array_equal(g, [3, -0.5, np.nan, -4])
+        optim.clip_by_value(g, 1)
+        np.testing.assert_array_equal(g, [1, -0.5, np.nan, -1])
+
     def test_clipping_scales_to_the_norm_and_no_further(self):
         g = np.array([3.0, 4.0])
         for most in (None, 10, 5):
@@ -81,6 +100,9 @@ class TestRules:
             (lambda: crnn.SGD(0.1, 1), "momentum: expected a finite number >= 0 and < 1"),
             (lambda: crnn.Adam(beta2=1.0), "beta2: expected"),
             (lambda: crnn.Adam(eps=0), "eps: expected"),
+            (lambda: crnn.RMSprop(decay=1.0), "decay: expected a finite number >= 0 and < 1"),
+            (lambda: crnn.RMSprop(eps=0), "eps: expected"),
+            (lambda: crnn.RMSprop(momentum=-1), "momentum: expected"),
         ],
     )
     def test_numbers_out_of_range_are_refused(self, make, message):
@@ -112,7 +134,9 @@ class TestLoop:
             history.val_loss[-1], rel=1e-5
         )
 
-    @pytest.mark.parametrize("optimizer", [crnn.SGD(0.1), crnn.SGD(0.1, 0.9), crnn.Adam()])
+    @pytest.mark.parametrize(
+        "optimizer", [crnn.SGD(0.1), crnn.SGD(0.1, 0.9), crnn.Adam(), crnn.RMSprop(momentum=0.9)]
+    )
     def test_same_seed_same_bits(self, optimizer):
         x, y = sign_of_the_sum()
         runs = []
@@ -123,15 +147,16 @@ class TestLoop:
         np.testing.assert_array_equal(runs[0], runs[1])
         assert np.any(runs[0] != runs[2])
 
-    def test_one_optimizer_goes_on_and_does_not_mix_models(self):
+    @pytest.mark.parametrize("make", [crnn.Adam, crnn.RMSprop])
+    def test_one_optimizer_goes_on_and_does_not_mix_models(self, make):
         x, y = sign_of_the_sum(32)
-        adam = crnn.Adam(1e-2)
+        adam = make(1e-2)
         once, twice, other = (crnn.RNN(1, 4, 2, rng=0) for _ in range(3))
         fit(once, x, y, epochs=2, batch_size=32, optimizer=adam)
         fit(twice, x, y, epochs=1, batch_size=32, optimizer=adam)
         fit(other, x, y, epochs=1, batch_size=32, optimizer=adam)
         fit(twice, x, y, epochs=1, batch_size=32, optimizer=adam)
-        fit(other, x, y, epochs=1, batch_size=32, optimizer=crnn.Adam(1e-2))
+        fit(other, x, y, epochs=1, batch_size=32, optimizer=make(1e-2))
         np.testing.assert_allclose(flat(twice), flat(once), rtol=1e-5, atol=1e-6)
         assert np.max(np.abs(flat(other) - flat(once))) > 1e-4, "new moments start from zero"
 
@@ -141,6 +166,21 @@ class TestLoop:
         before = flat(model)
         fit(model, x, y, epochs=1, batch_size=64, optimizer=crnn.SGD(1.0), clip_norm=1e-3)
         assert np.linalg.norm(flat(model) - before) == pytest.approx(1e-3)
+
+    @pytest.mark.parametrize("clip_norm", [None, 1e-3])
+    def test_gradients_are_clipped_by_value_and_then_by_norm(self, clip_norm):
+        x, y = sign_of_the_sum(64)
+        model = crnn.RNN(1, 4, 2, rng=0, dtype="float64")
+        before, (_, g) = flat(model), model.gradients(x, y)
+        step = np.concatenate([d.ravel() for d in g.values()])
+        norm, most = np.linalg.norm(step), np.median(np.abs(step))
+        step = np.clip(step, -most, most)
+        if clip_norm is not None:
+            step *= clip_norm / np.linalg.norm(step)
+        rule = {"optimizer": crnn.SGD(1.0), "clip_norm": clip_norm, "clip_value": most}
+        history = fit(model, x, y, epochs=1, batch_size=64, **rule)
+        np.testing.assert_allclose(flat(model) - before, -step, rtol=1e-9, atol=1e-15)
+        assert history.gradient_norm == pytest.approx([norm])
 
     def test_patience_stops_and_keeps_the_best(self):
         x, y = sign_of_the_sum(64)
@@ -298,6 +338,7 @@ class TestLoop:
             ({"epochs": 0}, ValueError, "epochs: expected a whole number >= 1"),
             ({"batch_size": 0}, ValueError, "batch_size: expected a whole number >= 1"),
             ({"clip_norm": 0}, ValueError, "clip_norm: expected a finite number > 0"),
+            ({"clip_value": -1}, ValueError, "clip_value: expected a finite number > 0"),
             ({"patience": 2}, ValueError, "patience: expected None without validation"),
             ({"patience": 0, "validation": (1, 2)}, ValueError, "patience: expected"),
             ({"optimizer": crnn.Adam}, TypeError, "optimizer: expected crnn.SGD, crnn.Adam"),
@@ -387,7 +428,9 @@ class TestDivergence:
         assert np.isfinite(caught.value.loss)
         np.testing.assert_array_equal(flat(model), before)
 
-    @pytest.mark.parametrize("optimizer", [crnn.SGD(0.1, 0.9), crnn.Adam(0.1)])
+    @pytest.mark.parametrize(
+        "optimizer", [crnn.SGD(0.1, 0.9), crnn.Adam(0.1), crnn.RMSprop(0.1, momentum=0.5)]
+    )
     def test_what_the_optimizer_remembers_is_forgotten(self, optimizer):
         x, y = sign_of_the_sum(8)
         model = crnn.RNN(1, 4, 2, rng=0)

@@ -379,7 +379,8 @@ class TestAcceptedArguments:
 
     def test_optimizers_by_name(self):
         by_name, by_object = (crnn.RNN(2, 4, 2, rng=0) for _ in range(2))
-        for name, optimizer in {"sgd": crnn.SGD(0.1), "adam": crnn.Adam()}.items():
+        named = {"sgd": crnn.SGD(0.1), "adam": crnn.Adam(), "rmsprop": crnn.RMSprop()}
+        for name, optimizer in named.items():
             for _ in range(2):  # the second call continues with the moments of the first
                 for model, given in ((by_name, name), (by_object, optimizer)):
                     model.fit(self.X, [0, 1, 1, 0], optimizer=given, progress=False, rng=0)

@@ -8,6 +8,7 @@ import pytest
 
 import crnn
 from crnn import check
+from crnn._network import data
 
 T, M, N_X, N_A, N_Y = 5, 4, 3, 6, 3
 LEAK = np.linspace(0.2, 1, N_A)
@@ -248,6 +249,45 @@ class TestNoise:
         assert noisy.gradients(self.x, self.y)[0] == calm.gradients(self.x, self.y)[0]
         x_t = self.x[0, :1]
         np.testing.assert_array_equal(noisy.stream().step(x_t), calm.stream().step(x_t))
+
+    @pytest.mark.parametrize("equation", ["rate", "current"])
+    def test_answers_have_it_if_it_is_asked_for(self, equation):
+        """The answer is that of the states with the noise of the seed that rng draws."""
+        leaky = {"leak": 0.5, "noise": 0.5, "equation": equation}
+        rnn = crnn.RNN(1, 8, 2, cell="leaky", rng=0, loss="mse", dtype="float64", **leaky)
+        p = rnn.parameters
+        seed = int(np.random.default_rng(3).integers(1 << 63))
+        a = crnn.leaky_forward(self.x, p["Waa"], p["Wax"], p["ba"], seed=seed, **leaky).a[-1]
+        expected = (np.tanh(a) if equation == "current" else a) @ p["Wya"].T + p["by"]
+        found = rnn.predict_proba(self.x, noise=True, rng=3)
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+        np.testing.assert_array_equal(rnn.predict(self.x, noise=True, rng=3), found)
+        loss = np.square(found - 1).mean()
+        assert rnn.evaluate(self.x, np.ones((40, 2)), noise=True, rng=3)[0] == pytest.approx(loss)
+        assert (rnn.predict(self.x, noise=True) != rnn.predict(self.x, noise=True)).all()
+
+    def test_groups_of_answers_have_noise_of_their_own(self, monkeypatch):
+        monkeypatch.setattr(data, "MOST_BYTES", 1)
+        rnn = crnn.RNN(1, 8, 2, cell="leaky", leak=0.5, noise=0.5, rng=0)
+        same = np.repeat(self.x[:, :1], 3, axis=1)  # one group for each example
+        y_hat = rnn.predict_proba(same, noise=True, rng=0)
+        assert len(np.unique(y_hat[:, 0])) == 3
+
+    @pytest.mark.parametrize("method", ["predict", "predict_proba", "evaluate"])
+    def test_noise_that_cannot_be_drawn_is_refused(self, method):
+        def call(options, **arguments):
+            rnn = crnn.RNN(1, 8, 2, rng=0, **options)
+            given = (self.x, self.y) if method == "evaluate" else (self.x,)
+            return getattr(rnn, method)(*given, **arguments)
+
+        leaky = {"cell": "leaky", "leak": 0.5}
+        for options in ({}, leaky):
+            with pytest.raises(ValueError, match="noise: expected False with a model whose noise"):
+                call(options, noise=True)
+        with pytest.raises(ValueError, match="rng: expected None without noise=True"):
+            call({**leaky, "noise": 0.1}, rng=0)
+        with pytest.raises(TypeError, match="noise: expected True or False, got 1"):
+            call({**leaky, "noise": 0.1}, noise=1)
 
     def test_a_stream_of_symbols_draws_it_too(self):
         def trained(seed):

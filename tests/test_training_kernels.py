@@ -107,6 +107,25 @@ def test_adam(n, dtype):
     )
 
 
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_rmsprop(n, dtype, momentum):
+    p, g, square, u = (draw(n, dtype, seed=seed) for seed in range(4))
+    square = square**2
+    exact = [array.astype("float64") for array in (p, g, square, u)]
+    given = u.copy() if momentum else None
+    kernels.rmsprop(p, g.copy(), square, given, 0.1, 0.8, 1e-3, momentum)
+    mean = 0.8 * exact[2] + 0.2 * exact[1] ** 2
+    velocity = momentum * exact[3] + exact[1] / (np.sqrt(mean) + 1e-3)
+    assert_near(square, mean, dtype, 2)
+    assert check.relative_error(
+        p, exact[0] - 0.1 * velocity, np.abs(exact[0]) + np.abs(velocity)
+    ) <= check.tolerance(dtype, 4)
+    if momentum:
+        assert check.relative_error(
+            given, velocity, np.abs(exact[3]) + np.abs(velocity)
+        ) <= check.tolerance(dtype, 4)
+
+
 def test_a_confident_cross_entropy_keeps_its_digits(n, dtype):
     """log(1 + 4e-9) is 0 in float32; so is 1 - y_hat_y, the gradient of the class itself."""
     logits = draw(n, dtype, 7)

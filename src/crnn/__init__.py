@@ -13,7 +13,10 @@ except Exception as error:  # a BLAS of another kind is a TypeError
 
 from crnn import _moved
 from crnn._engine.config import get_include, get_num_threads, set_num_threads, set_up, show_config
-from crnn._training.optim import SGD, Adam
+from crnn._network.initial import Init
+from crnn._network.memory import MemoryPlan, plan_memory
+from crnn._network.penalties import Penalty
+from crnn._training.optim import SGD, Adam, RMSprop
 from crnn._training.train import DivergenceError, History
 from crnn.functional import (
     Gradients,
@@ -44,10 +47,14 @@ __all__ = [
     "GRUStates",
     "Gradients",
     "History",
+    "Init",
     "LSTMGradients",
     "LSTMStates",
     "LeakyStates",
+    "MemoryPlan",
+    "Penalty",
     "Prepared",
+    "RMSprop",
     "Stream",
     "get_include",
     "get_num_threads",
@@ -58,6 +65,7 @@ __all__ = [
     "load",
     "lstm_backward",
     "lstm_forward",
+    "plan_memory",
     "rnn_backward",
     "rnn_forward",
     "set_num_threads",

@@ -62,6 +62,7 @@ cdef extern from "crnn.h" nogil:
         const void *leak
         double noise
         unsigned long long seed
+        double *norms
 
     crnn_rnn_call crnn_rnn_new()
 

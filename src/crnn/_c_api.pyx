@@ -130,6 +130,7 @@ cdef int _check_arrays(const crnn_rnn_call *call, bint backward) noexcept nogil:
                       | <uintptr_t>call.dWax | <uintptr_t>call.dba | <uintptr_t>call.dx
                       | <uintptr_t>call.da0 | <uintptr_t>call.dbaa | <uintptr_t>call.dc0
                       | <uintptr_t>call.dc_n)
+        integers |= <uintptr_t>call.norms  # double, as long as Py_ssize_t or longer
     else:
         addresses |= <uintptr_t>call.ba | <uintptr_t>call.baa | <uintptr_t>call.c_n
     if addresses % _size(call.dtype) or integers % sizeof(Py_ssize_t):

@@ -17,7 +17,7 @@ import os
 import secrets
 import stat
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -27,6 +27,8 @@ from crnn.reference import Array
 
 FORMAT = 1
 _DTYPES = {"float32": "F32", "float64": "F64"}
+#: The fields of a configuration that are arrays by the names of weights, and their dtypes.
+PATTERNS = {"masks": "BOOL", "signs": "I8"}
 
 
 def save(
@@ -41,8 +43,14 @@ def save(
     """
     from safetensors.numpy import save as to_bytes
 
-    header = {"format": FORMAT, "config": config.entries(), "metadata": _strings(metadata)}
-    write(path, to_bytes(dict(parameters), {"crnn": json.dumps(header)}))
+    entries = config.entries()
+    tensors = dict(parameters)
+    for field in PATTERNS:
+        if field in entries:  # the header has their names, and tensors have the arrays
+            tensors |= {f"{field}.{name}": a for name, a in entries[field].items()}
+            entries[field] = list(entries[field])
+    header = {"format": FORMAT, "config": entries, "metadata": _strings(metadata)}
+    write(path, to_bytes(tensors, {"crnn": json.dumps(header)}))
 
 
 def check_entries(values: Any) -> dict[str, Any]:
@@ -169,11 +177,16 @@ def load(path: str | os.PathLike[str]) -> tuple[Config, dict[str, Array], dict[s
     try:
         with safe_open(path, framework="numpy") as file:
             header = _header(file.metadata())
-            config = _config(header.get("config"))
+            config, patterns = _config(header.get("config"))
             # Every tensor's size is checked before memory is allocated.
             names = list(file.keys())
-            _check_tensors(config, {name: file.get_slice(name) for name in names})
+            _check_tensors(config, patterns, {name: file.get_slice(name) for name in names})
             parameters = {name: file.get_tensor(name) for name in config.shapes()}
+            read: dict[str, Any] = {
+                field: {name: file.get_tensor(f"{field}.{name}") for name in named}
+                for field, named in patterns.items()
+            }
+            config = replace(config, **read) if read else config
     except (
         SafetensorError,
         ValueError,
@@ -199,29 +212,43 @@ def _header(metadata: dict[str, str] | None) -> dict[str, Any]:
     return header
 
 
-def _config(values: Any) -> Config:
-    values = check_entries(values)
+def _config(values: Any) -> tuple[Config, dict[str, list[str]]]:
+    """The configuration without its patterns, and the names of the weights that have some."""
+    values = dict(check_entries(values))
+    patterns = {field: values.pop(field, None) for field in PATTERNS}
+    patterns = {field: names for field, names in patterns.items() if names is not None}
+    for field, names in patterns.items():
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ValueError(f"{field}: expected a list of names, got {shown(names)}")
     missing = [f.name for f in fields(Config) if f.default is MISSING and f.name not in values]
     if missing:
         raise ValueError(f"its configuration lacks {_listed(missing)}")
     dtype = values.get("dtype", Config.dtype)
     if not isinstance(dtype, str) or dtype not in _DTYPES:
         raise ValueError(f"dtype: expected 'float32' or 'float64', got {dtype!r}")
-    return Config(**values)
+    return Config(**values), patterns
 
 
 def _listed(names: Iterable[str]) -> str:
     return ", ".join(map(repr, sorted(names)))
 
 
-def _check_tensors(config: Config, tensors: dict[str, Any]) -> None:
+def _check_tensors(config: Config, patterns: dict[str, list[str]], tensors: dict[str, Any]) -> None:
     # The count is compared first: shapes() of a huge num_layers would take very long.
-    if len(tensors) != config.num_parameter_arrays or set(tensors) != set(config.shapes()):
+    extra = {f"{field}.{name}": field for field, names in patterns.items() for name in names}
+    if len(tensors) != config.num_parameter_arrays + len(extra):
         raise ValueError("its tensors are not those of its configuration")
-    for name, shape in config.shapes().items():
+    shapes = config.shapes()
+    wanted = {name: (config.dtype, _DTYPES[config.dtype], shape) for name, shape in shapes.items()}
+    for name, field in extra.items():
+        shape = shapes.get(name.removeprefix(f"{field}."), ())
+        wanted[name] = (PATTERNS[field], PATTERNS[field], shape)
+    if set(tensors) != set(wanted):
+        raise ValueError("its tensors are not those of its configuration")
+    for name, (shown_as, dtype, shape) in wanted.items():
         tensor = tensors[name]
-        if tuple(tensor.get_shape()) != shape or tensor.get_dtype() != _DTYPES[config.dtype]:
+        if tuple(tensor.get_shape()) != shape or tensor.get_dtype() != dtype:
             raise ValueError(
-                f"{name}: expected {config.dtype} of shape {shape}, "
+                f"{name}: expected {shown_as} of shape {shape}, "
                 f"got {tensor.get_dtype()} of shape {tuple(tensor.get_shape())}"
             )

@@ -11,10 +11,13 @@ from typing import Any, overload
 
 from crnn import files, streaming
 from crnn._engine import validate
-from crnn._network import initial
+from crnn._network import initial, penalties
 from crnn._network.answers import answers
 from crnn._network.config import Config
+from crnn._network.constraints import constrain_initial
 from crnn._network.data import Sequences
+from crnn._network.memory import checked_memory
+from crnn._network.penalties import Penalty
 from crnn._training.trainable import Trainable
 from crnn.reference import Array
 from crnn.weights.convertible import Convertible
@@ -49,16 +52,32 @@ class RNN(Trainable, Convertible):
     cell : {"vanilla", "leaky", "gru", "lstm"}, optional
         What each unit computes. Weights of a GRU or LSTM are stacked by gate, as PyTorch's are.
     leak : float, or array (n_a,)
-        Of a leaky cell, in (0, 1]: a time step in units of the time constant.
+        Of a leaky cell, in (0, 1]: ``dt / tau``, the time step in units of the time constant, for
+        all units or one for each. It comes from Euler's rule for ``tau da/dt = -a + f(z)``: with
+        steps of dt = 20 ms and a time constant of tau = 100 ms, leak is 0.2.
     noise : float, optional
-        The standard deviation of what training adds to z in a leaky cell. Only `fit` and
-        `fit_stream` draw it; answers, losses and `gradients` are without noise.
+        The standard deviation of what training adds to z in a leaky cell, at each step. `fit` and
+        `fit_stream` draw it, and so do answers that are asked for with ``noise=True``; all others,
+        and `gradients`, are without. With equation="current", noise of the standard deviation
+        sigma in the states of continuous time, as in Song, Yang and Wang (2016), is
+        ``noise = sigma sqrt(2 / leak)``.
     equation : {"rate", "current"}, optional
         Of a leaky cell. With "current", the layer above reads the rates f(v), not the states v.
-    init : {"orthogonal", "pytorch", "keras"}, optional
+    masks : dict of str to array of 0 and 1, optional
+        Which entries of a weight exist, under its name in `parameters` and in a shape that
+        broadcasts to the weight's. The others are 0 and stay 0, and so are their gradients.
+    signs : dict of str to array of -1, 0 and 1, optional
+        The signs that the entries of a weight keep; 0 leaves an entry free. Numbers (n_a,) for Waa
+        or Wya are those of the units that the weights come from: Dale's law. After each step of
+        training, weights of the wrong sign become 0. See docs/neuroscience.md.
+    initial_state : {"zeros", "trained"}, optional
+        Where each sequence begins: at 0, or at states that are parameters, one for all examples and
+        0 before training: "a0" (n_a,) of each layer and direction, and "c0" of an LSTM. With
+        equation="current", a0 is v<0>.
+    init : {"orthogonal", "identity", "np", "uniform", "pytorch", "keras"} or Init, optional
         How the initial parameters are drawn. "orthogonal": orthogonal Waa and Glorot-uniform Wax,
-        each gate a matrix of its own, Glorot-uniform Wya and zero biases. The others are as these
-        libraries draw them.
+        each gate a matrix of its own, Glorot-uniform Wya and zero biases. The others, and scales
+        for each kind of weight, are those of `Init`.
     forget_bias : float, optional
         The initial bias of an LSTM's forget gate: 1 by default, except with init="pytorch", which
         draws it like the other biases.
@@ -101,23 +120,33 @@ class RNN(Trainable, Convertible):
         leak: Any = None,
         noise: float = 0.0,
         equation: str = "rate",
-        init: str = "orthogonal",
+        masks: Any = None,
+        signs: Any = None,
+        initial_state: str = "zeros",
+        init: initial.Init | str = "orthogonal",
         forget_bias: float | None = None,
         rng: Any = None,
     ) -> None:
         config = Config(
             n_x, n_a, n_y, num_layers, direction, activation, steps, loss, dtype,
-            cell, leak, noise, equation,
+            cell, leak, noise, equation, masks, signs, initial_state,
         )  # fmt: skip
         generator = validate.generator(rng)
         self._build(config)
         initial.initialise(config, self.parameters, generator, init, forget_bias)
+        constrain_initial(config, self.parameters)
 
     @overload
-    def predict_proba(self, x: Array, lengths: Any = None) -> Array: ...
+    def predict_proba(
+        self, x: Array, lengths: Any = None, *, noise: bool = False, rng: Any = None
+    ) -> Array: ...
     @overload
-    def predict_proba(self, x: Any, lengths: Any = None) -> Array | list[Array]: ...
-    def predict_proba(self, x: Any, lengths: Any = None) -> Array | list[Array]:
+    def predict_proba(
+        self, x: Any, lengths: Any = None, *, noise: bool = False, rng: Any = None
+    ) -> Array | list[Array]: ...
+    def predict_proba(
+        self, x: Any, lengths: Any = None, *, noise: bool = False, rng: Any = None
+    ) -> Array | list[Array]:
         """The model's answers y_hat.
 
         Parameters
@@ -128,6 +157,10 @@ class RNN(Trainable, Convertible):
             list is the array itself).
         lengths : integers (m,), optional
             The number of steps of each example, if x is an array.
+        noise : bool, optional
+            Whether to draw the noise of a leaky cell, as training does. By default there is none.
+        rng : int or numpy.random.Generator, optional
+            Draws the noise. The same seed gives the same bits.
 
         Returns
         -------
@@ -139,7 +172,7 @@ class RNN(Trainable, Convertible):
         Raises
         ------
         ValueError, TypeError
-            If x or lengths do not fit.
+            If x or lengths do not fit, or the model has no noise to draw.
 
         Examples
         --------
@@ -150,18 +183,25 @@ class RNN(Trainable, Convertible):
         >>> [y_hat.shape for y_hat in model.predict_proba([[0, 1, 2], [1]])]  # two of symbols
         [(3, 2), (1, 2)]
         """
-        return answers(self._network, Sequences(self.config, x, lengths=lengths))
+        drawn = self._network.noise_of(noise, rng)
+        return answers(self._network, Sequences(self.config, x, lengths=lengths), noise=drawn)
 
     @overload
-    def predict(self, x: Array, lengths: Any = None) -> Array: ...
+    def predict(
+        self, x: Array, lengths: Any = None, *, noise: bool = False, rng: Any = None
+    ) -> Array: ...
     @overload
-    def predict(self, x: Any, lengths: Any = None) -> Array | list[Array]: ...
-    def predict(self, x: Any, lengths: Any = None) -> Array | list[Array]:
+    def predict(
+        self, x: Any, lengths: Any = None, *, noise: bool = False, rng: Any = None
+    ) -> Array | list[Array]: ...
+    def predict(
+        self, x: Any, lengths: Any = None, *, noise: bool = False, rng: Any = None
+    ) -> Array | list[Array]:
         """The most probable classes for cross entropy, values for mse.
 
         Parameters
         ----------
-        x, lengths
+        x, lengths, noise, rng
             As for `predict_proba`.
 
         Returns
@@ -172,7 +212,8 @@ class RNN(Trainable, Convertible):
         Raises
         ------
         ValueError, TypeError
-            If x or lengths do not fit, or if a class is asked for and an answer is NaN.
+            If x or lengths do not fit, or the model has no noise to draw, or if a class is asked
+            for and an answer is NaN.
 
         Examples
         --------
@@ -180,10 +221,19 @@ class RNN(Trainable, Convertible):
         >>> crnn.RNN(3, 8, 2, rng=0).predict(np.zeros((5, 4, 3)))
         array([0, 0, 0, 0])
         """
-        return answers(self._network, Sequences(self.config, x, lengths=lengths), decide=True)
+        drawn = self._network.noise_of(noise, rng)
+        sequences = Sequences(self.config, x, lengths=lengths)
+        return answers(self._network, sequences, decide=True, noise=drawn)
 
     def gradients(
-        self, x: Any, y: Any, lengths: Any = None, sample_weight: Any = None
+        self,
+        x: Any,
+        y: Any,
+        lengths: Any = None,
+        sample_weight: Any = None,
+        *,
+        penalty: Penalty | None = None,
+        memory: Any = None,
     ) -> tuple[float, dict[str, Array]]:
         """The loss and its gradient with respect to every parameter.
 
@@ -197,14 +247,23 @@ class RNN(Trainable, Convertible):
         sample_weight : numbers (m,), optional
             One per example, at least 0. With steps="all" it counts at each step of the example, and
             one weight per step, in the shape of class numbers, is also accepted.
+        penalty : Penalty, optional
+            For large rates or weights.
+        memory : int or "sqrt", optional
+            Keep the states of few steps, and compute the others again on the way back: the peak
+            is at most this many bytes beyond x, y and the parameters, or about the lowest that one
+            more forward pass allows. The gradients have the same bits as without.
+            `crnn.plan_memory` shows the plan.
 
         Returns
         -------
         loss : float
             The mean over the counted steps and examples (and, for mse, over n_y); with weights
-            ``sum w loss / sum w``, so that examples of weight 0 have no effect.
+            ``sum w loss / sum w``, so that examples of weight 0 have no effect. The penalty is
+            added to it.
         gradients : dict of str to array
-            The gradients of that mean, with the parameters' names and shapes.
+            The gradients of that loss, with the parameters' names and shapes; exactly 0 for entries
+            that a mask keeps at 0.
 
         Raises
         ------
@@ -219,13 +278,23 @@ class RNN(Trainable, Convertible):
         >>> gradients["Waa"].shape
         (8, 8)
         """
+        penalty = penalties.checked(penalty)
+        limit = checked_memory(memory, self.config, penalty)
         sequences = Sequences(self.config, x, validate.given("y", y), lengths, sample_weight)
         arena = self._network.new_arena()
-        loss = self._network.mean_gradients(sequences.batches(backward=True), arena)
+        batches = sequences.batches(backward=True)
+        loss = self._network.mean_gradients(batches, arena, limit, penalty)
         return loss, dict(arena.views)
 
     def evaluate(
-        self, x: Any, y: Any, lengths: Any = None, sample_weight: Any = None
+        self,
+        x: Any,
+        y: Any,
+        lengths: Any = None,
+        sample_weight: Any = None,
+        *,
+        noise: bool = False,
+        rng: Any = None,
     ) -> tuple[float, float]:
         """The mean loss and the metric.
 
@@ -233,6 +302,8 @@ class RNN(Trainable, Convertible):
         ----------
         x, y, lengths, sample_weight
             As for `gradients`.
+        noise, rng
+            As for `predict_proba`.
 
         Returns
         -------
@@ -255,7 +326,8 @@ class RNN(Trainable, Convertible):
         0.5
         """
         sequences = Sequences(self.config, x, validate.given("y", y), lengths, sample_weight)
-        return self._network.evaluate(sequences.batches())
+        drawn = self._network.noise_of(noise, rng)
+        return self._network.evaluate(sequences.batches(), noise=drawn)
 
     def sample(self, n: int, prime: Any = None, temperature: float = 1.0, rng: Any = None) -> Array:
         """Draw n symbols, each from y_hat of the one before, which is fed back as input.

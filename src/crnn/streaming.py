@@ -58,7 +58,7 @@ class Stream:
         self.state = kept["state"]
 
     def refresh(self) -> None:
-        """Read the model's parameters again; the state goes back to zero.
+        """Read the model's parameters again; the state goes back to the initial one.
 
         Examples
         --------
@@ -84,13 +84,19 @@ class Stream:
             self._config.rule,
             self._softmax,
         )
+        self._initial = self._stepper.read_states()  # (states, num_layers, m, n_a) of zeros
+        for layer, recurrence in enumerate(self._config.recurrences()):
+            own = recurrence.of(p)
+            for k, name in enumerate(self._config.trained_states):
+                self._initial[k, layer] = own[name]
+        self.reset()
 
     def _as_read(self, values: Array) -> Array:
         """Values stacked by gate, in the order that the kernel reads: a GRU's is n, r, z."""
         return np.roll(values, self._config.n_a, axis=0) if self._config.cell == "gru" else values
 
     def reset(self) -> None:
-        """Go back to the zero state.
+        """Go back to the initial state: zeros, or that of the model's parameters.
 
         Examples
         --------
@@ -101,8 +107,7 @@ class Stream:
         >>> stream.state
         [array([[0., 0.]], dtype=float32)]
         """
-        stepper = self._stepper
-        stepper.write_states(np.zeros_like(stepper.read_states()))
+        self._stepper.write_states(self._initial)
 
     @property
     def state(self) -> list[Any]:

@@ -262,7 +262,7 @@ class TestErrors:
             rnn(**{**problem()[0].arguments, name: value})
 
     @pytest.mark.parametrize("name", ["x", "Waa", "Wax", "ba", "a0", "lengths"])
-    @pytest.mark.parametrize("value", ["tanh", None, object(), [[1.0], [1.0, 2.0]]], ids=str)
+    @pytest.mark.parametrize("value", ["tanh", None, object(), [[1.0], [1.0, 2.0]]], ids=type)
     def test_what_is_no_array(self, name, value):
         if value is None and name in ("ba", "a0", "lengths"):
             return  # the default

@@ -54,6 +54,37 @@ static double check_softmax(const crnn_operations *kernels, ptrdiff_t n, int wei
     return largest;
 }
 
+/* RMSprop with and without momentum. */
+static double check_rmsprop(const crnn_operations *kernels, ptrdiff_t n) {
+    const array g = given(n, 1);
+    double largest = 0;
+    for (int momentum = 0; momentum < 2; momentum++) {
+        array w = given(n, 1), square = given(n, 1), u = given(n, 1);
+        for (ptrdiff_t k = 0; k < n; k++) {
+            const double v = fabs(square.exact[k]), dw = g.exact[k];
+            put(square.real, k, v);
+            square.exact[k] = 0.9 * v + 0.1 * dw * dw;
+            const double scaled = dw / (sqrt(square.exact[k]) + 1e-3);
+            const double step = scaled + (momentum ? 0.8 * u.exact[k] : 0);
+            square.squares[k] = 1;
+            u.squares[k] = 1 + scaled * scaled;
+            u.exact[k] = step;
+            w.squares[k] = w.exact[k] * w.exact[k] + u.squares[k];
+            w.exact[k] -= 0.1 * step;
+        }
+        kernels->rmsprop(n, w.real, g.real, square.real, momentum ? u.real : NULL, 0.1, 0.9, 1e-3,
+                         momentum ? 0.8 : 0);
+        largest = worse(largest, worse(share(w, 6), share(square, 2)));
+        if (momentum)
+            largest = worse(largest, share(u, 6));
+        drop(w);
+        drop(square);
+        drop(u);
+    }
+    drop(g);
+    return largest;
+}
+
 /* Gradient descent with and without momentum, and Adam. */
 static double check_updates(const crnn_operations *kernels, ptrdiff_t n) {
     const double beta1 = 0.8, beta2 = 0.9, rate = 0.1, root = 1.5, small = 1e-3;
@@ -118,6 +149,7 @@ double check_training(const crnn_operations *kernels, int *cases) {
         for (int weighted = 0; weighted < 2; weighted++)
             largest = worse(largest, check_softmax(kernels, sizes[s], weighted));
         largest = worse(largest, check_updates(kernels, sizes[s]));
+        largest = worse(largest, check_rmsprop(kernels, sizes[s]));
         largest = worse(largest, check_norm(kernels, sizes[s]));
     }
     return largest;

@@ -29,12 +29,25 @@ cdef extern from "crnn_kernels.h" nogil:
         void *z
         void *y
 
+    ctypedef struct crnn_segment:
+        Py_ssize_t t0
+        bint first, last
+        Py_ssize_t summed
+        int flushed
+        void *carried
+
     ctypedef struct crnn_operations:
         void (*rnn_forward)(const crnn_rnn_call *) noexcept nogil
         void (*rnn_backward)(const crnn_rnn_call *) noexcept nogil
         void (*rnn_forward_packed)(const crnn_rnn_call *, void *packed) noexcept nogil
         void (*rnn_pack)(const crnn_rnn_call *, void *packed) noexcept nogil
         Py_ssize_t (*rnn_packing)(const crnn_rnn_call *, Py_ssize_t *numbers) noexcept nogil
+        void (*segment_forward)(const crnn_rnn_call *, void *packed,
+                                const crnn_segment *) noexcept nogil
+        void (*segment_backward)(const crnn_rnn_call *, crnn_segment *) noexcept nogil
+        Py_ssize_t (*segment_workspace)(const crnn_rnn_call *, int backward) noexcept nogil
+        Py_ssize_t (*segment_carried)(const crnn_rnn_call *) noexcept nogil
+        Py_ssize_t (*chunk_rows)(const crnn_rnn_call *) noexcept nogil
         void (*linear_forward)(const crnn_linear *) noexcept nogil
         void (*linear_backward)(const crnn_linear *) noexcept nogil
         Py_ssize_t (*rnn_workspace)(const crnn_rnn_call *, int backward) noexcept nogil
@@ -57,6 +70,9 @@ cdef extern from "crnn_kernels.h" nogil:
         void (*adam)(Py_ssize_t n, void *parameters, const void *gradients, void *mean,
                      void *square, double beta1, double beta2, double rate, double root,
                      double eps) noexcept nogil
+        void (*rmsprop)(Py_ssize_t n, void *parameters, const void *gradients, void *square,
+                        void *velocity, double lr, double decay, double eps,
+                        double momentum) noexcept nogil
 
     ctypedef struct crnn_kernels:
         const char *name

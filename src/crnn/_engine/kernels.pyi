@@ -16,8 +16,9 @@ def output_backward(
     a: _Array,
     dWya: _Array,
     dby: _Array,
-    da: _Array,
+    da: _Array | None,
 ) -> None: ...
+def sum_rows(dy: _Array, db: _Array) -> None: ...
 def softmax(logits: _Array) -> None: ...
 def cross_entropy(
     logits: _Array, y: _Array, weights: _Array | None = None
@@ -38,4 +39,14 @@ def adam(
     rate: float,
     root: float,
     eps: float,
+) -> None: ...
+def rmsprop(
+    parameters: _Array,
+    gradients: _Array,
+    square: _Array,
+    velocity: _Array | None,
+    lr: float,
+    decay: float,
+    eps: float,
+    momentum: float,
 ) -> None: ...

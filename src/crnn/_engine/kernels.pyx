@@ -121,11 +121,16 @@ def output_forward(const real[:, ::1] Wya, const real[::1] by, const real[:, ::1
 
 def output_backward(const real[:, ::1] Wya, const real[:, ::1] dlogits, const real[:, ::1] a,
                     real[:, ::1] dWya, real[::1] dby, real[:, ::1] da):
-    """Fill dWya = sum dlogits a', dby = sum dlogits and da (rows, n) = dlogits Wya."""
+    """Fill dWya = sum dlogits a', dby = sum dlogits and da (rows, n) = dlogits Wya.
+
+    da may be None.
+    """
     cdef crnn_linear call
     call.rows, call.n_in, call.n_out = a.shape[0], a.shape[1], Wya.shape[0]
     call.x, call.W, call.dy = &a[0, 0], &Wya[0, 0], &dlogits[0, 0]
-    call.dW, call.db, call.dx = &dWya[0, 0], &dby[0], &da[0, 0]
+    call.dW, call.db, call.dx = &dWya[0, 0], &dby[0], NULL
+    if da is not None:
+        call.dx = &da[0, 0]
     workspace = _linear_workspace(&call, real is double)
     with nogil:
         call.threads = _threads()
@@ -137,6 +142,12 @@ def softmax(real[:, ::1] logits):
     """Replace logits (rows, n_y) by y_hat."""
     with nogil:
         _operations(real is double).softmax(logits.shape[0], logits.shape[1], &logits[0, 0])
+
+
+def sum_rows(const real[:, ::1] dy, real[::1] db):
+    """Fill db (n) = the sum over rows of dy (rows, n), added up in double."""
+    with nogil:
+        _operations(real is double).sum_rows(dy.shape[0], dy.shape[1], &dy[0, 0], &db[0])
 
 
 def cross_entropy(real[:, ::1] logits, const Py_ssize_t[::1] y, const real[::1] weights=None):
@@ -215,3 +226,14 @@ def adam(real[::1] parameters, const real[::1] gradients, real[::1] mean, real[:
     with nogil:
         _operations(real is double).adam(parameters.shape[0], &parameters[0], &gradients[0],
                                          &mean[0], &square[0], beta1, beta2, rate, root, eps)
+
+
+def rmsprop(real[::1] parameters, const real[::1] gradients, real[::1] square, real[::1] velocity,
+            double lr, double decay, double eps, double momentum):
+    """One update by RMSprop; square is the mean of squares, and velocity may be None."""
+    cdef void *u = NULL
+    if velocity is not None:
+        u = &velocity[0]
+    with nogil:
+        _operations(real is double).rmsprop(parameters.shape[0], &parameters[0], &gradients[0],
+                                            &square[0], u, lr, decay, eps, momentum)

@@ -251,8 +251,9 @@ cdef void _linear_forward(const crnn_linear *call, real *y) noexcept nogil:
 cdef void _linear_backward(const crnn_linear *call, const real *dy) noexcept nogil:
     _sum_over_rows[real](call.rows, call.n_in, call.n_out, dy, <const real *>call.x, False,
                          <real *>call.workspace, <real *>call.dW)
-    linear_backward_x[real](call.rows, call.n_in, call.n_out, dy, <const real *>call.W, 0,
-                            <real *>call.dx)
+    if call.dx != NULL:
+        linear_backward_x[real](call.rows, call.n_in, call.n_out, dy, <const real *>call.W, 0,
+                                <real *>call.dx)
     _elementwise[real](<real *>call.db).sum_rows(call.rows, call.n_out, dy, call.db)
 
 
@@ -270,15 +271,20 @@ cdef void rnn_forward_f64(const crnn_rnn_call *call) noexcept nogil:
         _rnn_forward[double](call, <double *>call.a)
 
 
+cdef bint _is_left(const crnn_rnn_call *call) noexcept nogil:
+    """Whether a backward call is left to the table with the element-wise functions."""
+    return call.cell != CRNN_VANILLA or call.norms != NULL
+
+
 cdef void rnn_backward_f32(const crnn_rnn_call *call) noexcept nogil:
-    if call.cell != CRNN_VANILLA:
+    if _is_left(call):
         elementwise.f32.rnn_backward(call)
     else:
         _rnn_backward[float](call, <const float *>call.a)
 
 
 cdef void rnn_backward_f64(const crnn_rnn_call *call) noexcept nogil:
-    if call.cell != CRNN_VANILLA:
+    if _is_left(call):
         elementwise.f64.rnn_backward(call)
     else:
         _rnn_backward[double](call, <const double *>call.a)
@@ -328,15 +334,17 @@ cdef Py_ssize_t _workspace(const crnn_rnn_call *call, bint backward, real *_) no
 
 
 cdef Py_ssize_t rnn_workspace_f32(const crnn_rnn_call *call, int backward) noexcept nogil:
-    if call.cell != CRNN_VANILLA:
-        return elementwise.f32.rnn_workspace(call, backward)
-    return _workspace[float](call, backward, NULL)
+    cdef Py_ssize_t size = elementwise.f32.rnn_workspace(call, backward)
+    if call.cell == CRNN_VANILLA:  # the caller may want norms or not
+        size = max(size, _workspace[float](call, backward, NULL))
+    return size
 
 
 cdef Py_ssize_t rnn_workspace_f64(const crnn_rnn_call *call, int backward) noexcept nogil:
-    if call.cell != CRNN_VANILLA:
-        return elementwise.f64.rnn_workspace(call, backward)
-    return _workspace[double](call, backward, NULL)
+    cdef Py_ssize_t size = elementwise.f64.rnn_workspace(call, backward)
+    if call.cell == CRNN_VANILLA:
+        size = max(size, _workspace[double](call, backward, NULL))
+    return size
 
 
 cdef Py_ssize_t linear_workspace(const crnn_linear *call) noexcept nogil:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from crnn._engine import kernels
 from crnn._engine.recurrence import Packed
@@ -22,6 +23,10 @@ class PackedWeights:
     def __init__(self) -> None:
         # One tuple, so that a thread never sees the copies of another thread's packed weights.
         self._kept: tuple[list[Array], list[Packed]] = ([], [])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A copy starts anew: weights are packed for the kernels of one process.
+        return PackedWeights, ()
 
     def of(self, weights: Sequence[Array], recurrences: int, rows: int) -> list[Packed | None]:
         """The packed weights of each recurrence, for a call of so many rows.

@@ -30,8 +30,11 @@ cdef inline object new_steps(int real, const crnn_rnn_call *call, Py_ssize_t row
     return new(real, 3, call.T, call.m, n)
 
 
-cdef inline bint read_padded(crnn_rnn_call *call, int real, x, lengths):
-    """Fill in T, m, lengths and x (T, m, n_x) or symbols (T, m). Returns whether they fit."""
+cdef inline bint read_padded(crnn_rnn_call *call, int real, x, lengths, bint segment):
+    """Fill in T, m, lengths and x (T, m, n_x) or symbols (T, m). Returns whether they fit.
+
+    The lengths of a segment are counted from its first step, and may lie outside of it.
+    """
     cdef cnp.npy_intp *shape = cnp.PyArray_DIMS(x)
     if cnp.PyArray_NDIM(x) < 2 or shape[0] < 1:
         return False
@@ -40,9 +43,9 @@ cdef inline bint read_padded(crnn_rnn_call *call, int real, x, lengths):
         if not fits(lengths, cnp.NPY_INTP, 1, call.m, 0, 0):
             return False
         call.lengths = <const Py_ssize_t *>cnp.PyArray_DATA(lengths)
-        if not within(call.lengths, call.m, 1, call.T):
+        if not segment and not within(call.lengths, call.m, 1, call.T):
             return False
-        if within(call.lengths, call.m, call.T, call.T):
+        if not segment and within(call.lengths, call.m, call.T, call.T):
             call.lengths = NULL
     if fits(x, real, 3, call.T, call.m, call.n_x):
         call.x = cnp.PyArray_DATA(x)
@@ -77,7 +80,7 @@ cdef inline Py_ssize_t read_packed(crnn_rnn_call *call, int real, x, lengths):
 
 
 cdef inline int read(crnn_rnn_call *call, Py_ssize_t *rows, Py_ssize_t gates, x, Waa, Wax, a0,
-                     lengths, reverse, activation):
+                     lengths, reverse, activation, bint segment=False):
     """Fill in the arguments that forward and backward share; `rows` is 0 if x is not packed.
 
     Returns NumPy's type number of the floats, or 0 if an argument does not fit.
@@ -98,9 +101,9 @@ cdef inline int read(crnn_rnn_call *call, Py_ssize_t *rows, Py_ssize_t gates, x,
     if not (fits(Waa, real, 2, gates * call.n_a, call.n_a, 0)
             and fits(Wax, real, 2, gates * call.n_a, call.n_x, 0)):
         return 0
-    if not read_padded(call, real, x, lengths):
+    if not read_padded(call, real, x, lengths, segment):
         rows[0] = read_packed(call, real, x, lengths)
-        if rows[0] == 0:
+        if rows[0] == 0 or segment:
             return 0
     if not (1 <= call.m <= INT_MAX and 1 <= call.n_x <= INT_MAX and 1 <= call.n_a <= INT_MAX):
         return 0
@@ -118,7 +121,7 @@ cdef inline int read(crnn_rnn_call *call, Py_ssize_t *rows, Py_ssize_t gates, x,
     return real
 
 
-cdef inline int read_cell(crnn_rnn_call *call, Py_ssize_t *rows, inputs):
+cdef inline int read_cell(crnn_rnn_call *call, Py_ssize_t *rows, inputs, bint segment=False):
     """`read` for the inputs of any cell, with its rule.
 
     inputs and its rule are those of `recurrence`. Returns 0 if an argument does not fit.
@@ -128,7 +131,7 @@ cdef inline int read_cell(crnn_rnn_call *call, Py_ssize_t *rows, inputs):
     cell, activation, leak, noise, seed, equation = rule
     cdef int kind = cell_number(cell)
     real = read(call, rows, crnn_cell_of(kind).gates, x, Waa, Wax, a0, lengths, reverse,
-                activation)
+                activation, segment)
     if real == 0 or equation not in ("rate", "current"):
         return 0
     if real == cnp.NPY_FLOAT and noise > FLT_MAX:  # it would be infinite

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from crnn._engine import sequence
+from crnn._engine.sequence import Segment
 from crnn.reference import Array, Gradients
 
 #: Arrays for dWaa, dWax, dba, dx and da0. The last two are None if not wanted.
@@ -131,13 +132,15 @@ def cell_forward(
     keep: bool | Array = True,
     out: Array | None = None,
     packed: Packed | None = None,
+    segment: Segment | None = None,
 ) -> States:
     """The states, with what backward needs if `keep` is set, in an array if `keep` is one.
 
     `packed` may hold the weights packed by an earlier call with the same ones, and gets those that
-    this call packs. Raises ValueError if they are obviously those of other weights.
+    this call packs. Raises ValueError if they are obviously those of other weights. With `segment`
+    the call is a part of a longer sequence.
     """
-    states = States(*_completed(sequence.cell_forward(inputs, keep, _plain(out), packed)))
+    states = States(*_completed(sequence.cell_forward(inputs, keep, _plain(out), packed, segment)))
     return states if out is None else states._replace(a=out)
 
 
@@ -149,12 +152,19 @@ def cell_backward(
     into: CellGradients | None = None,
     da_n: Array | None = None,
     dc_n: Array | None = None,
+    norms: Array | None = None,
+    segment: Segment | None = None,
 ) -> CellGradients:
     """The gradients, in the arrays of `into` if they are given.
 
-    da_n and dc_n (m, n_a) are what reaches the last states from outside, besides da.
+    da_n and dc_n (m, n_a) are what reaches the last states from outside, besides da. `norms`, an
+    array (T, m) of float64, is filled with the Euclidean norm of the gradient with respect to each
+    state, with what comes back through later steps; with 0 past an example's length.
+
+    With `segment` the call is a part of a longer sequence, whose calls must have the same `into`;
+    the sums are complete after that of the first steps.
     """
-    g = sequence.cell_backward(inputs, states, da, need_dx, into, da_n, dc_n)
+    g = sequence.cell_backward(inputs, states, da, need_dx, into, da_n, dc_n, norms, segment)
     return CellGradients(*_completed(g))
 
 

@@ -5,6 +5,9 @@ from numpy import dtype, ndarray
 _Array = ndarray[Any, dtype[Any]]
 _Gradients = tuple[_Array, _Array, _Array, _Array | None, _Array | None]
 
+class Segment:
+    def place(self, t0: int, first: bool, last: bool) -> Segment: ...
+
 def rnn_forward(
     x: Any,
     Waa: Any,
@@ -29,6 +32,7 @@ def rnn_backward(
     need_dx: Any,
     into: _Gradients | None,
     da_n: Any = None,
+    norms: _Array | None = None,
 ) -> Any: ...
 def lengths_of(batch_sizes: _Array) -> tuple[_Array, _Array]: ...
 def cell_forward(
@@ -36,7 +40,9 @@ def cell_forward(
     keep: bool | _Array,
     out: _Array | None,
     packed: dict[tuple[int, int], _Array] | None,
+    segment: Segment | None = None,
 ) -> Any: ...
+def units_of_a_block(inputs: Any) -> int: ...
 def cell_backward(
     inputs: Any,
     states: Any,
@@ -45,4 +51,14 @@ def cell_backward(
     into: Any,
     da_n: _Array | None,
     dc_n: _Array | None,
+    norms: _Array | None = None,
+    segment: Segment | None = None,
 ) -> Any: ...
+def segment_sizes(
+    cell: str,
+    equation: str,
+    shape: tuple[int, int, int, int],
+    symbols: bool,
+    lengths: bool,
+    double_precision: bool,
+) -> tuple[int, int, int]: ...

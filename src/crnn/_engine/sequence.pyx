@@ -13,17 +13,19 @@ T and m: x (rows, n_x) or integers (rows,), a (rows, n_a). An array fits if it i
 C-contiguous, aligned and of native byte order, and has the dtype of Waa or, for integers, intp.
 """
 from libc.stdint cimport uintptr_t
+from libc.string cimport memset
 
 cimport numpy as cnp
 
 import numpy as np
 
-from crnn._engine.workspace import aligned, give_back, take
+from crnn._engine.workspace import SMALL, aligned, give_back, take
 
-from crnn._c_api cimport CRNN_GRU, CRNN_LSTM, crnn_rnn_call
+from crnn._c_api cimport CRNN_CURRENT, CRNN_GRU, CRNN_LSTM, CRNN_RATE, crnn_rnn_call
 from crnn._engine.arrays cimport all_apart, apart, fits, fits_to_write, new, zeros
 from crnn._engine.integers cimport find_lengths, find_offsets
-from crnn._engine.kernels cimport _operations, _threads, crnn_cell_of, crnn_operations
+from crnn._engine.kernels cimport (_operations, _threads, cell_number, crnn_cell_of,
+                                   crnn_operations, crnn_segment)
 from crnn._engine.reading cimport new_steps, read, read_cell, steps_fit
 
 cnp.import_array()
@@ -59,14 +61,47 @@ cdef object _packed_weights(crnn_rnn_call *call, int real, dict packed):
     return weights
 
 
+cdef class Segment:
+    """The place of a call in a longer sequence, and what backward hands from call to call.
+
+    A segment is some successive steps, in arrays that have these steps only: `crnn_segment` in
+    csrc/crnn_kernels.h says which steps, what its lengths mean, and in which order to go through
+    the segments. The object belongs to one recurrence, and its backward calls use it in turn.
+    """
+    cdef crnn_segment record
+    cdef object carried  # the memory of record.carried
+
+    def place(self, Py_ssize_t t0, bint first, bint last):
+        """Set the t of the first step, and whether it has the first and the last step read."""
+        self.record.t0, self.record.first, self.record.last = t0, first, last
+        return self
+
+    cdef bint carry(self, const crnn_rnn_call *call, int real):
+        """Prepare the memory of a backward call. Returns whether it has what this call needs."""
+        cdef const crnn_operations *operations = _operations(real == cnp.NPY_DOUBLE)
+        cdef Py_ssize_t numbers = operations.segment_carried(call)
+        if self.carried is None and self.record.last:
+            self.carried = aligned(numbers, FLOAT64 if real == cnp.NPY_DOUBLE else FLOAT32)
+        if self.carried is None or not fits(self.carried, real, 1, numbers, 0, 0):
+            return False
+        self.record.carried = cnp.PyArray_DATA(self.carried)
+        return True
+
+
 cdef int _run(crnn_rnn_call *call, Py_ssize_t rows, int real, bint backward,
-              dict packed=None) except -1:
+              dict packed=None, Segment segment=None) except -1:
     """Take a workspace, set the number of threads, and run the kernel without the GIL.
 
     `packed` holds the packed weights of forward calls, as for `_packed_weights`.
     """
     cdef const crnn_operations *operations = _operations(real == cnp.NPY_DOUBLE)
-    cdef Py_ssize_t size = operations.rnn_workspace(call, backward)
+    cdef Py_ssize_t size
+    cdef crnn_segment *part = NULL
+    if segment is None:
+        size = operations.rnn_workspace(call, backward)
+    else:
+        size = operations.segment_workspace(call, backward)
+        part = &segment.record
     cdef object offsets, weights = None
     cdef void *weights_data = NULL
     call.threads = _threads()
@@ -83,7 +118,11 @@ cdef int _run(crnn_rnn_call *call, Py_ssize_t rows, int real, bint backward,
         call.offsets = <const Py_ssize_t *>cnp.PyArray_DATA(offsets)
         find_offsets(call.lengths, call.m, call.T, <Py_ssize_t *>cnp.PyArray_DATA(offsets))
     with nogil:
-        if backward:
+        if part != NULL and backward:
+            operations.segment_backward(call, part)
+        elif part != NULL:
+            operations.segment_forward(call, weights_data, part)
+        elif backward:
             operations.rnn_backward(call)
         elif weights_data != NULL:
             operations.rnn_forward_packed(call, weights_data)
@@ -116,14 +155,27 @@ def rnn_forward(x, Waa, Wax, ba, a0, lengths, reverse, activation, out):
     return out
 
 
-def rnn_backward(da, a, x, Waa, Wax, a0, lengths, reverse, activation, need_dx, into, da_n=None):
+cdef bint _read_norms(crnn_rnn_call *call, Py_ssize_t rows, norms):
+    """Whether norms is None or a float64 array (T, m), or (rows,) with a packed x."""
+    cdef Py_ssize_t first = rows if rows > 0 else call.T
+    if norms is None:
+        return True
+    if not fits_to_write(norms, cnp.NPY_DOUBLE, 1 if rows > 0 else 2, first, call.m, 0):
+        return False
+    call.norms = <double *>cnp.PyArray_DATA(norms)
+    return True
+
+
+def rnn_backward(da, a, x, Waa, Wax, a0, lengths, reverse, activation, need_dx, into, da_n=None,
+                 norms=None):
     """The gradients (dWaa, dWax, dba, dx, da0). None if an argument does not fit.
 
     da_n (m, n_a) is dL/da of the last step that each example reads, and is added to da there. With
     it da may be None, which stands for zeros.
 
     dx is None for integer x, or if it is not needed. `into` is such a tuple of arrays for the
-    results; its dx and da0 are None if they are not wanted.
+    results; its dx and da0 are None if they are not wanted. `norms` is as for
+    `recurrence.cell_backward`.
     """
     cdef crnn_rnn_call call
     cdef Py_ssize_t rows
@@ -132,6 +184,7 @@ def rnn_backward(da, a, x, Waa, Wax, a0, lengths, reverse, activation, need_dx, 
             or (da is not None and not steps_fit(da, real, &call, rows, call.n_a))
             or (da_n is not None and not fits(da_n, real, 2, call.m, call.n_a, 0))
             or not steps_fit(a, real, &call, rows, call.n_a)
+            or not _read_norms(&call, rows, norms)
             or (need_dx is not True and need_dx is not False)):
         return None
     if into is None:
@@ -177,18 +230,24 @@ cdef Py_ssize_t _numbers_kept(const crnn_rnn_call *call, Py_ssize_t rows) noexce
         rows = call.T * call.m
     elif rows == 0:
         for i in range(call.m):
-            rows += call.lengths[i]
+            rows += max(0, min(call.lengths[i], call.T))
     return crnn_cell_of(call.cell).kept * rows * call.n_a
 
 
-def cell_forward(inputs, keep, out, packed):
+cdef object _new_kept(int real, Py_ssize_t n):
+    """An array for what forward keeps. A large one begins at a cache line: up to 2 % faster."""
+    cdef object dtype = FLOAT64 if real == cnp.NPY_DOUBLE else FLOAT32
+    return aligned(n, dtype) if n * dtype.itemsize > SMALL else new(real, 1, n, 0, 0)
+
+
+def cell_forward(inputs, keep, out, packed, Segment segment=None):
     """The states of any cell: (a, c_n, kept), where c_n and kept may be None.
 
     None if an argument does not fit. The arguments are those of `recurrence.cell_forward`.
     """
     cdef crnn_rnn_call call
     cdef Py_ssize_t rows
-    cdef int real = read_cell(&call, &rows, inputs)
+    cdef int real = read_cell(&call, &rows, inputs, segment is not None)
     if real == 0:
         return None
     ba, baa, c_n, kept = inputs[3], inputs[4], None, None
@@ -213,14 +272,23 @@ def cell_forward(inputs, keep, out, packed):
     if keep is not False and crnn_cell_of(call.cell).kept > 0:
         kept = keep
         if keep is True:
-            kept = new(real, 1, _numbers_kept(&call, rows), 0, 0)
+            kept = _new_kept(real, _numbers_kept(&call, rows))
         elif not (fits_to_write(kept, real, 1, _numbers_kept(&call, rows), 0, 0)
                   and all_apart((kept,), (out, *inputs[:8], ba, baa, inputs[9][2]))):
             return None
         call.kept = cnp.PyArray_DATA(kept)
     call.ba, call.a = cnp.PyArray_DATA(ba), cnp.PyArray_DATA(out)
-    _run(&call, rows, real, False, packed)
+    _run(&call, rows, real, False, packed, segment)
     return out, c_n, kept
+
+
+def units_of_a_block(inputs):
+    """How many units' numbers lie together in what forward keeps: see csrc/cells.inc."""
+    cdef crnn_rnn_call call
+    cdef Py_ssize_t rows, numbers
+    cdef int real = read_cell(&call, &rows, inputs)
+    assert real != 0
+    return _operations(real == cnp.NPY_DOUBLE).rnn_packing(&call, &numbers) // 2
 
 
 cdef bint _write(void **pointer, value, int real, int ndim, Py_ssize_t n0, Py_ssize_t n1,
@@ -244,14 +312,15 @@ cdef tuple _new_gradients(const crnn_rnn_call *call, int real, Py_ssize_t rows, 
             new(real, 1, units, 0, 0), dbaa, dx, new(real, 2, call.m, call.n_a, 0), dc0)
 
 
-def cell_backward(inputs, states, da, need_dx, into, da_n, dc_n):
+def cell_backward(inputs, states, da, need_dx, into, da_n, dc_n, norms=None,
+                  Segment segment=None):
     """The gradients (dWaa, dWax, dba, dbaa, dx, da0, dc0) of any cell.
 
     None if an argument does not fit. The arguments are those of `recurrence.cell_backward`.
     """
     cdef crnn_rnn_call call
     cdef Py_ssize_t rows, units
-    cdef int real = read_cell(&call, &rows, inputs)
+    cdef int real = read_cell(&call, &rows, inputs, segment is not None)
     a, kept = states[0], states[2]
     if (real == 0 or (da is None and da_n is None and dc_n is None)
             or (da is not None and not steps_fit(da, real, &call, rows, call.n_a))
@@ -259,6 +328,7 @@ def cell_backward(inputs, states, da, need_dx, into, da_n, dc_n):
             or (dc_n is not None and not (call.cell == CRNN_LSTM
                                           and fits(dc_n, real, 2, call.m, call.n_a, 0)))
             or not steps_fit(a, real, &call, rows, call.n_a)
+            or not _read_norms(&call, rows, norms)
             or (crnn_cell_of(call.cell).kept > 0
                 and not fits(kept, real, 1, _numbers_kept(&call, rows), 0, 0))):
         return None
@@ -289,8 +359,31 @@ def cell_backward(inputs, states, da, need_dx, into, da_n, dc_n):
         call.dc_n = cnp.PyArray_DATA(dc_n)
     if dx is not None:
         call.dx = cnp.PyArray_DATA(dx)
-    _run(&call, rows, real, True)
+    if segment is not None and not segment.carry(&call, real):
+        return None
+    _run(&call, rows, real, True, None, segment)
     return into
+
+
+def segment_sizes(cell, equation, shape, bint symbols, bint lengths, bint double_precision):
+    """Rows of a chunk, and the numbers in the workspace and in the memory of a Segment.
+
+    shape is T, m, n_x, n_a: T steps in a segment. The workspace is the larger of both directions'.
+    """
+    cdef const crnn_operations *operations = _operations(double_precision)
+    cdef crnn_rnn_call call
+    cdef Py_ssize_t one = 1
+    memset(&call, 0, sizeof(call))
+    call.T, call.m, call.n_x, call.n_a = shape
+    call.cell = cell_number(cell)
+    call.equation = CRNN_CURRENT if equation == "current" else CRNN_RATE
+    if not symbols:  # whether these are NULL matters, not what they hold
+        call.x = &one
+    if lengths:
+        call.lengths = &one
+    return (operations.chunk_rows(&call),
+            max(operations.segment_workspace(&call, 0), operations.segment_workspace(&call, 1)),
+            operations.segment_carried(&call))
 
 
 def lengths_of(batch_sizes):

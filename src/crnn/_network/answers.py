@@ -7,12 +7,19 @@ import numpy as np
 from crnn._network.data import Sequences
 from crnn._network.layers import Trace
 from crnn._network.losses import UNDECIDED
-from crnn._network.network import Network
+from crnn._network.network import Network, seed_for_noise
 from crnn.reference import Array
 
 
-def answers(network: Network, sequences: Sequences, decide: bool = False) -> Array | list[Array]:
+def answers(
+    network: Network,
+    sequences: Sequences,
+    decide: bool = False,
+    noise: np.random.Generator | None = None,
+) -> Array | list[Array]:
     """y_hat, or with `decide` the classes or values of `predict`, in the shape of targets.
+
+    `noise` draws a seed for the noise of each pass; without it there is none.
 
     Answers past an example's length are 0. Raises ValueError if a class cannot be decided because
     the answer is NaN.
@@ -21,7 +28,8 @@ def answers(network: Network, sequences: Sequences, decide: bool = False) -> Arr
     result: Array | None = None  # (rows, n_y), or (rows,) of classes
     buffers = network.new_buffers()
     for chosen in sequences.groups():
-        trace = network.forward(sequences.batch(chosen), None, buffers)
+        seed = seed_for_noise(noise)
+        trace = network.forward(sequences.batch(chosen), None, buffers, noise=seed)
         found = network.loss.y_hat(trace.logits)
         if decide:
             found = network.loss.decide(found)

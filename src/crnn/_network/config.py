@@ -12,6 +12,7 @@ import numpy as np
 from crnn._engine import validate
 from crnn._engine.recurrence import Rule
 from crnn._network.cells import CELLS, OPTIONS, Cell
+from crnn._network.constraints import Patterns, checked_masks, checked_signs
 
 #: The fields of a configuration in crnn 0.1.0.
 _FIRST_FIELDS = {
@@ -32,10 +33,16 @@ class Recurrence:
     reverse: bool
     suffix: str  # of its parameters' names in the model: "", "_l1", "_l0_reverse"
     n_in: int  # n_x, or the width of the layer below
+    trained_states: tuple[str, ...] = ()  # parameters "a0", and "c0" of an LSTM, if it has them
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of its parameters, without the suffix, in the order of a model's arena."""
+        return (*self.cell.parameters, *self.trained_states)
 
     def of(self, values: Mapping[str, Value]) -> dict[str, Value]:
         """Its own part of the model's parameters or gradients, under the cell's names."""
-        return {name: values[name + self.suffix] for name in self.cell.parameters}
+        return {name: values[name + self.suffix] for name in self.names}
 
     def named(self, values: Mapping[str, Value]) -> dict[str, Value]:
         """The opposite of `of`: the cell's values under the model's names."""
@@ -59,6 +66,9 @@ class Config:
     leak: float | tuple[float, ...] | None = None  # a number, or one for each unit
     noise: float = 0.0
     equation: str = "rate"
+    masks: Patterns | None = None  # of weights, by name, in their shapes
+    signs: Patterns | None = None
+    initial_state: str = "zeros"
 
     def __post_init__(self) -> None:
         for name in ("n_x", "n_a", "n_y"):
@@ -69,6 +79,9 @@ class Config:
             steps=validate.choice("steps", self.steps, ("last", "all")),
             loss=validate.choice("loss", self.loss, ("cross_entropy", "mse")),
             dtype=validate.float_name("dtype", self.dtype),
+            initial_state=validate.choice(
+                "initial_state", self.initial_state, ("zeros", "trained")
+            ),
         )
         if self.loss == "cross_entropy" and self.n_y == 1:
             raise ValueError(
@@ -82,6 +95,11 @@ class Config:
         validate.finite_as("noise", self.noise, self.np_dtype)
         if "leak" in self.kind.options:
             self._set(leak=self._checked_leak())
+        if self.masks is not None or self.signs is not None:
+            shapes = self.shapes()
+            self._set(
+                masks=checked_masks(self.masks, shapes), signs=checked_signs(self.signs, shapes)
+            )
 
     def _set(self, **checked: Any) -> None:
         """Store checked fields, although a configuration is otherwise frozen."""
@@ -140,10 +158,16 @@ class Config:
         """Features of a layer's output: both directions side by side, forward first."""
         return self.n_a * self.num_directions
 
+    @cached_property
+    def trained_states(self) -> tuple[str, ...]:
+        """The names of the parameters of each recurrence that are initial states: "a0", "c0"."""
+        return tuple(f"{s}0" for s in self.kind.states) if self.initial_state == "trained" else ()
+
     @property
     def num_parameter_arrays(self) -> int:
         """The number of names in `shapes`, computed without building it."""
-        return len(self.kind.parameters) * self.num_layers * self.num_directions + 2
+        names = len(self.kind.parameters) + len(self.trained_states)
+        return names * self.num_layers * self.num_directions + 2
 
     def recurrences(self) -> tuple[Recurrence, ...]:
         """Every recurrence, in the order of computation."""
@@ -153,7 +177,9 @@ class Config:
         """The parameters' names and shapes, in the order of the arena."""
         shapes: dict[str, tuple[int, ...]] = {}
         for recurrence in self.recurrences():
-            shapes |= recurrence.named(self.kind.shapes(self.n_a, recurrence.n_in))
+            states = {name: (self.n_a,) for name in self.trained_states}
+            own = {**self.kind.shapes(self.n_a, recurrence.n_in), **states}
+            shapes |= recurrence.named(own)
         shapes["Wya"] = (self.n_y, self.width)
         shapes["by"] = (self.n_y,)
         return shapes
@@ -170,6 +196,7 @@ class Config:
                 reverse,
                 "" if plain else f"_l{layer}" + ("_reverse" if both and reverse else ""),
                 self.n_x if layer == 0 else self.width,
+                self.trained_states,
             )
             for layer in range(self.num_layers)
             for reverse in directions

@@ -125,7 +125,7 @@ class Sequences:
         per_step = layers.bytes_per_step(self._config, backward)
         copied = per_step + self._bytes_of_x()
         if self.lengths is None:
-            if self.m * steps * per_step <= MOST_BYTES:
+            if self.m == 1 or self.m * steps * per_step <= MOST_BYTES:
                 return [None]
             size = max(MOST_BYTES // (copied * steps), 1)
             return [np.arange(i, min(i + size, self.m)) for i in range(0, self.m, size)]

@@ -7,8 +7,9 @@ the same Buffers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from crnn._engine import kernels, recurrence, validate
 from crnn._engine.recurrence import CellGradients, CellInputs, Packed, States
 from crnn._network.buffers import Buffers
 from crnn._network.config import Config, Recurrence
+from crnn._network.penalties import Penalty, shares
 from crnn.reference import Array
 
 #: The arrays (m, n_a) that each recurrence carries from step to step, named in the table of cells.
@@ -34,6 +36,7 @@ class Trace:
     counted: Array | None  # indices of the rows of T * m within lengths; None if all are
     logits: Array  # (rows, n_y)
     buffers: Buffers
+    continued: bool  # whether it began from a given state, not from the network's own
 
     @property
     def steps(self) -> int:
@@ -68,8 +71,9 @@ def forward(
     noise: int | None = None,
     packed: Sequence[Packed | None] | None = None,
 ) -> Trace:
-    """Run all recurrences and the output layer on x, (T, m, n_x) or (T, m), from `state` or 0.
+    """Run all recurrences and the output layer on x, (T, m, n_x) or (T, m).
 
+    They begin from `state`, by default from the trained initial state, if there is one, or from 0.
     `keep` says whether `backward` follows. `noise` is a seed, or None for a pass without noise.
     `packed` are packed weights for each recurrence, as `recurrence.cell_forward` takes them.
     """
@@ -82,10 +86,10 @@ def forward(
     below = x
     for k, place in enumerate(config.recurrences()):
         if place.layer > 0 and k % n == 0:
-            below = _side_by_side(outputs[-n:], f"below {k}", buffers)
-        start = None if state is None else state[k]
+            below = side_by_side(outputs[-n:], f"below {k}", buffers)
+        start = _trained(config, place, parameters, m, k, buffers) if state is None else state[k]
         seed = None if noise is None else (noise + k) % 2**64
-        inputs.append(_inputs(config, place, parameters, below, lengths, start, seed))
+        inputs.append(inputs_of(config, place, parameters, below, lengths, start, seed))
         a = buffers.array(f"a {k}", (T, m, config.n_a))
         kept: bool | Array = False
         if keep and config.kind.kept:
@@ -93,20 +97,23 @@ def forward(
             kept = buffers.array(f"kept {k}", (config.kind.kept * rows * config.n_a,))
         weights = None if packed is None else packed[k]
         states.append(recurrence.cell_forward(inputs[-1], kept, a, weights))
-        outputs.append(_rate(config, a, f"rate {k}", buffers))
+        outputs.append(rate(config, a, f"rate {k}", buffers))
     counted = None
     if config.steps == "last":
         last = [final_state(a, of) for a, of in zip(outputs[-n:], inputs[-n:], strict=True)]
-        features = _side_by_side(last, "features", buffers)  # (m, width)
+        features = side_by_side(last, "features", buffers)  # (m, width)
     else:
-        features = _side_by_side(outputs[-n:], "features", buffers).reshape(T * m, config.width)
+        features = side_by_side(outputs[-n:], "features", buffers).reshape(T * m, config.width)
         if lengths is not None:
             counted = np.flatnonzero(validate.steps_counted(T, lengths))
             features = features[counted]
     logits = buffers.array("logits", (len(features), config.n_y))
     kernels.output_forward(parameters["Wya"], parameters["by"], features, logits)
     every_step = config.steps == "all"
-    return Trace(inputs, states, outputs, features, every_step, counted, logits, buffers)
+    continued = state is not None
+    return Trace(
+        inputs, states, outputs, features, every_step, counted, logits, buffers, continued
+    )  # fmt: skip
 
 
 def backward(
@@ -116,11 +123,19 @@ def backward(
     dlogits: Array,
     gradients: dict[str, Array],
     need_dx: bool = False,
-) -> Array | None:
+    norms: Array | None = None,
+    penalty: Penalty | None = None,
+) -> tuple[float, Array | None]:
     """Fill `gradients`, which has the parameters' names, from dlogits (rows, n_y).
 
-    With `need_dx` the gradient of x (T, m, n_x), which are numbers, is computed and returned.
+    Returns what the penalty adds to the loss for the rates, whose gradient is included; and with
+    `need_dx` the gradient of x (T, m, n_x), which are numbers. `norms` (recurrences, T, m) is
+    filled too, if it is given: see `recurrence.cell_backward`.
     """
+    loss, share = 0.0, None
+    if penalty is not None and penalty.of_rates:
+        of = trace.inputs[0]
+        share = shares(config, trace.steps, of.m, of.lengths)
     n, buffers, places = config.num_directions, trace.buffers, config.recurrences()
     dfeatures = buffers.array("dfeatures", trace.features.shape)
     kernels.output_backward(
@@ -133,17 +148,29 @@ def backward(
             inputs, states, a = trace.inputs[k], trace.states[k], trace.outputs[k]
             if first > 0 or need_dx:
                 dx.append(buffers.array(f"dx {k}", (*a.shape[:2], places[k].n_in)))
-            into = _into(places[k].of(gradients), dx[-1] if dx else None)
-            da_k = _rate_backward(config, a, da[k - first])
-            da_n_k = _rate_backward(config, final_state(a, inputs), da_n[k - first])
-            recurrence.cell_backward(inputs, states, da_k, into=into, da_n=da_n_k)
+            own = places[k].of(gradients)
+            d0 = {
+                name: buffers.array(f"d{name}", (a.shape[1], config.n_a))
+                for name in config.trained_states
+            }
+            into = gradients_of(own, dx[-1] if dx else None, d0)
+            drate = da[k - first]
+            if penalty is not None and share is not None:
+                loss += penalty.rate_loss(a, share)
+                drate = penalty.rate_backward(a, share, drate, buffers)
+            da_k = rate_backward(config, a, drate)
+            da_n_k = rate_backward(config, final_state(a, inputs), da_n[k - first])
+            of_k = None if norms is None else norms[k]
+            recurrence.cell_backward(inputs, states, da_k, into=into, da_n=da_n_k, norms=of_k)
+            for name, d in d0.items():  # one state for all examples; none is read after another
+                own[name][...] = 0 if trace.continued else d.sum(axis=0)
         below = None
         if dx:
             below = dx[0] if n == 1 else np.add(dx[0], dx[1], out=dx[0])  # (T, m, n_in)
         if first > 0:
             assert below is not None
             da, da_n = [*_apart(below, n, buffers)], [None] * n
-    return below
+    return loss, below
 
 
 def bytes_per_step(config: Config, backward: bool) -> int:
@@ -183,7 +210,7 @@ def final_state(a: Array, of: CellInputs) -> Array:
     return state
 
 
-def _inputs(
+def inputs_of(
     config: Config,
     place: Recurrence,
     parameters: dict[str, Array],
@@ -199,28 +226,51 @@ def _inputs(
     )
 
 
-def _into(own: dict[str, Array], dx: Array | None) -> CellGradients:
-    return CellGradients(own["Waa"], own["Wax"], own["ba"], own.get("baa"), dx, None, None)
+def _trained(
+    config: Config,
+    place: Recurrence,
+    parameters: dict[str, Array],
+    m: int,
+    k: int,
+    buffers: Buffers,
+) -> tuple[Array, ...] | None:
+    """The trained initial states (m, n_a) of recurrence k, the same for all examples, or None."""
+    if not config.trained_states:
+        return None
+    own, found = place.of(parameters), []
+    for name in config.trained_states:
+        found.append(buffers.array(f"{name} {k}", (m, config.n_a)))
+        found[-1][...] = own[name]
+    return tuple(found)
 
 
-def _rate(config: Config, a: Array, name: str, buffers: Buffers) -> Array:
+def gradients_of(
+    own: dict[str, Array], dx: Array | None, d0: Mapping[str, Array] = MappingProxyType({})
+) -> CellGradients:
+    """The arrays that a backward call fills; d0 are those of trained initial states."""
+    return CellGradients(
+        own["Waa"], own["Wax"], own["ba"], own.get("baa"), dx, d0.get("a0"), d0.get("c0")
+    )
+
+
+def rate(config: Config, a: Array, name: str, buffers: Buffers) -> Array:
     """What a recurrence gives to the layer above: its states, or with "current" f of them."""
     if config.equation != "current":
         return a
-    rate = buffers.array(name, a.shape)  # (T, m, n_a)
-    rate[...] = a
-    kernels.activate(config.relu, rate.reshape(-1))
-    return rate
+    rates = buffers.array(name, a.shape)  # (T, m, n_a)
+    rates[...] = a
+    kernels.activate(config.relu, rates.reshape(-1))
+    return rates
 
 
-def _rate_backward(config: Config, rate: Array, drate: Array | None) -> Array | None:
-    """The gradient of the states from that of `_rate`, computed in place."""
-    if config.equation == "current" and drate is not None:
-        kernels.activate_backward(config.relu, rate.reshape(-1), drate.reshape(-1))
-    return drate
+def rate_backward(config: Config, rates: Array, drates: Array | None) -> Array | None:
+    """The gradient of the states from that of their `rate`, computed in place."""
+    if config.equation == "current" and drates is not None:
+        kernels.activate_backward(config.relu, rates.reshape(-1), drates.reshape(-1))
+    return drates
 
 
-def _side_by_side(parts: list[Array], name: str, buffers: Buffers) -> Array:
+def side_by_side(parts: list[Array], name: str, buffers: Buffers) -> Array:
     """The arrays of both directions in one array. With one direction it is that array itself."""
     if len(parts) == 1:
         return parts[0]
@@ -230,7 +280,7 @@ def _side_by_side(parts: list[Array], name: str, buffers: Buffers) -> Array:
 
 
 def _apart(both: Array, n: int, buffers: Buffers) -> list[Array]:
-    """The opposite of `_side_by_side`: the gradient of each direction, from (..., n n_a)."""
+    """The opposite of `side_by_side`: the gradient of each direction, from (..., n n_a)."""
     if n == 1:
         return [both]
     *leading, width = both.shape

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 
+from crnn._engine import validate
 from crnn._engine.packed import PackedWeights
 from crnn._network import layers
 from crnn._network.arena import Arena, Layout, Views
 from crnn._network.buffers import Buffers
 from crnn._network.config import Config
+from crnn._network.constraints import Constraints
 from crnn._network.data import Batch
 from crnn._network.layers import State
 from crnn._network.losses import LOSSES
+from crnn._network.memory import MemoryLimit, plan
+from crnn._network.penalties import Penalty
+from crnn._network.recomputed import RecomputedPass
 from crnn.reference import Array
 
 
@@ -31,6 +37,11 @@ class Step:
     trace: layers.Trace
 
 
+def seed_for_noise(rng: np.random.Generator | None) -> int | None:
+    """A seed for the noise of one pass, or None for a pass without noise."""
+    return None if rng is None else int(rng.integers(1 << 63))
+
+
 class Network:
     """The computation of a model, shared by `crnn.RNN` and the training loop."""
 
@@ -40,6 +51,8 @@ class Network:
         self.arena = self.new_arena()
         self.loss = LOSSES[config.loss]
         self._packed = PackedWeights()
+        constrained = config.masks is not None or config.signs is not None
+        self._constraints = Constraints(config) if constrained else None
 
     @property
     def parameters(self) -> Views:
@@ -53,6 +66,21 @@ class Network:
     def new_buffers(self) -> Buffers:
         """Arrays that the passes of a loop reuse."""
         return Buffers(self.config.np_dtype)
+
+    def noise_of(self, noise: Any, rng: Any) -> np.random.Generator | None:
+        """What draws the noise of answers, if it is asked for: see `crnn.RNN.predict_proba`."""
+        if not validate.flag("noise", noise):
+            if rng is not None:
+                raise ValueError("rng: expected None without noise=True: nothing is drawn")
+            return None
+        if not self.config.noise:
+            raise ValueError("noise: expected False with a model whose noise is 0, got True")
+        return validate.generator(rng)
+
+    def project(self) -> None:
+        """Move the parameters to the nearest that fit the masks and signs, if there are any."""
+        if self._constraints is not None:
+            self._constraints.project(self.parameters)
 
     def forward(
         self,
@@ -79,21 +107,49 @@ class Network:
         gradients: dict[str, Array],
         buffers: Buffers | None = None,
         noise: int | None = None,
+        norms: Array | None = None,
+        memory: MemoryLimit = None,
+        penalty: Penalty | None = None,
     ) -> Step:
-        """Run the batch forward and backward, and fill `gradients`."""
-        trace = self.forward(batch, state, buffers, keep=True, noise=noise)
-        loss, metric = self._loss_and_gradient(trace, batch)
-        layers.backward(self.config, self.parameters, trace, trace.logits, gradients)
+        """Run the batch forward and backward, and fill `gradients` and, if given, `norms`.
+
+        The loss has the penalty. With `memory`, states are recomputed: the trace and the norms have
+        none. The bits are the same.
+        """
+        if memory is None:
+            trace = self.forward(batch, state, buffers, keep=True, noise=noise)
+            loss, metric = self._loss_and_gradient(trace, batch)
+            of_rates, _ = layers.backward(
+                self.config, self.parameters, trace, trace.logits, gradients,
+                norms=norms, penalty=penalty,
+            )  # fmt: skip
+            loss += of_rates
+        else:
+            passes = self._recomputed(batch, memory, state, buffers, noise)
+            trace = passes.forward()
+            loss, metric = self._loss_and_gradient(trace, batch)
+            passes.backward(trace.logits, gradients)
+        if penalty is not None:
+            loss += penalty.weight_loss(self.parameters)
+            penalty.weight_backward(self.parameters, gradients)
+        if self._constraints is not None:
+            self._constraints.mask(gradients)
         return Step(loss, metric, len(trace.logits), trace)
 
-    def mean_gradients(self, batches: Iterable[Batch], mean: Arena) -> float:
+    def mean_gradients(
+        self,
+        batches: Iterable[Batch],
+        mean: Arena,
+        memory: MemoryLimit = None,
+        penalty: Penalty | None = None,
+    ) -> float:
         """The loss over all rows of all batches; fill `mean` with its gradient."""
         rows, loss, buffers = 0, 0.0, self.new_buffers()
         total = None  # sum of gradient times rows, if there is more than one batch
         for batch in batches:
             if rows and total is None:
                 total = mean.flat * np.float64(rows)
-            step = self.gradients(batch, None, mean.views, buffers)
+            step = self.gradients(batch, None, mean.views, buffers, memory=memory, penalty=penalty)
             if total is not None:
                 total += mean.flat * np.float64(step.rows)
             rows += step.rows
@@ -109,19 +165,50 @@ class Network:
         carry: bool = False,
         state: State | None = None,
         buffers: Buffers | None = None,
+        memory: MemoryLimit = None,
+        noise: np.random.Generator | None = None,
     ) -> tuple[float, float]:
-        """Mean loss and metric over all rows of all batches. The first one starts from `state`."""
+        """Mean loss and metric over all rows of all batches. The first one starts from `state`.
+
+        With `memory`, no state is carried. `noise` draws a seed for the noise of each batch;
+        without it there is none.
+        """
         rows, loss, metric = 0, 0.0, 0.0
         if buffers is None:
             buffers = self.new_buffers()
         for batch in batches:
-            trace = self.forward(batch, state, buffers)
+            seed = seed_for_noise(noise)
+            if memory is None:
+                trace = self.forward(batch, state, buffers, noise=seed)
+            else:
+                trace = self._recomputed(batch, memory, state, buffers, seed).forward()
             mean_loss, mean_metric = self._loss_and_gradient(trace, batch)
             loss += mean_loss * len(trace.logits)
             metric += mean_metric * len(trace.logits)
             rows += len(trace.logits)
             state = trace.final_states() if carry else None
         return loss / rows, metric / rows
+
+    def _recomputed(
+        self,
+        batch: Batch,
+        memory: int | Literal["sqrt"],
+        state: State | None,
+        buffers: Buffers | None,
+        noise: int | None,
+    ) -> RecomputedPass:
+        T, m = batch.x.shape[:2]
+        found = plan(self.config, T, m, memory, batch.lengths, batch.x.ndim == 2)
+        return RecomputedPass(
+            self.config,
+            self.parameters,
+            batch.x,
+            batch.lengths,
+            found,
+            state,
+            self.new_buffers() if buffers is None else buffers,
+            noise,
+        )
 
     def _loss_and_gradient(self, trace: layers.Trace, batch: Batch) -> tuple[float, float]:
         """Mean loss and metric of a batch. The trace's logits are overwritten by the gradient."""

@@ -122,8 +122,70 @@ class Adam:
         )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class RMSprop:
+    """RMSprop: ``v := decay v + (1 - decay) dW^2; W := W - lr dW / (sqrt(v) + eps)``.
+
+    With momentum, ``u := momentum u + dW / (sqrt(v) + eps); W := W - lr u``.
+
+    Parameters
+    ----------
+    lr : float, optional
+        The step size, above 0.
+    decay : float, optional
+        Decay of the mean of squares v, in [0, 1): 0.9 in the lecture; PyTorch calls it alpha, and
+        its default is 0.99.
+    eps : float, optional
+        Added to the root of v, above 0.
+    momentum : float, optional
+        In [0, 1); 0 is the plain rule.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is out of range.
+
+    References
+    ----------
+    T. Tieleman, G. Hinton, "Lecture 6.5, rmsprop: divide the gradient by a running average of its
+    recent magnitude", COURSERA: Neural Networks for Machine Learning, 2012. With momentum: as
+    `torch.optim.RMSprop` computes it.
+
+    Examples
+    --------
+    >>> import crnn
+    >>> crnn.RMSprop(1e-4)
+    RMSprop(lr=0.0001, decay=0.9, eps=1e-08, momentum=0.0)
+    """
+
+    lr: float = 1e-3
+    decay: float = 0.9
+    eps: float = 1e-8
+    momentum: float = 0.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "lr", validate.number("lr", self.lr, above=True))
+        object.__setattr__(self, "decay", validate.number("decay", self.decay, below=1))
+        object.__setattr__(self, "eps", validate.number("eps", self.eps, above=True))
+        object.__setattr__(self, "momentum", validate.number("momentum", self.momentum, below=1))
+
+    def start(self, parameters: Array) -> Memory:
+        """Zero mean of squares, and zero velocity."""
+        return {
+            "v": np.zeros_like(parameters),
+            "u": np.zeros_like(parameters) if self.momentum else None,
+        }
+
+    def step(self, parameters: Array, gradients: Array, memory: Memory) -> None:
+        """One update, in place."""
+        kernels.rmsprop(
+            parameters, gradients, memory["v"], memory["u"],
+            self.lr, self.decay, self.eps, self.momentum,
+        )  # fmt: skip
+
+
 # One object each, so that calling `fit` again by the same name continues with the same moments.
-_BY_NAME: dict[str, Optimizer] = {"sgd": SGD(0.1), "adam": Adam()}
+_BY_NAME: dict[str, Optimizer] = {"sgd": SGD(0.1), "adam": Adam(), "rmsprop": RMSprop()}
 
 
 def chosen(optimizer: Any) -> Optimizer:
@@ -133,8 +195,8 @@ def chosen(optimizer: Any) -> Optimizer:
     methods = (getattr(optimizer, name, None) for name in ("start", "step"))
     if isinstance(optimizer, type) or not all(map(callable, methods)):
         raise TypeError(
-            "optimizer: expected crnn.SGD, crnn.Adam, 'sgd' or 'adam', got "
-            f"{validate.shown(optimizer)}"
+            "optimizer: expected crnn.SGD, crnn.Adam, crnn.RMSprop or one of "
+            f"{', '.join(map(repr, _BY_NAME))}, got {validate.shown(optimizer)}"
         )
     found: Optimizer = optimizer
     return found
@@ -143,3 +205,9 @@ def chosen(optimizer: Any) -> Optimizer:
 def clip_by_norm(gradients: Array, most: float | None) -> float:
     """The Euclidean norm of gradients (size,). If it exceeds `most`, scale them down to that."""
     return kernels.clip(gradients, math.inf if most is None else most)
+
+
+def clip_by_value(gradients: Array, most: float) -> None:
+    """Move each number of the gradients (size,) into ``-most..most``. NaN stays NaN."""
+    limit = gradients.dtype.type(min(most, float(np.finfo(gradients.dtype).max)))
+    np.clip(gradients, -limit, limit, out=gradients)

@@ -17,9 +17,12 @@ import numpy as np
 from crnn._engine import kernels, validate
 from crnn._network.data import Batch
 from crnn._network.layers import State
-from crnn._network.network import Network, Step
+from crnn._network.memory import MemoryLimit
+from crnn._network.network import Network, Step, seed_for_noise
+from crnn._network.penalties import Penalty
 from crnn._training.batches import TrainingData
-from crnn._training.optim import Memory, Optimizer, clip_by_norm
+from crnn._training.optim import Memory, Optimizer, clip_by_norm, clip_by_value
+from crnn.reference import Array
 
 VALIDATION_LOSS = "validation loss"
 
@@ -76,7 +79,8 @@ class History:
     Attributes
     ----------
     loss, metric : list of float
-        Means over the epoch's steps and examples, computed during training.
+        Means over the epoch's steps and examples, computed during training, with its noise and with
+        the penalties.
     val_loss, val_metric : list of float
         The same for the validation data after each epoch; empty if there are none.
     gradient_norm : list of float
@@ -119,19 +123,23 @@ class Plan:
     epochs: int
     optimizer: Optimizer
     clip_norm: float | None
+    clip_value: float | None
     patience: int | None
     progress: bool
     callback: Callable[[History], object] | None
     rng: np.random.Generator
+    memory: MemoryLimit = None
+    penalty: Penalty | None = None
 
     def __post_init__(self) -> None:
         validate.count("epochs", self.epochs)
-        if self.clip_norm is not None:
-            try:
-                most = validate.number("clip_norm", self.clip_norm, above=True)
-            except ValueError as error:
-                raise ValueError(f"{error}; None means no clipping") from None
-            object.__setattr__(self, "clip_norm", most)
+        for name in ("clip_norm", "clip_value"):
+            if getattr(self, name) is not None:
+                try:
+                    most = validate.number(name, getattr(self, name), above=True)
+                except ValueError as error:
+                    raise ValueError(f"{error}; None means no clipping") from None
+                object.__setattr__(self, name, most)
         if self.patience is not None:
             validate.count("patience", self.patience)
         validate.flag("progress", self.progress)
@@ -207,6 +215,7 @@ class Trainer:
 
     def __init__(self, network: Network, memory: Memory, plan: Plan) -> None:
         self.network, self.memory, self.plan = network, memory, plan
+        network.project()  # the caller may have assigned other parameters
         self.parameters = network.arena.flat  # (size,)
         self.gradients = network.new_arena()
         self.buffers = network.new_buffers()
@@ -223,26 +232,36 @@ class Trainer:
         gradients = self.gradients.flat
         with _without_warnings():
             step = self.network.gradients(
-                batch, state, self.gradients.views, self.buffers, self._noise()
-            )
-        norm = clip_by_norm(gradients, self.plan.clip_norm)
+                batch, state, self.gradients.views, self.buffers, self._noise(),
+                memory=self.plan.memory, penalty=self.plan.penalty,
+            )  # fmt: skip
+        norm = self._clip(gradients)
         self._require(math.isfinite(step.loss), step.loss, "loss")
         self._require(math.isfinite(norm), step.loss, "gradient")
         self.last_good[...] = self.parameters
         try:
             self.plan.optimizer.step(self.parameters, gradients, self.memory)
             self._require(kernels.all_finite(self.parameters), step.loss, "update")
+            self.network.project()
         except BaseException:  # a second Ctrl-C: undo a step that is half done or not yet checked
             self.parameters[...] = self.last_good
             raise
         self.last = batch, state
         return step, norm
 
+    def _clip(self, gradients: Array) -> float:
+        """Clip by value, then by norm; return the norm before both."""
+        if self.plan.clip_value is None:
+            return clip_by_norm(gradients, self.plan.clip_norm)
+        norm = clip_by_norm(gradients, None)
+        if math.isfinite(norm):
+            clip_by_value(gradients, self.plan.clip_value)
+            clip_by_norm(gradients, self.plan.clip_norm)
+        return norm
+
     def _noise(self) -> int | None:
         """A seed for the noise of one step, or None if the cell has none."""
-        if not self.network.config.noise:
-            return None
-        return int(self.plan.rng.integers(1 << 63))
+        return seed_for_noise(self.plan.rng if self.network.config.noise else None)
 
     def confirm(self, held_out: Iterable[Batch] | None, carry: bool) -> tuple[float, float]:
         """Loss and metric on held-out batches, or by default on the last training batch.
@@ -250,12 +269,14 @@ class Trainer:
         A step is known to be good if the next step's loss is finite. For the last step this loss
         is checked instead.
         """
+        batches, state = held_out, None
+        if batches is None:
+            batch, state = self.last
+            batches = [batch]
         with _without_warnings():
-            if held_out is not None:
-                loss, metric = self.network.evaluate(held_out, carry, buffers=self.buffers)
-            else:
-                batch, state = self.last
-                loss, metric = self.network.evaluate([batch], carry, state, self.buffers)
+            loss, metric = self.network.evaluate(
+                batches, carry, state, self.buffers, self.plan.memory
+            )
         self._require(math.isfinite(loss), loss, "loss" if held_out is None else VALIDATION_LOSS)
         return loss, metric
 

@@ -7,7 +7,9 @@ from typing import Any
 
 from crnn._engine import validate
 from crnn._network.data import Sequences
+from crnn._network.memory import checked_memory
 from crnn._network.model import Model
+from crnn._network.penalties import Penalty, checked
 from crnn._training.batches import (
     Examples,
     LongSequence,
@@ -36,15 +38,19 @@ class Trainable(Model):
         batch_size: int = 32,
         optimizer: Optimizer | str = SGD(0.1),  # noqa: B008 - frozen
         clip_norm: float | None = None,
+        clip_value: float | None = None,
         validation: Any = None,
         patience: int | None = None,
         progress: bool = True,
         rng: Any = None,
         callback: Callable[[History], object] | None = None,
+        memory: Any = None,
+        penalty: Penalty | None = None,
     ) -> History:
         """Train by gradient descent on shuffled mini-batches of similar lengths.
 
-        Ctrl-C ends training after the current step. Another call with the same optimizer object
+        Masks and signs of the model hold after every step. Ctrl-C ends training after the current
+        step. Another call with the same optimizer object
         continues with its momentum or moments; a new optimizer starts with none.
 
         Parameters
@@ -54,10 +60,12 @@ class Trainable(Model):
             loss is the mean of ``w loss``, so its gradient is right on average. Examples of weight
             0 are left out before anything is drawn.
         epochs, batch_size : int, optional
-        optimizer : SGD, Adam, "sgd" or "adam", optional
-            The names mean ``SGD(0.1)`` and ``Adam()``.
+        optimizer : SGD, Adam, RMSprop, "sgd", "adam" or "rmsprop", optional
+            The names mean ``SGD(0.1)``, ``Adam()`` and ``RMSprop()``.
         clip_norm : float, optional
             If the gradient's global norm is larger, scale it down to this.
+        clip_value : float, optional
+            Move each number of the gradient into ``-clip_value..clip_value``, before `clip_norm`.
         validation : (x, y), (x, y, lengths) or (x, y, lengths, sample_weight), optional
             Evaluated after each epoch.
         patience : int, optional
@@ -69,6 +77,11 @@ class Trainable(Model):
             Draws the order of the examples, and the noise of a leaky cell.
         callback : callable, optional
             Called with the History after each epoch; training ends if it returns True.
+        memory : int or "sqrt", optional
+            For each batch, as for `gradients`.
+        penalty : Penalty, optional
+            Added to the loss of training, for large rates or weights; the validation loss is
+            without it.
 
         Returns
         -------
@@ -95,7 +108,11 @@ class Trainable(Model):
         True
         """
         generator = validate.generator(rng)
-        plan = Plan(epochs, chosen(optimizer), clip_norm, patience, progress, callback, generator)
+        penalty = checked(penalty)
+        plan = Plan(
+            epochs, chosen(optimizer), clip_norm, clip_value, patience, progress, callback,
+            generator, checked_memory(memory, self.config, penalty), penalty,
+        )  # fmt: skip
         batch_size = validate.count("batch_size", batch_size)
         sequences = Sequences(self.config, x, validate.given("y", y), lengths, sample_weight)
         held_out = None
@@ -118,11 +135,13 @@ class Trainable(Model):
         steps: int = 64,
         optimizer: Optimizer | str = SGD(0.1),  # noqa: B008 - frozen
         clip_norm: float | None = None,
+        clip_value: float | None = None,
         validation: Any = None,
         patience: int | None = None,
         progress: bool = True,
         rng: Any = None,
         callback: Callable[[History], object] | None = None,
+        penalty: Penalty | None = None,
     ) -> History:
         """Train to predict the next symbol of one long sequence, by truncated BPTT.
 
@@ -138,7 +157,7 @@ class Trainable(Model):
             The window's length.
         validation : integers, optional
             A held-out sequence; its loss after each epoch is in nats per symbol.
-        epochs, batch_size, optimizer, clip_norm, patience, progress, callback
+        epochs, batch_size, optimizer, clip_norm, clip_value, patience, progress, callback, penalty
             As for `fit`. The order is that of the sequence.
         rng : int or numpy.random.Generator, optional
             Draws the noise of a leaky cell, the only thing that is random here.
@@ -165,7 +184,10 @@ class Trainable(Model):
         True
         """
         generator = validate.generator(rng)
-        plan = Plan(epochs, chosen(optimizer), clip_norm, patience, progress, callback, generator)
+        plan = Plan(
+            epochs, chosen(optimizer), clip_norm, clip_value, patience, progress, callback,
+            generator, penalty=checked(penalty),
+        )  # fmt: skip
         batch_size = validate.count("batch_size", batch_size)
         steps = validate.count("steps", steps)
         symbols = checked_symbols(self.config, "symbols", symbols, batch_size)

@@ -60,8 +60,8 @@ def _named(model: crnn.RNN) -> str:
 
 def _refuse_contradictions(options: argparse.Namespace) -> None:
     """Refuse options that have no meaning together with another one."""
-    if options.momentum is not None and options.optimizer != "sgd":
-        raise UsageError("--momentum: expected only with --optimizer sgd")
+    if options.momentum is not None and options.optimizer == "adam":
+        raise UsageError("--momentum: expected only with --optimizer sgd or rmsprop")
     for name, default in OF_A_NEW_MODEL.items():
         if getattr(options, name) is None:
             setattr(options, name, default)
@@ -164,6 +164,7 @@ def _fit(
             steps=options.steps,
             optimizer=_optimizer(options),
             clip_norm=options.clip or None,
+            clip_value=options.clip_value,
             patience=options.patience,
             progress=not options.quiet,
             callback=lambda history: _report(history, characters, began, options),
@@ -185,10 +186,13 @@ def _save(model: crnn.RNN, path: str) -> None:
         raise
 
 
-def _optimizer(options: argparse.Namespace) -> crnn.SGD | crnn.Adam:
+def _optimizer(options: argparse.Namespace) -> crnn.SGD | crnn.Adam | crnn.RMSprop:
+    rate, momentum = options.lr, options.momentum or 0.0
     if options.optimizer == "sgd":
-        return crnn.SGD(0.5 if options.lr is None else options.lr, options.momentum or 0.0)
-    return crnn.Adam(0.002 if options.lr is None else options.lr)
+        return crnn.SGD(0.5 if rate is None else rate, momentum)
+    if options.optimizer == "rmsprop":
+        return crnn.RMSprop(1e-3 if rate is None else rate, momentum=momentum)
+    return crnn.Adam(0.002 if rate is None else rate)
 
 
 def _report(

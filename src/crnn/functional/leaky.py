@@ -43,7 +43,8 @@ def leaky_forward(
     x, Waa, Wax, ba, a0, activation, lengths, reverse
         As for `crnn.rnn_forward`. With "current", a0 is v<0>.
     leak : float, or array (n_a,)
-        In (0, 1]: a time step in units of the time constant, for all units or one for each.
+        In (0, 1]: ``dt / tau``, the time step in units of the time constant, for all units or one
+        for each. It comes from Euler's rule for ``tau da/dt = -a + f(z)``.
     noise : float, optional
         The standard deviation of what is added to z, at least 0.
     seed : int, optional

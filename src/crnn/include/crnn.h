@@ -135,6 +135,11 @@ typedef struct crnn_rnn_call {
     const void *leak; /* leaky: (n_a), each in (0, 1] */
     double noise;     /* leaky: the factor of the normal numbers that are added to z */
     unsigned long long seed; /* of those numbers */
+
+    /* backward only, for any cell: (T, m), or with offsets one for each row, or NULL. The Euclidean
+     * norm of the gradient with respect to each a<t>, with what comes back through later steps; 0
+     * past an example's length. For the equation "current" it is that of v<t>. */
+    double *norms;
 } crnn_rnn_call;
 
 /* A record in which only struct_size is set: sizes are 0, pointers NULL, tanh, left to right. */

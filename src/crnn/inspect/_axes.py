@@ -31,13 +31,13 @@ def axes(ax: Any = None, size: tuple[float, float] = (6.4, 4.0)) -> Any:
     return pyplot.subplots(figsize=size, layout="constrained")[1]
 
 
-def legend(ax: Any, place: str) -> None:
+def legend(ax: Any, place: str, columns: int = 3) -> None:
     """A legend outside the axes, at a place such as "lower center"; inside axes that were given."""
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     if ax.get_legend_handles_labels()[0]:
         makes_room = isinstance(ax.figure.get_layout_engine(), ConstrainedLayoutEngine)
         if makes_room and len(ax.figure.axes) == 1:
-            ax.figure.legend(loc=f"outside {place}", ncols=3, frameon=False)
+            ax.figure.legend(loc=f"outside {place}", ncols=columns, frameon=False)
         else:
             ax.legend(loc="best", fontsize="small")

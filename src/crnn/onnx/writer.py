@@ -58,7 +58,8 @@ def to_onnx(
         If `model` is not a crnn.RNN, a flag is not True or False, or metadata are not strings.
     ValueError
         If the parameters are too large for ONNX (2 GB), or the model's metadata have the entry
-        "crnn.config", or its cell is leaky, with a leak below 1 or noise.
+        "crnn.config", or its cell is leaky, with a leak below 1 or noise, or its initial state is
+        trained.
     OSError
         If the file cannot be written; what is at `path` is left unchanged.
 
@@ -96,7 +97,16 @@ def to_onnx(
 
 
 def _in_onnx(config: Config) -> Config:
-    """The configuration with a cell that ONNX has: with a leak of 1, a leaky cell is vanilla."""
+    """The configuration with a cell that ONNX has: with a leak of 1, a leaky cell is vanilla.
+
+    Masks and signs are left out: they say how to train, and a graph only computes answers.
+    """
+    if config.initial_state != "zeros":
+        raise ValueError(
+            f"model: expected initial_state='zeros', got {config.initial_state!r}: the graph that "
+            "to_onnx writes begins at 0"
+        )
+    config = replace(config, masks=None, signs=None)
     if config.cell != "leaky":
         return config
     if config.noise or np.any(config.rule.leak != 1):

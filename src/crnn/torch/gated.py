@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from crnn._engine import recurrence, sequence, validate
-from crnn._engine.recurrence import CellGradients, CellInputs, Rule, States
+from crnn._engine.recurrence import CellGradients, CellInputs, Packed, Rule, States
 from crnn._network.cells import CELLS, Cell
 from crnn.functional import cells
 from crnn.torch.arrays import array_of, described, optional_array_of
@@ -51,15 +51,19 @@ def run_forward(
     lengths: Tensor | None,
     reverse: bool,
     keep: bool,
+    packed: Packed | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The states a, (T, m, n_a) or (rows, n_a), an LSTM's c_n, and with `keep` what is kept."""
+    """The states a, (T, m, n_a) or (rows, n_a), an LSTM's c_n, and with `keep` what is kept.
+
+    `packed` are the weights as an earlier call packed them: see `recurrence.cell_forward`.
+    """
     cell = cell_of(Waa)
     check_input(x, Waa)
     make_way(x, Waa)
     a = x.new_empty((*x.shape[:-1], Waa.shape[1]))
     biases = _merged_biases(cell, Waa, b_ih, b_hh)
     inputs = _inputs(cell, x, Waa, Wax, biases, a0, c0, lengths, reverse)
-    found = sequence.cell_forward(inputs, keep, array_of("a", a), None)
+    found = sequence.cell_forward(inputs, keep, array_of("a", a), packed)
     if found is None:  # which argument does not fit?
         inputs = validate.cell(len(cell.gates), *inputs[:9], {"cell": cell.name})
         found = recurrence.cell_forward(inputs, keep, array_of("a", a))

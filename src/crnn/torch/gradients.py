@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from crnn._engine.recurrence import Packed
 from crnn.torch import gated, ops
 from crnn.torch.equations import equations, gated_equations, gated_states, states, steps
 
@@ -139,14 +140,16 @@ class _RNN(torch.autograd.Function):  # type: ignore[misc]
     backward = staticmethod(_rnn_backward)
 
 
-def rnn_layer(*inputs: Any) -> Tensor:
-    """`ops.rnn_forward`, by the shorter way where there is one."""
+def rnn_layer(*inputs: Any, packed: Packed | None = None) -> Tensor:
+    """`ops.rnn_forward`, by the shorter way where there is one: only that way takes `packed`."""
     if not in_plain_eager_mode():
         a: Tensor = ops.forward_op(*inputs)
         return a
     if _needs_gradients(inputs):
         return _RNN.apply(*inputs)
-    return ops.run_forward(*inputs)
+    run: Any = ops.run_forward
+    a = run(*inputs, packed)
+    return a
 
 
 # GRU and LSTM
@@ -205,14 +208,16 @@ class _Gated(torch.autograd.Function):  # type: ignore[misc]
     backward = staticmethod(_gated_backward)
 
 
-def gated_layer(*inputs: Any) -> tuple[Tensor, Tensor]:
-    """a and c_n of `gated.gated_forward`, by the shorter way where there is one."""
+def gated_layer(*inputs: Any, packed: Packed | None = None) -> tuple[Tensor, Tensor]:
+    """a and c_n of `gated.gated_forward`, as `rnn_layer`."""
     needed = _needs_gradients(inputs)
     if not in_plain_eager_mode():
         a, c_n, _ = gated.forward_op(*inputs, needed)
+    elif needed:
+        a, c_n, _ = _Gated.apply(*inputs, needed)
     else:
-        run: Any = _Gated.apply if needed else gated.run_forward
-        a, c_n, _ = run(*inputs, needed)
+        run: Any = gated.run_forward
+        a, c_n, _ = run(*inputs, needed, packed)
     return a, c_n
 
 

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 
 import crnn
+from crnn._engine import sequence
+from crnn._engine.recurrence import CellInputs, Packed, Rule
 from crnn.torch.arrays import array_of, optional_array_of
 from crnn.torch.checks import check_input, check_matrix
 from crnn.torch.threads import make_way
@@ -31,23 +33,28 @@ def run_forward(
     lengths: Tensor | None,
     reverse: bool,
     relu: bool,
+    packed: Packed | None = None,
 ) -> Tensor:
-    """`crnn.rnn_forward` on tensors: every state, (T, m, n_a) or (rows, n_a)."""
+    """`crnn.rnn_forward` on tensors: every state, (T, m, n_a) or (rows, n_a).
+
+    `packed` are the weights as an earlier call packed them: see `recurrence.cell_forward`.
+    """
     check_matrix("Waa", Waa)
     check_input(x, Waa)
     make_way(x, Waa)
     a = x.new_empty((*x.shape[:-1], len(Waa)))
+    weights = array_of("Waa", Waa), array_of("Wax", Wax), optional_array_of("ba", ba)
+    given, first = (array_of("x", x), *weights), optional_array_of("a0", a0)
+    steps, activation = optional_array_of("lengths", lengths), "relu" if relu else "tanh"
+    out = array_of("a", a)
+    if packed is not None:
+        rule = Rule("vanilla", activation)
+        inputs = CellInputs(*given, None, first, None, steps, reverse, rule)
+        if sequence.cell_forward(inputs, False, out, packed) is not None:
+            return a
     crnn.rnn_forward(
-        array_of("x", x),
-        array_of("Waa", Waa),
-        array_of("Wax", Wax),
-        optional_array_of("ba", ba),
-        optional_array_of("a0", a0),
-        lengths=optional_array_of("lengths", lengths),
-        reverse=reverse,
-        activation="relu" if relu else "tanh",
-        out=array_of("a", a),
-    )
+        *given, first, lengths=steps, reverse=reverse, activation=activation, out=out
+    )  # or its error
     return a
 
 

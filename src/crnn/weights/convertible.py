@@ -102,7 +102,7 @@ class Convertible(Model):
         ------
         ValueError, TypeError
             If an argument does not fit, or the model reads only right to left, which no module of
-            torch does, or its cell is leaky.
+            torch does, or its cell is leaky, or its initial state is trained.
 
         Examples
         --------
@@ -198,7 +198,7 @@ class Convertible(Model):
         Raises
         ------
         ValueError, TypeError
-            If an argument does not fit, or the cell is leaky.
+            If an argument does not fit, or the cell is leaky, or the initial state is trained.
 
         Examples
         --------

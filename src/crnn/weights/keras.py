@@ -11,7 +11,14 @@ from crnn._engine import validate
 from crnn._network.config import DIRECTIONS, Config
 from crnn.reference import Array
 from crnn.weights.gates import KERAS, cell_of, merged, recurrent_bias, reordered, restored
-from crnn.weights.reading import Named, check_left_out, dtype_of, matrix, read_floats
+from crnn.weights.reading import (
+    Named,
+    check_initial_state,
+    check_left_out,
+    dtype_of,
+    matrix,
+    read_floats,
+)
 
 
 def from_keras(
@@ -75,6 +82,7 @@ def to_keras(config: Config, parameters: Named, ba: Any, by: Any) -> list[Array]
             "to_keras_weights: expected a model with cell 'vanilla', 'gru' or 'lstm', got 'leaky', "
             "which Keras does not have"
         )
+    check_initial_state("to_keras_weights", config, "Keras'")
     check_left_out(parameters, ba=ba, by=by)
     weights: list[Array] = []
     order = _order(config)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from crnn._engine import validate
+from crnn._network.config import Config
 from crnn.reference import Array
 
 Named = dict[str, Array]
@@ -52,3 +53,12 @@ def check_left_out(parameters: Named, **kept: Any) -> None:
 def listed(keys: list[Any]) -> str:
     """Names as an error shows them."""
     return ", ".join(map(repr, keys))
+
+
+def check_initial_state(method: str, config: Config, whose: str) -> None:
+    """Refuse a model with a trained initial state, for which `whose` weights have no place."""
+    if config.initial_state != "zeros":
+        raise ValueError(
+            f"{method}: expected a model with initial_state='zeros', got "
+            f"{config.initial_state!r}, for which {whose} weights have no place"
+        )

@@ -12,7 +12,15 @@ from crnn._engine import validate
 from crnn._network.config import Config, Recurrence
 from crnn.reference import Array
 from crnn.weights.gates import cell_of, merged, recurrent_bias
-from crnn.weights.reading import Named, check_left_out, dtype_of, listed, matrix, read_floats
+from crnn.weights.reading import (
+    Named,
+    check_initial_state,
+    check_left_out,
+    dtype_of,
+    listed,
+    matrix,
+    read_floats,
+)
 
 # torch's keys, after the names of the modules around: "module.rnn.weight_hh_l0".
 _OF_RNN = re.compile(r"((?:.*\.)?)(weight|bias)_(?:ih|hh)_l([0-9]+)(_reverse)?")
@@ -75,6 +83,7 @@ def to_torch(config: Config, parameters: Named, rnn: Any, head: Any, ba: Any, by
             "to_torch_state_dict: expected a model with cell 'vanilla', 'gru' or 'lstm', got "
             "'leaky', which torch does not have"
         )
+    check_initial_state("to_torch_state_dict", config, "torch's")
     rnn, head = _prefix("rnn", rnn), _prefix("head", head)
     check_left_out(parameters, ba=ba, by=by)
     state: Named = {}

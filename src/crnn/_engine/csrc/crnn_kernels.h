@@ -17,7 +17,7 @@ typedef struct {
     const void *x, *W, *b; /* (rows, n_in), (n_out, n_in), (n_out) */
     void *y;               /* (rows, n_out) */
     const void *dy;        /* (rows, n_out) */
-    void *dx, *dW, *db;    /* (rows, n_in), (n_out, n_in), (n_out) */
+    void *dx, *dW, *db;    /* (rows, n_in), or NULL; (n_out, n_in), (n_out) */
     void *workspace;       /* 64-byte aligned, of linear_workspace numbers */
     int threads;           /* use at most this many */
 } crnn_linear;
@@ -38,6 +38,27 @@ typedef struct {
     void *y;                  /* (m, n_y) */
 } crnn_stream;
 
+/* Successive steps of a longer sequence, in arrays that have these steps only. The lengths of such
+ * a call are counted from its first step: an example that ended earlier has 0 or less, and one that
+ * continues later has more than T. With lengths, the arrays have the steps in the order in which
+ * they are read, whatever `reverse` is.
+ *
+ * Forward continues from a0 and c0. Backward goes through the segments from the last steps read to
+ * the first, and sums in the same order as a call of the whole sequence, so the bits are the same.
+ * For this, each segment but the first has one step more at its beginning: the last step of the
+ * segment before, whose states backward reads, but whose gradient it leaves to that segment. The
+ * other steps are whole chunks: counted from the end of the sequence, a chunk is as many steps as
+ * have at least `chunk_rows` valid rows. */
+typedef struct {
+    ptrdiff_t t0;    /* the caller's t of the arrays' first step, for the noise */
+    int first, last; /* backward: whether it has the first step read, and the last */
+
+    /* What backward hands on to the next segment that it goes through. */
+    ptrdiff_t summed; /* rows of the current stretch (linear.inc) */
+    int flushed;      /* whether a stretch has ended */
+    void *carried;    /* the rest: 64-byte aligned, of `segment_carried` numbers */
+} crnn_segment;
+
 /* The recurrence takes the public record, crnn_rnn_call, after the caller has checked it. Here
  * `workspace` must be 64-byte aligned and `threads` at least 1, ba (forward) and dba (backward)
  * must not be NULL, and neither struct_size, dtype nor workspace_bytes is read. */
@@ -50,6 +71,12 @@ typedef struct {
     void (*rnn_forward_packed)(const crnn_rnn_call *, void *packed);
     void (*rnn_pack)(const crnn_rnn_call *, void *packed);
     ptrdiff_t (*rnn_packing)(const crnn_rnn_call *, ptrdiff_t *numbers);
+    /* A segment of a sequence; `packed` is as above, or NULL. */
+    void (*segment_forward)(const crnn_rnn_call *, void *packed, const crnn_segment *);
+    void (*segment_backward)(const crnn_rnn_call *, crnn_segment *);
+    ptrdiff_t (*segment_workspace)(const crnn_rnn_call *, int backward);
+    ptrdiff_t (*segment_carried)(const crnn_rnn_call *);
+    ptrdiff_t (*chunk_rows)(const crnn_rnn_call *);
     void (*linear_forward)(const crnn_linear *);
     void (*linear_backward)(const crnn_linear *);
     /* The numbers that a call needs as workspace. It depends on the sizes, and on whether lengths
@@ -75,6 +102,8 @@ typedef struct {
                 double momentum);
     void (*adam)(ptrdiff_t n, void *parameters, const void *gradients, void *mean, void *square,
                  double beta1, double beta2, double rate, double root, double eps);
+    void (*rmsprop)(ptrdiff_t n, void *parameters, const void *gradients, void *square,
+                    void *velocity, double lr, double decay, double eps, double momentum);
 } crnn_operations;
 
 typedef struct {

@@ -1,0 +1,157 @@
+"""A forward and backward pass that follows a plan of `memory`: states are recomputed in backward.
+
+The gradients are the same bits as those of `layers`. Layers that read in one direction run
+together, a segment at a time, as one stack. A bidirectional layer reads both directions of the
+layer below at each step, so that layers run one after the other, each direction a stack of its own,
+and the outputs of every layer below the top are kept.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from crnn._engine import kernels, validate
+from crnn._network import layers
+from crnn._network.buffers import Buffers
+from crnn._network.config import Config
+from crnn._network.costs import streams
+from crnn._network.layers import State, Trace
+from crnn._network.memory import MemoryPlan
+from crnn._network.stack import Above, Sink, Stack
+from crnn._network.streamed_head import StreamedHead
+from crnn.reference import Array
+
+
+class RecomputedPass:
+    """One forward and one backward pass over a batch."""
+
+    def __init__(
+        self,
+        config: Config,
+        parameters: dict[str, Array],
+        x: Array,
+        lengths: Array | None,
+        plan: MemoryPlan,
+        state: State | None,
+        buffers: Buffers,
+        noise: int | None,
+    ) -> None:
+        self._config, self._parameters, self._buffers = config, parameters, buffers
+        self._x, self._lengths = x, lengths
+        places = dict(enumerate(config.recurrences()))
+        n = config.num_directions
+        groups = [places] if n == 1 else [{k: place} for k, place in places.items()]
+        self._stacks = [
+            Stack(config, parameters, group, plan, lengths, state, noise, buffers)
+            for group in groups
+        ]
+        self._below: list[Array] = []  # what the stacks of each layer read, (T, m, n)
+        self._head: StreamedHead | None = None
+        if streams(config):
+            self._head = StreamedHead(parameters, *x.shape[:2], lengths, buffers)
+
+    def forward(self) -> Trace:
+        """The answers. The trace has no states."""
+        config, n = self._config, self._config.num_directions
+        if self._head is not None:
+            return self._forward_streamed(self._head)
+        (T, m), every_step = self._x.shape[:2], self._config.steps == "all"
+        below, final = self._x, []
+        for first in range(0, len(self._stacks), n):
+            top = first + n == len(self._stacks)
+            name = "features" if top else f"below {first}"
+            outputs = None
+            if not top or every_step:
+                outputs = self._buffers.array(name, (T, m, config.width))
+            self._below.append(below)
+            final = []
+            for i in range(n):
+                sink = None if outputs is None else _writer(self._part(outputs, i))
+                final.append(self._stacks[first + i].forward(below, sink))
+                if len(self._stacks) > 1:
+                    self._stacks[first + i].forget()
+            below = outputs if outputs is not None else below
+        counted = None
+        if not every_step:
+            features = layers.side_by_side(final, "features", self._buffers)  # (m, width)
+        else:
+            features = below.reshape(T * m, config.width)
+            if self._lengths is not None:
+                counted = np.flatnonzero(validate.steps_counted(T, self._lengths))
+                features = features[counted]
+        logits = self._buffers.array("logits", (len(features), config.n_y))
+        kernels.output_forward(self._parameters["Wya"], self._parameters["by"], features, logits)
+        return self._traced(features, counted, logits)
+
+    def backward(self, dlogits: Array, gradients: dict[str, Array]) -> None:
+        """Fill `gradients` from dlogits (rows, n_y), which have replaced the trace's logits."""
+        if self._head is not None:
+            self._stacks[0].backward(self._x, self._head.backward, None, gradients)
+            self._head.write_sums(gradients["Wya"], gradients["by"])
+            return
+        n, trace = self._config.num_directions, self._trace
+        dfeatures = self._buffers.array("dfeatures", trace.features.shape)
+        kernels.output_backward(
+            self._parameters["Wya"],
+            dlogits,
+            trace.features,
+            gradients["Wya"],
+            gradients["by"],
+            dfeatures,
+        )
+        da, da_n = self._of_the_top(dfeatures)
+        for layer in range(len(self._below) - 1, -1, -1):
+            dx = None
+            if layer > 0:
+                dx = self._buffers.array(f"d below {layer % 2}", self._below[layer].shape)
+            for i in range(n):
+                stack = self._stacks[layer * n + i]
+                above = None if da is None else _reader(self._part(da, i))
+                sink = None if dx is None else _writer(dx, add=i > 0)
+                stack.backward(self._below[layer], above, da_n[i], gradients, sink)
+            da, da_n = dx, [None] * n
+
+    def _forward_streamed(self, head: StreamedHead) -> Trace:
+        self._stacks[0].forward(self._x, head.forward)
+        counted = None
+        if self._lengths is not None:
+            counted = np.flatnonzero(validate.steps_counted(len(self._x), self._lengths))
+        return self._traced(head.logits[:0], counted, head.logits)
+
+    def _traced(self, features: Array, counted: Array | None, logits: Array) -> Trace:
+        every_step = self._config.steps == "all"
+        self._trace = Trace([], [], [], features, every_step, counted, logits, self._buffers)
+        return self._trace
+
+    def _of_the_top(self, dfeatures: Array) -> tuple[Array | None, list[Array | None]]:
+        """dL/da (T, m, width) of the top layer's outputs, and dL/da of each direction's last."""
+        config, n = self._config, self._config.num_directions
+        if not self._trace.every_step:
+            parts = [np.ascontiguousarray(self._part(dfeatures, i)) for i in range(n)]
+            return None, [
+                layers.rate_backward(config, np.ascontiguousarray(self._part(f, i)), part)
+                for i, part in enumerate(parts)
+                for f in [self._trace.features]
+            ]
+        T, m = self._x.shape[:2]
+        da = dfeatures
+        if self._trace.counted is not None:
+            da = self._buffers.array("da", (T * m, config.width))
+            da.fill(0)  # past an example's length
+            da[self._trace.counted] = dfeatures
+        return da.reshape(T, m, config.width), [None] * n
+
+    def _part(self, both: Array, i: int) -> Array:
+        """The columns of one direction."""
+        n_a = self._config.n_a
+        return both[..., i * n_a : (i + 1) * n_a]
+
+
+def _writer(whole: Array, add: bool = False) -> Sink:
+    """Puts the steps of windows into an array (T, m, n), or adds them."""
+    return lambda window, steps: window.put(steps, whole, add)
+
+
+def _reader(whole: Array) -> Above:
+    """The steps of windows from an array (T, m, n), as new arrays."""
+    return lambda window, _: np.array(window.of(whole), order="C")

@@ -1,0 +1,275 @@
+"""How far back the gradient reaches: its size at each step of a sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from crnn._engine import validate
+from crnn._network.config import Config
+from crnn._network.data import Sequences
+from crnn._network.layers import Trace
+from crnn._network.model import Model
+from crnn.inspect import _gates
+from crnn.inspect._reading import by_lag, rates
+from crnn.reference import Array
+
+__all__ = ["GradientFlow", "gradient_flow"]
+
+#: The quantiles over examples.
+LEVELS = (0.1, 0.5, 0.9)
+#: A tanh beyond this is saturated: its slope is below 0.06.
+SATURATED = 0.97
+
+
+@dataclass(frozen=True, eq=False)
+class GradientFlow:
+    """The size of the gradient at each step, for each cell: what `gradient_flow` returns.
+
+    A cell is one layer read in one direction, in the order of computation.
+
+    Attributes
+    ----------
+    cells : tuple of str
+        The cells' names, such as "layer 0" or "layer 1, reverse".
+    norms : array (cells, T)
+        The mean over examples of the Euclidean norm of the gradient of the summed loss with
+        respect to a<t>, with everything that comes back through time. An example counts as 0 past
+        its length.
+    quantiles : array (cells, 3, T)
+        The quantiles 0.1, 0.5 and 0.9 over the examples that have step t; NaN if none has it.
+    by_lag : array (cells, T)
+        The mean of the same norms by the distance k from the last step that an example's cell
+        reads, over the examples that have more than k steps.
+    saturated : array (cells,)
+        The share of states beyond ``+-0.97`` (tanh); for relu, the share of units that are 0 at
+        every step of every example. A GRU's state and an LSTM's are between -1 and 1 too.
+    gates : dict of str to array (cells, 2)
+        For each gate of a GRU or LSTM with the logistic function, the shares of its values that are
+        near 0 and near 1, where its slope is as small as that of a saturated tanh.
+    rate : array (cells,)
+        The change of ``log by_lag`` per step, by least squares: below 0 the gradient vanishes. NaN
+        where fewer than two norms are above 0.
+    loss : float
+        The mean loss of the same pass.
+
+    Examples
+    --------
+    >>> import numpy as np, crnn, crnn.inspect
+    >>> model = crnn.RNN(3, 16, 2, rng=0)
+    >>> x = np.random.default_rng(0).standard_normal((50, 4, 3))
+    >>> flow = crnn.inspect.gradient_flow(model, x, [0, 1, 0, 1])
+    >>> flow.norms.shape, flow.rate.shape
+    ((1, 50), (1,))
+    """
+
+    cells: tuple[str, ...]
+    norms: Array
+    quantiles: Array
+    by_lag: Array
+    saturated: Array
+    gates: dict[str, Array]
+    rate: Array
+    loss: float
+
+    def reach(self, fraction: float = 1 / np.e) -> Array:
+        """How many steps back the gradient has fallen to a fraction, at the fitted rate.
+
+        Parameters
+        ----------
+        fraction : float, optional
+            Above 0 and below 1.
+
+        Returns
+        -------
+        array (cells,)
+            In steps; infinity where the gradient does not fall.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If fraction is not such a number.
+        """
+        fraction = validate.number("fraction", fraction, above=True)
+        if fraction >= 1:
+            raise ValueError(f"fraction: expected a number above 0 and below 1, got {fraction}")
+        steps: Array = np.full(len(self.rate), np.inf)
+        falls = self.rate < 0
+        steps[falls] = np.log(fraction) / self.rate[falls]
+        steps[np.isnan(self.rate)] = np.nan
+        return steps
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the norms by step, on a logarithmic axis, with the fitted rates.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        ModuleNotFoundError
+            If matplotlib is not installed.
+        """
+        from crnn.inspect._flow_plot import draw
+
+        return draw(self, ax)
+
+    def __str__(self) -> str:
+        names = "rate per step", "to 1/e", "to 1e-6", "saturated"
+        lines = ["{:22} {:>14} {:>9} {:>9} {:>10}".format("cell", *names)]
+        reach, far = self.reach(), self.reach(1e-6)
+        for k, name in enumerate(self.cells):
+            lines.append(
+                f"{name:22} {self.rate[k]:14.4f} {reach[k]:9.1f} {far[k]:9.1f} "
+                f"{self.saturated[k]:10.1%}"
+            )
+        for gate, shares in self.gates.items():
+            for name, (low, high) in zip(self.cells, shares, strict=True):
+                lines.append(f"gate {gate} of {name}: {low:.1%} near 0, {high:.1%} near 1")
+        return "\n".join(lines)
+
+
+def gradient_flow(
+    model: Any, x: Any, y: Any, lengths: Any = None, sample_weight: Any = None
+) -> GradientFlow:
+    """The size of the gradient at each step of a sequence, in every cell of a model.
+
+    Backpropagation multiplies the gradient by a Jacobian at each step, so its norm changes
+    exponentially with the distance from the loss: it vanishes or explodes. The norms are taken
+    from the backward pass while it runs.
+
+    Parameters
+    ----------
+    model : crnn.RNN
+    x, y, lengths, sample_weight
+        As for `crnn.RNN.gradients`.
+
+    Returns
+    -------
+    GradientFlow
+        The loss is the sum over the counted steps and examples, not their mean, so that a norm
+        does not depend on how many examples there are. With weights it is the sum of ``w loss``,
+        where the weights are scaled to a mean of 1.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument does not fit; the message names it.
+
+    References
+    ----------
+    Y. Bengio, P. Simard and P. Frasconi, "Learning long-term dependencies with gradient descent is
+    difficult", IEEE Transactions on Neural Networks 5 (1994) 157-166.
+
+    R. Pascanu, T. Mikolov and Y. Bengio, "On the difficulty of training recurrent neural networks",
+    ICML 2013, 1310-1318.
+
+    Examples
+    --------
+    >>> import numpy as np, crnn, crnn.inspect
+    >>> model = crnn.RNN(3, 16, 2, rng=0)
+    >>> x = np.random.default_rng(0).standard_normal((50, 4, 3))
+    >>> flow = crnn.inspect.gradient_flow(model, x, [0, 1, 0, 1])
+    >>> bool(flow.rate[0] < 0), bool(flow.norms[0, 0] < flow.norms[0, -1])
+    (True, True)
+    """
+    if not isinstance(model, Model):
+        raise TypeError(f"model: expected a crnn.RNN, got {validate.shown(model)}")
+    config = model.config
+    sequences = Sequences(config, x, validate.given("y", y), lengths, sample_weight)
+    ends = sequences.lengths
+    steps = len(sequences.x) if ends is None or not sequences.listed else int(ends.max())
+    places = config.recurrences()
+    norms = np.zeros((len(places), steps, sequences.m))  # (cells, T, m)
+    states = _Seen(config)
+    rows, loss = 0, 0.0
+    for chosen, norms_of_batch, trace, mean_loss in _passes(model, sequences):
+        T, counted = norms_of_batch.shape[1], len(trace.logits)
+        where = slice(None) if chosen is None else chosen
+        norms[:, :T, where] = norms_of_batch * counted
+        states.add(trace)
+        rows, loss = rows + counted, loss + mean_loss * counted
+    ends = np.full(sequences.m, steps) if ends is None else ends
+    lags = by_lag(norms, ends, [place.reverse for place in places])
+    return GradientFlow(
+        tuple(f"layer {place.layer}" + ", reverse" * place.reverse for place in places),
+        norms.mean(axis=2),
+        _quantiles(norms, ends),
+        lags,
+        states.saturated(),
+        states.gates(),
+        rates(lags),
+        loss / rows,
+    )
+
+
+def _passes(
+    model: Model, sequences: Sequences
+) -> Iterator[tuple[Array | None, Array, Trace, float]]:
+    """Each group of examples: its numbers, norms (cells, T, m), trace and mean loss."""
+    network = model._network
+    gradients, buffers = network.new_arena(), network.new_buffers()
+    for chosen in sequences.groups(backward=True):
+        batch = sequences.batch(chosen)
+        T, m = batch.x.shape[:2]
+        norms = np.empty((len(model.config.recurrences()), T, m))
+        step = network.gradients(batch, None, gradients.views, buffers, norms=norms)
+        yield chosen, norms, step.trace, step.loss
+
+
+def _quantiles(norms: Array, ends: Array) -> Array:
+    """Quantiles (cells, 3, T) over the examples that have each step."""
+    cells, T, _ = norms.shape
+    has = np.arange(T)[:, None] < ends  # (T, m)
+    if has.all():
+        return np.moveaxis(np.quantile(norms, LEVELS, axis=2), 0, 1)
+    found = np.full((cells, len(LEVELS), T), np.nan)
+    for t in range(int(ends.max())):
+        found[:, :, t] = np.quantile(norms[:, t, has[t]], LEVELS, axis=1).T
+    return found
+
+
+class _Seen:
+    """Running shares of saturated states and gates over several passes."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        cells = len(config.recurrences())
+        self._states = np.zeros((cells, 2))  # saturated ones, all
+        self._active = np.zeros((cells, config.n_a), bool)  # relu: units that were ever above 0
+        self._gates = {g: np.zeros((cells, 3)) for g in _gates.LOGISTIC.get(config.cell, {})}
+
+    def add(self, trace: Trace) -> None:
+        """Count the states and gates of a pass."""
+        for k, (inputs, states) in enumerate(zip(trace.inputs, trace.states, strict=True)):
+            a = trace.outputs[k]  # of the equation "current", the rates; 0 past a length
+            if self._config.relu:
+                self._active[k] |= a.max(axis=(0, 1)) > 0
+            else:
+                rows = a[..., 0].size if inputs.lengths is None else int(inputs.lengths.sum())
+                beyond = sum(np.count_nonzero(np.abs(v) > SATURATED) for v in _gates.in_parts(a))
+                self._states[k, 0] += beyond
+                self._states[k, 1] += rows * a.shape[2]
+            for gate, counts in _gates.shares(self._config, inputs, states).items():
+                self._gates[gate][k] += counts
+
+    def saturated(self) -> Array:
+        """The shares (cells,)."""
+        if self._config.relu:
+            dead: Array = 1 - self._active.mean(axis=1)
+            return dead
+        share: Array = self._states[:, 0] / self._states[:, 1]
+        return share
+
+    def gates(self) -> dict[str, Array]:
+        """The shares (cells, 2) of each gate near 0 and near 1."""
+        return {gate: counts[:, :2] / counts[:, 2:] for gate, counts in self._gates.items()}

@@ -1,0 +1,227 @@
+"""Passes that recompute states: the bits of a pass that keeps all, in the bytes of their plan."""
+
+import itertools
+import re
+
+import numpy as np
+import pytest
+
+import crnn
+from crnn._network import network as networks
+from crnn._network.costs import Costs
+from crnn._network.memory import _planned
+from crnn._network.segments import Window, chunk_begins, grouped
+
+CELLS = {
+    "vanilla": {},
+    "relu": {"activation": "relu"},
+    "rate": {"cell": "leaky", "leak": 0.3, "noise": 0.1},
+    "current": {"cell": "leaky", "leak": 0.3, "noise": 0.1, "equation": "current"},
+    "gru": {"cell": "gru"},
+    "lstm": {"cell": "lstm"},
+}
+#: A chunk has 1024 rows at these sizes, so there are four.
+T, M, N_X, N_A, N_Y = 700, 5, 3, 6, 4
+LENGTHS = np.array([700, 3, 650, 351, 650])
+
+
+def data(model, m=M, steps=T, symbols=False, seed=0):
+    rng = np.random.default_rng(seed)
+    c = model.config
+    x = rng.integers(0, c.n_x, (steps, m)) if symbols else rng.standard_normal((steps, m, c.n_x))
+    rows = (steps, m) if c.steps == "all" else (m,)
+    if c.classifies:
+        return x, rng.integers(0, c.n_y, rows)
+    return x, rng.standard_normal((*rows, c.n_y))
+
+
+@pytest.fixture
+def planned(monkeypatch):
+    """Sets the plan of all passes: segments of at most so many steps, and so many levels."""
+
+    def set_plan(most, levels, last=1):
+        def plan(config, steps, m, _, lengths, symbols):
+            found = _planned(Costs(config, steps, m, lengths, symbols), most, last, levels)
+            assert len(found.begins) > 1
+            return found
+
+        monkeypatch.setattr(networks, "plan", plan)
+
+    return set_plan
+
+
+def assert_same_bits(one, other):
+    loss, gradients = one
+    other_loss, others = other
+    assert loss == other_loss
+    for name, value in gradients.items():
+        assert value.tobytes() == others[name].tobytes(), name
+
+
+@pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["equal", "unequal"])
+@pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize(("steps", "layers"), [("last", 1), ("all", 1), ("last", 3), ("all", 2)])
+def test_gradients_have_the_same_bits(planned, cell, direction, lengths, steps, layers):
+    options = CELLS[cell] | {"direction": direction, "steps": steps, "num_layers": layers}
+    model = crnn.RNN(N_X, N_A, N_Y, **options, rng=0)
+    x, y = data(model)
+    expected = model.gradients(x, y, lengths)
+    planned(1, 1)
+    assert_same_bits(model.gradients(x, y, lengths, memory="sqrt"), expected)
+
+
+@pytest.mark.parametrize("levels", [2, 3, 8])
+@pytest.mark.parametrize("lengths", [None, 8 * LENGTHS], ids=["equal", "unequal"])
+@pytest.mark.parametrize("cell", ["rate", "lstm"])
+def test_levels_change_no_bit(planned, cell, lengths, levels):
+    """28 chunks, and more than one of the stretches that weights are summed in."""
+    model = crnn.RNN(N_X, N_A, N_Y, **CELLS[cell], steps="all", num_layers=2, rng=0)
+    x, y = data(model, steps=8 * T)
+    expected = model.gradients(x, y, lengths)
+    planned(1, levels)
+    assert_same_bits(model.gradients(x, y, lengths, memory="sqrt"), expected)
+
+
+@pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["equal", "unequal"])
+@pytest.mark.parametrize("direction", ["forward", "bidirectional"])
+@pytest.mark.parametrize("cell", CELLS)
+def test_symbols_and_weights_and_float64(planned, cell, direction, lengths):
+    model = crnn.RNN(
+        N_X, N_A, N_Y, **CELLS[cell], direction=direction, loss="mse", steps="all",
+        dtype="float64", num_layers=2, rng=0,
+    )  # fmt: skip
+    x, y = data(model, symbols=True)
+    weights = np.array([1, 2, 0.5, 0, 3])
+    expected = model.gradients(x, y, lengths, weights)
+    planned(300, 1, last=450)
+    assert_same_bits(model.gradients(x, y, lengths, weights, memory="sqrt"), expected)
+
+
+@pytest.mark.parametrize("m", [1, 2, 3, 300])
+@pytest.mark.parametrize("steps", ["last", "all"])
+@pytest.mark.parametrize("cell", ["vanilla", "current", "gru"])
+def test_few_and_many_examples(planned, cell, steps, m):
+    """Products of few rows have their own order of addition; a chunk may be a few steps."""
+    model = crnn.RNN(N_X, 17, 2, **CELLS[cell], steps=steps, rng=0)
+    x, y = data(model, m=m, steps=2 * 1024 // m + 2)
+    expected = model.gradients(x, y)
+    planned(1, 1)
+    assert_same_bits(model.gradients(x, y, memory="sqrt"), expected)
+
+
+@pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
+@pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["equal", "unequal"])
+@pytest.mark.parametrize("cell", ["rate", "current"])
+def test_fit_draws_the_same_noise(planned, cell, lengths, direction):
+    fitted = []
+    for memory in (None, "sqrt"):
+        model = crnn.RNN(N_X, N_A, N_Y, **CELLS[cell], direction=direction, rng=0)
+        x, y = data(model)
+        if memory is not None:
+            planned(1, 1)
+        options = {"epochs": 2, "batch_size": M, "progress": False, "rng": 0}
+        history = model.fit(x, y, lengths=lengths, memory=memory, **options)
+        fitted.append((history.loss, dict(model.parameters)))
+    assert_same_bits(*fitted)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_threads_change_no_bit(planned, threads):
+    model = crnn.RNN(N_X, 64, N_Y, cell="gru", rng=0)
+    x, y = data(model, m=16)
+    expected = model.gradients(x, y, LENGTHS.repeat(4)[:16])
+    planned(1, 1)
+    before = crnn.get_num_threads()
+    crnn.set_num_threads(threads)
+    try:
+        found = model.gradients(x, y, LENGTHS.repeat(4)[:16], memory="sqrt")
+    finally:
+        crnn.set_num_threads(before)
+    assert_same_bits(found, expected)
+
+
+class TestPlan:
+    def test_it_prints_what_it_does(self):
+        plan = crnn.plan_memory(crnn.RNN(8, 128, 2, rng=0), T=10000, m=32)
+        text = str(plan)
+        assert re.match(
+            r"T = 10000, m = 32: \d+ segments of at most \d+ steps, recomputed once", text
+        )
+        assert f"{plan.peak / 2**20:.2f} MiB" in text
+        assert plan.peak == plan.states + plan.segment + plan.whole + plan.workspace
+
+    def test_sqrt_grows_as_the_square_root(self):
+        model = crnn.RNN(8, 64, 2, rng=0)
+        peaks = []
+        for steps in (10_000, 160_000):
+            plan = crnn.plan_memory(model, steps, 64)
+            peaks.append(plan.states + plan.segment)
+        assert 3.5 < peaks[1] / peaks[0] < 4.5
+
+    def test_bytes_are_kept_and_used(self):
+        model = crnn.RNN(8, 64, 2, cell="lstm", num_layers=2, rng=0)
+        least = crnn.plan_memory(model, 5000, 16).peak
+        for limit in (least, 2 * least, 8 * least):
+            plan = crnn.plan_memory(model, 5000, 16, memory=limit)
+            assert limit / 2 < plan.peak <= limit
+            assert plan.levels == 1
+        everything = crnn.plan_memory(model, 5000, 16, memory=1 << 40)
+        assert str(everything).startswith("T = 5000, m = 16: one segment, nothing is recomputed")
+
+    def test_fewer_bytes_take_more_levels(self):
+        model = crnn.RNN(8, 128, 2, rng=0)
+        sqrt = crnn.plan_memory(model, 10000, 600)
+        plan = crnn.plan_memory(model, 10000, 600, memory=sqrt.peak // 3)
+        assert plan.levels > 1
+
+    def test_too_few_bytes_are_refused_with_the_least(self):
+        model = crnn.RNN(8, 128, 2, rng=0)
+        with pytest.raises(ValueError, match=r"^memory: expected at least \d+ bytes") as error:
+            crnn.plan_memory(model, 10000, 32, memory=1000)
+        least = int(re.search(r"at least (\d+)", str(error.value))[1])
+        assert crnn.plan_memory(model, 10000, 32, memory=least).peak == least
+
+    @pytest.mark.parametrize("memory", [0, -1, "root", 1.5, True, [1]])
+    def test_other_arguments_are_refused_by_name(self, memory):
+        model = crnn.RNN(2, 3, 2, rng=0)
+        x, y = data(model, m=2, steps=4)
+        for call in (
+            lambda: model.gradients(x, y, memory=memory),
+            lambda: model.fit(x, y, memory=memory, progress=False),
+            lambda: crnn.plan_memory(model, 4, 2, memory=memory),
+        ):
+            with pytest.raises((ValueError, TypeError), match=r"^memory: expected"):
+                call()
+
+
+class TestSegments:
+    @pytest.mark.parametrize("reverse", [False, True])
+    @pytest.mark.parametrize("lengths", [None, np.array([7, 2, 5])])
+    def test_windows_take_and_put_each_valid_step_once(self, lengths, reverse):
+        whole = np.arange(7 * 3.0).reshape(7, 3, 1)
+        copy, total = np.zeros_like(whole), np.zeros_like(whole)
+        for begin, end in itertools.pairwise([0, 3, 4, 7]):
+            window = Window(7, reverse, lengths, begin, end)
+            window.put(window.of(whole), copy)
+            window.put(window.of(whole), total, add=True)
+        valid = np.arange(7)[:, None] < np.full(3, 7 if lengths is None else lengths)
+        np.testing.assert_array_equal(copy[valid], whole[valid])
+        np.testing.assert_array_equal(total[valid], whole[valid])
+
+    def test_steps_of_a_window_are_in_the_order_of_reading_with_lengths(self):
+        whole = np.arange(5 * 2).reshape(5, 2)
+        window = Window(5, True, np.array([5, 2]), 1, 4)
+        np.testing.assert_array_equal(window.of(whole), [[6, 1], [4, 0], [2, 0]])
+
+    @pytest.mark.parametrize("lengths", [None, LENGTHS])
+    def test_chunks_have_just_enough_rows(self, lengths):
+        begins = chunk_begins(T, M, lengths, 100)
+        running = np.full(T, M) if lengths is None else (lengths > np.arange(T)[:, None]).sum(1)
+        for begin, end in itertools.pairwise([*begins[1:], T]):
+            assert running[begin:end].sum() >= 100 > running[begin + 1 : end].sum()
+
+    def test_segments_are_whole_chunks(self):
+        assert grouped([0, 10, 20, 30, 40], 50, 20, 20) == [0, 10, 30]
+        assert grouped([0, 10, 20, 30, 40], 50, 10, 30) == [0, 10, 20]
+        assert grouped([0, 10, 20], 100, 15, 15) == [0, 10, 20]  # a chunk is never cut
