@@ -111,9 +111,29 @@ def test_saliency_has_a_bar_for_each_step(pyplot):
     found = crnn.inspect.saliency(model, np.ones((7, N_X)), step=4, output=1)
     ax = found.plot(tokens="ab<\n d$")
     np.testing.assert_array_equal([bar.get_height() for bar in ax.patches], found.norms)
-    assert [label.get_text() for label in ax.get_xticklabels()] == list("ab<␊ d$")
+    assert [label.get_text() for label in ax.get_xticklabels()] == [
+        "a",
+        "b",
+        "<",
+        r"\n",
+        " ",
+        "d",
+        "$",
+    ]
     assert ax.get_ylabel() == "|d logit 1 / d x<t>|"
     assert labels(ax) == ["the answer, at step 4"]
+    pyplot.gcf().canvas.draw()
+
+
+def test_a_long_saliency_may_have_a_logarithmic_axis(pyplot):
+    model = model_of("tanh", steps="all")
+    found = crnn.inspect.saliency(model, np.ones((200, N_X)), step=150)
+    assert found.plot().get_yscale() == "linear"
+    ax = found.plot(log=True)
+    assert ax.get_yscale() == "log"
+    line = ax.lines[0].get_ydata()
+    np.testing.assert_array_equal(line[:151], found.norms[:151])
+    assert np.isnan(line[151:]).all()
     pyplot.gcf().canvas.draw()
 
 

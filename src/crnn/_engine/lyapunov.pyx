@@ -11,12 +11,12 @@ and of an LSTM, whose state is (a, c) with the parts Qa, Qc,
     Qc := diag(keep) Qc + sum over i, f, g of diag(gate) Waa_gate Qa
     Qa := diag(gate_o) Waa_o Qa + diag(through) Qc, the new one
 
-A QR decomposition costs more than a product at these sizes. So it is taken only after several
-steps: with J<t+s> ... J<t+1> Q = Q' R, the log of R_jj is the sum of the logs that a decomposition
-after every step gives (G. Benettin et al., "Lyapunov characteristic exponents for smooth dynamical
-systems", Meccanica 15 (1980), 9-30). Rounding adds a relative error of about 1e-16 times the ratio
-of the largest number in R to the smallest R_jj. If that ratio exceeds 1e7 the steps are done again,
-half as many at a time; so the error of each log stays near 1e-9.
+A QR decomposition (householder.pxd) costs more than a product at these sizes. So it is taken only
+after several steps: with J<t+s> ... J<t+1> Q = Q' R, the log of R_jj is the sum of the logs that a
+decomposition after every step gives (G. Benettin et al., "Lyapunov characteristic exponents for
+smooth dynamical systems", Meccanica 15 (1980), 9-30). Rounding adds a relative error of about 1e-16 times the ratio
+of the largest number in R to the smallest R_jj. If that ratio exceeds 1e8 the steps are done again,
+half as many at a time; so the error of each log stays near 1e-8.
 
 Arrays are row-major, so Q is stored as its transpose (k, N), which is what LAPACK calls (N, k).
 """
@@ -24,18 +24,19 @@ from libc.math cimport INFINITY, fabs, log
 from libc.string cimport memcpy
 
 cimport numpy as cnp
-from scipy.linalg.cython_lapack cimport dgeqrf, dorgqr
 
-from crnn._engine.arrays cimport fits, fits_to_write, new
-from crnn._engine.blas cimport _gemm, blas_int
+from crnn._engine.workspace import aligned
+
+from crnn._engine.arrays cimport fits, fits_to_write, new, zeros
+from crnn._engine.householder cimport form_Q, qr, reflectors, reflectors_of, reflectors_size
+from crnn._engine.kernels cimport _operations, _threads, crnn_linear
 
 cnp.import_array()
 
 cdef enum:
-    MOST_STEPS = 32     # between two decompositions
-    COLUMNS = 64        # of LAPACK's blocks at most, which decides how much work space it wants
+    MOST_STEPS = 32  # between two decompositions
 
-cdef double MOST_SPREAD = log(1e7)
+cdef double MOST_SPREAD = log(1e8)
 cdef double SMALLEST = 1e-250  # beyond it and its inverse, digits are lost or numbers overflow
 
 
@@ -46,11 +47,27 @@ cdef struct slopes:
     const double *gate          # (rows, gates, n)
     const double *read          # (rows, n), or NULL for 1
     const double *through       # (rows, n), or NULL if the state is one part
+    crnn_linear product         # P (k, gates n) = part (k, n) Waa', with everything but its input
+    double *part                # (k, n): what Waa multiplies, where that is not Q itself
+    double *P
 
 
-cdef void _multiply(const slopes *J, Py_ssize_t row, double *Q, double *scaled,
-                    double *P) noexcept nogil:
-    """Q (k, N) := Q J'<row>. `scaled` has room for (k, n), P for (k, gates n)."""
+cdef void _multiply_Waa(slopes *J, Py_ssize_t row, const double *Q) noexcept nogil:
+    """P = Q diag(read) Waa', for the part of Q that is a."""
+    cdef Py_ssize_t n = J.n, i, j
+    cdef const double *read = NULL
+    if J.read != NULL:
+        read = J.read + row * n
+    J.product.x = Q if J.part == NULL else J.part
+    if J.part != NULL:
+        for j in range(J.k):
+            for i in range(n):
+                J.part[j * n + i] = Q[j * J.N + i] if read == NULL else Q[j * J.N + i] * read[i]
+    _operations(True).linear_forward(&J.product)
+
+
+cdef void _multiply(slopes *J, Py_ssize_t row, double *Q) noexcept nogil:
+    """Q (k, N) := Q J'<row>."""
     cdef Py_ssize_t n = J.n, N = J.N, width = J.gates * J.n, i, j, g
     cdef const double *keep = J.keep + row * n
     cdef const double *gate = J.gate + row * width
@@ -58,19 +75,13 @@ cdef void _multiply(const slopes *J, Py_ssize_t row, double *Q, double *scaled,
     cdef const double *factor
     cdef const double *p
     cdef double *q
-    if J.read == NULL:
-        _gemm[double](c'T', c'N', width, J.k, n, J.Waa, n, Q, N, 0, P)
-    else:
-        for j in range(J.k):
-            for i in range(n):
-                scaled[j * n + i] = J.read[row * n + i] * Q[j * N + i]
-        _gemm[double](c'T', c'N', width, J.k, n, J.Waa, n, scaled, n, 0, P)
+    _multiply_Waa(J, row, Q)
     for j in range(J.k):
-        p = P + j * width
+        p = J.P + j * width
         q = Q + j * N + (N - n)  # the last part: the whole state, or c
         for i in range(n):
-            q[i] *= keep[i]
-        for g in range(J.gates if J.through == NULL else J.gates - 1):
+            q[i] = keep[i] * q[i] + gate[i] * p[i]
+        for g in range(1, J.gates if J.through == NULL else J.gates - 1):
             factor = gate + g * n
             for i in range(n):
                 q[i] += factor[i] * p[g * n + i]
@@ -101,31 +112,28 @@ cdef Py_ssize_t _next_interval(double spread, Py_ssize_t steps) noexcept nogil:
     cdef double wanted
     if spread <= 0:
         return most
-    wanted = 0.75 * MOST_SPREAD * steps / spread
+    wanted = 0.85 * MOST_SPREAD * steps / spread
     return most if wanted >= most else max(1, <Py_ssize_t>wanted)
 
 
-cdef Py_ssize_t _advance(const slopes *J, Py_ssize_t rows, Py_ssize_t interval, double *Q,
-                         double *growth, double *Y, double *scaled, double *P, double *tau,
-                         double *work, Py_ssize_t work_size) noexcept nogil:
-    """Carry Q over all rows; return the next interval. Y has room for a copy of Q."""
-    cdef blas_int m = <blas_int>J.N, k = <blas_int>J.k, size = <blas_int>work_size, info = 0
+cdef Py_ssize_t _advance(slopes *J, Py_ssize_t rows, Py_ssize_t interval, double *Q,
+                         double *growth, const reflectors *H) noexcept nogil:
+    """Carry Q over all rows, and decompose it in H; return the next interval."""
     cdef Py_ssize_t row = 0, steps, s, j
     cdef double spread
     while row < rows:
         steps = min(interval, rows - row)
-        memcpy(Y, Q, J.k * J.N * sizeof(double))
+        memcpy(H.Y, Q, J.k * J.N * sizeof(double))
         for s in range(steps):
-            _multiply(J, row + s, Y, scaled, P)
-        dgeqrf(&m, &k, Y, &m, tau, work, &size, &info)
-        spread = _spread(J.N, J.k, Y)
+            _multiply(J, row + s, H.Y)
+        qr(H)
+        spread = _spread(J.N, J.k, H.Y)
         if steps > 1 and not spread <= MOST_SPREAD:
             interval = steps // 2
             continue
         for j in range(J.k):
-            growth[j] += log(fabs(Y[j * J.N + j]))
-        dorgqr(&m, &k, &k, Y, &m, tau, work, &size, &info)
-        memcpy(Q, Y, J.k * J.N * sizeof(double))
+            growth[j] += log(fabs(H.Y[j * J.N + j]))
+        form_Q(H, Q)
         row += steps
         if steps == interval:  # else these were the last rows only
             interval = _next_interval(spread, steps)
@@ -145,7 +153,7 @@ def advance(Waa, keep, gates, read, through, Q, growth, Py_ssize_t interval):
     """
     cdef slopes J
     cdef int number = cnp.NPY_DOUBLE
-    cdef Py_ssize_t rows = len(keep), size
+    cdef Py_ssize_t rows = len(keep)
     J.n, J.N, J.k, J.gates = Waa.shape[1], Q.shape[1], len(Q), gates.shape[1]
     if not (fits(Waa, number, 2, J.gates * J.n, J.n, 0) and fits(keep, number, 2, rows, J.n, 0)
             and fits(gates, number, 3, rows, J.gates, J.n)
@@ -163,19 +171,21 @@ def advance(Waa, keep, gates, read, through, Q, growth, Py_ssize_t interval):
         J.read = <const double *>cnp.PyArray_DATA(read)
     if through is not None:
         J.through = <const double *>cnp.PyArray_DATA(through)
-    size = COLUMNS * J.k
     Y = new(number, 2, J.k, J.N, 0)
-    scaled = new(number, 2, J.k if read is not None else 1, J.n, 0)
-    P = new(number, 2, J.k, J.gates * J.n, 0)
-    tau, work = new(number, 1, J.k, 0, 0), new(number, 1, size, 0, 0)
+    part = None if read is None and through is None else new(number, 2, J.k, J.n, 0)
+    P, bias = new(number, 2, J.k, J.gates * J.n, 0), zeros(number, J.gates * J.n)
+    numbers = new(number, 1, reflectors_size(J.N, J.k), 0, 0)
     cdef double *to_Q = <double *>cnp.PyArray_DATA(Q)
     cdef double *to_growth = <double *>cnp.PyArray_DATA(growth)
-    cdef double *to_Y = <double *>cnp.PyArray_DATA(Y)
-    cdef double *to_scaled = <double *>cnp.PyArray_DATA(scaled)
-    cdef double *to_P = <double *>cnp.PyArray_DATA(P)
-    cdef double *to_tau = <double *>cnp.PyArray_DATA(tau)
-    cdef double *to_work = <double *>cnp.PyArray_DATA(work)
+    cdef reflectors H = reflectors_of(J.N, J.k, <double *>cnp.PyArray_DATA(Y),
+                                      <double *>cnp.PyArray_DATA(numbers))
+    J.part = NULL if part is None else <double *>cnp.PyArray_DATA(part)
+    J.P = <double *>cnp.PyArray_DATA(P)
+    J.product.rows, J.product.n_in, J.product.n_out = J.k, J.n, J.gates * J.n
+    J.product.W, J.product.b, J.product.y = J.Waa, cnp.PyArray_DATA(bias), J.P
+    J.product.threads = _threads()
+    workspace = aligned(_operations(True).linear_workspace(&J.product), Q.dtype)
+    J.product.workspace = cnp.PyArray_DATA(workspace)
     with nogil:
-        interval = _advance(&J, rows, interval, to_Q, to_growth, to_Y, to_scaled, to_P, to_tau,
-                            to_work, size)
+        interval = _advance(&J, rows, interval, to_Q, to_growth, &H)
     return interval

@@ -110,7 +110,8 @@ def _slope(f: Array, activation: str) -> Array:
 
 def _vanilla_step(cell: Cell, s: Array, x: Array) -> Array:
     a = reference.rnn_forward(x, cell.Waa, cell.Wax, cell.ba, s, activation=cell.activation)
-    return a[0]
+    after: Array = a[0]
+    return after
 
 
 def _vanilla_slopes(cell: Cell, s: Array, inputs: Array) -> Slopes:
@@ -119,11 +120,11 @@ def _vanilla_slopes(cell: Cell, s: Array, inputs: Array) -> Slopes:
 
 
 def _leaky_step(cell: Cell, s: Array, x: Array) -> Array:
-    leaky = reference.leaky_forward(
+    after: Array = reference.leaky_forward(
         x, cell.Waa, cell.Wax, cell.ba, s,
         leak=cell.leak, equation=cell.equation, activation=cell.activation, keep=False,
-    )  # fmt: skip
-    return leaky.a[0]
+    ).a[0]  # fmt: skip
+    return after
 
 
 def _leaky_slopes(cell: Cell, s: Array, inputs: Array) -> Slopes:
@@ -136,7 +137,9 @@ def _leaky_slopes(cell: Cell, s: Array, inputs: Array) -> Slopes:
 
 
 def _gru_step(cell: Cell, s: Array, x: Array) -> Array:
-    return reference.gru_forward(x, cell.Waa, cell.Wax, cell.ba, cell.baa, s, keep=False).a[0]
+    gru = reference.gru_forward(x, cell.Waa, cell.Wax, cell.ba, cell.baa, s, keep=False)
+    after: Array = gru.a[0]
+    return after
 
 
 def _gru_slopes(cell: Cell, s: Array, inputs: Array) -> Slopes:

@@ -51,7 +51,8 @@ def levels(values: Array) -> Array:
     largest = values.max()
     if not largest > 0:
         return np.zeros(len(values), np.intp)
-    return (values / largest * 9).round().astype(np.intp)
+    found: Array = (values / largest * 9).round().astype(np.intp)
+    return found
 
 
 def terminal(tokens: Sequence[str], values: Array) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from crnn.inspect._cells import Cell
@@ -14,69 +12,83 @@ HALVINGS = 12  # of one step, before a start is given up
 BYTES = 1 << 26  # of the Jacobians that are held at a time
 
 
-def newton(cell: Cell, x: Array, starts: Array, tol: float) -> tuple[Array, Array, Array]:
-    """States (S, N) with ``F(s) = s`` at the constant input x, from starts (S, N).
+def newton(
+    cell: Cell, x: Array, starts: Array, box: tuple[Array, Array], tol: float, near: float
+) -> tuple[Array, Array, Array]:
+    """States (S, N) with ``F(s) = s`` at the constant input x, from starts (S, N), within a box.
 
     Returned are the last states, the norms of F(s) - s there, and which of them converged: those at
-    which no number moves by more than tol times the larger of 1 and the largest number of s.
+    which no number moves by more than tol in a step of the cell, nor by more than `near` in another
+    step of Newton's. A saturated gate keeps any state almost where it is; only the second number
+    tells that no fixed point is near. Both are multiplied by the largest number of s, if that is
+    above 1.
     """
     rows = max(1, BYTES // (8 * cell.size**2))
     parts = [
-        _newton(cell, x, part, tol) for part in np.split(starts, range(rows, len(starts), rows))
+        _Search(cell, x, part, box).run(tol, near)
+        for part in np.split(starts, range(rows, len(starts), rows))
     ]
     s, g, converged = (np.concatenate(values) for values in zip(*parts, strict=True))
     return s, np.linalg.norm(g, axis=1), converged
 
 
-def _newton(cell: Cell, x: Array, starts: Array, tol: float) -> tuple[Array, Array, Array]:
-    """The same, with F(s) - s instead of its norm."""
+class _Search:
+    """The states of some starts, and F(s) - s there."""
 
-    def moved(s: Array) -> Array:
-        return cell.step(s, np.repeat(x, len(s), axis=0)) - s
+    def __init__(self, cell: Cell, x: Array, starts: Array, box: tuple[Array, Array]) -> None:
+        self._cell, self._x, self._box = cell, x, box
+        self._s = np.clip(starts, *box)  # (S, N)
 
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # far from a point
-        s = starts.copy()
-        g = moved(s)  # (S, N)
-        open_ = np.flatnonzero(np.isfinite(g).all(axis=1))  # those that may still move
-        for _ in range(STEPS):
-            if not len(open_):
+    def run(self, tol: float, near: float) -> tuple[Array, Array, Array]:
+        """The states, F(s) - s and which converged, as `newton` says."""
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # far from a point
+            self._g = self._moved(self._s)  # (S, N)
+            open_ = np.flatnonzero(np.isfinite(self._g).all(axis=1))  # those that may still move
+            for _ in range(STEPS):
+                if not len(open_):
+                    break
+                # A last step is taken after convergence: it costs little and gains all digits.
+                done = self._within(self._g[open_], tol, open_)
+                open_ = open_[self._step(open_, self._newton_steps(open_)) & ~done]
+            rows = np.arange(len(self._s))
+            converged = self._within(self._g, tol, rows)
+            found = rows[converged]
+            converged[found] = self._within(self._newton_steps(found), near, found)
+            return self._s, self._g, converged
+
+    def _moved(self, s: Array) -> Array:
+        return self._cell.step(s, np.repeat(self._x, len(s), axis=0)) - s
+
+    def _within(self, moved: Array, most: float, rows: Array) -> Array:
+        """Whether no number of s[rows] moves by more than `most`, or by more than that times s."""
+        moves = np.abs(moved).max(axis=1)
+        scale = np.maximum(1, np.abs(self._s[rows]).max(axis=1))
+        within: Array = np.isfinite(moves) & (moves <= most * scale)
+        return within
+
+    def _newton_steps(self, rows: Array) -> Array:
+        """The solutions d of ``(I - J) d = F(s) - s``; those of least squares if it is singular."""
+        s, g = self._s[rows], self._g[rows, :, None]
+        A = np.eye(s.shape[1]) - self._cell.jacobians(s, np.repeat(self._x, len(s), axis=0))
+        try:
+            d = np.linalg.solve(A, g)
+        except np.linalg.LinAlgError:  # of one of them at least
+            d = np.linalg.pinv(A) @ g
+        return d[:, :, 0]
+
+    def _step(self, rows: Array, d: Array) -> Array:
+        """Move s along d, halved until |F(s) - s| falls. Returns which of the rows moved."""
+        before = np.linalg.norm(self._g[rows], axis=1)
+        left, size = np.arange(len(rows)), 1.0
+        for _ in range(HALVINGS):
+            tried = np.clip(self._s[rows[left]] + size * d[left], *self._box)
+            g = self._moved(tried)
+            falls = np.linalg.norm(g, axis=1) < before[left]
+            moved = rows[left[falls]]
+            self._s[moved], self._g[moved] = tried[falls], g[falls]
+            left, size = left[~falls], size / 2
+            if not len(left):
                 break
-            # A last step is taken after convergence: it costs little and gains all digits.
-            done = _converged(s[open_], g[open_], tol)
-            step = _steps(cell, x, s[open_], g[open_])
-            better = _search(moved, s, g, open_, step)
-            open_ = open_[better & ~done]
-        return s, g, _converged(s, g, tol)
-
-
-def _converged(s: Array, g: Array, tol: float) -> Array:
-    scale = np.maximum(1, np.abs(s).max(axis=1))
-    converged: Array = np.abs(g).max(axis=1) <= tol * scale  # False for NaN
-    return converged
-
-
-def _steps(cell: Cell, x: Array, s: Array, g: Array) -> Array:
-    """The solution d of ``(I - J) d = F(s) - s`` for each state; of least squares if singular."""
-    A = np.eye(cell.size) - cell.jacobians(s, np.repeat(x, len(s), axis=0))
-    try:
-        d = np.linalg.solve(A, g[:, :, None])
-    except np.linalg.LinAlgError:  # of one of them at least
-        d = np.linalg.pinv(A) @ g[:, :, None]
-    return d[:, :, 0]
-
-
-def _search(moved: Callable[[Array], Array], s: Array, g: Array, rows: Array, d: Array) -> Array:
-    """Move s[rows] along d, halved until |F(s) - s| falls; set g there. Returns which moved."""
-    before = np.linalg.norm(g[rows], axis=1)
-    left, size = np.arange(len(rows)), 1.0
-    for _ in range(HALVINGS):
-        tried = s[rows[left]] + size * d[left]
-        g_tried = moved(tried)
-        falls = np.linalg.norm(g_tried, axis=1) < before[left]
-        s[rows[left[falls]]], g[rows[left[falls]]] = tried[falls], g_tried[falls]
-        left, size = left[~falls], size / 2
-        if not len(left):
-            break
-    better = np.ones(len(rows), bool)
-    better[left] = False
-    return better
+        better = np.ones(len(rows), bool)
+        better[left] = False
+        return better

@@ -35,16 +35,15 @@ def _draw_in_plane(found: FixedPoints, states: Array, ax: Any) -> None:
     center, plane, shares = _principal(np.concatenate([states.reshape(-1, states.shape[2]),
                                                        found.points]))  # fmt: skip
     lines = (states - center) @ plane.T  # (steps + 1, count, 2)
-    ax.plot(lines[:, :, 0], lines[:, :, 1], color=_axes.GREY, linewidth=0.7, alpha=0.8, zorder=1)
-    ax.plot(
-        lines[0, :, 0], lines[0, :, 1], ".", color=_axes.GREY, markersize=4, zorder=1,
-        label="trajectory, from its dot",
-    )  # fmt: skip
+    for k in range(lines.shape[1]):
+        label = "trajectory, from its dot" if k == 0 else None
+        ax.plot(*lines[:, k].T, marker="o", markevery=[0], markersize=3.5, label=label, **_LINE)
     points = (found.points - center) @ plane.T
     for stable, style in _STYLES.items():
         chosen = points[found.stable == stable]
         if len(chosen):
             ax.plot(chosen[:, 0], chosen[:, 1], linestyle="", zorder=3, **style)
+    ax.set_aspect("equal", adjustable="datalim")
     ax.set_xlabel(f"principal component 1 ({shares[0]:.0%} of the variance)")
     ax.set_ylabel(f"principal component 2 ({shares[1]:.0%})")
 
@@ -52,7 +51,7 @@ def _draw_in_plane(found: FixedPoints, states: Array, ax: Any) -> None:
 def _draw_against_time(found: FixedPoints, states: Array, ax: Any) -> None:
     for k, line in enumerate(states.T):
         label = "trajectory" if k == 0 else None
-        ax.plot(line, color=_axes.GREY, linewidth=0.7, alpha=0.8, label=label)
+        ax.plot(line, label=label, **_LINE)
     for stable, style in _STYLES.items():
         chosen = found.points[found.stable == stable, 0]
         for k, point in enumerate(chosen):
@@ -65,6 +64,8 @@ def _draw_against_time(found: FixedPoints, states: Array, ax: Any) -> None:
     ax.set_ylabel("state")
 
 
+#: How trajectories are drawn.
+_LINE: dict[str, Any] = {"color": _axes.GREY, "linewidth": 0.7, "alpha": 0.8, "zorder": 1}
 #: How points are drawn, by whether they are stable.
 _STYLES: dict[bool, dict[str, Any]] = {
     True: {"marker": "o", "color": _axes.BLUE, "markersize": 8, "label": "stable"},

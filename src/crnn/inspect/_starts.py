@@ -1,4 +1,4 @@
-"""Random states to search for fixed points from."""
+"""Where fixed points can be, and random states there to search from."""
 
 from __future__ import annotations
 
@@ -10,24 +10,44 @@ from crnn.reference import Array
 SIZES = (0.1, 10.0)  # of the states of a relu, in units of its largest input
 
 
-def drawn(cell: Cell, x: Array, number: int, rng: np.random.Generator) -> Array:
-    """States (number, N), at random where fixed points at the constant input x can be.
+def box(cell: Cell, x: Array) -> tuple[Array, Array]:
+    """The least and the largest number (N,) of a fixed point at the constant input x, or infinity.
 
-    A tanh or a gated cell has |a| < 1. The v of the equation "current" is ``Waa tanh(v) + b``, with
-    b the input and the bias, so it is within the sums of |Waa| around b. A relu is linear in
-    regions that its signs tell apart, and a Newton step from within the region of a fixed point
-    leads to it: so signs and sizes are drawn. For an LSTM c is ``i g / (1 - f)``, at which it would
-    stay if a did.
+    A tanh or a gated cell has |a| <= 1, and the a of a relu is not negative. The v of the equation
+    "current" is ``Waa f(v) + b``, with b the input and the bias: for tanh it is within the sums of
+    |Waa| around b.
     """
-    b = cell.inputs(x)  # (1, gates n_a)
-    box = rng.uniform(-1, 1, (number, cell.n_a))
-    if cell.place.cell.name in ("vanilla", "leaky") and cell.activation == "relu":
-        sizes = np.exp(rng.uniform(*np.log(SIZES), (number, 1))) * max(1.0, np.abs(b).max())
-        return sizes * (box if cell.equation == "current" else np.maximum(box, 0))
+    high = np.full(cell.size, np.inf)
+    low = -high
+    if _has_relu(cell):
+        return (low if cell.equation == "current" else np.zeros_like(low)), high
     if cell.equation == "current":
-        return b + box * np.abs(cell.Waa).sum(axis=1)
+        b, most = cell.inputs(x)[0], np.abs(cell.Waa).sum(axis=1)
+        return b - most, b + most
+    low[: cell.n_a], high[: cell.n_a] = -1, 1  # of an LSTM, c has no bound
+    return low, high
+
+
+def drawn(cell: Cell, x: Array, number: int, rng: np.random.Generator) -> Array:
+    """States (number, N) at random within the box.
+
+    A relu is linear in regions that its signs tell apart, and a Newton step from within the region
+    of a fixed point leads to it: so signs and sizes are drawn. For an LSTM, c is ``i g / (1 - f)``,
+    at which it would stay if a did.
+    """
+    uniform = rng.uniform(-1, 1, (number, cell.n_a))
+    low, high = box(cell, x)
+    if _has_relu(cell):
+        smallest, largest = np.log(SIZES)
+        sizes = np.exp(rng.uniform(smallest, largest, (number, 1)))
+        states: Array = sizes * max(1.0, np.abs(cell.inputs(x)).max()) * uniform
+        return np.maximum(low, states)
     if cell.size == cell.n_a:
-        return box
-    inputs = np.repeat(b, number, axis=0)
-    i, f, g, _ = lstm_gates(cell, box, inputs)
-    return np.concatenate([box, i * g / (1 - f)], axis=1)
+        states = (low + high) / 2 + uniform * (high - low) / 2
+        return states
+    i, f, g, _ = lstm_gates(cell, uniform, np.repeat(cell.inputs(x), number, axis=0))
+    return np.concatenate([uniform, i * g / (1 - f)], axis=1)
+
+
+def _has_relu(cell: Cell) -> bool:
+    return cell.place.cell.name in ("vanilla", "leaky") and cell.activation == "relu"

@@ -11,11 +11,11 @@ from crnn._engine import validate
 from crnn.inspect import _arguments, _portrait
 from crnn.inspect._cells import Cell
 from crnn.inspect._newton import newton
-from crnn.inspect._starts import drawn
+from crnn.inspect._starts import box, drawn
 from crnn.reference import Array
 
 STARTS = 256  # by default
-TRAJECTORIES = 24  # of a plot, at most
+TRAJECTORIES, FOLLOWED = 16, 30  # of a plot, at most, and their steps
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +57,7 @@ class FixedPoints:
     _x: Array = field(repr=False)
     _starts: Array = field(repr=False)
 
-    def trajectories(self, steps: int = 100, count: int = TRAJECTORIES) -> Array:
+    def trajectories(self, steps: int = FOLLOWED, count: int = TRAJECTORIES) -> Array:
         """The states that follow the first `count` starts at the same constant input.
 
         Parameters
@@ -81,7 +81,9 @@ class FixedPoints:
             states.append(self._cell.step(states[-1], x))
         return np.stack(states)
 
-    def plot(self, ax: Any = None, *, steps: int = 100, trajectories: int = TRAJECTORIES) -> Any:
+    def plot(
+        self, ax: Any = None, *, steps: int = FOLLOWED, trajectories: int = TRAJECTORIES
+    ) -> Any:
         """Draw the points among trajectories, in the plane of their first two principal components.
 
         Stable points are filled circles, others open squares. With a single number of state, the
@@ -131,15 +133,16 @@ def fixed_points(
         The constant input that the cell reads, as for `jacobian`; zeros by default.
     starts : int, or array (S, N), optional
         How many states to draw and start from, or the states, such as those of a trajectory. Drawn
-        states fill the box that all fixed points lie in, where there is one; those of a relu have
-        random signs and sizes; an LSTM's c is drawn to suit its a.
+        states fill the box that all fixed points lie in, such as |a| <= 1 for tanh; those of a relu
+        have random signs and sizes; an LSTM's c is drawn to suit its a.
     cell : int, optional
         Which layer and direction, in the order of computation.
     tol : float, optional
         A point has converged if no number of its state moves by more than this in a step, or by
         more than this times the largest number of the state, if that is above 1.
     merge : float, optional
-        Points are one if no number of their states differs by more than this, measured alike.
+        Points are one if no number of their states differs by more than this, measured alike. No
+        other step of Newton's method may move a point by more.
     rng : int or numpy.random.Generator, optional
         Draws the starts.
 
@@ -176,7 +179,7 @@ def fixed_points(
         first = drawn(of, one, number, validate.generator(rng))
     else:
         first = np.atleast_2d(_arguments.states("starts", starts, of))
-    s, residuals, converged = newton(of, one, first, tol)
+    s, residuals, converged = newton(of, one, first, box(of, one), tol, merge)
     points, residuals, counts = _merged(s[converged], residuals[converged], merge)
     J = of.jacobians(points, np.repeat(one, len(points), axis=0))
     eigenvalues = np.linalg.eigvals(J).astype(complex)  # (P, N)

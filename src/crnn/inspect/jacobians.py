@@ -79,8 +79,8 @@ def spectral_radius(matrix: Any) -> Any:
     Examples
     --------
     >>> import numpy as np, crnn
-    >>> float(crnn.inspect.spectral_radius(np.array([[0.0, 1.0], [0.25, 0.0]])))
-    0.5
+    >>> float(crnn.inspect.spectral_radius(np.array([[0.5, 1.0], [0.0, -0.75]])))
+    0.75
     >>> crnn.inspect.spectral_radius(crnn.RNN(3, 8, 2, rng=0)).round(6)    # Waa is orthogonal
     np.float64(1.0)
     >>> crnn.inspect.spectral_radius(crnn.RNN(3, 8, 2, cell="lstm", rng=0)).shape

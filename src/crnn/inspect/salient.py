@@ -43,7 +43,7 @@ class Saliency:
     np.float64(0.0)
     >>> print(found.text("abca", colour=False))
     abca
-    2490
+    6690
     """
 
     norms: Array
@@ -101,7 +101,9 @@ class Saliency:
         """
         return _coloured.html(self._shown(tokens), self.norms)
 
-    def plot(self, ax: Any = None, *, tokens: str | Sequence[str] | None = None) -> Any:
+    def plot(
+        self, ax: Any = None, *, tokens: str | Sequence[str] | None = None, log: bool = False
+    ) -> Any:
         """Draw the norms against time.
 
         Parameters
@@ -110,6 +112,9 @@ class Saliency:
             Where to draw; a new figure by default.
         tokens : str or sequence of str (T,), optional
             As for `text`. Up to 60 of them are written below the axis.
+        log : bool, optional
+            Whether the norms have a logarithmic axis, which shows how they vanish; norms of 0 are
+            left out.
 
         Returns
         -------
@@ -122,10 +127,13 @@ class Saliency:
         ValueError, TypeError
             As by `text`.
         """
-        shown = self._shown(tokens) if tokens is not None or self.tokens is not None else None
+        shown = None if tokens is None and self.tokens is None else self._checked(tokens)
         ax = _axes.axes(ax, (6.4, 3.2))
         t = np.arange(len(self.norms))
-        if len(t) <= 100:
+        if validate.flag("log", log):
+            ax.plot(t, np.where(self.norms > 0, self.norms, np.nan), ".-", color=_axes.BLUE)
+            ax.set_yscale("log")
+        elif len(t) <= 100:
             ax.bar(t, self.norms, width=0.8, color=_axes.BLUE)
         else:  # bars would be thinner than a dot
             ax.fill_between(t, self.norms, step="mid", color=_axes.BLUE)
@@ -135,7 +143,8 @@ class Saliency:
         ax.set_ylabel(f"|d logit {self.output} / d x<t>|")
         ax.set_xlabel("step t")
         if shown is not None and len(shown) <= 60:
-            ax.set_xticks(t, shown, family="monospace")
+            escaped = [token if token.isprintable() else repr(token)[1:-1] for token in shown]
+            ax.set_xticks(t, escaped, family="monospace", parse_math=False)
         _axes.legend(ax, "upper right")
         return ax
 
@@ -146,7 +155,11 @@ class Saliency:
         return None if self.tokens is None else self.html()
 
     def _shown(self, tokens: str | Sequence[str] | None) -> list[str]:
-        """The tokens as given, or the attribute, checked and printable."""
+        """The tokens in printable characters."""
+        return [_coloured.printable(token) for token in self._checked(tokens)]
+
+    def _checked(self, tokens: str | Sequence[str] | None) -> Sequence[str]:
+        """The tokens that were given, or else the attribute."""
         given = self.tokens if tokens is None else tokens
         if given is None:
             raise ValueError("tokens: expected what each step read, such as the text, got None")
@@ -156,7 +169,7 @@ class Saliency:
             )
         if not all(isinstance(token, str) for token in given):
             raise TypeError("tokens: expected strings")
-        return [_coloured.printable(token) for token in given]
+        return given
 
 
 def saliency(model: Any, x: Any, step: int = -1, output: int | None = None) -> Saliency:
