@@ -9,6 +9,8 @@ Time", find the optimum of).
 
 from __future__ import annotations
 
+import functools
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -141,19 +143,32 @@ def plan(
 
     Raises ValueError if the bytes do not suffice for any.
     """
-    costs = Costs(config, T, m, lengths, symbols)
+    if lengths is None:
+        return _plan_of_equal(config, T, m, memory, symbols)
+    return _plan(Costs(config, T, m, lengths, symbols), memory)
+
+
+@functools.lru_cache(maxsize=32)
+def _plan_of_equal(
+    config: Config, T: int, m: int, memory: int | Literal["sqrt"], symbols: bool
+) -> MemoryPlan:
+    return _plan(Costs(config, T, m, None, symbols), memory)
+
+
+def _plan(costs: Costs, memory: int | Literal["sqrt"]) -> MemoryPlan:
+    T, m = costs.T, costs.m
     steps = [*range(T, 0, -1)] if T <= 64 else _falling(T)
+    lowest = min((_planned(costs, k, k, 1) for k in steps), key=lambda found: found.peak)
     if memory == "sqrt":
-        return min((_planned(costs, k, k, 1) for k in steps), key=lambda found: found.peak)
+        return lowest
     least = costs.without
-    short = max(_CACHED // (m * costs.per_step()), 1)
-    for levels in range(1, MOST_LEVELS + 1):
+    short = max(_CACHED // (m * costs.per_step()), lowest.steps)
+    for levels, most in itertools.product(range(1, MOST_LEVELS + 1), (short, T)):
         for last in steps:  # long ones first: the last segment is not recomputed
-            for most in (min(short, last), last):
-                found = _planned(costs, most, last, levels)
-                if found.peak <= memory:
-                    return found
-                least = min(least, found.peak)
+            found = _planned(costs, min(most, last), last, levels)
+            if found.peak <= memory:
+                return found
+            least = min(least, found.peak)
     raise ValueError(
         f"memory: expected at least {least} bytes for T = {T}, m = {m}, got {memory}; "
         "'sqrt' takes what it needs"
