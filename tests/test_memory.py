@@ -42,9 +42,9 @@ def data(model, m=M, steps=T, symbols=False, seed=0):
 def planned(monkeypatch):
     """Sets the plan of all passes: segments of at most so many steps, and so many levels."""
 
-    def set_plan(most, levels, last=1):
+    def set_plan(most, levels):
         def plan(model, steps, m, _, lengths, symbols):
-            found = _planned(Costs(model, steps, m, lengths, symbols), most, last, levels)
+            found = _planned(Costs(model, steps, m, lengths, symbols), most, levels)
             assert len(found.begins) > 1
             return found
 
@@ -113,7 +113,7 @@ def test_symbols_and_weights_and_float64(planned, cell, direction, lengths):
     x, y = data(model, symbols=True)
     weights = np.array([1, 2, 0.5, 0, 3])
     expected = model.gradients(x, y, lengths, weights)
-    planned(300, 1, last=450)
+    planned(300, 1)
     assert_same_bits(model.gradients(x, y, lengths, weights, memory="sqrt"), expected)
 
 
@@ -258,6 +258,5 @@ class TestSegments:
             assert running[begin:end].sum() >= 100 > running[begin + 1 : end].sum()
 
     def test_segments_are_whole_chunks(self):
-        assert grouped([0, 10, 20, 30, 40], 50, 20, 20) == [0, 10, 30]
-        assert grouped([0, 10, 20, 30, 40], 50, 10, 30) == [0, 10, 20]
-        assert grouped([0, 10, 20], 100, 15, 15) == [0, 10, 20]  # a chunk is never cut
+        assert grouped([0, 10, 20, 30, 40], 50, 20) == [0, 10, 30]
+        assert grouped([0, 10, 20], 100, 15) == [0, 10, 20]  # a chunk is never cut

@@ -10,7 +10,6 @@ Time", find the optimum of).
 from __future__ import annotations
 
 import functools
-import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -33,10 +32,6 @@ MOST_LEVELS = 8
 
 #: Lengths of segments that are tried: a factor of 2^(1/4) apart.
 _FACTOR = 2**0.25
-
-#: Bytes of a segment that stays in the second-level cache between its forward and backward pass,
-#: which saves 2 to 4 % of the time at T, m, n_x, n_a = 10000, 32, 8, 128.
-_CACHED = 1 << 20
 
 
 def checked_memory(memory: Any) -> MemoryLimit:
@@ -158,14 +153,12 @@ def _plan_of_equal(
 def _plan(costs: Costs, memory: int | Literal["sqrt"]) -> MemoryPlan:
     T, m = costs.T, costs.m
     steps = [*range(T, 0, -1)] if T <= 64 else _falling(T)
-    lowest = min((_planned(costs, k, k, 1) for k in steps), key=lambda found: found.peak)
     if memory == "sqrt":
-        return lowest
+        return min((_planned(costs, k, 1) for k in steps), key=lambda found: found.peak)
     least = costs.without
-    short = max(_CACHED // (m * costs.per_step()), lowest.steps)
-    for levels, most in itertools.product(range(1, MOST_LEVELS + 1), (short, T)):
-        for last in steps:  # long ones first: the last segment is not recomputed
-            found = _planned(costs, min(most, last), last, levels)
+    for levels in range(1, MOST_LEVELS + 1):
+        for most in steps:  # long segments first: the last one is not recomputed
+            found = _planned(costs, most, levels)
             if found.peak <= memory:
                 return found
             least = min(least, found.peak)
@@ -239,10 +232,10 @@ def _falling(T: int) -> list[int]:
     return lengths
 
 
-def _planned(costs: Costs, most: int, last: int, levels: int) -> MemoryPlan:
-    """The plan of so many levels with segments of at most `most` steps, `last` in the last one."""
+def _planned(costs: Costs, most: int, levels: int) -> MemoryPlan:
+    """The plan of so many levels with segments of at most `most` steps."""
     T, m = costs.T, costs.m
-    begins = grouped(costs.begins, T, most, last)
+    begins = grouped(costs.begins, T, most)
     n = len(begins)
     longest = int(np.diff([*begins, T]).max()) + (n > 1)  # with the step before
     states = 2  # the one before a segment, and that after it
