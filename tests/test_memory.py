@@ -3,8 +3,10 @@
 import itertools
 import re
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
+import pages
 import pytest
 
 import crnn
@@ -14,6 +16,8 @@ from crnn._network.costs import Costs
 from crnn._network.data import Batch
 from crnn._network.memory import _planned
 from crnn._network.segments import Window, chunk_begins, grouped
+
+PAGE = Path(__file__).parent.parent / "docs" / "memory.md"
 
 CELLS = {
     "vanilla": {},
@@ -229,6 +233,17 @@ class TestPlan:
         ):
             with pytest.raises((ValueError, TypeError), match=r"^memory: expected"):
                 call()
+
+
+def test_page_runs(capsys):
+    pages.run_python(PAGE)
+    assert "segments of at most" in capsys.readouterr().out
+
+
+def test_the_printed_plan_of_the_page_is_printed():
+    """The numbers that do not depend on the instruction set."""
+    plan = str(crnn.plan_memory(crnn.RNN(8, 128, 2, rng=0), T=10000, m=32, memory=20_000_000))
+    assert all(line in PAGE.read_text("utf-8") for line in plan.splitlines()[:4])
 
 
 class TestSegments:
