@@ -222,6 +222,15 @@ class TestPlan:
         least = int(re.search(r"at least (\d+)", str(error.value))[1])
         assert crnn.plan_memory(model, 10000, 32, memory=least).peak == least
 
+    def test_fit_refuses_too_few_bytes_before_the_first_step(self):
+        model = crnn.RNN(N_X, N_A, N_Y, rng=0)
+        x, y = data(model)
+        before = {name: value.copy() for name, value in model.parameters.items()}
+        with pytest.raises(ValueError, match=r"^memory: expected at least \d+ bytes"):
+            model.fit(x, y, memory=1000, progress=False)
+        for name, value in model.parameters.items():
+            np.testing.assert_array_equal(value, before[name])
+
     @pytest.mark.parametrize("memory", [0, -1, "root", 1.5, True, [1]])
     def test_other_arguments_are_refused_by_name(self, memory):
         model = crnn.RNN(2, 3, 2, rng=0)
