@@ -77,6 +77,11 @@ class Sequences:
     def _lists_y(self) -> bool:
         return self.listed and self._config.steps == "all"
 
+    @property
+    def longest(self) -> int:
+        """The steps of the longest example."""
+        return len(self.x) if self.lengths is None else int(self.lengths.max())
+
     def batch(self, chosen: Array | None = None) -> Batch:
         """The chosen examples (all by default), padded to the longest of them.
 
@@ -121,7 +126,7 @@ class Sequences:
         take at most MOST_BYTES unless it is a single example. The largest group comes first, so
         that buffers need not grow.
         """
-        steps = len(self.x) if self.lengths is None else int(self.lengths.max())
+        steps = self.longest
         per_step = layers.bytes_per_step(self._config, backward)
         copied = per_step + self._bytes_of_x()
         if self.lengths is None:
