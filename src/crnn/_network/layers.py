@@ -20,6 +20,7 @@ from crnn._network.config import Config, Recurrence
 from crnn._network.penalties import Penalty, shares
 from crnn.reference import Array
 
+_NONE: Mapping[str, Array] = MappingProxyType({})
 #: The arrays (m, n_a) that each recurrence carries from step to step, named in the table of cells.
 State = list[tuple[Array, ...]]
 
@@ -87,7 +88,9 @@ def forward(
     for k, place in enumerate(config.recurrences()):
         if place.layer > 0 and k % n == 0:
             below = side_by_side(outputs[-n:], f"below {k}", buffers)
-        start = _trained(config, place, parameters, m, k, buffers) if state is None else state[k]
+        start = None if state is None else state[k]
+        if state is None and config.trained_states:
+            start = _trained(config, place, parameters, m, k, buffers)
         seed = None if noise is None else (noise + k) % 2**64
         inputs.append(inputs_of(config, place, parameters, below, lengths, start, seed))
         a = buffers.array(f"a {k}", (T, m, config.n_a))
@@ -149,10 +152,10 @@ def backward(
             if first > 0 or need_dx:
                 dx.append(buffers.array(f"dx {k}", (*a.shape[:2], places[k].n_in)))
             own = places[k].of(gradients)
-            d0 = {
-                name: buffers.array(f"d{name}", (a.shape[1], config.n_a))
-                for name in config.trained_states
-            }
+            d0 = _NONE
+            if config.trained_states:
+                m = a.shape[1]
+                d0 = {s: buffers.array(f"d{s}", (m, config.n_a)) for s in config.trained_states}
             into = gradients_of(own, dx[-1] if dx else None, d0)
             drate = da[k - first]
             if penalty is not None and share is not None:
@@ -233,10 +236,8 @@ def _trained(
     m: int,
     k: int,
     buffers: Buffers,
-) -> tuple[Array, ...] | None:
-    """The trained initial states (m, n_a) of recurrence k, the same for all examples, or None."""
-    if not config.trained_states:
-        return None
+) -> tuple[Array, ...]:
+    """The trained initial states (m, n_a) of recurrence k, the same for all examples."""
     own, found = place.of(parameters), []
     for name in config.trained_states:
         found.append(buffers.array(f"{name} {k}", (m, config.n_a)))
@@ -245,7 +246,7 @@ def _trained(
 
 
 def gradients_of(
-    own: dict[str, Array], dx: Array | None, d0: Mapping[str, Array] = MappingProxyType({})
+    own: dict[str, Array], dx: Array | None, d0: Mapping[str, Array] = _NONE
 ) -> CellGradients:
     """The arrays that a backward call fills; d0 are those of trained initial states."""
     return CellGradients(
