@@ -159,7 +159,7 @@ def backward(
             into = gradients_of(own, dx[-1] if dx else None, d0)
             drate = da[k - first]
             if penalty is not None and share is not None:
-                loss += penalty.rate_loss(a, share)
+                loss += penalty.rate_loss(a, share, buffers)
                 drate = penalty.rate_backward(a, share, drate, buffers)
             da_k = rate_backward(config, a, drate)
             da_n_k = rate_backward(config, final_state(a, inputs), da_n[k - first])
@@ -176,7 +176,7 @@ def backward(
     return loss, below
 
 
-def bytes_per_step(config: Config, backward: bool) -> int:
+def bytes_per_step(config: Config, backward: bool, penalty: Penalty | None = None) -> int:
     """The most bytes that a pass allocates for each step of each example, not counting x.
 
     Index arrays and temporaries of the loss are included. The C workspace is not, because its size
@@ -191,6 +191,8 @@ def bytes_per_step(config: Config, backward: bool) -> int:
         states += above * width  # both directions side by side, as input
     if backward:
         states += config.num_layers * width * config.kind.kept
+        if penalty is not None and penalty.of_rates:
+            states += config.n_a * 2  # terms of the gradient, and with steps="last" the gradient
         # dx of each recurrence above the lowest layer, and its directions in arrays of their own
         states += above * config.num_directions * width + (width if both and above else 0)
     if config.steps == "last":
