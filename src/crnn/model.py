@@ -283,7 +283,7 @@ class RNN(Trainable, Convertible):
         limit = checked_memory(memory, self.config, penalty)
         sequences = Sequences(self.config, x, validate.given("y", y), lengths, sample_weight)
         arena = self._network.new_arena()
-        batches = sequences.batches(backward=True)
+        batches = sequences.batches(backward=True, penalty=penalty)
         loss = self._network.mean_gradients(batches, arena, limit, penalty)
         return loss, dict(arena.views)
 

@@ -11,6 +11,7 @@ import numpy as np
 from crnn._engine import validate
 from crnn._network import layers
 from crnn._network.config import Config
+from crnn._network.penalties import Penalty
 from crnn.reference import Array
 
 #: Batches that are drawn together and then sorted by length: enough to find similar lengths,
@@ -114,12 +115,12 @@ class Sequences:
         for chunk in chunks:
             yield self.batch(chunk)
 
-    def batches(self, backward: bool = False) -> Iterator[Batch]:
+    def batches(self, backward: bool = False, penalty: Penalty | None = None) -> Iterator[Batch]:
         """All examples, in the groups of `groups`."""
-        for chosen in self.groups(backward):
+        for chosen in self.groups(backward, penalty):
             yield self.batch(chosen)
 
-    def groups(self, backward: bool = False) -> list[Array | None]:
+    def groups(self, backward: bool = False, penalty: Penalty | None = None) -> list[Array | None]:
         """Which examples to run together, for a pass in bounded memory; [None] means all at once.
 
         Examples of similar lengths form a group, so that little of it is padding. A group's arrays
@@ -127,7 +128,7 @@ class Sequences:
         that buffers need not grow.
         """
         steps = self.longest
-        per_step = layers.bytes_per_step(self._config, backward)
+        per_step = layers.bytes_per_step(self._config, backward, penalty)
         copied = per_step + self._bytes_of_x()
         if self.lengths is None:
             if self.m == 1 or self.m * steps * per_step <= MOST_BYTES:
