@@ -52,6 +52,17 @@ def test_every_layer_and_direction(kind, cell):
     np.testing.assert_allclose(found.exponents, expected, rtol=0, atol=ATOL)
 
 
+@pytest.mark.parametrize("kind", ["rate", "gru", "lstm"])
+def test_the_trajectory_begins_at_a_trained_state(kind):
+    model, x = model_of(kind, initial_state="trained"), driving(20)
+    for name in model.parameters:
+        if name in ("a0", "c0"):
+            model.parameters[name] = np.random.default_rng(5).uniform(-1, 1, 4)
+    expected = by_numpy(model, x, size(model))
+    found = lyapunov_exponents(model, x)
+    np.testing.assert_allclose(found.exponents, expected, rtol=0, atol=ATOL)
+
+
 @pytest.mark.parametrize("spread", [1e-1, 1e-3, 1e-6])
 def test_exponents_far_apart_keep_their_digits(spread):
     """With few or many steps between decompositions, and with one after every step."""

@@ -52,9 +52,10 @@ def lyapunov_exponents(
 ) -> LyapunovExponents:
     """The k leading Lyapunov exponents of a cell along the trajectory that x drives.
 
-    The state starts at zero. Beside it, k orthonormal directions are multiplied by the Jacobian of
-    each step and made orthonormal again by QR; the exponents are the mean growth. Backwards, the
-    same Jacobians carry a gradient: its norm falls by the largest exponent per step.
+    The state starts where the model's does, at zero unless it is trained. Beside it, k orthonormal
+    directions are multiplied by the Jacobian of each step and made orthonormal again by QR; the
+    exponents are the mean growth. Backwards, the same Jacobians carry a gradient: its norm falls by
+    the largest exponent per step.
 
     Parameters
     ----------
@@ -94,7 +95,7 @@ def lyapunov_exponents(
     The states of the whole trajectory are held in memory, in float64; the Jacobians are not.
 
     The errors show how much the rates vary along the trajectory. They are too small where the rates
-    of successive blocks go together, and do not count what the start at zero adds: see `discard`.
+    of successive blocks go together, and do not count what the start adds: see `discard`.
 
     References
     ----------
@@ -134,7 +135,7 @@ def lyapunov_exponents(
 
 
 class _Driven:
-    """The trajectory of a cell from the zero state, in the order in which it reads."""
+    """The trajectory of a cell from its initial state, in the order in which it reads."""
 
     def __init__(self, model: Any, x: Any, cell: Any) -> None:
         config, parameters = _arguments.in_float64(model)
@@ -148,15 +149,15 @@ class _Driven:
 
     def slopes(self, edges: list[int]) -> Iterator[tuple[int, Slopes]]:
         """The factors of all Jacobians, in chunks, with the number of the part they belong to."""
-        n_a, lstm = self.cell.n_a, self.cell.size > self.cell.n_a
-        c = np.zeros(n_a)
+        n_a = self.cell.n_a
+        a0, c = np.split(self.cell.start, [n_a])  # c is empty but for an LSTM
         for part, (start, end) in enumerate(pairwise(edges)):
             for first in range(start, end, CHUNK):
                 last = min(first + CHUNK, end)
-                before = np.zeros((last - first, n_a))  # (rows, n_a)
-                before[1 if first == 0 else 0 :] = self.a[max(first - 1, 0) : last - 1]
+                one = a0[None] if first == 0 else self.a[first - 1 : first]
+                before = np.concatenate([one, self.a[first : last - 1]])  # (rows, n_a)
                 inputs = self.cell.inputs(self.x[first:last])
-                if lstm:
+                if len(c):
                     cells, c = self.cell.cells(before, inputs, c)
                     before = np.concatenate([before, cells], axis=1)
                 yield part, self.cell.slopes(before, inputs)
