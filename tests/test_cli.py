@@ -101,12 +101,18 @@ class TestTrain:
             ("", {}),
             ("--clip 0.01", {"clip_norm": 0.01}),
             ("--clip 0", {"clip_norm": None}),
+            ("--clip-value 0.001", {"clip_value": 0.001}),
             ("--steps 5", {"steps": 5}),
             ("--batch 3", {"batch_size": 3}),
             ("--epochs 1", {"epochs": 1}),
             ("--lr 0.01", {"optimizer": crnn.Adam(0.01)}),
             ("--optimizer sgd", {"optimizer": crnn.SGD(0.5)}),
             ("--optimizer sgd --lr 0.1 --momentum 0.9", {"optimizer": crnn.SGD(0.1, 0.9)}),
+            ("--optimizer rmsprop", {"optimizer": crnn.RMSprop(0.001)}),
+            (
+                "--optimizer rmsprop --lr 0.01 --momentum 0.9",
+                {"optimizer": crnn.RMSprop(0.01, momentum=0.9)},
+            ),
         ],
     )
     def test_training_equals_fit_stream_with_the_same_options(self, run, options, changed):
@@ -469,7 +475,7 @@ def assert_trained(run, steps):
 
 
 USAGE = [
-    ("", "crnn: the following arguments are required: {train,sample,bench,check}"),
+    ("", "crnn: the following arguments are required: {train,sample,tasks,bench,check}"),
     ("fly", "invalid choice: 'fly'"),
     ("sample", "crnn sample: the following arguments are required: model"),
     (
@@ -491,7 +497,8 @@ USAGE = [
     ("train --lr fast", "--lr: expected a finite number > 0, got 'fast'"),
     ("train --clip -1", "--clip: expected a finite number >= 0, got '-1'"),
     ("train --momentum 1 --optimizer sgd", "--momentum: expected a number in [0, 1), got '1'"),
-    ("train --momentum 0.5", "--momentum: expected only with --optimizer sgd"),
+    ("train --momentum 0.5", "--momentum: expected only with --optimizer sgd or rmsprop"),
+    ("train --clip-value 0", "--clip-value: expected a finite number > 0, got '0'"),
     ("train --validation 1", "--validation: expected a share in (0, 1), got '1'"),
     ("train --activation gelu", "--activation: invalid choice: 'gelu'"),
     ("train --cell elman", "--cell: invalid choice: 'elman'"),

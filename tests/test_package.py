@@ -142,7 +142,7 @@ def test_dir_lists_public_names_only():
     done = python("import crnn, crnn.cli; print(*dir(crnn))")
     assert set(done.stdout.split()) == {
         *crnn.__all__, "__version__", "benchmark", "check", "cli", "files", "functional", "inspect",
-        "model", "reference", "streaming", "text", "weights",
+        "model", "reference", "streaming", "tasks", "text", "weights",
     }  # fmt: skip
 
 

@@ -366,13 +366,14 @@ def cell_backward(inputs, states, da, need_dx, into, da_n, dc_n, norms=None,
 
 
 def segment_sizes(cell, equation, shape, bint symbols, bint lengths, bint double_precision):
-    """Rows of a chunk, and the numbers in the workspace and in the memory of a Segment.
+    """Rows of a chunk, and the numbers in the workspace, in a Segment and in packed weights.
 
-    shape is T, m, n_x, n_a: T steps in a segment. The workspace is the larger of both directions'.
+    shape is T, m, n_x, n_a: T steps in a segment. The workspace is that of forward and of backward,
+    which are both kept for later calls.
     """
     cdef const crnn_operations *operations = _operations(double_precision)
     cdef crnn_rnn_call call
-    cdef Py_ssize_t one = 1
+    cdef Py_ssize_t one = 1, packed
     memset(&call, 0, sizeof(call))
     call.T, call.m, call.n_x, call.n_a = shape
     call.cell = cell_number(cell)
@@ -381,9 +382,10 @@ def segment_sizes(cell, equation, shape, bint symbols, bint lengths, bint double
         call.x = &one
     if lengths:
         call.lengths = &one
+    operations.rnn_packing(&call, &packed)
     return (operations.chunk_rows(&call),
-            max(operations.segment_workspace(&call, 0), operations.segment_workspace(&call, 1)),
-            operations.segment_carried(&call))
+            operations.segment_workspace(&call, 0) + operations.segment_workspace(&call, 1),
+            operations.segment_carried(&call), packed)
 
 
 def lengths_of(batch_sizes):

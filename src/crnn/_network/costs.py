@@ -27,7 +27,7 @@ class Costs:
         rows = T * m
         self.without = rows * layers.bytes_per_step(config, True) + self.workspace(T)
 
-    def _kernels(self, T: int, n_in: int) -> tuple[int, int, int]:
+    def _kernels(self, T: int, n_in: int) -> tuple[int, int, int, int]:
         config = self._config
         return segment_sizes(
             config.cell,
@@ -39,8 +39,9 @@ class Costs:
         )
 
     def workspace(self, T: int) -> int:
+        """Bytes of the kernels' scratch memory, and of the sums and weights that calls share."""
         sizes = [self._kernels(T, place.n_in) for place in self._config.recurrences()]
-        return self._size * (max(size[1] for size in sizes) + sum(size[2] for size in sizes))
+        return self._size * (max(size[1] for size in sizes) + sum(sum(size[2:]) for size in sizes))
 
     def state(self) -> int:
         """Bytes of the states of all recurrences at one step."""
@@ -75,7 +76,12 @@ class Costs:
         if config.num_directions > 1 and config.num_layers > 1:
             found += (config.num_layers - 1 + min(config.num_layers - 1, 2)) * width
         if config.steps == "all":
-            found += config.n_y * (3 * self._size + 8) + 48
+            answers = config.n_y * self._size
+            found += answers
+            if not config.classifies:
+                found += answers + config.n_y * 8  # sizes and squares of errors
+            if self._unequal:
+                found += answers + 32  # y, weights and places of valid rows
             if not streams(config):
                 found += (4 if self._unequal else 2) * width
         return found

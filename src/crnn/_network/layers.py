@@ -36,7 +36,7 @@ class Trace:
     counted: Array | None  # indices of the rows of T * m within lengths; None if all are
     logits: Array  # (rows, n_y)
     buffers: Buffers
-    continued: bool  # whether it began from a given state, not from the network's own
+    continued: bool = False  # whether it began from a given state, not from the network's own
 
     @property
     def steps(self) -> int:

@@ -89,6 +89,13 @@ class MemoryPlan:
         The sum of these.
     without : int
         The bytes of a pass that keeps everything.
+
+    Examples
+    --------
+    >>> import crnn
+    >>> plan = crnn.plan_memory(crnn.RNN(8, 64, 2, rng=0), T=100_000, m=1, memory=4_000_000)
+    >>> plan.begins[0], plan.levels, plan.peak <= 4_000_000
+    (0, 1, True)
     """
 
     T: int
@@ -233,7 +240,9 @@ def _planned(costs: Costs, most: int, last: int, levels: int) -> MemoryPlan:
     begins = grouped(costs.begins, T, most, last)
     n = len(begins)
     longest = int(np.diff([*begins, T]).max()) + (n > 1)  # with the step before
-    states = 0 if n == 1 else levels * (pieces(n, levels) - 1) + 1
+    states = 2  # the one before a segment, and that after it
+    if n > 1:
+        states += levels * (pieces(n, levels) - 1)
     return MemoryPlan(
         T,
         m,

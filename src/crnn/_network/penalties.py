@@ -73,11 +73,11 @@ class Penalty:
         """The loss for the rates (T, m, n_a) of a recurrence; see `shares`."""
         loss = 0.0
         if self.rates_l2:
-            squares = np.square(rate).sum(axis=(0, 2), dtype=np.float64)  # (m,)
-            loss += self.rates_l2 * float(squares @ share)
+            squares = np.einsum("tmi,tmi->tm", rate, rate)
+            loss += self.rates_l2 * float(squares.sum(axis=0, dtype=np.float64) @ share)
         if self.rates_l1:
-            sizes = np.abs(rate).sum(axis=(0, 2), dtype=np.float64)  # (m,)
-            loss += self.rates_l1 * float(sizes @ share)
+            sizes = np.abs(rate).sum(axis=2)  # (T, m)
+            loss += self.rates_l1 * float(sizes.sum(axis=0, dtype=np.float64) @ share)
         return loss
 
     def rate_backward(

@@ -48,7 +48,8 @@ class RecomputedPass:
         self._below: list[Array] = []  # what the stacks of each layer read, (T, m, n)
         self._head: StreamedHead | None = None
         if streams(config):
-            self._head = StreamedHead(parameters, *x.shape[:2], lengths, buffers)
+            T, m = x.shape[:2]
+            self._head = StreamedHead(parameters, T, m, lengths, buffers)
 
     def forward(self) -> Trace:
         """The answers. The trace has no states."""
@@ -56,7 +57,8 @@ class RecomputedPass:
         if self._head is not None:
             return self._forward_streamed(self._head)
         (T, m), every_step = self._x.shape[:2], self._config.steps == "all"
-        below, final = self._x, []
+        below = self._x
+        final: list[Array] = []
         for first in range(0, len(self._stacks), n):
             top = first + n == len(self._stacks)
             name = "features" if top else f"below {first}"

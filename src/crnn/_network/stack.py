@@ -159,6 +159,8 @@ class Stack:
                 kept = self._array(f"kept {i}", window.steps, n).reshape(-1)[: rows * n]
             segment = self._segments[i].place(window.t0, False, False)
             states = recurrence.cell_forward(inputs, kept, a, self._packed[i], segment)
+            if config.equation == "current":
+                self._array(f"rate {i}", window.steps, config.n_a)  # as large as it will be
             below = layers.rate(config, a, f"rate {i}", self._buffers)
             found.inputs.append(inputs)
             found.states.append(states)

@@ -47,7 +47,7 @@ class StreamedHead:
         rows = da.reshape(-1, self._n_a)
         if mask is not None:
             rows.fill(0)  # past an example's length
-        found = rows if mask is None else np.empty_like(features)
+        found = rows if mask is None else np.empty_like(features)  # (rows, n_a)
         zeros = np.zeros(self._n_a, a.dtype)
         kernels.output_forward(self._Wya.T.copy(), zeros, self.logits[r0:r1], found)
         if mask is not None:

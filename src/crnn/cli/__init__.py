@@ -7,13 +7,19 @@ import sys
 
 import crnn
 from crnn.benchmark.command import bench
-from crnn.cli import check, options, sample, signals, train
+from crnn.cli import check, options, sample, signals, tasks, train
 from crnn.cli.errors import UsageError, one_line
 from crnn.cli.outlet import Outlet, outlets
 
 __all__ = ["main"]
 
-_COMMANDS = {"train": train.run, "sample": sample.run, "bench": bench, "check": check.run}
+_COMMANDS = {
+    "train": train.run,
+    "sample": sample.run,
+    "tasks": tasks.run,
+    "bench": bench,
+    "check": check.run,
+}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -14,8 +14,10 @@ from typing import NoReturn
 import crnn
 from crnn._engine.validate import LARGEST
 from crnn._network.cells import CELLS
+from crnn._network.initial import INITIAL, MOST_SCALE
 from crnn.benchmark import command as bench
 from crnn.cli.errors import one_line
+from crnn.tasks import TASKS
 
 Commands = argparse._SubParsersAction  # argparse has no public name for it
 
@@ -67,6 +69,11 @@ def _number(what: str, accepts: Callable[[float], bool]) -> Callable[[str], floa
     return read
 
 
+def _listed(read: Callable[[str], int]) -> Callable[[str], list[int]]:
+    """A parser of several numbers with commas between them."""
+    return lambda text: [read(part) for part in text.split(",")]
+
+
 def _named(text: str) -> str:
     """Parse the name of a file.
 
@@ -86,6 +93,8 @@ ABOVE_0 = _number("a finite number > 0", lambda x: x > 0)
 NOT_BELOW_0 = _number("a finite number >= 0", lambda x: x >= 0)
 SHARE = _number("a share in (0, 1)", lambda x: 0 < x < 1)
 LEAK = _number("a number in (0, 1]", lambda x: 0 < x <= 1)
+LENGTHS = _listed(COUNT)
+SCALE = _number(f"a number > 0 and < {MOST_SCALE:g}", lambda x: 0 < x < MOST_SCALE)
 DECAY = _number("a number in [0, 1)", lambda x: 0 <= x < 1)
 
 
@@ -94,10 +103,14 @@ def parser() -> argparse.ArgumentParser:
     top = _Parser(prog="crnn", description="Recurrent networks on the CPU.")
     top.add_argument("--version", action="version", version=f"crnn {crnn.__version__}")
     commands = top.add_subparsers(
-        dest="command", required=True, metavar="{train,sample,bench,check}", parser_class=_Parser
+        dest="command",
+        required=True,
+        metavar="{train,sample,tasks,bench,check}",
+        parser_class=_Parser,
     )
     _add_train(commands)
     _add_sample(commands)
+    _add_tasks(commands)
     _add_bench(commands)
     _add_check(commands)
     return top
@@ -128,11 +141,14 @@ def _add_train(commands: Commands[_Parser]) -> None:
     add("--batch", type=COUNT, default=32, metavar="N", help="parallel rows of text")
     add("--steps", type=COUNT, default=64, metavar="N",
         help="steps of backpropagation through time")  # fmt: skip
-    add("--lr", type=ABOVE_0, metavar="RATE", help="learning rate (default: 0.002; sgd 0.5)")
-    add("--optimizer", default="adam", choices=["adam", "sgd"], help="the optimizer")
-    add("--momentum", type=DECAY, metavar="M", help="of sgd (default: 0)")
+    add("--lr", type=ABOVE_0, metavar="RATE",
+        help="learning rate (default: 0.002; sgd 0.5; rmsprop 0.001)")  # fmt: skip
+    add("--optimizer", default="adam", choices=["adam", "rmsprop", "sgd"], help="the optimizer")
+    add("--momentum", type=DECAY, metavar="M", help="of sgd and rmsprop (default: 0)")
     add("--clip", type=NOT_BELOW_0, default=1.0, metavar="NORM",
         help="largest norm of a gradient; 0: no clipping")  # fmt: skip
+    add("--clip-value", type=ABOVE_0, metavar="VALUE",
+        help="largest size of each number of a gradient (default: no limit)")  # fmt: skip
     add("--patience", type=COUNT, metavar="N", help="stop after N epochs without improvement")
     add("--validation", type=SHARE, default=0.1, metavar="SHARE",
         help="the share of the text that is held out, from its end")  # fmt: skip
@@ -151,6 +167,38 @@ def _add_sample(commands: Commands[_Parser]) -> None:
     add("--temperature", type=NOT_BELOW_0, default=0.7, metavar="T",
         help="0 takes the most probable")  # fmt: skip
     add("--seed", type=SEED, metavar="N", help="same seed, same text (default: another each time)")
+
+
+def _add_tasks(commands: Commands[_Parser]) -> None:
+    tasks = _add(commands, "tasks", "list the benchmark tasks for memory, or train on one", False)
+    below = tasks.add_subparsers(dest="action", metavar="{run}", parser_class=_Parser)
+    add = _add(below, "run", "train a model on a task and report whether it is solved").add_argument
+    add("task", choices=[*TASKS], help="the name of the task")
+    add("--steps", type=COUNT, metavar="T", help="steps of the task (default: 100; digits 64)")
+    add("--permuted", action="store_true", help="of digits: read the pixels in a random order")
+    add("--cell", choices=["vanilla", "gru", "lstm"], default="vanilla", help="of the hidden units")
+    add("--hidden", type=COUNT, default=100, metavar="N", help="hidden units")
+    add("--activation", choices=["tanh", "relu"],
+        help="of the vanilla cell (this default and the next depend on task and cell)")  # fmt: skip
+    add("--init", choices=[*INITIAL], help="how Waa is drawn")
+    add("--gain", type=SCALE, metavar="G", help="a factor of Waa at the start")
+    add("--input-std", type=SCALE, metavar="S", help="standard deviation of Wax at the start")
+    add("--output-gain", type=SCALE, metavar="G", help="a factor of Wya at the start")
+    add("--optimizer", choices=["adam", "rmsprop", "sgd"], help="the optimizer")
+    add("--lr", type=ABOVE_0, metavar="RATE", help="learning rate")
+    add("--batch", type=COUNT, metavar="N", help="examples of an update")
+    add("--clip", type=NOT_BELOW_0, metavar="NORM",
+        help="largest norm of a gradient; 0: no clipping")  # fmt: skip
+    add("--clip-value", type=ABOVE_0, metavar="VALUE",
+        help="largest size of each number of a gradient")  # fmt: skip
+    add("--curriculum", type=LENGTHS, default=[], metavar="T,T,...",
+        help="lengths to solve before that of --steps")  # fmt: skip
+    add("--updates", type=COUNT, metavar="N", help="most updates")
+    add("--seconds", type=ABOVE_0, default=60.0, metavar="S", help="longest time of training")
+    add("--seed", type=SEED, default=0, metavar="N", help="for parameters and examples")
+    add("--plot", type=_named, metavar="FILE", help="draw the learning curve (needs matplotlib)")
+    add("--out", type=_named, metavar="FILE", help="save the model")
+    add("--quiet", action="store_true", help="no progress bar")
 
 
 def _add_bench(commands: Commands[_Parser]) -> None:

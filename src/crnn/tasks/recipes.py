@@ -1,0 +1,113 @@
+"""How each kind of model begins and learns on each task: settings found by experiment.
+
+docs/tasks.md says how they were measured, and examples/long_range.py measures them again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import crnn
+from crnn._engine import validate
+from crnn.tasks.annealed import Annealed
+from crnn.tasks.task import Task
+from crnn.tasks.training import Result, train
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A kind of model, and how it is trained on a task.
+
+    Parameters
+    ----------
+    cell, activation, init
+        As of `crnn.RNN`.
+    optimizer, batch_size, clip_norm, clip_value
+        As of `crnn.RNN.fit`.
+    updates : int
+        The most steps of the optimizer. A task with a finite data set is trained to this end.
+
+    Examples
+    --------
+    >>> import crnn.tasks
+    >>> task = crnn.tasks.Adding(200)
+    >>> recipe = crnn.tasks.recipe(task, "gru")
+    >>> recipe.model(task, rng=0).config.cell, recipe.optimizer
+    ('gru', Adam(lr=0.005, beta1=0.9, beta2=0.999, eps=1e-08))
+    """
+
+    cell: str = "vanilla"
+    activation: str = "tanh"
+    init: crnn.Init = crnn.Init()  # noqa: RUF009 - frozen
+    optimizer: crnn.SGD | crnn.Adam | crnn.RMSprop | Annealed = crnn.Adam()  # noqa: RUF009 - frozen
+    batch_size: int = 32
+    clip_norm: float | None = 1.0
+    clip_value: float | None = None
+    updates: int = 100_000
+
+    def model(self, task: Task, n_a: int = 100, rng: Any = None) -> crnn.RNN:
+        """A model of n_a units for the task; rng draws its initial parameters."""
+        return task.model(n_a, cell=self.cell, activation=self.activation, init=self.init, rng=rng)
+
+    def train(self, model: crnn.RNN, task: Task, **options: Any) -> Result:
+        """Train the model: `crnn.tasks.train` with these settings, and others as options."""
+        given = {
+            name: getattr(self, name)
+            for name in ("optimizer", "batch_size", "clip_norm", "clip_value", "updates")
+        }
+        return train(model, task, **{**given, **options})
+
+
+#: The kinds of models that are compared, by the names that `recipe` takes.
+KINDS = ("tanh uniform", "tanh orthogonal", "relu identity", "gru", "lstm")
+
+_SMALL = crnn.Init("identity", input_std=0.01)
+_LINEAR = crnn.Init("orthogonal", input_std=0.005, output_gain=50)
+_ANNEALED = Annealed(crnn.Adam(2e-3), 3000)
+
+_COMMON = {
+    "tanh uniform": Recipe(init=crnn.Init("uniform")),
+    "tanh orthogonal": Recipe(),
+    "relu identity": Recipe("vanilla", "relu", _SMALL, crnn.Adam(5e-4), batch_size=16),
+    "gru": Recipe("gru", optimizer=crnn.Adam(5e-3)),
+    "lstm": Recipe("lstm", optimizer=crnn.Adam(5e-3)),
+}
+_OF_TASKS = {
+    "copy": {"tanh orthogonal": Recipe(init=_LINEAR, optimizer=crnn.RMSprop(1e-4))},
+    "digits": {
+        kind: replace(found, optimizer=_ANNEALED, updates=3000) for kind, found in _COMMON.items()
+    },
+}
+#: The vanilla cell's kind that does best on each task.
+_BEST_VANILLA = {"adding": "relu identity"}
+
+
+def recipe(task: Task, kind: str = "vanilla") -> Recipe:
+    """The settings for a task and a kind of model.
+
+    Parameters
+    ----------
+    task : Task
+    kind : str, optional
+        One of `KINDS`, or "vanilla" for that of the vanilla cell which does best on the task.
+
+    Returns
+    -------
+    Recipe
+
+    Raises
+    ------
+    ValueError
+        If there is no such kind.
+
+    Examples
+    --------
+    >>> import crnn.tasks
+    >>> crnn.tasks.recipe(crnn.tasks.Adding(100)).init
+    Init(kind='identity', gain=1.0, input_std=0.01, output_gain=1.0)
+    """
+    kind = validate.choice("kind", kind, (*KINDS, "vanilla"))
+    if kind == "vanilla":
+        kind = _BEST_VANILLA.get(task.name, "tanh orthogonal")
+    return _OF_TASKS.get(task.name, {}).get(kind, _COMMON[kind])

@@ -1,0 +1,111 @@
+"""What every task has: its sizes, its examples, and what counts as solving it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+import crnn
+from crnn._engine import validate
+from crnn.reference import Array
+
+Examples = tuple[Array, Array]
+
+
+@dataclass(frozen=True)
+class Published:
+    """A figure from the literature: the score that a model reached at T steps."""
+
+    model: str
+    T: int
+    score: float
+    source: str
+
+
+@dataclass(frozen=True)
+class Task(ABC):
+    """A benchmark task of T steps. `draw` makes examples of it for `crnn.RNN.fit`.
+
+    The score of a model is its loss or its accuracy, as `measure` says. A task is solved if the
+    score on held-out examples is at least as good as `solved_at`.
+    """
+
+    T: int
+
+    name: ClassVar[str]
+    about: ClassVar[str]  # one line
+    source: ClassVar[str]  # of the task and its settings
+    measure: ClassVar[str] = "accuracy"  # or "loss"
+    steps: ClassVar[str] = "last"  # as of crnn.RNN
+    loss: ClassVar[str] = "cross_entropy"  # as of crnn.RNN
+    least_T: ClassVar[int] = 2
+    finite: ClassVar[bool] = False  # whether the examples are those of a data set
+    n_x: ClassVar[int]
+    n_y: ClassVar[int]
+    published: ClassVar[tuple[Published, ...]] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "T", validate.count("T", self.T, least=self.least_T))
+
+    def draw(self, m: int, rng: Any = None) -> Examples:
+        """m examples to learn from.
+
+        Parameters
+        ----------
+        m : int
+        rng : int or numpy.random.Generator, optional
+
+        Returns
+        -------
+        x, y : arrays
+            As `crnn.RNN.fit` takes them.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument does not fit.
+        """
+        return self._draw(validate.count("m", m), validate.generator(rng))
+
+    def held_out(self, m: int = 1000) -> Examples:
+        """m examples to test with: the same at each call, and independent of those of `draw`."""
+        return self._draw(validate.count("m", m), np.random.default_rng([20150403, self.T]))
+
+    @abstractmethod
+    def _draw(self, m: int, rng: np.random.Generator) -> Examples:
+        """m examples; the arguments have been checked."""
+
+    @property
+    @abstractmethod
+    def baseline(self) -> float:
+        """The best score of a model that remembers nothing but the current step's input."""
+
+    @property
+    @abstractmethod
+    def solved_at(self) -> float:
+        """The score from which the task counts as solved."""
+
+    def solved(self, score: float) -> bool:
+        """Whether a score counts as solving the task."""
+        return score <= self.solved_at if self.measure == "loss" else score >= self.solved_at
+
+    def score(self, model: crnn.RNN, examples: Examples | None = None) -> float:
+        """The model's score on these examples, by default those of `held_out`."""
+        x, y = self.held_out() if examples is None else examples
+        return self.chosen(*model.evaluate(x, y))
+
+    def chosen(self, loss: float, metric: float) -> float:
+        """That of a loss and a metric which is the score."""
+        return loss if self.measure == "loss" else metric
+
+    def at(self, T: int) -> Self:
+        """The same task with another number of steps."""
+        return replace(self, T=T)
+
+    def model(self, n_a: int = 100, **options: Any) -> crnn.RNN:
+        """A `crnn.RNN` with the inputs, outputs and loss of this task, and further options."""
+        given = {"steps": self.steps, "loss": self.loss, **options}
+        return crnn.RNN(self.n_x, n_a, self.n_y, **given)
