@@ -226,6 +226,18 @@ def test_bad_arguments_are_named(x, options, error, message):
         lyapunov_exponents(model_of("tanh"), x, **options)
 
 
+@pytest.mark.parametrize("N", [1, 7, 8, 9, 16, 17, 40, 131])
+def test_the_blocked_decomposition_is_that_of_numpy(N):
+    """At sizes around its panels of 8 columns, for all columns or some of them."""
+    W = np.random.default_rng(N).normal(size=(N, N))
+    for k in {1, N // 2 + 1, N}:
+        Q, growth = np.eye(k, N), np.zeros(k)
+        lyapunov.advance(W, np.zeros((1, N)), np.ones((1, 1, N)), None, None, Q, growth, 1)
+        theirs, R = np.linalg.qr(W[:, :k])
+        np.testing.assert_allclose(growth, np.log(np.abs(np.diag(R))), rtol=0, atol=1e-11)
+        np.testing.assert_allclose(np.abs(Q @ theirs), np.eye(k), rtol=0, atol=1e-11)
+
+
 def test_the_compiled_loop_refuses_arrays_that_do_not_fit_each_other():
     keep, gates, Q, growth = np.zeros((3, 2)), np.zeros((3, 1, 2)), np.eye(2), np.zeros(2)
     assert lyapunov.advance(np.eye(2), keep, gates, None, None, Q, growth, 1) >= 1
