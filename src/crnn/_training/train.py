@@ -9,18 +9,20 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from crnn._engine import kernels, validate
 from crnn._network.data import Batch
+from crnn._network.flow import Saturation, by_lag, rates, reach_of
 from crnn._network.layers import State
 from crnn._network.memory import MemoryLimit
 from crnn._network.network import Network, Step, seed_for_noise
 from crnn._network.penalties import Penalty
 from crnn._training.batches import TrainingData
+from crnn._training.history import History
 from crnn._training.optim import Memory, Optimizer, clip_by_norm, clip_by_value
 from crnn.reference import Array
 
@@ -72,50 +74,6 @@ class DivergenceError(ArithmeticError):
         return type(self), (self.step, self.loss, self.what, self.fault)
 
 
-@dataclass
-class History:
-    """The course of a training: each list has one entry per epoch.
-
-    Attributes
-    ----------
-    loss, metric : list of float
-        Means over the epoch's steps and examples, computed during training, with its noise and with
-        the penalties.
-    val_loss, val_metric : list of float
-        The same for the validation data after each epoch; empty if there are none.
-    gradient_norm : list of float
-        Mean over the epoch of the gradient's global norm, before clipping.
-    steps_per_second : list of float
-        Optimizer steps per second, not counting the time for making batches and for validation.
-    metric_name : str
-        "accuracy" for cross entropy, "mean absolute error" for mse.
-    best_epoch : int or None
-        The epoch (from 0) with the lowest validation loss.
-    stopped_early, interrupted : bool
-        Whether patience ran out or the callback returned True; whether Ctrl-C ended training. After
-        Ctrl-C the model is that of the last finished step, even with patience.
-
-    Examples
-    --------
-    >>> import numpy as np, crnn
-    >>> x, y = np.ones((3, 4, 1)), [0, 1, 0, 1]
-    >>> history = crnn.RNN(1, 2, 2, rng=0).fit(x, y, epochs=5, progress=False, rng=0)
-    >>> len(history.loss), history.metric_name, history.metric[-1]
-    (5, 'accuracy', 0.5)
-    """
-
-    metric_name: str
-    loss: list[float] = field(default_factory=list)
-    metric: list[float] = field(default_factory=list)
-    val_loss: list[float] = field(default_factory=list)
-    val_metric: list[float] = field(default_factory=list)
-    gradient_norm: list[float] = field(default_factory=list)
-    steps_per_second: list[float] = field(default_factory=list)
-    best_epoch: int | None = None
-    stopped_early: bool = False
-    interrupted: bool = False
-
-
 @dataclass(frozen=True)
 class Plan:
     """The arguments that `crnn.RNN.fit` and `fit_stream` share, checked."""
@@ -130,6 +88,7 @@ class Plan:
     rng: np.random.Generator
     memory: MemoryLimit = None
     penalty: Penalty | None = None
+    inspect: bool = False
 
     def __post_init__(self) -> None:
         validate.count("epochs", self.epochs)
@@ -143,6 +102,9 @@ class Plan:
         if self.patience is not None:
             validate.count("patience", self.patience)
         validate.flag("progress", self.progress)
+        validate.flag("inspect", self.inspect)
+        if self.inspect and self.memory is not None:
+            raise ValueError("inspect: expected False with memory, which keeps no states, got True")
         if self.callback is not None and not callable(self.callback):
             raise TypeError(f"callback: expected a callable, got {self.callback!r}")
 
@@ -223,17 +185,19 @@ class Trainer:
         self.last: tuple[Batch, State | None]
         self.steps = 0
 
-    def update(self, batch: Batch, state: State | None) -> tuple[Step, float]:
+    def update(
+        self, batch: Batch, state: State | None, norms: Array | None = None
+    ) -> tuple[Step, float]:
         """Do one step, and return it with the gradient's norm before clipping.
 
-        Raises DivergenceError.
+        Fills `norms` of the gradients of the states, if they are given. Raises DivergenceError.
         """
         self.steps += 1
         gradients = self.gradients.flat
         with _without_warnings():
             step = self.network.gradients(
                 batch, state, self.gradients.views, self.buffers, self._noise(),
-                memory=self.plan.memory, penalty=self.plan.penalty,
+                norms=norms, memory=self.plan.memory, penalty=self.plan.penalty,
             )  # fmt: skip
         norm = self._clip(gradients)
         self._require(math.isfinite(step.loss), step.loss, "loss")
@@ -342,7 +306,13 @@ def _one_epoch(
     state: State | None = None
     for batch in data.batches():
         began = time.perf_counter()
-        step, norm = trainer.update(batch, state)
+        norms = None
+        if trainer.plan.inspect and sums.steps == 0:
+            cells = len(trainer.network.config.recurrences())
+            norms = np.empty((cells, *batch.x.shape[:2]))  # (cells, T, m)
+        step, norm = trainer.update(batch, state, norms)
+        if norms is not None:
+            _inspect(trainer, batch, step, norms, history)
         sums.add(step, norm, time.perf_counter() - began)
         state = step.trace.final_states() if data.carry else None
         if bar is not None:
@@ -351,6 +321,19 @@ def _one_epoch(
         if interrupt.requested:
             break
     sums.close(history)
+    history.learning_rate.append(float(getattr(trainer.plan.optimizer, "lr", math.nan)))
+
+
+def _inspect(trainer: Trainer, batch: Batch, step: Step, norms: Array, history: History) -> None:
+    """Write down how far the gradient of a batch reaches, and what is saturated."""
+    config, (T, m) = trainer.network.config, batch.x.shape[:2]
+    ends = np.full(m, T) if batch.lengths is None else batch.lengths
+    rate = rates(by_lag(norms, ends, [place.reverse for place in config.recurrences()]))
+    seen = Saturation(config)
+    seen.add(step.trace)
+    history.rate.append(rate.tolist())
+    history.reach.append(reach_of(rate, 1 / math.e).tolist())
+    history.saturated.append(seen.saturated().tolist())
 
 
 def _progress_bar(plan: Plan, data: TrainingData) -> Any:

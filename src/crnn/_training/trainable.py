@@ -17,8 +17,9 @@ from crnn._training.batches import (
     checked_symbols,
     windows,
 )
+from crnn._training.history import History
 from crnn._training.optim import SGD, Memory, Optimizer, chosen
-from crnn._training.train import DivergenceError, History, Plan, Trainer, train
+from crnn._training.train import DivergenceError, Plan, Trainer, train
 
 
 class Trainable(Model):
@@ -46,6 +47,7 @@ class Trainable(Model):
         callback: Callable[[History], object] | None = None,
         memory: Any = None,
         penalty: Penalty | None = None,
+        inspect: bool = False,
     ) -> History:
         """Train by gradient descent on shuffled mini-batches of similar lengths.
 
@@ -82,6 +84,9 @@ class Trainable(Model):
         penalty : Penalty, optional
             Added to the loss of training, for large rates or weights; the validation loss is
             without it.
+        inspect : bool, optional
+            Write down in the History, at the first batch of each epoch, how fast the gradient
+            vanishes and how much is saturated.
 
         Returns
         -------
@@ -111,7 +116,7 @@ class Trainable(Model):
         penalty = checked(penalty)
         plan = Plan(
             epochs, chosen(optimizer), clip_norm, clip_value, patience, progress, callback,
-            generator, checked_memory(memory, self.config, penalty), penalty,
+            generator, checked_memory(memory, self.config, penalty), penalty, inspect,
         )  # fmt: skip
         batch_size = validate.count("batch_size", batch_size)
         sequences = Sequences(self.config, x, validate.given("y", y), lengths, sample_weight)

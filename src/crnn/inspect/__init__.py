@@ -4,7 +4,7 @@
 `lyapunov_exponents` measures how fast small differences of the state grow or die out along a
 trajectory, `jacobian` and `spectral_radius` at one point of it. `fixed_points` finds the states
 that a constant input leaves where they are, and `saliency` how much each step of an input moved an
-answer. All but `gradient_flow` compute in float64, whatever the dtype; all take every cell, layer
+answer. All but `gradient_flow` compute in float64, whatever the dtype. All take every cell, layer
 and direction.
 
 A cell here is one layer read in one direction. Cells are numbered in the order of computation:

@@ -9,20 +9,16 @@ from typing import Any
 import numpy as np
 
 from crnn._engine import validate
-from crnn._network.config import Config
 from crnn._network.data import Sequences
+from crnn._network.flow import Saturation, by_lag, rates, reach_of
 from crnn._network.layers import Trace
 from crnn._network.model import Model
-from crnn.inspect import _gates
-from crnn.inspect._reading import by_lag, rates
 from crnn.reference import Array
 
 __all__ = ["GradientFlow", "gradient_flow"]
 
 #: The quantiles over examples.
 LEVELS = (0.1, 0.5, 0.9)
-#: A tanh beyond this is saturated: its slope is below 0.06.
-SATURATED = 0.97
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,11 +92,7 @@ class GradientFlow:
         fraction = validate.number("fraction", fraction, above=True)
         if fraction >= 1:
             raise ValueError(f"fraction: expected a number above 0 and below 1, got {fraction}")
-        steps: Array = np.full(len(self.rate), np.inf)
-        falls = self.rate < 0
-        steps[falls] = np.log(fraction) / self.rate[falls]
-        steps[np.isnan(self.rate)] = np.nan
-        return steps
+        return reach_of(self.rate, fraction)
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the norms by step, on a logarithmic axis, with the fitted rates.
@@ -190,7 +182,7 @@ def gradient_flow(
     steps = len(sequences.x) if ends is None or not sequences.listed else int(ends.max())
     places = config.recurrences()
     norms = np.zeros((len(places), steps, sequences.m))  # (cells, T, m)
-    states = _Seen(config)
+    states = Saturation(config)
     rows, loss = 0, 0.0
     for chosen, norms_of_batch, trace, mean_loss in _passes(model, sequences):
         T, counted = norms_of_batch.shape[1], len(trace.logits)
@@ -236,40 +228,3 @@ def _quantiles(norms: Array, ends: Array) -> Array:
     for t in range(int(ends.max())):
         found[:, :, t] = np.quantile(norms[:, t, has[t]], LEVELS, axis=1).T
     return found
-
-
-class _Seen:
-    """Running shares of saturated states and gates over several passes."""
-
-    def __init__(self, config: Config) -> None:
-        self._config = config
-        cells = len(config.recurrences())
-        self._states = np.zeros((cells, 2))  # saturated ones, all
-        self._active = np.zeros((cells, config.n_a), bool)  # relu: units that were ever above 0
-        self._gates = {g: np.zeros((cells, 3)) for g in _gates.LOGISTIC.get(config.cell, {})}
-
-    def add(self, trace: Trace) -> None:
-        """Count the states and gates of a pass."""
-        for k, (inputs, states) in enumerate(zip(trace.inputs, trace.states, strict=True)):
-            a = trace.outputs[k]  # of the equation "current", the rates; 0 past a length
-            if self._config.relu:
-                self._active[k] |= a.max(axis=(0, 1)) > 0
-            else:
-                rows = a[..., 0].size if inputs.lengths is None else int(inputs.lengths.sum())
-                beyond = sum(np.count_nonzero(np.abs(v) > SATURATED) for v in _gates.in_parts(a))
-                self._states[k, 0] += beyond
-                self._states[k, 1] += rows * a.shape[2]
-            for gate, counts in _gates.shares(self._config, inputs, states).items():
-                self._gates[gate][k] += counts
-
-    def saturated(self) -> Array:
-        """The shares (cells,)."""
-        if self._config.relu:
-            dead: Array = 1 - self._active.mean(axis=1)
-            return dead
-        share: Array = self._states[:, 0] / self._states[:, 1]
-        return share
-
-    def gates(self) -> dict[str, Array]:
-        """The shares (cells, 2) of each gate near 0 and near 1."""
-        return {gate: counts[:, :2] / counts[:, 2:] for gate, counts in self._gates.items()}
