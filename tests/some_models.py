@@ -49,6 +49,8 @@ class Reference:
         self.config, self.place = model.config, model.config.recurrences()[cell]
         own = self.place.of(model.parameters)
         self.own = {name: np.float64(value) for name, value in own.items()}
+        zeros = np.zeros(self.config.n_a)
+        self.start = [self.own.pop(f"{s}0", zeros) for s in self.place.cell.states]
         self.options = {}
         if model.config.cell in ("vanilla", "leaky"):
             self.options["activation"] = model.config.activation
@@ -106,8 +108,8 @@ def trajectory(model, x, cell=0):
 
 
 def _states(cell, x):
-    """The zero state and those after each step of x (T, n_in)."""
-    s = [np.zeros((1, cell.config.n_a * len(cell.place.cell.states)))]
+    """The initial state and those after each step of x (T, n_in)."""
+    s = [np.concatenate(cell.start)[None]]
     for x_t in x:
         s.append(cell.step(s[-1], x_t[None]))
     return np.concatenate(s)

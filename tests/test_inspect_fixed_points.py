@@ -53,6 +53,12 @@ class TestByHand:
         np.testing.assert_allclose(np.sort_complex(found.eigenvalues[0]), [-1.5j, 1.5j])
         assert not found.stable[0]
 
+    def test_a_point_at_a_bifurcation_is_one_point(self):
+        """Of a = tanh(a), where Newton's method takes only a third of the distance off per step."""
+        found = fixed_points(diagonal(1, 0.5), starts=64, rng=0)
+        np.testing.assert_allclose(found.points, [[0, 0]], atol=1e-5)
+        assert (found.counts.tolist(), found.failed) == ([64], 0)
+
     def test_relu_units_that_inhibit_each_other_have_two_winners_and_a_saddle(self):
         model = diagonal(0, 0, activation="relu")
         model.parameters["Waa"], model.parameters["ba"] = [[0, -2], [-2, 0]], 1

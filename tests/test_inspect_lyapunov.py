@@ -52,6 +52,17 @@ def test_every_layer_and_direction(kind, cell):
     np.testing.assert_allclose(found.exponents, expected, rtol=0, atol=ATOL)
 
 
+@pytest.mark.parametrize("kind", ["rate", "gru", "lstm"])
+def test_the_trajectory_begins_at_a_trained_state(kind):
+    model, x = model_of(kind, initial_state="trained"), driving(20)
+    for name in model.parameters:
+        if name in ("a0", "c0"):
+            model.parameters[name] = np.random.default_rng(5).uniform(-1, 1, 4)
+    expected = by_numpy(model, x, size(model))
+    found = lyapunov_exponents(model, x)
+    np.testing.assert_allclose(found.exponents, expected, rtol=0, atol=ATOL)
+
+
 @pytest.mark.parametrize("spread", [1e-1, 1e-3, 1e-6])
 def test_exponents_far_apart_keep_their_digits(spread):
     """With few or many steps between decompositions, and with one after every step."""
@@ -213,6 +224,18 @@ def test_nan_flows_through():
 def test_bad_arguments_are_named(x, options, error, message):
     with pytest.raises(error, match=message):
         lyapunov_exponents(model_of("tanh"), x, **options)
+
+
+@pytest.mark.parametrize("N", [1, 7, 8, 9, 16, 17, 40, 131])
+def test_the_blocked_decomposition_is_that_of_numpy(N):
+    """At sizes around its panels of 8 columns, for all columns or some of them."""
+    W = np.random.default_rng(N).normal(size=(N, N))
+    for k in {1, N // 2 + 1, N}:
+        Q, growth = np.eye(k, N), np.zeros(k)
+        lyapunov.advance(W, np.zeros((1, N)), np.ones((1, 1, N)), None, None, Q, growth, 1)
+        theirs, R = np.linalg.qr(W[:, :k])
+        np.testing.assert_allclose(growth, np.log(np.abs(np.diag(R))), rtol=0, atol=1e-11)
+        np.testing.assert_allclose(np.abs(Q @ theirs), np.eye(k), rtol=0, atol=1e-11)
 
 
 def test_the_compiled_loop_refuses_arrays_that_do_not_fit_each_other():

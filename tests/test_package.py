@@ -97,7 +97,8 @@ def test_an_error_inside_an_installed_library_is_not_masked(tmp_path, extra, ins
 )
 def test_import_leaves_the_gil_disabled():
     done = python(
-        "import crnn, crnn._engine.probe, crnn._engine.xla, sys; print(sys._is_gil_enabled())"
+        "import crnn, crnn._engine.lyapunov, crnn._engine.probe, crnn._engine.xla, sys; "
+        "print(sys._is_gil_enabled())"
     )
     assert (done.stdout, done.stderr) == ("False\n", "")
 

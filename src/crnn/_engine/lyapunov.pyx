@@ -14,9 +14,9 @@ and of an LSTM, whose state is (a, c) with the parts Qa, Qc,
 A QR decomposition (householder.pxd) costs more than a product at these sizes. So it is taken only
 after several steps: with J<t+s> ... J<t+1> Q = Q' R, the log of R_jj is the sum of the logs that a
 decomposition after every step gives (G. Benettin et al., "Lyapunov characteristic exponents for
-smooth dynamical systems", Meccanica 15 (1980), 9-30). Rounding adds a relative error of about 1e-16 times the ratio
-of the largest number in R to the smallest R_jj. If that ratio exceeds 1e8 the steps are done again,
-half as many at a time; so the error of each log stays near 1e-8.
+smooth dynamical systems", Meccanica 15 (1980), 9-30). Rounding adds a relative error of about 1e-16
+times the ratio of the largest number in R to the smallest R_jj. If that ratio exceeds 1e8 the steps
+are done again, half as many at a time; so the error of each log stays near 1e-8.
 
 Arrays are row-major, so Q is stored as its transpose (k, N), which is what LAPACK calls (N, k).
 """

@@ -8,7 +8,10 @@ from crnn.inspect._cells import Cell
 from crnn.reference import Array
 
 STEPS = 200  # of Newton's method
-HALVINGS = 12  # of one step, before a start is given up
+HALVINGS = 8  # of one step, before it is damped
+#: Of steps that Newton's method would take too far, because I - J is nearly singular: with the last
+#: they go down the gradient (K. Levenberg 1944, D. Marquardt 1963). Then a start is given up.
+DAMPINGS = (1e-4, 1e-2, 1.0, 100.0)
 BYTES = 1 << 26  # of the Jacobians that are held at a time
 
 
@@ -47,13 +50,16 @@ class _Search:
             for _ in range(STEPS):
                 if not len(open_):
                     break
-                # A last step is taken after convergence: it costs little and gains all digits.
+                d = self._steps(open_)
+                # Where I - J is singular at the point itself, F(s) - s is small long before s is
+                # near. A last step is taken after convergence: it gains all digits.
                 done = self._within(self._g[open_], tol, open_)
-                open_ = open_[self._step(open_, self._newton_steps(open_)) & ~done]
+                done &= self._within(d, near / 10, open_)
+                open_ = open_[self._improve(open_, d, done)]
             rows = np.arange(len(self._s))
             converged = self._within(self._g, tol, rows)
             found = rows[converged]
-            converged[found] = self._within(self._newton_steps(found), near, found)
+            converged[found] = self._within(self._steps(found), near, found)
             return self._s, self._g, converged
 
     def _moved(self, s: Array) -> Array:
@@ -66,17 +72,35 @@ class _Search:
         within: Array = np.isfinite(moves) & (moves <= most * scale)
         return within
 
-    def _newton_steps(self, rows: Array) -> Array:
-        """The solutions d of ``(I - J) d = F(s) - s``; those of least squares if it is singular."""
+    def _improve(self, rows: Array, d: Array, done: Array) -> Array:
+        """Move s[rows] along d, damped more and more where that fails. Returns which may go on."""
+        better = self._move(rows, d) & ~done
+        left = np.flatnonzero(~better & ~done)
+        for damping in DAMPINGS:
+            if not len(left):
+                break
+            moved = self._move(rows[left], self._steps(rows[left], damping))
+            better[left[moved]] = True
+            left = left[~moved]
+        return better
+
+    def _steps(self, rows: Array, damping: float = 0.0) -> Array:
+        """The solutions d of ``A d = F(s) - s`` with A = I - J; those of least squares if singular.
+
+        With damping they are those of ``(A'A + damping I) d = A' (F(s) - s)``.
+        """
         s, g = self._s[rows], self._g[rows, :, None]
         A = np.eye(s.shape[1]) - self._cell.jacobians(s, np.repeat(self._x, len(s), axis=0))
+        if damping:
+            A_t = A.swapaxes(1, 2)
+            A, g = A_t @ A + damping * np.eye(s.shape[1]), A_t @ g
         try:
             d = np.linalg.solve(A, g)
         except np.linalg.LinAlgError:  # of one of them at least
             d = np.linalg.pinv(A) @ g
         return d[:, :, 0]
 
-    def _step(self, rows: Array, d: Array) -> Array:
+    def _move(self, rows: Array, d: Array) -> Array:
         """Move s along d, halved until |F(s) - s| falls. Returns which of the rows moved."""
         before = np.linalg.norm(self._g[rows], axis=1)
         left, size = np.arange(len(rows)), 1.0

@@ -52,9 +52,10 @@ def lyapunov_exponents(
 ) -> LyapunovExponents:
     """The k leading Lyapunov exponents of a cell along the trajectory that x drives.
 
-    The state starts at zero. Beside it, k orthonormal directions are multiplied by the Jacobian of
-    each step and made orthonormal again by QR; the exponents are the mean growth. Backwards, the
-    same Jacobians carry a gradient: its norm falls by the largest exponent per step.
+    The state starts where the model's does, at zero unless it is trained. Beside it, k orthonormal
+    directions are multiplied by the Jacobian of each step and made orthonormal again by QR; the
+    exponents are the mean growth. Backwards, the same Jacobians carry a gradient: its norm falls by
+    the largest exponent per step.
 
     Parameters
     ----------
@@ -94,7 +95,7 @@ def lyapunov_exponents(
     The states of the whole trajectory are held in memory, in float64; the Jacobians are not.
 
     The errors show how much the rates vary along the trajectory. They are too small where the rates
-    of successive blocks go together, and do not count what the start at zero adds: see `discard`.
+    of successive blocks go together, and do not count what the start adds: see `discard`.
 
     References
     ----------
@@ -145,21 +146,18 @@ class _Driven:
         order = slice(None, None, -1 if place.reverse else 1)
         self.a = trace.states[number].a[order, 0]  # (T, n_a)
         self.x = trace.inputs[number].x[order, 0]  # (T, n_in) or (T,)
-        a0, c0 = trace.inputs[number].a0, trace.inputs[number].c0  # None if not trained
-        self.a0, self.c0 = (np.zeros(self.cell.n_a) if s is None else s[0] for s in (a0, c0))
 
     def slopes(self, edges: list[int]) -> Iterator[tuple[int, Slopes]]:
         """The factors of all Jacobians, in chunks, with the number of the part they belong to."""
-        n_a, lstm = self.cell.n_a, self.cell.size > self.cell.n_a
-        c = self.c0
+        n_a = self.cell.n_a
+        a0, c = np.split(self.cell.start, [n_a])  # c is empty but for an LSTM
         for part, (start, end) in enumerate(pairwise(edges)):
             for first in range(start, end, CHUNK):
                 last = min(first + CHUNK, end)
-                before = np.empty((last - first, n_a))  # (rows, n_a)
-                before[0] = self.a[first - 1] if first > 0 else self.a0
-                before[1:] = self.a[first : last - 1]
+                one = a0[None] if first == 0 else self.a[first - 1 : first]
+                before = np.concatenate([one, self.a[first : last - 1]])  # (rows, n_a)
                 inputs = self.cell.inputs(self.x[first:last])
-                if lstm:
+                if len(c):
                     cells, c = self.cell.cells(before, inputs, c)
                     before = np.concatenate([before, cells], axis=1)
                 yield part, self.cell.slopes(before, inputs)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +12,8 @@ from crnn._engine import validate
 from crnn._network import layers
 from crnn._network.arena import Arena, Layout
 from crnn._network.config import Config
-from crnn.inspect import _arguments, _axes, _coloured
+from crnn.inspect import _arguments, _axes, _coloured, _tokens
 from crnn.reference import Array
-from crnn.text import Vocabulary
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,13 +211,13 @@ def saliency(model: Any, x: Any, step: int = -1, output: int | None = None) -> S
     array([0.125, 0.25 , 0.5  , 1.   ])
     """
     config, parameters = _arguments.in_float64(model)
-    vocabulary = _vocabulary(model.metadata) if isinstance(x, str) else None
+    vocabulary = _tokens.vocabulary_of(model.metadata) if isinstance(x, str) else None
     if vocabulary is not None:
         x = vocabulary.encode(x)
     rows = _arguments.one_sequence(config, x)
     tokens = None
     if rows.dtype.kind == "i":
-        tokens = _tokens(model.metadata, config, rows[:, 0])
+        tokens = _tokens.tokens_of(model.metadata, config, rows[:, 0])
         rows = (rows[:, :, None] == np.arange(config.n_x)).astype(np.float64)  # (T, 1, n_x)
     T = len(rows)
     step = _checked_step(config, step, T)
@@ -252,23 +250,3 @@ def _checked_output(config: Config, output: Any, logits: Array) -> int:
             f"output: expected a number in 0..{config.n_y - 1}, which of the values, got None"
         )
     return int(logits.argmax())
-
-
-def _vocabulary(metadata: Mapping[str, str]) -> Vocabulary:
-    """The vocabulary that `crnn train` saves with a model."""
-    try:
-        return Vocabulary(json.loads(metadata["vocabulary"]))
-    except (KeyError, TypeError, ValueError):
-        raise ValueError(
-            "x: expected numbers or symbols, since the model's metadata have no vocabulary, got a "
-            "str"
-        ) from None
-
-
-def _tokens(metadata: Mapping[str, str], config: Config, symbols: Array) -> tuple[str, ...] | None:
-    """What the symbols stand for, if the model's metadata say so."""
-    try:
-        vocabulary = _vocabulary(metadata)
-    except ValueError:
-        return None
-    return tuple(vocabulary.decode(symbols)) if len(vocabulary) == config.n_x else None
