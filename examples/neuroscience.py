@@ -113,39 +113,40 @@ def psychometric(axis, given: Trials, answers: dict[str, np.ndarray]) -> None:
     axis.legend()
 
 
-def rates(axis, model: crnn.RNN, given: Trials) -> None:
+def states(model: crnn.RNN, given: Trials) -> np.ndarray:
+    """The rates (T, m, n_a) of all units, with noise."""
+    p, config = model.parameters, model.config
+    a0 = np.tile(p["a0"], (given.x.shape[1], 1))
+    return crnn.leaky_forward(
+        given.x, p["Waa"], p["Wax"], p["ba"], a0, leak=config.leak, noise=config.noise, seed=0,
+        activation=config.activation, keep=False,
+    ).a  # fmt: skip
+
+
+def rates(axis, given: Trials, a: np.ndarray) -> None:
     """Mean rates of the excitatory units that prefer each choice, and of the inhibitory ones."""
-    p = model.parameters
-    m = len(given.choice)
-    a = crnn.leaky_forward(
-        given.x,
-        p["Waa"],
-        p["Wax"],
-        p["ba"],
-        np.tile(p["a0"], (m, 1)),
-        leak=model.config.leak,
-        noise=model.config.noise,
-        seed=0,
-        activation="relu",
-    ).a  # (T, m, n_a)
-    one = (given.choice == 1) & (given.coherence == COHERENCES[-1])
-    two = (given.choice == 2) & (given.coherence == COHERENCES[-1])
+    one, two = (given.signed == sign * COHERENCES[-1] for sign in (1, -1))  # the clearest trials
     prefer_one = a[:, one].mean(axis=(0, 1)) > a[:, two].mean(axis=(0, 1))  # (n_a,)
     groups = {
         "excitatory, prefer 1": (UNITS > 0) & prefer_one,
         "excitatory, prefer 2": (UNITS > 0) & ~prefer_one,
         "inhibitory": UNITS < 0,
     }
-    t = (np.arange(T) + 1) * DT / 1000
+    t = (np.arange(T) + 1) * DT / 1000  # s
     for (name, units), color in zip(groups.items(), ("tab:blue", "tab:orange", "0.4"), strict=True):
-        for chosen, style in ((one, "-"), (two, "--")):
-            label = name if style == "-" else None
-            axis.plot(
-                t, a[:, chosen][..., units].mean(axis=(1, 2)), style, color=color, label=label
-            )
+        for chosen, style, label in ((one, "-", name), (two, "--", None)):
+            mean = a[:, chosen][..., units].mean(axis=(1, 2))
+            axis.plot(t, mean, style, color=color, label=label)
     axis.axvspan(FIXATION * DT / 1000, (FIXATION + STIMULUS) * DT / 1000, color="0.93", zorder=0)
     axis.set(xlabel="time (s); grey: stimulus", ylabel="mean rate; solid: 1 is right, dashed: 2")
-    axis.legend()
+    axis.legend(loc="upper left")
+
+
+def fixed_points(axis, model: crnn.RNN, a: np.ndarray) -> None:
+    """The states that equal inputs leave where they are, from states during the stimulus."""
+    during = a[FIXATION : FIXATION + STIMULUS : 10, :20]  # (10 times, 20 trials, n_a)
+    starts = during.swapaxes(0, 1).reshape(-1, N_A)
+    crnn.inspect.fixed_points(model, [0, 0.5, 0.5], starts).plot(axis)
 
 
 def draw(path: str, model: crnn.RNN, given: Trials, answers: dict[str, np.ndarray]) -> None:
@@ -155,9 +156,11 @@ def draw(path: str, model: crnn.RNN, given: Trials, answers: dict[str, np.ndarra
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
-    psychometric(left, given, answers)
-    rates(right, model, given)
+    figure, axes = plt.subplots(1, 3, figsize=(15, 4.2), layout="constrained")
+    a = states(model, given)
+    psychometric(axes[0], given, answers)
+    rates(axes[1], given, a)
+    fixed_points(axes[2], model, a)
     figure.savefig(path, dpi=150)
 
 
@@ -166,7 +169,9 @@ def main() -> float:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--trials", type=int, default=50_000, help="to train on")
-    parser.add_argument("--plot", metavar="FILE", help="write psychometric curve and rates")
+    parser.add_argument(
+        "--plot", metavar="FILE", help="draw the psychometric curve, the rates and the fixed points"
+    )
     arguments = parser.parse_args()
 
     model = network(arguments.seed)

@@ -132,3 +132,23 @@ def test_to_onnx_refuses_it():
 def test_other_words_are_refused():
     with pytest.raises(ValueError, match="initial_state: expected one of 'zeros', 'trained', got"):
         crnn.RNN(N_X, N_A, N_Y, initial_state="learned")
+
+
+@every_cell
+def test_lyapunov_exponents_begin_there(cell):
+    """Their sum, the mean of log |det J|, is that of a longer sequence without its first steps."""
+    x = np.random.default_rng(0).standard_normal((30, N_X))
+    longer = model(cell, initial_state="zeros")
+    stream = longer.stream()
+    for x_t in x[:10]:
+        stream.step(x_t[None])
+    state = np.stack(stream.state[0])[..., 0, :]  # (n_a,), or (2, n_a) of an LSTM
+    begun = model(cell)
+    for name, value in longer.parameters.items():
+        begun.parameters[name] = value
+    begun.parameters["a0"] = state[0] if state.ndim == 2 else state
+    if "c0" in begun.parameters:
+        begun.parameters["c0"] = state[1]
+    found = crnn.inspect.lyapunov_exponents(begun, x[10:]).exponents.sum()
+    expected = crnn.inspect.lyapunov_exponents(longer, x, discard=10).exponents.sum()
+    assert found == pytest.approx(expected, rel=1e-9)

@@ -3,8 +3,10 @@
 import itertools
 import re
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
+import pages
 import pytest
 
 import crnn
@@ -14,6 +16,8 @@ from crnn._network.costs import Costs
 from crnn._network.data import Batch
 from crnn._network.memory import _planned
 from crnn._network.segments import Window, chunk_begins, grouped
+
+PAGE = Path(__file__).parent.parent / "docs" / "memory.md"
 
 CELLS = {
     "vanilla": {},
@@ -42,9 +46,9 @@ def data(model, m=M, steps=T, symbols=False, seed=0):
 def planned(monkeypatch):
     """Sets the plan of all passes: segments of at most so many steps, and so many levels."""
 
-    def set_plan(most, levels, last=1):
+    def set_plan(most, levels):
         def plan(model, steps, m, _, lengths, symbols):
-            found = _planned(Costs(model, steps, m, lengths, symbols), most, last, levels)
+            found = _planned(Costs(model, steps, m, lengths, symbols), most, levels)
             assert len(found.begins) > 1
             return found
 
@@ -113,7 +117,7 @@ def test_symbols_and_weights_and_float64(planned, cell, direction, lengths):
     x, y = data(model, symbols=True)
     weights = np.array([1, 2, 0.5, 0, 3])
     expected = model.gradients(x, y, lengths, weights)
-    planned(300, 1, last=450)
+    planned(300, 1)
     assert_same_bits(model.gradients(x, y, lengths, weights, memory="sqrt"), expected)
 
 
@@ -218,6 +222,15 @@ class TestPlan:
         least = int(re.search(r"at least (\d+)", str(error.value))[1])
         assert crnn.plan_memory(model, 10000, 32, memory=least).peak == least
 
+    def test_fit_refuses_too_few_bytes_before_the_first_step(self):
+        model = crnn.RNN(N_X, N_A, N_Y, rng=0)
+        x, y = data(model)
+        before = {name: value.copy() for name, value in model.parameters.items()}
+        with pytest.raises(ValueError, match=r"^memory: expected at least \d+ bytes"):
+            model.fit(x, y, memory=1000, progress=False)
+        for name, value in model.parameters.items():
+            np.testing.assert_array_equal(value, before[name])
+
     @pytest.mark.parametrize("memory", [0, -1, "root", 1.5, True, [1]])
     def test_other_arguments_are_refused_by_name(self, memory):
         model = crnn.RNN(2, 3, 2, rng=0)
@@ -229,6 +242,17 @@ class TestPlan:
         ):
             with pytest.raises((ValueError, TypeError), match=r"^memory: expected"):
                 call()
+
+
+def test_page_runs(capsys):
+    pages.run_python(PAGE)
+    assert "segments of at most" in capsys.readouterr().out
+
+
+def test_the_printed_plan_of_the_page_is_printed():
+    """The numbers that do not depend on the instruction set."""
+    plan = str(crnn.plan_memory(crnn.RNN(8, 128, 2, rng=0), T=10000, m=32, memory=20_000_000))
+    assert all(line in PAGE.read_text("utf-8") for line in plan.splitlines()[:4])
 
 
 class TestSegments:
@@ -258,6 +282,5 @@ class TestSegments:
             assert running[begin:end].sum() >= 100 > running[begin + 1 : end].sum()
 
     def test_segments_are_whole_chunks(self):
-        assert grouped([0, 10, 20, 30, 40], 50, 20, 20) == [0, 10, 30]
-        assert grouped([0, 10, 20, 30, 40], 50, 10, 30) == [0, 10, 20]
-        assert grouped([0, 10, 20], 100, 15, 15) == [0, 10, 20]  # a chunk is never cut
+        assert grouped([0, 10, 20, 30, 40], 50, 20) == [0, 10, 30]
+        assert grouped([0, 10, 20], 100, 15) == [0, 10, 20]  # a chunk is never cut

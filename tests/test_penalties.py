@@ -1,5 +1,7 @@
 """Penalties on rates and weights: their size, and their gradients through the whole model."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -91,6 +93,18 @@ def test_groups_of_examples_give_what_all_at_once_give(steps, monkeypatch):
     assert grouped == pytest.approx(loss, rel=1e-13)
     for name, value in gradients.items():
         np.testing.assert_allclose(found[name], value, rtol=1e-11, atol=1e-14)
+
+
+@pytest.mark.parametrize("steps", ["last", "all"])
+def test_gradients_of_many_examples_take_bounded_memory(steps):
+    rnn = crnn.RNN(1, 32, 2, cell="leaky", leak=0.3, steps=steps, rng=0)
+    x, y = np.zeros((50, 10_000, 1), "f"), np.zeros((50, 10_000), int)
+    y = y[-1] if steps == "last" else y
+    tracemalloc.start()
+    rnn.gradients(x, y, penalty=ALL)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 64 << 20
 
 
 def test_sample_weights_do_not_change_what_rates_cost():

@@ -252,8 +252,9 @@ class RNN(Trainable, Convertible):
         memory : int or "sqrt", optional
             Keep the states of few steps, and compute the others again on the way back: the peak
             is at most this many bytes beyond x, y and the parameters, or about the lowest that one
-            more forward pass allows. The gradients have the same bits as without.
-            `crnn.plan_memory` shows the plan.
+            more forward pass allows. The gradients have the same bits as without. Examples that
+            do not fit in 56 MiB together run in groups, as without `memory`; then x of two groups
+            comes on top. `crnn.plan_memory` shows the plan of a group or batch.
 
         Returns
         -------
@@ -282,7 +283,7 @@ class RNN(Trainable, Convertible):
         limit = checked_memory(memory, self.config, penalty)
         sequences = Sequences(self.config, x, validate.given("y", y), lengths, sample_weight)
         arena = self._network.new_arena()
-        batches = sequences.batches(backward=True)
+        batches = sequences.batches(backward=True, penalty=penalty)
         loss = self._network.mean_gradients(batches, arena, limit, penalty)
         return loss, dict(arena.views)
 

@@ -330,3 +330,13 @@ class TestLeaky:
         vanilla = from_onnx(written)
         assert vanilla.config == crnn.RNN(n_x, n_a, 2, rng=0, **options).config
         assert_equal([vanilla.predict_proba(x)], [y_hat])
+
+
+def test_masks_and_signs_are_not_part_of_a_graph():
+    """They say how to train; the weights that they left are written as any others are."""
+    constrained = {"masks": {"Waa": 1 - np.eye(n_a)}, "signs": {"Waa": [1, 1, 1, -1]}}
+    model = crnn.RNN(n_x, n_a, 2, rng=0, **constrained)
+    read = from_onnx(to_onnx(model), loss="cross_entropy")
+    assert read.config == crnn.RNN(n_x, n_a, 2, rng=0).config
+    for name, value in model.parameters.items():
+        np.testing.assert_array_equal(read.parameters[name], value)

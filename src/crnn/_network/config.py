@@ -35,7 +35,7 @@ class Recurrence:
     n_in: int  # n_x, or the width of the layer below
     trained_states: tuple[str, ...] = ()  # parameters "a0", and "c0" of an LSTM, if it has them
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Of its parameters, without the suffix, in the order of a model's arena."""
         return (*self.cell.parameters, *self.trained_states)

@@ -11,6 +11,7 @@ import numpy as np
 from crnn._engine import validate
 from crnn._network import layers
 from crnn._network.config import Config
+from crnn._network.penalties import Penalty
 from crnn.reference import Array
 
 #: Batches that are drawn together and then sorted by length: enough to find similar lengths,
@@ -77,6 +78,11 @@ class Sequences:
     def _lists_y(self) -> bool:
         return self.listed and self._config.steps == "all"
 
+    @property
+    def longest(self) -> int:
+        """The steps of the longest example."""
+        return len(self.x) if self.lengths is None else int(self.lengths.max())
+
     def batch(self, chosen: Array | None = None) -> Batch:
         """The chosen examples (all by default), padded to the longest of them.
 
@@ -109,20 +115,20 @@ class Sequences:
         for chunk in chunks:
             yield self.batch(chunk)
 
-    def batches(self, backward: bool = False) -> Iterator[Batch]:
+    def batches(self, backward: bool = False, penalty: Penalty | None = None) -> Iterator[Batch]:
         """All examples, in the groups of `groups`."""
-        for chosen in self.groups(backward):
+        for chosen in self.groups(backward, penalty):
             yield self.batch(chosen)
 
-    def groups(self, backward: bool = False) -> list[Array | None]:
+    def groups(self, backward: bool = False, penalty: Penalty | None = None) -> list[Array | None]:
         """Which examples to run together, for a pass in bounded memory; [None] means all at once.
 
         Examples of similar lengths form a group, so that little of it is padding. A group's arrays
         take at most MOST_BYTES unless it is a single example. The largest group comes first, so
         that buffers need not grow.
         """
-        steps = len(self.x) if self.lengths is None else int(self.lengths.max())
-        per_step = layers.bytes_per_step(self._config, backward)
+        steps = self.longest
+        per_step = layers.bytes_per_step(self._config, backward, penalty)
         copied = per_step + self._bytes_of_x()
         if self.lengths is None:
             if self.m == 1 or self.m * steps * per_step <= MOST_BYTES:

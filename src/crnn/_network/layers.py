@@ -20,6 +20,7 @@ from crnn._network.config import Config, Recurrence
 from crnn._network.penalties import Penalty, shares
 from crnn.reference import Array
 
+_NONE: Mapping[str, Array] = MappingProxyType({})
 #: The arrays (m, n_a) that each recurrence carries from step to step, named in the table of cells.
 State = list[tuple[Array, ...]]
 
@@ -87,7 +88,9 @@ def forward(
     for k, place in enumerate(config.recurrences()):
         if place.layer > 0 and k % n == 0:
             below = side_by_side(outputs[-n:], f"below {k}", buffers)
-        start = _trained(config, place, parameters, m, k, buffers) if state is None else state[k]
+        start = None if state is None else state[k]
+        if state is None and config.trained_states:
+            start = _trained(config, place, parameters, m, k, buffers)
         seed = None if noise is None else (noise + k) % 2**64
         inputs.append(inputs_of(config, place, parameters, below, lengths, start, seed))
         a = buffers.array(f"a {k}", (T, m, config.n_a))
@@ -149,14 +152,14 @@ def backward(
             if first > 0 or need_dx:
                 dx.append(buffers.array(f"dx {k}", (*a.shape[:2], places[k].n_in)))
             own = places[k].of(gradients)
-            d0 = {
-                name: buffers.array(f"d{name}", (a.shape[1], config.n_a))
-                for name in config.trained_states
-            }
+            d0 = _NONE
+            if config.trained_states:
+                m = a.shape[1]
+                d0 = {s: buffers.array(f"d{s}", (m, config.n_a)) for s in config.trained_states}
             into = gradients_of(own, dx[-1] if dx else None, d0)
             drate = da[k - first]
             if penalty is not None and share is not None:
-                loss += penalty.rate_loss(a, share)
+                loss += penalty.rate_loss(a, share, buffers)
                 drate = penalty.rate_backward(a, share, drate, buffers)
             da_k = rate_backward(config, a, drate)
             da_n_k = rate_backward(config, final_state(a, inputs), da_n[k - first])
@@ -173,7 +176,7 @@ def backward(
     return loss, below
 
 
-def bytes_per_step(config: Config, backward: bool) -> int:
+def bytes_per_step(config: Config, backward: bool, penalty: Penalty | None = None) -> int:
     """The most bytes that a pass allocates for each step of each example, not counting x.
 
     Index arrays and temporaries of the loss are included. The C workspace is not, because its size
@@ -188,6 +191,8 @@ def bytes_per_step(config: Config, backward: bool) -> int:
         states += above * width  # both directions side by side, as input
     if backward:
         states += config.num_layers * width * config.kind.kept
+        if penalty is not None and penalty.of_rates:
+            states += config.n_a * 2  # terms of the gradient, and with steps="last" the gradient
         # dx of each recurrence above the lowest layer, and its directions in arrays of their own
         states += above * config.num_directions * width + (width if both and above else 0)
     if config.steps == "last":
@@ -233,10 +238,8 @@ def _trained(
     m: int,
     k: int,
     buffers: Buffers,
-) -> tuple[Array, ...] | None:
-    """The trained initial states (m, n_a) of recurrence k, the same for all examples, or None."""
-    if not config.trained_states:
-        return None
+) -> tuple[Array, ...]:
+    """The trained initial states (m, n_a) of recurrence k, the same for all examples."""
     own, found = place.of(parameters), []
     for name in config.trained_states:
         found.append(buffers.array(f"{name} {k}", (m, config.n_a)))
@@ -245,7 +248,7 @@ def _trained(
 
 
 def gradients_of(
-    own: dict[str, Array], dx: Array | None, d0: Mapping[str, Array] = MappingProxyType({})
+    own: dict[str, Array], dx: Array | None, d0: Mapping[str, Array] = _NONE
 ) -> CellGradients:
     """The arrays that a backward call fills; d0 are those of trained initial states."""
     return CellGradients(

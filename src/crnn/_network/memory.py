@@ -9,6 +9,7 @@ Time", find the optimum of).
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -32,10 +33,6 @@ MOST_LEVELS = 8
 
 #: Lengths of segments that are tried: a factor of 2^(1/4) apart.
 _FACTOR = 2**0.25
-
-#: Bytes of a segment that stays in the second-level cache between its forward and backward pass,
-#: which saves 2 to 4 % of the time at T, m, n_x, n_a = 10000, 32, 8, 128.
-_CACHED = 1 << 20
 
 
 def checked_memory(memory: Any, config: Config, penalty: Penalty | None = None) -> MemoryLimit:
@@ -151,19 +148,30 @@ def plan(
 
     Raises ValueError if the bytes do not suffice for any.
     """
-    costs = Costs(config, T, m, lengths, symbols)
+    if lengths is None:
+        return _plan_of_equal(config, T, m, memory, symbols)
+    return _plan(Costs(config, T, m, lengths, symbols), memory)
+
+
+@functools.lru_cache(maxsize=32)
+def _plan_of_equal(
+    config: Config, T: int, m: int, memory: int | Literal["sqrt"], symbols: bool
+) -> MemoryPlan:
+    return _plan(Costs(config, T, m, None, symbols), memory)
+
+
+def _plan(costs: Costs, memory: int | Literal["sqrt"]) -> MemoryPlan:
+    T, m = costs.T, costs.m
     steps = [*range(T, 0, -1)] if T <= 64 else _falling(T)
     if memory == "sqrt":
-        return min((_planned(costs, k, k, 1) for k in steps), key=lambda found: found.peak)
+        return min((_planned(costs, k, 1) for k in steps), key=lambda found: found.peak)
     least = costs.without
-    short = max(_CACHED // (m * costs.per_step()), 1)
     for levels in range(1, MOST_LEVELS + 1):
-        for last in steps:  # long ones first: the last segment is not recomputed
-            for most in (min(short, last), last):
-                found = _planned(costs, most, last, levels)
-                if found.peak <= memory:
-                    return found
-                least = min(least, found.peak)
+        for most in steps:  # long segments first: the last one is not recomputed
+            found = _planned(costs, most, levels)
+            if found.peak <= memory:
+                return found
+            least = min(least, found.peak)
     raise ValueError(
         f"memory: expected at least {least} bytes for T = {T}, m = {m}, got {memory}; "
         "'sqrt' takes what it needs"
@@ -234,10 +242,10 @@ def _falling(T: int) -> list[int]:
     return lengths
 
 
-def _planned(costs: Costs, most: int, last: int, levels: int) -> MemoryPlan:
-    """The plan of so many levels with segments of at most `most` steps, `last` in the last one."""
+def _planned(costs: Costs, most: int, levels: int) -> MemoryPlan:
+    """The plan of so many levels with segments of at most `most` steps."""
     T, m = costs.T, costs.m
-    begins = grouped(costs.begins, T, most, last)
+    begins = grouped(costs.begins, T, most)
     n = len(begins)
     longest = int(np.diff([*begins, T]).max()) + (n > 1)  # with the step before
     states = 2  # the one before a segment, and that after it

@@ -69,14 +69,14 @@ class Penalty:
         """Whether rates cost anything."""
         return self.rates_l2 > 0 or self.rates_l1 > 0
 
-    def rate_loss(self, rate: Array, share: Array) -> float:
+    def rate_loss(self, rate: Array, share: Array, buffers: Buffers) -> float:
         """The loss for the rates (T, m, n_a) of a recurrence; see `shares`."""
         loss = 0.0
         if self.rates_l2:
             squares = np.einsum("tmi,tmi->tm", rate, rate)
             loss += self.rates_l2 * float(squares.sum(axis=0, dtype=np.float64) @ share)
         if self.rates_l1:
-            sizes = np.abs(rate).sum(axis=2)  # (T, m)
+            sizes = np.abs(rate, out=buffers.array("penalty", rate.shape)).sum(axis=2)  # (T, m)
             loss += self.rates_l1 * float(sizes.sum(axis=0, dtype=np.float64) @ share)
         return loss
 

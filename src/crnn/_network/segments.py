@@ -101,17 +101,17 @@ def chunk_begins(T: int, m: int, lengths: Array | None, rows: int) -> list[int]:
     return begins
 
 
-def grouped(begins: list[int], T: int, most: int, last: int) -> list[int]:
+def grouped(begins: list[int], T: int, most: int) -> list[int]:
     """Where segments begin that consist of whole chunks and have at most `most` steps.
 
-    The last segment has at most `last` steps. A chunk of more steps is a segment of its own.
+    A chunk of more steps is a segment of its own. The last segments are as long as possible.
     """
     found: list[int] = []
-    end, begin, limit = T, begins[-1], last
+    end, begin = T, begins[-1]
     for chunk in reversed(begins[:-1]):
-        if end - chunk > limit:
+        if end - chunk > most:
             found.append(begin)
-            end, limit = begin, most
+            end = begin
         begin = chunk
     found.append(begin)
     return found[::-1]

@@ -8,6 +8,7 @@ from typing import Any
 from crnn._engine import validate
 from crnn._network.data import Sequences
 from crnn._network.memory import checked_memory
+from crnn._network.memory import plan as plan_of
 from crnn._network.model import Model
 from crnn._network.penalties import Penalty, checked
 from crnn._training.batches import (
@@ -80,7 +81,8 @@ class Trainable(Model):
         callback : callable, optional
             Called with the History after each epoch; training ends if it returns True.
         memory : int or "sqrt", optional
-            For each batch, as for `gradients`.
+            For each batch, as for `gradients`. With lengths, the peak depends on those of a batch,
+            and bytes that do not suffice for one are a ValueError at its step.
         penalty : Penalty, optional
             Added to the loss of training, for large rates or weights; the validation loss is
             without it.
@@ -129,6 +131,8 @@ class Trainable(Model):
             val_x, val_y, *val_options = validation
             validate.given("validation y", val_y)
             held_out = Sequences(self.config, val_x, val_y, *val_options, of="validation ")
+        if limit is not None:  # refuse bytes that cannot suffice before the first step
+            plan_of(self.config, sequences.longest, min(batch_size, sequences.m), limit)
         return self._train(Examples(sequences, batch_size, generator, held_out), plan)
 
     def fit_stream(

@@ -105,11 +105,12 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(
         dest="command",
         required=True,
-        metavar="{train,sample,tasks,bench,check}",
+        metavar="{train,sample,inspect,tasks,bench,check}",
         parser_class=_Parser,
     )
     _add_train(commands)
     _add_sample(commands)
+    _add_inspect(commands)
     _add_tasks(commands)
     _add_bench(commands)
     _add_check(commands)
@@ -167,6 +168,16 @@ def _add_sample(commands: Commands[_Parser]) -> None:
     add("--temperature", type=NOT_BELOW_0, default=0.7, metavar="T",
         help="0 takes the most probable")  # fmt: skip
     add("--seed", type=SEED, metavar="N", help="same seed, same text (default: another each time)")
+
+
+def _add_inspect(commands: Commands[_Parser]) -> None:
+    add = _add(commands, "inspect", "show how far a text model's gradient reaches").add_argument
+    add("model", type=_named, help="a file that `crnn train` wrote")
+    add("--text", type=_named, metavar="FILE",
+        help="UTF-8 text (default: the help topics of Python)")  # fmt: skip
+    add("--steps", type=COUNT, default=200, metavar="T", help="characters of a window")
+    add("--windows", type=COUNT, default=32, metavar="N", help="most windows, spread over the text")
+    add("--plot", type=_named, metavar="FILE", help="draw the norms (needs matplotlib)")
 
 
 def _add_tasks(commands: Commands[_Parser]) -> None:

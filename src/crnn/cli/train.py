@@ -28,7 +28,7 @@ OF_A_NEW_MODEL = {
 def run(options: argparse.Namespace) -> int:
     """Run the command and return the exit code."""
     _refuse_contradictions(options)
-    text = _read_text(options.text)
+    text = read_text(options.text)
     _check_out(options)
     model, vocabulary = _model_to_train(options, text)
     learned = _learned(len(text), options)
@@ -75,7 +75,8 @@ def _refuse_contradictions(options: argparse.Namespace) -> None:
         raise UsageError("--leak: expected with --cell leaky, and only there")
 
 
-def _read_text(path: str | None) -> str:
+def read_text(path: str | None) -> str:
+    """The text of a file, or the help topics of Python."""
     if path is None:
         try:
             return python_topics()

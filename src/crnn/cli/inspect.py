@@ -1,0 +1,70 @@
+"""``crnn inspect``: how far back the gradient of a model of text reaches."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from crnn import files
+from crnn.benchmark import plot
+from crnn.cli.errors import UsageError, one_line
+from crnn.cli.sample import load
+from crnn.cli.train import read_text
+from crnn.inspect import GradientFlow, gradient_flow
+from crnn.model import RNN
+from crnn.reference import Array
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command and return the exit code."""
+    model, vocabulary = load(options.model)
+    text = read_text(options.text)
+    T = options.steps
+    if len(text) <= T:
+        raise UsageError(f"--text: expected more than {T} characters, got {len(text)}")
+    _check_plot(options)
+    try:
+        symbols = vocabulary.encode(text)
+    except ValueError as error:
+        raise UsageError(f"--text: {error}") from None
+    flow = _of_the_last(model, _windows(symbols, T + 1, options.windows))
+    m, per_character = min(options.windows, len(text) // (T + 1)), flow.loss / np.log(2)
+    print(f"{m} windows of {T} characters, {per_character:.3f} bits for the character after each")
+    print(flow)
+    if options.plot is not None:
+        flow.plot().figure.savefig(options.plot, dpi=150)
+        print(f"wrote {options.plot}")
+    return 0
+
+
+def _check_plot(options: argparse.Namespace) -> None:
+    """Check before the work that the picture can be written."""
+    if options.plot is None:
+        return
+    try:
+        files.check_writable(options.plot)
+    except OSError as error:
+        raise UsageError(f"--plot: {one_line(error)}") from None
+    plot.check(Path(options.plot))
+
+
+def _windows(symbols: Array, steps: int, most: int) -> Array:
+    """Parts of the text at equal distances, (steps, m)."""
+    m = min(most, len(symbols) // steps)
+    begins = np.linspace(0, len(symbols) - steps, m).astype(np.intp)
+    found: Array = symbols[begins + np.arange(steps)[:, None]]
+    return found
+
+
+def _of_the_last(model: RNN, windows: Array) -> GradientFlow:
+    """The flow of the loss at the last step alone, which then vanishes or explodes freely."""
+    x, y = windows[:-1], windows[1:]
+    last = np.zeros(x.shape)
+    last[-1] = 1
+    flow = gradient_flow(model, x, y, sample_weight=last)
+    # Weights are scaled to a mean of 1, so the last step counts T times.
+    parts = {name: getattr(flow, name) / len(x) for name in ("norms", "quantiles", "by_lag")}
+    return replace(flow, **parts)
