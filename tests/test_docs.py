@@ -70,7 +70,13 @@ def test_other_readme_commands_run(tmp_path, monkeypatch, capsys):
         ("text", ["--epochs", "1"], r"crnn (\S+)", 2.0, 3.3),
         ("digits", [], r"crnn (\S+)", 0.97, 1.0),
         ("sunspots", [], r"crnn (\S+)", 0.0, 25.0),
-        ("long_range", ["--steps", "20", "--kinds", "gru"], r"adding +20 gru +(\d)/1", 1, 1),
+        (
+            "long_range",
+            ["--tasks", "adding", "--steps", "20", "--kinds", "gru", "--seconds", "60"],
+            r"adding +20 gru +(\d)/1",
+            1,
+            1,
+        ),
     ],
 )
 def test_examples_reach_their_documented_figures(example, arguments, figure, lowest, highest):

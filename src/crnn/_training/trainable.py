@@ -131,8 +131,8 @@ class Trainable(Model):
             val_x, val_y, *val_options = validation
             validate.given("validation y", val_y)
             held_out = Sequences(self.config, val_x, val_y, *val_options, of="validation ")
-        if limit is not None:  # refuse bytes that cannot suffice before the first step
-            plan_of(self.config, sequences.longest, min(batch_size, sequences.m), limit)
+        if plan.memory is not None:  # refuse bytes that cannot suffice before the first step
+            plan_of(self.config, sequences.longest, min(batch_size, sequences.m), plan.memory)
         return self._train(Examples(sequences, batch_size, generator, held_out), plan)
 
     def fit_stream(
