@@ -42,8 +42,6 @@ class Cell:
         }
         self.Waa, self.Wax, self.ba = own["Waa"], own["Wax"], own["ba"]  # stacked by gate
         self.baa = own.get("baa")  # (n_a,); GRU only
-        zeros = np.zeros(config.n_a)
-        self.start = np.concatenate([own.get(f"{s}0", zeros) for s in place.cell.states])  # (N,)
         self.activation, self.equation = config.activation, config.equation
         self.leak = np.float64(0) if config.leak is None else np.asarray(config.leak, np.float64)
         self._equations = _EQUATIONS[config.cell]

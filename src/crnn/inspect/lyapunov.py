@@ -146,18 +146,21 @@ class _Driven:
         order = slice(None, None, -1 if place.reverse else 1)
         self.a = trace.states[number].a[order, 0]  # (T, n_a)
         self.x = trace.inputs[number].x[order, 0]  # (T, n_in) or (T,)
+        a0, c0 = trace.inputs[number].a0, trace.inputs[number].c0  # None if not trained
+        self.a0, self.c0 = (np.zeros(self.cell.n_a) if s is None else s[0] for s in (a0, c0))
 
     def slopes(self, edges: list[int]) -> Iterator[tuple[int, Slopes]]:
         """The factors of all Jacobians, in chunks, with the number of the part they belong to."""
-        n_a = self.cell.n_a
-        a0, c = np.split(self.cell.start, [n_a])  # c is empty but for an LSTM
+        n_a, lstm = self.cell.n_a, self.cell.size > self.cell.n_a
+        c = self.c0
         for part, (start, end) in enumerate(pairwise(edges)):
             for first in range(start, end, CHUNK):
                 last = min(first + CHUNK, end)
-                one = a0[None] if first == 0 else self.a[first - 1 : first]
-                before = np.concatenate([one, self.a[first : last - 1]])  # (rows, n_a)
+                before = np.empty((last - first, n_a))  # (rows, n_a)
+                before[0] = self.a[first - 1] if first > 0 else self.a0
+                before[1:] = self.a[first : last - 1]
                 inputs = self.cell.inputs(self.x[first:last])
-                if len(c):
+                if lstm:
                     cells, c = self.cell.cells(before, inputs, c)
                     before = np.concatenate([before, cells], axis=1)
                 yield part, self.cell.slopes(before, inputs)
