@@ -5,10 +5,11 @@ import pickle
 
 import numpy as np
 import pytest
-import torch
 
-import crnn.torch
-from crnn.torch import recurrent
+torch = pytest.importorskip("torch")
+
+import crnn.torch  # noqa: E402
+from crnn.torch import recurrent  # noqa: E402
 
 CLASSES = [crnn.torch.RNN, crnn.torch.GRU, crnn.torch.LSTM]
 
