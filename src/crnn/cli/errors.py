@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from crnn import files
+
 
 class UsageError(Exception):
     """The command cannot do what the user asked for; the message says why."""
@@ -14,3 +16,11 @@ def one_line(error: BaseException | str) -> str:
     else:
         text = " ".join(str(error).split())
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def check_writable(option: str, path: str) -> None:
+    """Check before the work that its result can be written, or raise UsageError for the option."""
+    try:
+        files.check_writable(path)
+    except OSError as error:
+        raise UsageError(f"{option}: {one_line(error)}") from None

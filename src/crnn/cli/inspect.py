@@ -5,17 +5,19 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crnn import files
 from crnn.benchmark import plot
-from crnn.cli.errors import UsageError, one_line
+from crnn.cli.errors import UsageError, check_writable
 from crnn.cli.sample import load
 from crnn.cli.train import read_text
-from crnn.inspect import GradientFlow, gradient_flow
 from crnn.model import RNN
 from crnn.reference import Array
+
+if TYPE_CHECKING:
+    from crnn.inspect import GradientFlow
 
 
 def run(options: argparse.Namespace) -> int:
@@ -30,10 +32,12 @@ def run(options: argparse.Namespace) -> int:
         symbols = vocabulary.encode(text)
     except ValueError as error:
         raise UsageError(f"--text: {error}") from None
-    flow = _of_the_last(model, _windows(symbols, T + 1, options.windows))
-    m, per_character = min(options.windows, len(text) // (T + 1)), flow.loss / np.log(2)
-    print(f"{m} windows of {T} characters, {per_character:.3f} bits for the character after each")
-    print(flow)
+    windows = _windows(symbols, T + 1, options.windows)  # (T + 1, m)
+    flow = _of_the_last(model, windows)
+    print(
+        f"{windows.shape[1]} windows of {T} characters, {flow.loss / np.log(2):.3f} bits for the "
+        f"character after each\n{flow}"
+    )
     if options.plot is not None:
         flow.plot().figure.savefig(options.plot, dpi=150)
         print(f"wrote {options.plot}")
@@ -42,13 +46,9 @@ def run(options: argparse.Namespace) -> int:
 
 def _check_plot(options: argparse.Namespace) -> None:
     """Check before the work that the picture can be written."""
-    if options.plot is None:
-        return
-    try:
-        files.check_writable(options.plot)
-    except OSError as error:
-        raise UsageError(f"--plot: {one_line(error)}") from None
-    plot.check(Path(options.plot))
+    if options.plot is not None:
+        check_writable("--plot", options.plot)
+        plot.check(Path(options.plot))
 
 
 def _windows(symbols: Array, steps: int, most: int) -> Array:
@@ -61,6 +61,8 @@ def _windows(symbols: Array, steps: int, most: int) -> Array:
 
 def _of_the_last(model: RNN, windows: Array) -> GradientFlow:
     """The flow of the loss at the last step alone, which then vanishes or explodes freely."""
+    from crnn.inspect import gradient_flow  # imported here to keep the other commands fast
+
     x, y = windows[:-1], windows[1:]
     last = np.zeros(x.shape)
     last[-1] = 1

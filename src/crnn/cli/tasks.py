@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import crnn
-from crnn import files, tasks
+from crnn import tasks
 from crnn.benchmark import plot
-from crnn.cli.errors import UsageError, one_line
+from crnn.cli.errors import UsageError, check_writable
 from crnn.tasks import Annealed, Recipe, Result, Task
 
 Rule = crnn.SGD | crnn.Adam | crnn.RMSprop
@@ -102,10 +102,7 @@ def _check_files(options: argparse.Namespace) -> None:
     for name in ("plot", "out"):
         path = getattr(options, name)
         if path is not None:
-            try:
-                files.check_writable(path)
-            except OSError as error:
-                raise UsageError(f"--{name}: {one_line(error)}") from None
+            check_writable(f"--{name}", path)
     if options.plot is not None:
         plot.check(Path(options.plot))
 

@@ -10,8 +10,7 @@ import sys
 import time
 
 import crnn
-from crnn import files
-from crnn.cli.errors import UsageError, one_line
+from crnn.cli.errors import UsageError, check_writable
 from crnn.cli.sample import load
 from crnn.reference import Array
 from crnn.text import Vocabulary, python_topics
@@ -96,10 +95,7 @@ def read_text(path: str | None) -> str:
 
 def _check_out(options: argparse.Namespace) -> None:
     """Check before training that the model can be saved afterwards."""
-    try:
-        files.check_writable(options.out)
-    except OSError as error:
-        raise UsageError(f"--out: {one_line(error)}") from None
+    check_writable("--out", options.out)
     if options.text and os.path.exists(options.out) and os.path.samefile(options.text, options.out):
         raise UsageError("--out: expected another file than --text, which it would replace")
 

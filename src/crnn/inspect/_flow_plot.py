@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crnn.inspect import _axes
+from crnn import _axes
 
 if TYPE_CHECKING:
     from crnn.inspect.flow import GradientFlow
 
 COLOURS = (_axes.BLUE, _axes.VERMILION, _axes.GREEN, _axes.PURPLE, _axes.ORANGE, _axes.SKY)
-STYLES = ("-", "--", "-.", ":")
 
 
 def draw(flow: GradientFlow, ax: Any) -> Any:
@@ -20,7 +19,7 @@ def draw(flow: GradientFlow, ax: Any) -> Any:
     ax = _axes.axes(ax)
     t = np.arange(flow.norms.shape[1])
     for k, name in enumerate(flow.cells):
-        colour, style = COLOURS[k % len(COLOURS)], STYLES[k % len(STYLES)]
+        colour, style = COLOURS[k % len(COLOURS)], _axes.STYLES[k % len(_axes.STYLES)]
         shown = np.where(flow.norms[k] > 0, flow.norms[k], np.nan)
         rate = flow.rate[k]
         label = name if np.isnan(rate) else f"{name}: {rate:+.3f} per step"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crnn.inspect import _axes
+from crnn import _axes
 from crnn.reference import Array
 
 if TYPE_CHECKING:

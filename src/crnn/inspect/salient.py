@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from crnn import _axes
 from crnn._engine import validate
 from crnn._network import layers
 from crnn._network.arena import Arena, Layout
 from crnn._network.config import Config
-from crnn.inspect import _arguments, _axes, _coloured, _tokens
+from crnn.inspect import _arguments, _coloured, _tokens
 from crnn.reference import Array
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from crnn import _axes
 from crnn._extras import extra
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def plot(result: Result, path: Any = None) -> Any:
     axes = figure.subplots()
     for k, (T, part) in enumerate(_stages(result.curve)):
         updates, scores = zip(*((p.updates, p.score) for p in part), strict=True)
-        line = ("-", "--", "-.", ":")[k % 4]
+        line = _axes.STYLES[k % len(_axes.STYLES)]
         axes.plot(updates, scores, line, color=f"C{k}", label=f"during training, T = {T}")
     axes.plot(result.updates, result.score, "ko", label="held out, after training")
     axes.axhline(task.baseline, color="0.5", linestyle=(0, (1, 2)), label="without memory")

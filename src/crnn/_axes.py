@@ -14,6 +14,14 @@ BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9",
 )  # fmt: skip
 BLACK, GREY = "#000000", "#8C8C8C"
+STYLES = ("-", "--", "-.", ":")
+
+
+def pyplot() -> Any:
+    """matplotlib.pyplot. Raises ModuleNotFoundError if matplotlib is not installed."""
+    with extra("matplotlib", "matplotlib", name="plot", user="a plot"):
+        from matplotlib import pyplot
+    return pyplot
 
 
 def axes(ax: Any = None, size: tuple[float, float] = (6.4, 4.0)) -> Any:
@@ -24,11 +32,10 @@ def axes(ax: Any = None, size: tuple[float, float] = (6.4, 4.0)) -> Any:
     ModuleNotFoundError
         If matplotlib is not installed.
     """
-    with extra("matplotlib", "matplotlib", name="plot", user="a plot"):
-        from matplotlib import pyplot
+    plotting = pyplot()
     if ax is not None:
         return ax
-    return pyplot.subplots(figsize=size, layout="constrained")[1]
+    return plotting.subplots(figsize=size, layout="constrained")[1]
 
 
 def legend(ax: Any, place: str, columns: int = 3) -> None:
