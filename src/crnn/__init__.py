@@ -16,9 +16,9 @@ from crnn._engine.config import get_include, get_num_threads, set_num_threads, s
 from crnn._network.initial import Init
 from crnn._network.memory import MemoryPlan, plan_memory
 from crnn._network.penalties import Penalty
+from crnn._training.divergence import DivergenceError
 from crnn._training.history import History
 from crnn._training.optim import SGD, Adam, RMSprop
-from crnn._training.train import DivergenceError
 from crnn.functional import (
     Gradients,
     GRUGradients,

@@ -1,0 +1,104 @@
+"""One step of training: the gradient, clipping, the optimizer; undone if it is not finite."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+
+from crnn._engine import kernels
+from crnn._network.data import Batch
+from crnn._network.layers import State
+from crnn._network.network import Network, Step, seed_for_noise
+from crnn._training.divergence import VALIDATION_LOSS, DivergenceError
+from crnn._training.optim import Memory, clip_by_norm, clip_by_value
+from crnn._training.plan import Plan
+from crnn.reference import Array
+
+
+class Trainer:
+    """Updates the parameters of a network. A step that is not finite or not finished is undone."""
+
+    def __init__(self, network: Network, memory: Memory, plan: Plan) -> None:
+        self.network, self.memory, self.plan = network, memory, plan
+        network.project()  # the caller may have assigned other parameters
+        self.parameters = network.arena.flat  # (size,)
+        self.gradients = network.new_arena()
+        self.buffers = network.new_buffers()
+        self.last_good = self.parameters.copy()
+        self.last: tuple[Batch, State | None]
+        self.steps = 0
+
+    def update(
+        self, batch: Batch, state: State | None, norms: Array | None = None
+    ) -> tuple[Step, float]:
+        """Do one step, and return it with the gradient's norm before clipping.
+
+        Fills `norms` of the gradients of the states, if they are given. Raises DivergenceError.
+        """
+        self.steps += 1
+        gradients = self.gradients.flat
+        with _without_warnings():
+            step = self.network.gradients(
+                batch, state, self.gradients.views, self.buffers, self._noise(),
+                norms=norms, memory=self.plan.memory, penalty=self.plan.penalty,
+            )  # fmt: skip
+        norm = self._clip(gradients)
+        self._require(math.isfinite(step.loss), step.loss, "loss")
+        self._require(math.isfinite(norm), step.loss, "gradient")
+        self.last_good[...] = self.parameters
+        try:
+            self.plan.optimizer.step(self.parameters, gradients, self.memory)
+            self._require(kernels.all_finite(self.parameters), step.loss, "update")
+            self.network.project()
+        except BaseException:  # a second Ctrl-C: undo a step that is half done or not yet checked
+            self.parameters[...] = self.last_good
+            raise
+        self.last = batch, state
+        return step, norm
+
+    def _clip(self, gradients: Array) -> float:
+        """Clip by value, then by norm; return the norm before both."""
+        if self.plan.clip_value is None:
+            return clip_by_norm(gradients, self.plan.clip_norm)
+        norm = clip_by_norm(gradients, None)
+        if math.isfinite(norm):
+            clip_by_value(gradients, self.plan.clip_value)
+            clip_by_norm(gradients, self.plan.clip_norm)
+        return norm
+
+    def _noise(self) -> int | None:
+        """A seed for the noise of one step, or None if the cell has none."""
+        return seed_for_noise(self.plan.rng if self.network.config.noise else None)
+
+    def confirm(self, held_out: Iterable[Batch] | None, carry: bool) -> tuple[float, float]:
+        """Loss and metric on held-out batches, or by default on the last training batch.
+
+        A step is known to be good if the next step's loss is finite. For the last step this loss
+        is checked instead.
+        """
+        batches, state = held_out, None
+        if batches is None:
+            batch, state = self.last
+            batches = [batch]
+        with _without_warnings():
+            loss, metric = self.network.evaluate(
+                batches, carry, state, self.buffers, self.plan.memory
+            )
+        self._require(math.isfinite(loss), loss, "loss" if held_out is None else VALIDATION_LOSS)
+        return loss, metric
+
+    def _require(self, finite: bool, loss: float, what: str) -> None:
+        if not finite:
+            self.parameters[...] = self.last_good
+            raise DivergenceError(self.steps, loss, what)
+
+
+def _without_warnings() -> np.errstate:
+    """No warnings of NumPy about numbers that are not finite: training checks for them itself.
+
+    This applies to the network's own arithmetic only. Callbacks and optimizers, which a user may
+    have written, run in the error state of the caller of `fit`.
+    """
+    return np.errstate(all="ignore")
