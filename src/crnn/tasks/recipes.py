@@ -69,7 +69,15 @@ KINDS = ("tanh uniform", "tanh orthogonal", "relu identity", "gru", "lstm")
 
 _SMALL = crnn.Init("identity", input_std=0.01)
 _LINEAR = crnn.Init("orthogonal", input_std=0.005, output_gain=50)
-_ANNEALED = Annealed(crnn.Adam(2e-3), 5000)
+#: On digits the recipe for adding diverges, and smaller steps are slow; accuracies in order, on a
+#: quarter of those to learn from: 0.10 (Adam(2e-3)), 0.43 (1e-3), 0.37 (3e-4); with these, 0.90.
+_SHRINKING = crnn.Init("identity", gain=0.99, input_std=0.3)
+
+
+def _annealed(found: Recipe, lr: float, batch_size: int, updates: int) -> Recipe:
+    optimizer = Annealed(crnn.Adam(lr), updates)
+    return replace(found, optimizer=optimizer, batch_size=batch_size, updates=updates)
+
 
 _COMMON = {
     "tanh uniform": Recipe(init=crnn.Init("uniform")),
@@ -87,8 +95,13 @@ _OF_TASKS = {
     },
     "copy": {"tanh orthogonal": Recipe(init=_LINEAR, optimizer=crnn.RMSprop(1e-4))},
     "digits": {
-        kind: replace(found, optimizer=_ANNEALED, batch_size=16, updates=5000)
-        for kind, found in _COMMON.items()
+        "tanh uniform": _annealed(_COMMON["tanh uniform"], 2e-3, 32, 4000),
+        "tanh orthogonal": _annealed(_COMMON["tanh orthogonal"], 2e-3, 32, 4000),
+        "relu identity": _annealed(
+            Recipe("vanilla", "relu", _SHRINKING, clip_norm=0.1), 1e-3, 16, 5000
+        ),
+        "gru": _annealed(_COMMON["gru"], 2e-3, 16, 5000),
+        "lstm": _annealed(_COMMON["lstm"], 2e-3, 16, 5000),
     },
 }
 #: The vanilla cell's kind that does best on each task.
