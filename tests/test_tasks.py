@@ -234,6 +234,13 @@ class TestTraining:
         )
         assert [point.T for point in alone.curve] == [40, 40]
 
+    def test_relu_learns_digits(self):
+        """With the settings for adding it diverged, to an accuracy of 0.10."""
+        task = Digits()
+        recipe = tasks.recipe(task, "relu identity")
+        model = recipe.model(task, rng=0)
+        assert recipe.train(model, task, updates=700, progress=False, rng=0).score > 0.3
+
     def test_a_plot_shows_every_stage(self, tmp_path):
         pytest.importorskip("matplotlib")
         _, result = small(curriculum=[4])

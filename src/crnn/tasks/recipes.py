@@ -12,6 +12,7 @@ from typing import Any
 import crnn
 from crnn._engine import validate
 from crnn.tasks.annealed import Annealed
+from crnn.tasks.digits import Digits
 from crnn.tasks.task import Task
 from crnn.tasks.training import Result, train
 
@@ -88,20 +89,20 @@ _COMMON = {
 }
 #: Over 100 steps neither task was learned at once; from these lengths on a GRU learns both.
 _SHORTER = (10, 20, 30, 50, 70, 100, 150)
+_DIGITS = {kind: _annealed(found, 2e-3, 16, 5000) for kind, found in _COMMON.items()}
+_DIGITS["relu identity"] = _annealed(
+    Recipe("vanilla", "relu", _SHRINKING, clip_norm=0.1), 1e-3, 16, 5000
+)
 _OF_TASKS = {
     **{
         name: {kind: replace(found, curriculum=_SHORTER) for kind, found in _COMMON.items()}
         for name in ("order", "xor")
     },
     "copy": {"tanh orthogonal": Recipe(init=_LINEAR, optimizer=crnn.RMSprop(1e-4))},
-    "digits": {
-        "tanh uniform": _annealed(_COMMON["tanh uniform"], 2e-3, 32, 4000),
+    "digits": _DIGITS,
+    "digits permuted": {
+        **_DIGITS,
         "tanh orthogonal": _annealed(_COMMON["tanh orthogonal"], 2e-3, 32, 4000),
-        "relu identity": _annealed(
-            Recipe("vanilla", "relu", _SHRINKING, clip_norm=0.1), 1e-3, 16, 5000
-        ),
-        "gru": _annealed(_COMMON["gru"], 2e-3, 16, 5000),
-        "lstm": _annealed(_COMMON["lstm"], 2e-3, 16, 5000),
     },
 }
 #: The vanilla cell's kind that does best on each task.
@@ -135,4 +136,5 @@ def recipe(task: Task, kind: str = "vanilla") -> Recipe:
     kind = validate.choice("kind", kind, (*KINDS, "vanilla"))
     if kind == "vanilla":
         kind = _BEST_VANILLA.get(task.name, "tanh orthogonal")
-    return _OF_TASKS.get(task.name, {}).get(kind, _COMMON[kind])
+    name = "digits permuted" if isinstance(task, Digits) and task.permuted else task.name
+    return _OF_TASKS.get(name, {}).get(kind, _COMMON[kind])
