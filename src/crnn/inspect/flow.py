@@ -150,7 +150,8 @@ def gradient_flow(
     GradientFlow
         The loss is the sum over the counted steps and examples, not their mean, so that a norm
         does not depend on how many examples there are. With weights it is the sum of ``w loss``,
-        where the weights are scaled to a mean of 1.
+        where the weights are scaled to a mean of 1. An example of weight 0 is left out, of means
+        and quantiles too.
 
     Raises
     ------
