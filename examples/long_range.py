@@ -52,9 +52,9 @@ class Row:
         updates = np.mean([result.updates for result in self.results])
         seconds = np.mean([result.seconds for result in self.results])
         return (
-            f"{self.label:16} {self.task.T:4} {self.kind:16} {solved}/{len(self.results)}   "
-            f"{self.score:9.3g} {self.task.baseline:9.3g} {updates:8.0f} {seconds:8.1f} "
-            f"{np.mean(self.before):8.3f} {np.mean(self.after):8.3f}"
+            f"{self.label:16} {self.task.T:4} {self.kind:16} {solved}/{len(self.results)}    "
+            f"{self.score:9.3g} {self.task.baseline:10.3g} {updates:9.0f} {seconds:9.1f} "
+            f"{np.mean(self.before):9.3f} {np.mean(self.after):9.3f}"
         )
 
 
@@ -133,9 +133,8 @@ def main(arguments: list[str] | None = None) -> list[Row]:
     parser.add_argument("--plot", metavar="FILE", help="draw the table")
     asked = parser.parse_args(arguments)
     crnn.set_num_threads(1)
-    print(
-        "task                T kind             solved     score  memoryless  updates  seconds   before    after"
-    )
+    numbers = ("score", "memoryless", "updates", "seconds", "before", "after")
+    print(f"{'task':16}    T {'kind':16} solved", *(f"{name:>9}" for name in numbers))
     cases: list[tuple[str, tasks.Task]] = []
     for name in asked.tasks:
         if name == "digits":
