@@ -2,8 +2,8 @@
 
 Trains five kinds of models of 100 units on tasks of more and more steps and prints a table: solved
 or not, the score on held-out examples, updates, seconds, and the rate of the gradient before and
-after training: the change of the logarithm of its norm per step back. The settings of each kind are
-those of `crnn.tasks.recipe`. docs/long_range.md explains the figures; the whole table there is
+after training, which is the slope of its log norm over the steps back. The settings of each kind
+are those of `crnn.tasks.recipe`. docs/long_range.md explains the figures; the whole table there is
 
     python examples/long_range.py --tasks adding copy digits --steps 50 100 200 400 --seconds 15
 
@@ -76,7 +76,7 @@ def measure(label: str, task: tasks.Task, kind: str, seeds: int, seconds: float)
 
 
 def rate(model: crnn.RNN, task: tasks.Task) -> float:
-    """The change per step back of the logarithm of the norm of the last answer's gradient."""
+    """How fast the last answer's gradient vanishes: the slope of its log norm over the steps."""
     x, y = task.draw(64, rng=1)  # (T, 64, n_x) or (T, 64)
     last = None
     if task.steps == "all":
