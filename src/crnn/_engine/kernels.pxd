@@ -68,6 +68,8 @@ cdef extern from "crnn_kernels.h" nogil:
         void (*count_beyond)(Py_ssize_t rows, Py_ssize_t n, Py_ssize_t stride,
                              const void *numbers, double low, double high,
                              Py_ssize_t *counts) noexcept nogil
+        void (*penalise)(Py_ssize_t m, Py_ssize_t n, const void *rates, double l2, double l1,
+                         const double *shares, void *drates, double *sums) noexcept nogil
         void (*sgd)(Py_ssize_t n, void *parameters, const void *gradients, void *velocity,
                     double lr, double momentum) noexcept nogil
         void (*adam)(Py_ssize_t n, void *parameters, const void *gradients, void *mean,

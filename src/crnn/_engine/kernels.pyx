@@ -225,6 +225,21 @@ def count_beyond(const real[:, :, :] values, double low, double high):
     return counts[0], counts[1]
 
 
+def penalise(const real[:, :, ::1] rates, double l2, double l1, const double[::1] shares,
+             real[:, :, ::1] drates, double[::1] sums, bint rising):
+    """Add to sums (m) the l2 r^2 + l1 |r| of rates (T, m, n), and to drates their gradient.
+
+    The gradient is multiplied by the examples' shares (m). The steps are summed one after the
+    other, in rising or in falling order.
+    """
+    cdef Py_ssize_t k, t, T = rates.shape[0], m = rates.shape[1], n = rates.shape[2]
+    with nogil:
+        for k in range(T):
+            t = k if rising else T - 1 - k
+            _operations(real is double).penalise(m, n, &rates[t, 0, 0], l2, l1, &shares[0],
+                                                 &drates[t, 0, 0], &sums[0])
+
+
 def sgd(real[::1] parameters, const real[::1] gradients, real[::1] velocity, double lr,
         double momentum):
     """One update by gradient descent; velocity may be None."""

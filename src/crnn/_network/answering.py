@@ -161,7 +161,7 @@ class Answering(Model):
         (8, 8)
         """
         penalty = penalties.checked(penalty)
-        limit = checked_memory(memory, self.config, penalty)
+        limit = checked_memory(memory)
         sequences = Sequences(self.config, x, validate.given("y", y), lengths, sample_weight)
         arena = self._network.new_arena()
         batches = sequences.batches(backward=True, penalty=penalty)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from crnn._engine.sequence import segment_sizes
 from crnn._network import layers
 from crnn._network.config import Config
+from crnn._network.penalties import Penalty
 from crnn._network.segments import STRETCH, chunk_begins
 from crnn.reference import Array
 
@@ -18,14 +19,21 @@ class Costs:
     """The bytes of a batch's arrays, in numbers that do not depend on a plan."""
 
     def __init__(
-        self, config: Config, T: int, m: int, lengths: Array | None, symbols: bool
+        self,
+        config: Config,
+        T: int,
+        m: int,
+        lengths: Array | None,
+        symbols: bool,
+        penalty: Penalty | None = None,
     ) -> None:
         self._config, self.T, self.m = config, T, m
         self._symbols, self._unequal = symbols, lengths is not None
+        self._of_rates = penalty is not None and penalty.of_rates
         self._size = config.np_dtype.itemsize
         self.begins = chunk_begins(T, m, lengths, self._kernels(1, config.n_x)[0])
         rows = T * m
-        self.without = rows * layers.bytes_per_step(config, True) + self.workspace(T)
+        self.without = rows * layers.bytes_per_step(config, True, penalty) + self.workspace(T)
 
     def _kernels(self, T: int, n_in: int) -> tuple[int, int, int, int]:
         config = self._config
@@ -49,6 +57,12 @@ class Costs:
         numbers = len(config.recurrences()) * len(config.kind.states) * config.n_a
         return self._size * self.m * numbers
 
+    def start(self) -> int:
+        """Bytes of the trained initial states of all examples, and of a recurrence's gradients."""
+        config = self._config
+        numbers = (len(config.recurrences()) + 1) * len(config.trained_states) * config.n_a
+        return self._size * self.m * numbers
+
     def per_step(self) -> int:
         """Bytes of a segment's arrays for each step of each example."""
         config = self._config
@@ -57,7 +71,7 @@ class Costs:
         numbers = together * config.n_a * (1 + config.kind.kept + (config.equation == "current"))
         numbers += above * config.n_a  # dx of the layers above the lowest
         stacked = config.num_directions > 1 and config.num_layers > 1
-        if config.steps == "all" or stacked:
+        if config.steps == "all" or stacked or self._of_rates:
             numbers += config.n_a  # da of the top
         if self._unequal and streams(config):
             numbers += 2 * config.n_a  # features and their gradient, of valid rows

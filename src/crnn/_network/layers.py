@@ -17,7 +17,8 @@ from crnn._engine import kernels, recurrence, validate
 from crnn._engine.recurrence import CellGradients, CellInputs, Packed, States
 from crnn._network.buffers import Buffers
 from crnn._network.config import Config, Recurrence
-from crnn._network.penalties import Penalty, shares
+from crnn._network.penalties import Penalty, RateCosts
+from crnn._network.start import of_start, start_of, sum_of_start
 from crnn.reference import Array
 
 _NONE: Mapping[str, Array] = MappingProxyType({})
@@ -88,9 +89,7 @@ def forward(
     for k, place in enumerate(config.recurrences()):
         if place.layer > 0 and k % n == 0:
             below = side_by_side(outputs[-n:], f"below {k}", buffers)
-        start = None if state is None else state[k]
-        if state is None and config.trained_states:
-            start = _trained(config, place, parameters, m, k, buffers)
+        start = start_of(config, place, parameters, state, m, k, buffers)
         seed = None if noise is None else (noise + k) % 2**64
         inputs.append(inputs_of(config, place, parameters, below, lengths, start, seed))
         a = buffers.array(f"a {k}", (T, m, config.n_a))
@@ -127,18 +126,14 @@ def backward(
     gradients: dict[str, Array],
     need_dx: bool = False,
     norms: Array | None = None,
-    penalty: Penalty | None = None,
-) -> tuple[float, Array | None]:
+    costs: RateCosts | None = None,
+) -> Array | None:
     """Fill `gradients`, which has the parameters' names, from dlogits (rows, n_y).
 
-    Returns what the penalty adds to the loss for the rates, whose gradient is included; and with
-    `need_dx` the gradient of x (T, m, n_x), which are numbers. `norms` (recurrences, T, m) is
-    filled too, if it is given: see `recurrence.cell_backward`.
+    Returns with `need_dx` the gradient of x (T, m, n_x), which are numbers. `norms` (recurrences,
+    T, m) is filled too, if it is given: see `recurrence.cell_backward`. With `costs` the gradient
+    has that of the rates, which are counted there.
     """
-    loss, share = 0.0, None
-    if penalty is not None and penalty.of_rates:
-        of = trace.inputs[0]
-        share = shares(config, trace.steps, of.m, of.lengths)
     n, buffers, places = config.num_directions, trace.buffers, config.recurrences()
     dfeatures = buffers.array("dfeatures", trace.features.shape)
     kernels.output_backward(
@@ -152,28 +147,25 @@ def backward(
             if first > 0 or need_dx:
                 dx.append(buffers.array(f"dx {k}", (*a.shape[:2], places[k].n_in)))
             own = places[k].of(gradients)
-            d0 = _NONE
-            if config.trained_states:
-                m = a.shape[1]
-                d0 = {s: buffers.array(f"d{s}", (m, config.n_a)) for s in config.trained_states}
+            d0 = of_start(config, a.shape[1], buffers)
             into = gradients_of(own, dx[-1] if dx else None, d0)
             drate = da[k - first]
-            if penalty is not None and share is not None:
-                loss += penalty.rate_loss(a, share, buffers)
-                drate = penalty.rate_backward(a, share, drate, buffers)
+            if costs is not None:
+                if drate is None:
+                    drate = zeros("drate", a.shape, buffers)
+                costs.add(k, a, drate, rising=inputs.reverse)
             da_k = rate_backward(config, a, drate)
             da_n_k = rate_backward(config, final_state(a, inputs), da_n[k - first])
             of_k = None if norms is None else norms[k]
             recurrence.cell_backward(inputs, states, da_k, into=into, da_n=da_n_k, norms=of_k)
-            for name, d in d0.items():  # one state for all examples; none is read after another
-                own[name][...] = 0 if trace.continued else d.sum(axis=0)
+            sum_of_start(own, d0, trace.continued)
         below = None
         if dx:
             below = dx[0] if n == 1 else np.add(dx[0], dx[1], out=dx[0])  # (T, m, n_in)
         if first > 0:
             assert below is not None
             da, da_n = [*_apart(below, n, buffers)], [None] * n
-    return loss, below
+    return below
 
 
 def bytes_per_step(config: Config, backward: bool, penalty: Penalty | None = None) -> int:
@@ -191,8 +183,8 @@ def bytes_per_step(config: Config, backward: bool, penalty: Penalty | None = Non
         states += above * width  # both directions side by side, as input
     if backward:
         states += config.num_layers * width * config.kind.kept
-        if penalty is not None and penalty.of_rates:
-            states += config.n_a * 2  # terms of the gradient, and with steps="last" the gradient
+        if penalty is not None and penalty.of_rates and config.steps == "last":
+            states += config.n_a  # the gradient of the rates
         # dx of each recurrence above the lowest layer, and its directions in arrays of their own
         states += above * config.num_directions * width + (width if both and above else 0)
     if config.steps == "last":
@@ -231,20 +223,11 @@ def inputs_of(
     )
 
 
-def _trained(
-    config: Config,
-    place: Recurrence,
-    parameters: dict[str, Array],
-    m: int,
-    k: int,
-    buffers: Buffers,
-) -> tuple[Array, ...]:
-    """The trained initial states (m, n_a) of recurrence k, the same for all examples."""
-    own, found = place.of(parameters), []
-    for name in config.trained_states:
-        found.append(buffers.array(f"{name} {k}", (m, config.n_a)))
-        found[-1][...] = own[name]
-    return tuple(found)
+def zeros(name: str, shape: tuple[int, ...], buffers: Buffers) -> Array:
+    """An array of zeros."""
+    found = buffers.array(name, shape)
+    found.fill(0)
+    return found
 
 
 def gradients_of(

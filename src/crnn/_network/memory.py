@@ -18,7 +18,7 @@ import numpy as np
 from crnn._engine import validate
 from crnn._network.config import Config
 from crnn._network.costs import Costs
-from crnn._network.penalties import Penalty
+from crnn._network.penalties import Penalty, checked
 from crnn._network.segments import grouped
 from crnn.reference import Array
 
@@ -35,19 +35,10 @@ MOST_LEVELS = 8
 _FACTOR = 2**0.25
 
 
-def checked_memory(memory: Any, config: Config, penalty: Penalty | None = None) -> MemoryLimit:
-    """The argument `memory`: None, "sqrt" or a number of bytes.
-
-    Trained initial states and penalties on rates need all states, and refuse it.
-    """
+def checked_memory(memory: Any) -> MemoryLimit:
+    """The argument `memory`: None, "sqrt" or a number of bytes."""
     if memory is None:
         return None
-    for given, what in (
-        (bool(config.trained_states), "initial_state='trained'"),
-        (penalty is not None and penalty.of_rates, "a penalty on rates"),
-    ):
-        if given:
-            raise ValueError(f"memory: expected None with {what}, got {validate.shown(memory)}")
     if isinstance(memory, str) and memory == "sqrt":
         return "sqrt"
     expected = f"memory: expected None, 'sqrt' or a number of bytes, got {validate.shown(memory)}"
@@ -143,21 +134,27 @@ def plan(
     memory: int | Literal["sqrt"],
     lengths: Array | None = None,
     symbols: bool = False,
+    penalty: Penalty | None = None,
 ) -> MemoryPlan:
     """The plan for a batch: with "sqrt" that of the lowest peak at one level, else the fastest one.
 
     Raises ValueError if the bytes do not suffice for any.
     """
     if lengths is None:
-        return _plan_of_equal(config, T, m, memory, symbols)
-    return _plan(Costs(config, T, m, lengths, symbols), memory)
+        return _plan_of_equal(config, T, m, memory, symbols, penalty)
+    return _plan(Costs(config, T, m, lengths, symbols, penalty), memory)
 
 
 @functools.lru_cache(maxsize=32)
 def _plan_of_equal(
-    config: Config, T: int, m: int, memory: int | Literal["sqrt"], symbols: bool
+    config: Config,
+    T: int,
+    m: int,
+    memory: int | Literal["sqrt"],
+    symbols: bool,
+    penalty: Penalty | None,
 ) -> MemoryPlan:
-    return _plan(Costs(config, T, m, None, symbols), memory)
+    return _plan(Costs(config, T, m, None, symbols, penalty), memory)
 
 
 def _plan(costs: Costs, memory: int | Literal["sqrt"]) -> MemoryPlan:
@@ -186,6 +183,7 @@ def plan_memory(
     memory: Any = "sqrt",
     lengths: Any = None,
     symbols: bool = False,
+    penalty: Penalty | None = None,
 ) -> MemoryPlan:
     """What `gradients` and `fit` do with the argument `memory`, before they do it.
 
@@ -200,6 +198,8 @@ def plan_memory(
         The number of steps of each example.
     symbols : bool, optional
         Whether x has integers for one-hot rows.
+    penalty : Penalty, optional
+        As for `RNN.gradients`.
 
     Returns
     -------
@@ -221,7 +221,7 @@ def plan_memory(
     T = 10000, m = 32: 104 segments of at most 96 steps, recomputed once, and a last one of 96
     """
     T, m = validate.count("T", T), validate.count("m", m)
-    limit = checked_memory(memory, model.config)
+    limit = checked_memory(memory)
     if limit is None:
         raise ValueError("memory: expected 'sqrt' or a number of bytes, got None")
     own = validate.lengths_of(lengths, T, m, "lengths")
@@ -229,7 +229,7 @@ def plan_memory(
     if own is not None:
         T = int(own.max())
         own = None if (own == T).all() else own
-    return plan(model.config, T, m, limit, own, symbols)
+    return plan(model.config, T, m, limit, own, symbols, checked(penalty))
 
 
 def _falling(T: int) -> list[int]:
@@ -256,7 +256,7 @@ def _planned(costs: Costs, most: int, levels: int) -> MemoryPlan:
         m,
         tuple(begins),
         levels,
-        states * costs.state(),
+        states * costs.state() + costs.start(),
         longest * m * costs.per_step(),
         T * m * costs.whole_per_step() + costs.head(),
         costs.workspace(longest),

@@ -19,7 +19,7 @@ from crnn._network.data import Batch
 from crnn._network.layers import State
 from crnn._network.losses import LOSSES
 from crnn._network.memory import MemoryLimit, plan
-from crnn._network.penalties import Penalty
+from crnn._network.penalties import Penalty, rate_costs
 from crnn._network.recomputed import RecomputedPass
 from crnn.reference import Array
 
@@ -116,19 +116,22 @@ class Network:
         The loss has the penalty. With `memory`, states are recomputed: the trace and the norms have
         none. The bits are the same.
         """
+        T, m = batch.x.shape[:2]
+        costs = rate_costs(penalty, self.config, T, m, batch.lengths)
         if memory is None:
             trace = self.forward(batch, state, buffers, keep=True, noise=noise)
             loss, metric = self._loss_and_gradient(trace, batch)
-            of_rates, _ = layers.backward(
+            layers.backward(
                 self.config, self.parameters, trace, trace.logits, gradients,
-                norms=norms, penalty=penalty,
+                norms=norms, costs=costs,
             )  # fmt: skip
-            loss += of_rates
         else:
-            passes = self._recomputed(batch, memory, state, buffers, noise)
+            passes = self._recomputed(batch, memory, penalty, state, buffers, noise)
             trace = passes.forward()
             loss, metric = self._loss_and_gradient(trace, batch)
-            passes.backward(trace.logits, gradients)
+            passes.backward(trace.logits, gradients, costs)
+        if costs is not None:
+            loss += costs.loss()
         if penalty is not None:
             loss += penalty.weight_loss(self.parameters)
             penalty.weight_backward(self.parameters, gradients)
@@ -167,11 +170,13 @@ class Network:
         buffers: Buffers | None = None,
         memory: MemoryLimit = None,
         noise: np.random.Generator | None = None,
+        penalty: Penalty | None = None,
     ) -> tuple[float, float]:
         """Mean loss and metric over all rows of all batches. The first one starts from `state`.
 
-        With `memory`, no state is carried. `noise` draws a seed for the noise of each batch;
-        without it there is none.
+        With `memory`, no state is carried; the plan is that of gradients with the penalty, which is
+        not part of the loss. `noise` draws a seed for the noise of each batch; without it there is
+        none.
         """
         rows, loss, metric = 0, 0.0, 0.0
         if buffers is None:
@@ -181,7 +186,7 @@ class Network:
             if memory is None:
                 trace = self.forward(batch, state, buffers, noise=seed)
             else:
-                trace = self._recomputed(batch, memory, state, buffers, seed).forward()
+                trace = self._recomputed(batch, memory, penalty, state, buffers, seed).forward()
             mean_loss, mean_metric = self._loss_and_gradient(trace, batch)
             loss += mean_loss * len(trace.logits)
             metric += mean_metric * len(trace.logits)
@@ -193,12 +198,13 @@ class Network:
         self,
         batch: Batch,
         memory: int | Literal["sqrt"],
+        penalty: Penalty | None,
         state: State | None,
         buffers: Buffers | None,
         noise: int | None,
     ) -> RecomputedPass:
         T, m = batch.x.shape[:2]
-        found = plan(self.config, T, m, memory, batch.lengths, batch.x.ndim == 2)
+        found = plan(self.config, T, m, memory, batch.lengths, batch.x.ndim == 2, penalty)
         return RecomputedPass(
             self.config,
             self.parameters,

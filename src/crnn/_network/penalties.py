@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from crnn._engine import validate
-from crnn._network.buffers import Buffers
+from crnn._engine import kernels, validate
 from crnn._network.config import Config
 from crnn.reference import Array
 
@@ -69,33 +68,6 @@ class Penalty:
         """Whether rates cost anything."""
         return self.rates_l2 > 0 or self.rates_l1 > 0
 
-    def rate_loss(self, rate: Array, share: Array, buffers: Buffers) -> float:
-        """The loss for the rates (T, m, n_a) of a recurrence; see `shares`."""
-        loss = 0.0
-        if self.rates_l2:
-            squares = np.einsum("tmi,tmi->tm", rate, rate)
-            loss += self.rates_l2 * float(squares.sum(axis=0, dtype=np.float64) @ share)
-        if self.rates_l1:
-            sizes = np.abs(rate, out=buffers.array("penalty", rate.shape)).sum(axis=2)  # (T, m)
-            loss += self.rates_l1 * float(sizes.sum(axis=0, dtype=np.float64) @ share)
-        return loss
-
-    def rate_backward(
-        self, rate: Array, share: Array, drate: Array | None, buffers: Buffers
-    ) -> Array:
-        """Add the gradient with respect to the rates to `drate` in place, None being zeros."""
-        scale = share.astype(rate.dtype)[:, None]  # (m, 1)
-        term = buffers.array("penalty", rate.shape)  # (T, m, n_a)
-        if drate is None:
-            drate = buffers.array("drate", rate.shape)
-            drate.fill(0)
-        if self.rates_l2:
-            drate += np.multiply(rate, rate.dtype.type(2 * self.rates_l2) * scale, out=term)
-        if self.rates_l1:
-            np.sign(rate, out=term)
-            drate += np.multiply(term, rate.dtype.type(self.rates_l1) * scale, out=term)
-        return drate
-
     def weight_loss(self, parameters: Mapping[str, Array]) -> float:
         """The loss for the weights."""
         loss = 0.0
@@ -116,6 +88,42 @@ class Penalty:
                 dW += W.dtype.type(2 * self.weights_l2) * W
             if self.weights_l1:
                 dW += W.dtype.type(self.weights_l1) * np.sign(W)
+
+
+class RateCosts:
+    """What a penalty adds for the rates in one backward pass over all recurrences.
+
+    The costs of an example are summed step by step in the order of backward, so that they are the
+    same bits whether a pass has all steps at once or a segment at a time.
+    """
+
+    def __init__(
+        self, penalty: Penalty, config: Config, T: int, m: int, lengths: Array | None
+    ) -> None:
+        self._penalty = penalty
+        self._shares = shares(config, T, m, lengths)  # (m,)
+        self._sums = np.zeros((len(config.recurrences()), m))
+
+    def add(self, k: int, rates: Array, drates: Array, rising: bool) -> None:
+        """Count the rates (steps, m, n_a) of recurrence k, and add their gradient to `drates`.
+
+        `rising` says whether backward goes through the steps in rising order.
+        """
+        l2, l1 = self._penalty.rates_l2, self._penalty.rates_l1
+        kernels.penalise(rates, l2, l1, self._shares, drates, self._sums[k], rising)
+
+    def loss(self) -> float:
+        """The loss for all rates that were counted."""
+        return float((self._sums @ self._shares).sum())
+
+
+def rate_costs(
+    penalty: Penalty | None, config: Config, T: int, m: int, lengths: Array | None
+) -> RateCosts | None:
+    """The costs of the rates in a pass; None if they are free."""
+    if penalty is None or not penalty.of_rates:
+        return None
+    return RateCosts(penalty, config, T, m, lengths)
 
 
 def checked(penalty: Any) -> Penalty | None:

@@ -17,6 +17,7 @@ from crnn._network.config import Config
 from crnn._network.costs import streams
 from crnn._network.layers import State, Trace
 from crnn._network.memory import MemoryPlan
+from crnn._network.penalties import RateCosts
 from crnn._network.stack import Above, Sink, Stack
 from crnn._network.streamed_head import StreamedHead
 from crnn.reference import Array
@@ -85,10 +86,15 @@ class RecomputedPass:
         kernels.output_forward(self._parameters["Wya"], self._parameters["by"], features, logits)
         return self._traced(features, counted, logits)
 
-    def backward(self, dlogits: Array, gradients: dict[str, Array]) -> None:
-        """Fill `gradients` from dlogits (rows, n_y), which have replaced the trace's logits."""
+    def backward(
+        self, dlogits: Array, gradients: dict[str, Array], costs: RateCosts | None = None
+    ) -> None:
+        """Fill `gradients` from dlogits (rows, n_y), which have replaced the trace's logits.
+
+        With `costs` the gradient has that of the rates, which are counted there.
+        """
         if self._head is not None:
-            self._stacks[0].backward(self._x, self._head.backward, None, gradients)
+            self._stacks[0].backward(self._x, self._head.backward, None, gradients, costs=costs)
             self._head.write_sums(gradients["Wya"], gradients["by"])
             return
         n, trace = self._config.num_directions, self._trace
@@ -110,7 +116,7 @@ class RecomputedPass:
                 stack = self._stacks[layer * n + i]
                 above = None if da is None else _reader(self._part(da, i))
                 sink = None if dx is None else _writer(dx, add=i > 0)
-                stack.backward(self._below[layer], above, da_n[i], gradients, sink)
+                stack.backward(self._below[layer], above, da_n[i], gradients, sink, costs)
             da, da_n = dx, [None] * n
 
     def _forward_streamed(self, head: StreamedHead) -> Trace:

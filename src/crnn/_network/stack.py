@@ -18,7 +18,9 @@ from crnn._network import layers
 from crnn._network.buffers import Buffers
 from crnn._network.config import Config, Recurrence
 from crnn._network.memory import MemoryPlan, pieces
+from crnn._network.penalties import RateCosts
 from crnn._network.segments import Window
+from crnn._network.start import of_start, start_of, sum_of_start
 from crnn.reference import Array
 
 #: Takes the outputs (steps, m, n_a) of a window, or the gradients of its inputs.
@@ -68,7 +70,11 @@ class Stack:
         self._begins = [*plan.begins, plan.T]
         self._starts = [0, *(begin - 1 for begin in plan.begins[1:]), plan.T]
         self._longest = plan.steps + (len(plan.begins) > 1)  # with the step before
-        first = [None if start is None else start[k] for k in places]
+        first = [
+            start_of(config, place, parameters, start, plan.m, k, buffers)
+            for k, place in places.items()
+        ]
+        self._continued = start is not None
         self._entries = [Entry(0, plan.levels, first)]
         self._kept: Kept | None = None
         self._packed: list[Packed] = [{} for _ in places]
@@ -101,8 +107,9 @@ class Stack:
         da_n: Array | None,
         gradients: dict[str, Array],
         sink: Sink | None = None,
+        costs: RateCosts | None = None,
     ) -> None:
-        """Fill `gradients`. `sink` gets dx, a window at a time.
+        """Fill `gradients`. `sink` gets dx, a window at a time, and `costs` the rates.
 
         da gives dL/da of the top's outputs in a window; da_n (m, n_a) is that of the last outputs.
         """
@@ -110,7 +117,7 @@ class Stack:
         while end > 0:
             if self._kept is None:
                 self._sweep(x, end, None)
-            self._backward_segment(end - 1, da, da_n, gradients, sink)
+            self._backward_segment(end - 1, da, da_n, gradients, sink, costs)
             self._kept = None
             end -= 1
             while self._entries and self._entries[-1].segment == end:
@@ -188,28 +195,41 @@ class Stack:
         da_n: Array | None,
         gradients: dict[str, Array],
         sink: Sink | None,
+        costs: RateCosts | None,
     ) -> None:
         assert self._kept is not None
         config, first, last = self._config, j == 0, j == len(self._plan.begins) - 1
         window = self._window(self._starts[j], self._begins[j + 1])
+        own = self._window(self._begins[j], self._begins[j + 1])  # without the step before
+        steps = slice(window.steps - own.steps, None)
+        falling = self._reverse and self._lengths is None  # t, while steps are read
+        if falling:
+            steps = slice(own.steps)
         above = None if da is None else da(window, self._kept.outputs[-1])  # (steps, m, n_a)
         items = [*enumerate(self._places.items())]
-        for i, (_, place) in reversed(items):
+        for i, (k, place) in reversed(items):
             inputs, states = self._kept.inputs[i], self._kept.states[i]
+            rates = self._kept.outputs[i]
             dx = None
             if i > 0 or sink is not None:
                 dx = self._array(f"dx {i}", window.steps, place.n_in)
-            into = layers.gradients_of(place.of(gradients), dx)
-            above = layers.rate_backward(config, self._kept.outputs[i], above)
+            of, d0 = place.of(gradients), {}
+            if first:
+                d0 = of_start(config, self._plan.m, self._buffers)
+            into = layers.gradients_of(of, dx, d0)
+            if costs is not None:
+                if above is None:
+                    above = self._array("drate", window.steps, config.n_a)
+                    above.fill(0)
+                costs.add(k, rates[steps], above[steps], rising=falling)
+            above = layers.rate_backward(config, rates, above)
             segment = self._segments[i].place(window.t0, first, last)
             recurrence.cell_backward(inputs, states, above, into=into, da_n=da_n, segment=segment)
+            sum_of_start(of, d0, self._continued)
             above, da_n = dx, None
         if sink is not None:
             assert above is not None
-            own = self._window(self._begins[j], self._begins[j + 1])
-            skipped = window.steps - own.steps  # the first step read
-            at_end = self._reverse and self._lengths is None
-            sink(own, above[: own.steps] if at_end else above[skipped:])
+            sink(own, above[steps])
 
 
 def _marks(first: int, end: int, levels: int) -> dict[int, int]:

@@ -109,7 +109,7 @@ class FromExamples(Trained):
         penalty = checked(penalty)
         plan = Plan(
             epochs, chosen(optimizer), clip_norm, clip_value, patience, progress, callback,
-            generator, checked_memory(memory, self.config, penalty), penalty, inspect,
+            generator, checked_memory(memory), penalty, inspect,
         )  # fmt: skip
         batch_size = validate.count("batch_size", batch_size)
         sequences = Sequences(self.config, x, validate.given("y", y), lengths, sample_weight)
@@ -123,5 +123,6 @@ class FromExamples(Trained):
             validate.given("validation y", val_y)
             held_out = Sequences(self.config, val_x, val_y, *val_options, of="validation ")
         if plan.memory is not None:  # refuse bytes that cannot suffice before the first step
-            plan_of(self.config, sequences.longest, min(batch_size, sequences.m), plan.memory)
+            m = min(batch_size, sequences.m)
+            plan_of(self.config, sequences.longest, m, plan.memory, penalty=penalty)
         return self._train(Examples(sequences, batch_size, generator, held_out), plan)

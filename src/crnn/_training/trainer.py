@@ -84,7 +84,7 @@ class Trainer:
             batches = [batch]
         with _without_warnings():
             loss, metric = self.network.evaluate(
-                batches, carry, state, self.buffers, self.plan.memory
+                batches, carry, state, self.buffers, self.plan.memory, penalty=self.plan.penalty
             )
         self._require(math.isfinite(loss), loss, "loss" if held_out is None else VALIDATION_LOSS)
         return loss, metric

@@ -228,7 +228,7 @@ def saliency(model: Any, x: Any, step: int = -1, output: int | None = None) -> S
     dlogits = np.zeros_like(trace.logits)
     dlogits[row, output] = 1
     unused = Arena(Layout(config.shapes(), config.np_dtype)).views
-    _, dx = layers.backward(config, dict(parameters), trace, dlogits, unused, need_dx=True)
+    dx = layers.backward(config, dict(parameters), trace, dlogits, unused, need_dx=True)
     assert dx is not None
     return Saliency(np.linalg.norm(dx[:, 0], axis=1), step, output, tokens)
 

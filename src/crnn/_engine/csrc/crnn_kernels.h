@@ -100,6 +100,8 @@ typedef struct {
     int (*all_finite)(ptrdiff_t n, const void *numbers);
     void (*count_beyond)(ptrdiff_t rows, ptrdiff_t n, ptrdiff_t stride, const void *numbers,
                          double low, double high, ptrdiff_t counts[2]);
+    void (*penalise)(ptrdiff_t m, ptrdiff_t n, const void *rates, double l2, double l1,
+                     const double *shares, void *drates, double *sums);
     void (*sgd)(ptrdiff_t n, void *parameters, const void *gradients, void *velocity, double lr,
                 double momentum);
     void (*adam)(ptrdiff_t n, void *parameters, const void *gradients, void *mean, void *square,
