@@ -1,0 +1,48 @@
+"""The states that the recurrences begin from, and the gradients of those that are trained."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crnn._network.buffers import Buffers
+from crnn._network.config import Config, Recurrence
+from crnn.reference import Array
+
+if TYPE_CHECKING:
+    from crnn._network.layers import State
+
+
+def start_of(
+    config: Config,
+    place: Recurrence,
+    parameters: dict[str, Array],
+    state: State | None,
+    m: int,
+    k: int,
+    buffers: Buffers,
+) -> tuple[Array, ...] | None:
+    """The states (m, n_a) before the first step of recurrence k, or None for zeros.
+
+    Those given in `state`, or else the trained ones, which are the same for all examples.
+    """
+    if state is not None:
+        return state[k]
+    own, found = place.of(parameters), []
+    for name in config.trained_states:
+        found.append(buffers.array(f"{name} {k}", (m, config.n_a)))
+        found[-1][...] = own[name]
+    return tuple(found) or None
+
+
+def of_start(config: Config, m: int, buffers: Buffers) -> dict[str, Array]:
+    """Arrays (m, n_a) for the gradients of a recurrence's initial states, if they are trained."""
+    return {name: buffers.array(f"d{name}", (m, config.n_a)) for name in config.trained_states}
+
+
+def sum_of_start(own: dict[str, Array], d0: dict[str, Array], continued: bool) -> None:
+    """Fill the gradients of a recurrence's trained states, one for all examples, from `of_start`.
+
+    They are 0 if the pass was `continued` from a given state, which it then began from.
+    """
+    for name, d in d0.items():
+        own[name][...] = 0 if continued else d.sum(axis=0)
