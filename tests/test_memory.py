@@ -48,8 +48,8 @@ def planned(monkeypatch):
     """Sets the plan of all passes: segments of at most so many steps, and so many levels."""
 
     def set_plan(most, levels):
-        def plan(model, steps, m, _, lengths, symbols):
-            found = _planned(Costs(model, steps, m, lengths, symbols), most, levels)
+        def plan(model, steps, m, _, lengths, symbols, penalty):
+            found = _planned(Costs(model, steps, m, lengths, symbols, penalty), most, levels)
             assert len(found.begins) > 1
             return found
 

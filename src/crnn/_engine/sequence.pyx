@@ -324,10 +324,9 @@ def cell_backward(inputs, states, da, need_dx, into, da_n, dc_n, norms=None,
 
 
 def segment_sizes(cell, equation, shape, bint symbols, bint lengths, bint double_precision):
-    """Rows of a chunk, and the numbers in the workspace, in a Segment and in packed weights.
+    """Rows of a chunk, and the numbers in workspaces, in a Segment and in packed weights.
 
-    shape is T, m, n_x, n_a: T steps in a segment. The workspace is that of forward and of backward,
-    which are both kept for later calls.
+    shape is T, m, n_x, n_a: T steps in a segment. The workspaces are those of forward and backward.
     """
     cdef const crnn_operations *operations = _operations(double_precision)
     cdef crnn_rnn_call call
@@ -342,7 +341,7 @@ def segment_sizes(cell, equation, shape, bint symbols, bint lengths, bint double
         call.lengths = &one
     operations.rnn_packing(&call, &packed)
     return (operations.chunk_rows(&call),
-            operations.segment_workspace(&call, 0) + operations.segment_workspace(&call, 1),
+            operations.segment_workspace(&call, 0), operations.segment_workspace(&call, 1),
             operations.segment_carried(&call), packed)
 
 

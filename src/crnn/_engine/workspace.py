@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -88,3 +89,18 @@ def give_back(workspace: Array) -> None:
     """Let other calls use a workspace that `take` gave."""
     if workspace.nbytes > SMALL:
         _shared.give_back(workspace)
+
+
+def most_held(sizes: Iterable[tuple[int, int]]) -> int:
+    """The most bytes that are held at one time while a thread makes calls of these kinds.
+
+    For each kind, the bytes of the smallest and of the largest workspace. A thread holds one small
+    workspace and one of the others.
+    """
+    small = large = 0
+    for least, most in sizes:
+        if most > SMALL:
+            large = max(large, most)
+            most = SMALL if least <= SMALL else 0
+        small = max(small, most)
+    return small + large + ALIGNMENT * 2

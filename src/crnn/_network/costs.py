@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from crnn._engine import workspace
 from crnn._engine.sequence import segment_sizes
 from crnn._network import layers
 from crnn._network.config import Config
@@ -33,9 +34,9 @@ class Costs:
         self._size = config.np_dtype.itemsize
         self.begins = chunk_begins(T, m, lengths, self._kernels(1, config.n_x)[0])
         rows = T * m
-        self.without = rows * layers.bytes_per_step(config, True, penalty) + self.workspace(T)
+        self.without = rows * layers.bytes_per_step(config, True, penalty) + self.workspace(T, T)
 
-    def _kernels(self, T: int, n_in: int) -> tuple[int, int, int, int]:
+    def _kernels(self, T: int, n_in: int) -> tuple[int, int, int, int, int]:
         config = self._config
         return segment_sizes(
             config.cell,
@@ -46,10 +47,23 @@ class Costs:
             config.dtype == "float64",
         )
 
-    def workspace(self, T: int) -> int:
-        """Bytes of the kernels' scratch memory, and of the sums and weights that calls share."""
-        sizes = [self._kernels(T, place.n_in) for place in self._config.recurrences()]
-        return self._size * (max(size[1] for size in sizes) + sum(sum(size[2:]) for size in sizes))
+    def workspace(self, shortest: int, longest: int) -> int:
+        """Bytes of the kernels' scratch memory, and of the sums and weights that calls share.
+
+        The calls have between `shortest` and `longest` steps.
+        """
+        least, most = (
+            [self._kernels(T, place.n_in) for place in self._config.recurrences()]
+            for T in (shortest, longest)
+        )
+        scratch = workspace.most_held(
+            [
+                (self._size * few[k], self._size * many[k])
+                for few, many in zip(least, most, strict=True)
+                for k in (1, 2)  # forward, backward
+            ]
+        )
+        return scratch + self._size * sum(sum(size[3:]) for size in most)
 
     def state(self) -> int:
         """Bytes of the states of all recurrences at one step."""
@@ -71,15 +85,17 @@ class Costs:
         numbers = together * config.n_a * (1 + config.kind.kept + (config.equation == "current"))
         numbers += above * config.n_a  # dx of the layers above the lowest
         stacked = config.num_directions > 1 and config.num_layers > 1
-        if config.steps == "all" or stacked or self._of_rates:
+        if config.steps == "all" or stacked:
             numbers += config.n_a  # da of the top
+        if config.steps == "last" and self._of_rates:
+            numbers += config.n_a  # the gradient of the top's rates
         if self._unequal and streams(config):
             numbers += 2 * config.n_a  # features and their gradient, of valid rows
         widest = max(config.n_x, config.width if stacked else 0)
         if stacked:
             numbers += config.width  # dx
         if self._unequal and config.direction != "forward":
-            return (numbers + widest) * self._size + 48  # x in the order of reading, and places
+            numbers += widest  # x in the order of reading
         return numbers * self._size
 
     def whole_per_step(self) -> int:

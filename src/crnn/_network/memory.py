@@ -247,7 +247,9 @@ def _planned(costs: Costs, most: int, levels: int) -> MemoryPlan:
     T, m = costs.T, costs.m
     begins = grouped(costs.begins, T, most)
     n = len(begins)
-    longest = int(np.diff([*begins, T]).max()) + (n > 1)  # with the step before
+    steps = np.diff([*begins, T])
+    longest = int(steps.max()) + (n > 1)  # with the step before
+    shortest = max(int(steps.min()) - 1, 1)  # of forward calls
     states = 2  # the one before a segment, and that after it
     if n > 1:
         states += levels * (pieces(n, levels) - 1)
@@ -259,7 +261,7 @@ def _planned(costs: Costs, most: int, levels: int) -> MemoryPlan:
         states * costs.state() + costs.start(),
         longest * m * costs.per_step(),
         T * m * costs.whole_per_step() + costs.head(),
-        costs.workspace(longest),
+        costs.workspace(shortest, longest),
         costs.without,
     )
 

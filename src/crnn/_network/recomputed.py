@@ -162,4 +162,4 @@ def _writer(whole: Array, add: bool = False) -> Sink:
 
 def _reader(whole: Array) -> Above:
     """The steps of windows from an array (T, m, n), as new arrays."""
-    return lambda window, _: np.array(window.of(whole), order="C")
+    return lambda window, _: window.copy_of(whole)

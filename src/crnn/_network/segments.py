@@ -6,6 +6,7 @@ from right to left t = T-1-s, with lengths t = lengths[i]-1-s.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -51,28 +52,40 @@ class Window(NamedTuple):
         if not self._scattered:
             return whole[self.t0 : self.t0 + self.steps]
         found = np.zeros((self.steps, *whole.shape[1:]), whole.dtype)
-        s, t, i = self._places()
-        found[s, i] = whole[t, i]
+        for i, n, t in self._places():
+            found[:n, i] = whole[t, i][::-1]
         return found
+
+    def copy_of(self, whole: Array) -> Array:
+        """These steps as a contiguous array of their own."""
+        return self.of(whole) if self._scattered else np.array(self.of(whole), order="C")
 
     def put(self, steps: Array, whole: Array, add: bool = False) -> None:
         """Write these steps to an array (T, m, ...), or add them to what it has."""
         if not self._scattered:
-            place = whole[self.t0 : self.t0 + self.steps]
-            place[...] = place + steps if add else steps
+            _put(steps, whole[self.t0 : self.t0 + self.steps], add)
             return
-        s, t, i = self._places()
-        whole[t, i] = whole[t, i] + steps[s, i] if add else steps[s, i]
+        for i, n, t in self._places():
+            _put(steps[:n, i][::-1], whole[t, i], add)
 
     @property
     def _scattered(self) -> bool:
         return self.reverse and self.lengths is not None
 
-    def _places(self) -> tuple[Array, Array, Array]:
-        """s, counted from `begin`, t and example of every valid step."""
-        assert self.lengths is not None
-        s, i = np.nonzero(np.arange(self.begin, self.end)[:, None] < self.lengths)
-        return s, self.lengths[i] - 1 - self.begin - s, i
+    def _places(self) -> Iterator[tuple[int, int, slice]]:
+        """Each example that has steps here, their number, and their t in rising order."""
+        assert self.own_lengths is not None
+        for i, left in enumerate(self.own_lengths.tolist()):
+            n = min(left, self.steps)
+            if n > 0:
+                yield i, n, slice(left - n, left)
+
+
+def _put(values: Array, place: Array, add: bool) -> None:
+    if add:
+        place += values
+    else:
+        place[...] = values
 
 
 def chunk_begins(T: int, m: int, lengths: Array | None, rows: int) -> list[int]:
