@@ -6,6 +6,9 @@ import signal
 import pytest
 
 from crnn._engine import kernels
+from crnn._network import network as networks
+from crnn._network.costs import Costs
+from crnn._network.memory import _planned
 
 # A shell without job control starts background jobs (`sh -c 'python -m pytest &'`) with SIGINT
 # ignored, and their children inherit that. The tests of Ctrl-C need the default handler.
@@ -51,3 +54,18 @@ def table(request, select):
 def tables():
     """Names of all tables, for a test that switches between them by itself."""
     return TABLES
+
+
+@pytest.fixture
+def planned(monkeypatch):
+    """Sets the plan of all passes: segments of at most so many steps, and so many levels."""
+
+    def set_plan(most, levels):
+        def plan(model, steps, m, _, lengths, symbols, penalty):
+            found = _planned(Costs(model, steps, m, lengths, symbols, penalty), most, levels)
+            assert len(found.begins) > 1
+            return found
+
+        monkeypatch.setattr(networks, "plan", plan)
+
+    return set_plan

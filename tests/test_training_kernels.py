@@ -87,6 +87,44 @@ def test_numbers_beyond_two_limits_are_counted(n, dtype):
     assert (below, above) == (np.sum(values <= -0.25), np.sum(values >= 0.75))
 
 
+@pytest.mark.parametrize("rising", [False, True])
+@pytest.mark.parametrize(("l2", "l1"), [(0.7, 0), (0, 0.3), (0.7, 0.3)])
+def test_a_penalty_on_rates_and_its_gradient(n, dtype, l2, l1, rising):
+    rates, drates = draw(n, dtype, 4, 3), draw(n, dtype, 4, 3, seed=1)
+    rates[2, 1] = 0
+    shares, sums = np.array([0.5, 1, 2]), np.array([1.0, 2, 3])
+    exact = rates.astype("float64")
+    truth = sums + (l2 * exact**2 + l1 * np.abs(exact)).sum(axis=(0, 2))
+    gradient = drates + shares[:, None] * (2 * l2 * exact + l1 * np.sign(exact))
+    kernels.penalise(rates, l2, l1, shares, drates, sums, rising)
+    np.testing.assert_allclose(sums, truth, rtol=check.tolerance(dtype, n))
+    assert_near(drates, gradient, dtype, 3)
+
+
+@pytest.mark.parametrize("cut", [1, 3])
+def test_a_penalty_on_rates_has_the_same_bits_in_parts(n, dtype, cut):
+    rates = draw(n, dtype, 4, 3)
+    for rising in (False, True):
+        parts = [rates[:cut], rates[cut:]]
+        found = []
+        for steps in ([rates], parts if rising else parts[::-1]):
+            sums = np.zeros(3)
+            for part in steps:
+                kernels.penalise(part, 0.7, 0.3, np.ones(3), np.zeros_like(part), sums, rising)
+            found.append(sums.tobytes())
+        assert found[0] == found[1]
+
+
+@pytest.mark.parametrize(("l2", "l1"), [(0.7, 0), (0, 0.3)])
+def test_a_rate_that_is_nan_has_a_cost_and_a_gradient_of_nan(n, dtype, l2, l1):
+    rates, drates, sums = draw(n, dtype, 1, 2), np.zeros((1, 2, n), dtype), np.zeros(2)
+    rates[0, 1, n // 2] = np.nan
+    kernels.penalise(rates, l2, l1, np.ones(2), drates, sums, False)
+    assert np.isfinite(sums[0])
+    assert np.isnan(sums[1])
+    np.testing.assert_array_equal(np.isnan(drates), np.isnan(rates))
+
+
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 def test_gradient_descent(n, dtype, momentum):
     p, g, v = (draw(n, dtype, seed=seed) for seed in range(3))
