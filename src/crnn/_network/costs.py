@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from crnn._engine import workspace
 from crnn._engine.sequence import segment_sizes
 from crnn._network import layers
@@ -36,6 +38,11 @@ class Costs:
         rows = T * m
         self.without = rows * layers.bytes_per_step(config, True, penalty) + self.workspace(T, T)
 
+    @property
+    def _stacked(self) -> bool:
+        """Whether layers run one after the other, each on the outputs of the whole layer below."""
+        return self._config.num_directions > 1 and self._config.num_layers > 1
+
     def _kernels(self, T: int, n_in: int) -> tuple[int, int, int, int, int]:
         config = self._config
         return segment_sizes(
@@ -63,6 +70,8 @@ class Costs:
                 for k in (1, 2)  # forward, backward
             ]
         )
+        if self._unequal and self._stacked:  # NumPy's buffers for sums of rows in opposite order
+            scratch += 3 * np.getbufsize() * self._size
         return scratch + self._size * sum(sum(size[3:]) for size in most)
 
     def state(self) -> int:
@@ -84,7 +93,7 @@ class Costs:
         above = config.num_layers - 1 if config.num_directions == 1 else 0
         numbers = together * config.n_a * (1 + config.kind.kept + (config.equation == "current"))
         numbers += above * config.n_a  # dx of the layers above the lowest
-        stacked = config.num_directions > 1 and config.num_layers > 1
+        stacked = self._stacked
         if config.steps == "all" or stacked:
             numbers += config.n_a  # da of the top
         if config.steps == "last" and self._of_rates:
@@ -103,7 +112,7 @@ class Costs:
         config = self._config
         width = config.width * self._size
         found = 0
-        if config.num_directions > 1 and config.num_layers > 1:
+        if self._stacked:
             found += (config.num_layers - 1 + min(config.num_layers - 1, 2)) * width
         if config.steps == "all":
             answers = config.n_y * self._size

@@ -133,8 +133,7 @@ class Network:
         if costs is not None:
             loss += costs.loss()
         if penalty is not None:
-            loss += penalty.weight_loss(self.parameters)
-            penalty.weight_backward(self.parameters, gradients)
+            loss += penalty.of_weights(self.parameters, gradients)
         if self._constraints is not None:
             self._constraints.mask(gradients)
         return Step(loss, metric, len(trace.logits), trace)

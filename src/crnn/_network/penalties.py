@@ -68,26 +68,20 @@ class Penalty:
         """Whether rates cost anything."""
         return self.rates_l2 > 0 or self.rates_l1 > 0
 
-    def weight_loss(self, parameters: Mapping[str, Array]) -> float:
-        """The loss for the weights."""
+    def of_weights(self, parameters: Mapping[str, Array], gradients: Mapping[str, Array]) -> float:
+        """The loss for the weights, whose gradient is added to `gradients` in place."""
         loss = 0.0
-        for W in _weights(parameters).values():
-            if self.weights_l2:
-                loss += self.weights_l2 * float(np.square(W).sum(dtype=np.float64))
-            if self.weights_l1:
-                loss += self.weights_l1 * float(np.abs(W).sum(dtype=np.float64))
+        if self.weights_l2 == 0 and self.weights_l1 == 0:
+            return loss
+        for name, W in parameters.items():
+            if name.startswith("W"):
+                shares, sums = np.ones(len(W)), np.zeros(len(W))  # of each row
+                kernels.penalise(
+                    W[None], self.weights_l2, self.weights_l1, shares, gradients[name][None], sums,
+                    True,
+                )  # fmt: skip
+                loss += float(sums.sum())
         return loss
-
-    def weight_backward(
-        self, parameters: Mapping[str, Array], gradients: Mapping[str, Array]
-    ) -> None:
-        """Add the gradient with respect to the weights, in place."""
-        for name, W in _weights(parameters).items():
-            dW = gradients[name]
-            if self.weights_l2:
-                dW += W.dtype.type(2 * self.weights_l2) * W
-            if self.weights_l1:
-                dW += W.dtype.type(self.weights_l1) * np.sign(W)
 
 
 class RateCosts:
@@ -141,7 +135,3 @@ def shares(config: Config, T: int, m: int, lengths: Array | None) -> Array:
         return np.full(m, 1 / (units * float(steps.sum())))
     found: Array = 1 / (float(units * m) * steps)
     return found
-
-
-def _weights(arrays: Mapping[str, Array]) -> dict[str, Array]:
-    return {name: a for name, a in arrays.items() if name.startswith("W")}

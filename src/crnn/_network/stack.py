@@ -139,6 +139,7 @@ class Stack:
                 self._kept = kept
             else:
                 state = [self._state_after(window, states) for states in kept.states]
+            del kept  # before the next one, because two would raise the peak
 
     def _window(self, begin: int, end: int) -> Window:
         return Window(self._plan.T, self._reverse, self._lengths, begin, end)
