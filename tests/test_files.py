@@ -88,7 +88,7 @@ class TestKilledWhileSaving:
     """After kill -9 at any moment the path holds a complete model, old or new."""
 
     def save_in_a_child(self, path, code):
-        code = f"import crnn, crnn.files, os, time\nm = crnn.RNN(4, 300, 4, rng=1)\n{code}"
+        code = f"import crnn, crnn._atomic, os, time\nm = crnn.RNN(4, 300, 4, rng=1)\n{code}"
         command = [sys.executable, "-c", code, str(path)]
         return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
@@ -112,7 +112,7 @@ class Slow:
         self.file.flush()
         print("half", flush=True)
         time.sleep(60)
-crnn.files.open = Slow
+crnn._atomic.open = Slow
 m.save(sys.argv[1])
 """
         child = self.save_in_a_child(path, slow)
