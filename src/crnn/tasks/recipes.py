@@ -125,6 +125,8 @@ def recipe(task: Task, kind: str = "vanilla") -> Recipe:
     ------
     ValueError
         If there is no such kind.
+    TypeError
+        If `task` is not one.
 
     Examples
     --------
@@ -132,6 +134,8 @@ def recipe(task: Task, kind: str = "vanilla") -> Recipe:
     >>> crnn.tasks.recipe(crnn.tasks.Adding(100)).init
     Init(kind='identity', gain=1.0, input_std=0.01, output_gain=1.0)
     """
+    if not isinstance(task, Task):
+        raise TypeError(f"task: expected a task such as Adding(100), got {validate.shown(task)}")
     kind = validate.choice("kind", kind, (*KINDS, "vanilla"))
     if kind == "vanilla":
         kind = _BEST_VANILLA.get(task.name, "tanh orthogonal")
