@@ -232,15 +232,14 @@ def _passes(
 
 def _quantiles(norms: Array, ends: Array) -> Array:
     """Quantiles (cells, 3, T) over the examples that have each step; NaN where a norm is NaN."""
-    T = norms.shape[1]
-    has = np.arange(T)[:, None] < ends  # (T, m)
-    rows = np.sort(np.where(has, norms, np.nan), axis=2)  # (cells, T, m); NaN is sorted last
-    t, last = np.arange(T), np.maximum(has.sum(axis=1) - 1, 0)  # (T,)
-    found = []
-    for level in LEVELS:  # between two neighbours, as np.quantile does by default
-        place = level * last
-        below = place.astype(np.intp)
-        low, high = rows[:, t, below], rows[:, t, np.minimum(below + 1, last)]
-        found.append(low + (place - below) * (high - low))
+    T, m = norms.shape[1:]
+    t, last = np.arange(T), np.full(T, m - 1)  # (T,)
+    if (ends < T).any():
+        has = t[:, None] < ends  # (T, m)
+        norms, last = np.where(has, norms, np.nan), np.maximum(has.sum(axis=1) - 1, 0)
+    rows = np.sort(norms, axis=2)  # NaN is last
+    place = np.multiply.outer(LEVELS, last)  # (3, T): between two neighbours, as in np.quantile
+    below = place.astype(np.intp)
+    low, high = rows[:, t, below], rows[:, t, np.minimum(below + 1, last)]  # (cells, 3, T)
     unknown = np.isnan(rows[:, t, last])  # (cells, T)
-    return np.where(unknown[:, None], np.nan, np.stack(found, axis=1))
+    return np.where(unknown[:, None], np.nan, low + (place - below) * (high - low))
