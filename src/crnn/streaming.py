@@ -44,6 +44,11 @@ class Stream:
                 f"stream: expected a model with direction 'forward', got {config.direction!r}: "
                 "another direction needs the end of a sequence first"
             )
+        if config.pools:
+            raise ValueError(
+                f"stream: expected a model with steps 'last' or 'all', got {config.steps!r}: its "
+                "answer needs the states of all steps"
+            )
         self._config, self._parameters, self._m = config, parameters, m
         self._softmax = config.classifies if softmax is None else softmax
         self._dtype = config.np_dtype

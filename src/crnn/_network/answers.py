@@ -24,7 +24,7 @@ def answers(
     Answers past an example's length are 0. Raises ValueError if a class cannot be decided because
     the answer is NaN.
     """
-    places = _Places(sequences, network.config.steps == "all")
+    places = _Places(sequences, network.config.every_step)
     result: Array | None = None  # (rows, n_y), or (rows,) of classes
     buffers = network.new_buffers()
     for chosen in sequences.groups():

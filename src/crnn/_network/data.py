@@ -76,7 +76,7 @@ class Sequences:
 
     @property
     def _lists_y(self) -> bool:
-        return self.listed and self._config.steps == "all"
+        return self.listed and self._config.every_step
 
     @property
     def longest(self) -> int:
@@ -159,10 +159,10 @@ class Sequences:
             x_read = validate.steps_counted(len(self.x), self.lengths)
         if isinstance(self.weights, np.ndarray):
             y_read = self.weights > 0
-        elif self._config.steps == "all" and not self.listed:
+        elif self._config.every_step and not self.listed:
             y_read = x_read
         return self._fault_in("x", self.x, x_read, 1) or self._fault_in(
-            "y", self.y, y_read, 1 if self._config.steps == "all" else 0
+            "y", self.y, y_read, 1 if self._config.every_step else 0
         )
 
     def _fault_in(
@@ -231,9 +231,9 @@ class Sequences:
 
     def _array_of_y(self, y: Any) -> Array:
         shape: tuple[int, ...] = (self.m,)
-        if self._config.steps == "all":
+        if self._config.every_step:
             shape = (len(self.x), self.m)
-        lengths = self.lengths if self._config.steps == "all" else None
+        lengths = self.lengths if self._config.every_step else None
         try:
             return self._target(self._of + "y", y, lengths, shape)
         except ValueError as error:
@@ -246,7 +246,7 @@ class Sequences:
         except ValueError:  # a ragged list
             return ""
         T, m = len(self.x), self.m
-        every_step = self._config.steps == "all"
+        every_step = self._config.every_step
         if m == T or shape[: 1 + every_step] != ((m, T) if every_step else (T,)):
             return ""
         both = "x.swapaxes(0, 1) and y.swapaxes(0, 1) are" if every_step else "x.swapaxes(0, 1) is"
@@ -266,7 +266,7 @@ class Sequences:
         self, values: Array | list[Array] | None, chosen: Array | None, T: int
     ) -> Array | None:
         """The targets, or weights of the same shape, of the chosen examples."""
-        if values is None or self._config.steps == "all":
+        if values is None or self._config.every_step:
             return None if values is None else _pick(values, chosen, T)
         assert isinstance(values, np.ndarray)
         picked: Array = values if chosen is None else values[chosen]
@@ -288,12 +288,12 @@ class Sequences:
         kept = np.flatnonzero(sums)
         if len(kept) < self.m:
             self._numbers = kept
-            axis = 0 if self._config.steps == "last" else 1
+            axis = 1 if self._config.every_step else 0
             self.x, self.y = _kept(self.x, kept, 1), _kept(self.y, kept, axis)
             w = _kept(w, kept, axis)
             self.lengths = None if self.lengths is None else self.lengths[kept]
             self.m = len(kept)
-        if self._config.steps == "last":
+        if not self._config.every_step:
             rows = self.m
         else:
             rows = self.m * len(self.x) if self.lengths is None else int(self.lengths.sum())
@@ -306,7 +306,7 @@ class Sequences:
     def _checked_weights(self, name: str, value: Any) -> Array | list[Array]:
         """Weights in the shape of class numbers; a weight per example is repeated for its steps."""
         m, lengths = self.m, self.lengths
-        if self._config.steps == "last":
+        if not self._config.every_step:
             return validate.weights(name, value, None, m)
         if self.listed:
             if isinstance(value, (list, tuple)) and any(np.ndim(item) for item in value):
