@@ -10,7 +10,6 @@ from __future__ import annotations
 import numpy as np
 
 from crnn._engine import pooling
-from crnn._network.buffers import Buffers
 from crnn._network.config import Config
 from crnn._network.segments import Window
 from crnn.reference import Array
@@ -24,7 +23,10 @@ class Pool:
         self._reverse, lengths = whole.reverse, whole.lengths
         self._counts: Array = np.full(m, whole.T) if lengths is None else lengths  # (m,)
         self._sums = np.zeros(shape) if "mean" in config.parts else None
-        self._largest = self._at = self._dmean = self._dlargest = None
+        self._largest: Array | None = None
+        self._at: Array | None = None  # (m, n_a): the steps of the largest states
+        self._dmean: Array | None = None
+        self._dlargest: Array | None = None
         if "max" in config.parts:
             self._largest = np.empty(shape, config.np_dtype)
             self._at = np.full(shape, -1, np.intp)
@@ -40,9 +42,7 @@ class Pool:
 
     def _add(self, a: Array, lengths: Array | None, first: int, falling: bool) -> None:
         # Read from right to left, the last of equal maxima is the one with the smallest t.
-        pooling.pool(
-            a, lengths, first, falling, self._reverse, self._sums, self._largest, self._at
-        )
+        pooling.pool(a, lengths, first, falling, self._reverse, self._sums, self._largest, self._at)
 
     def part(self, name: str, last: Array) -> Array:
         """The numbers (m, n_a) of a part; `last` are those after the last step read."""
@@ -79,9 +79,7 @@ def parts_of(config: Config, pools: list[Pool], last: list[Array]) -> list[Array
     ]
 
 
-def take_gradients(
-    config: Config, pools: list[Pool], parts: list[Array]
-) -> list[Array | None]:
+def take_gradients(config: Config, pools: list[Pool], parts: list[Array]) -> list[Array | None]:
     """Give each pool its parts of the gradient, and return that of each last state.
 
     `parts` are in the order of `parts_of`.
