@@ -156,6 +156,6 @@ class Answering(Model):
     ) -> Any:
         drawn = self._network.noise_of(noise, rng)
         sequences = Sequences(self.config, x, lengths=lengths, a0=a0)
-        finals = finals_of(sequences, return_state)
+        finals = finals_of(self.config, sequences, return_state)
         found = answers(self._network, sequences, decide=decide, noise=drawn, finals=finals)
         return found if finals is None else (found, finals.shown())

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from crnn._engine import validate
+from crnn._network.config import Config
 from crnn._network.data import Sequences
 from crnn._network.layers import Trace
 from crnn._network.losses import UNDECIDED
@@ -53,7 +54,7 @@ def answers(
     return places.shaped(result)
 
 
-def finals_of(sequences: Sequences, return_state: Any) -> FinalStates | None:
+def finals_of(config: Config, sequences: Sequences, return_state: Any) -> FinalStates | None:
     """What collects the final states, if `return_state` asks for them."""
     if not validate.flag("return_state", return_state):
         return None
@@ -62,7 +63,7 @@ def finals_of(sequences: Sequences, return_state: Any) -> FinalStates | None:
             "return_state: expected False with a sample_weight that is 0 for an example, which is "
             "then not run"
         )
-    return FinalStates(sequences.config, sequences.m)
+    return FinalStates(config, sequences.m)
 
 
 class _Places:

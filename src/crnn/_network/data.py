@@ -54,7 +54,7 @@ class Sequences:
         *,
         of: str = "",
     ) -> None:
-        self.config = config
+        self._config = config
         self._of = of  # begins an argument's name: "validation "
         self.listed = isinstance(x, (list, tuple))
         self.x: Array | list[Array]
@@ -81,7 +81,7 @@ class Sequences:
 
     @property
     def _lists_y(self) -> bool:
-        return self.listed and self.config.every_step
+        return self.listed and self._config.every_step
 
     @property
     def leaves_out(self) -> bool:
@@ -141,7 +141,7 @@ class Sequences:
         that buffers need not grow.
         """
         steps = self.longest
-        per_step = layers.bytes_per_step(self.config, backward, penalty)
+        per_step = layers.bytes_per_step(self._config, backward, penalty)
         copied = per_step + self._bytes_of_x()
         if self.lengths is None:
             if self.m == 1 or self.m * steps * per_step <= MOST_BYTES:
@@ -172,10 +172,10 @@ class Sequences:
             x_read = validate.steps_counted(len(self.x), self.lengths)
         if isinstance(self.weights, np.ndarray):
             y_read = self.weights > 0
-        elif self.config.every_step and not self.listed:
+        elif self._config.every_step and not self.listed:
             y_read = x_read
         return self._fault_in("x", self.x, x_read, 1) or self._fault_in(
-            "y", self.y, y_read, 1 if self.config.every_step else 0
+            "y", self.y, y_read, 1 if self._config.every_step else 0
         )
 
     def _fault_in(
@@ -200,7 +200,7 @@ class Sequences:
 
     def _array_of_x(self, x: Any, lengths: Any) -> tuple[Array, Array | None]:
         a = validate.plain(self._of + "x", x)
-        n_x = self.config.n_x
+        n_x = self._config.n_x
         if a.ndim == 2 and a.dtype.kind in "iu":
             T, m = validate.time_and_examples(self._of + "x", a, "shape (T, m)")
             lengths = self._own_lengths(lengths, T, m)
@@ -222,7 +222,7 @@ class Sequences:
     def _list_of_x(self, x: Any) -> list[Array]:
         if not x:
             raise ValueError(f"{self._of}x: expected at least one sequence, got an empty list")
-        n_x = self.config.n_x
+        n_x = self._config.n_x
         items = [validate.plain(f"{self._of}x[{i}]", item) for i, item in enumerate(x)]
         integers = items[0].dtype.kind in "iu" and items[0].ndim == 1
         for i, a in enumerate(items):
@@ -244,9 +244,9 @@ class Sequences:
 
     def _array_of_y(self, y: Any) -> Array:
         shape: tuple[int, ...] = (self.m,)
-        if self.config.every_step:
+        if self._config.every_step:
             shape = (len(self.x), self.m)
-        lengths = self.lengths if self.config.every_step else None
+        lengths = self.lengths if self._config.every_step else None
         try:
             return self._target(self._of + "y", y, lengths, shape)
         except ValueError as error:
@@ -259,7 +259,7 @@ class Sequences:
         except ValueError:  # a ragged list
             return ""
         T, m = len(self.x), self.m
-        every_step = self.config.every_step
+        every_step = self._config.every_step
         if m == T or shape[: 1 + every_step] != ((m, T) if every_step else (T,)):
             return ""
         both = "x.swapaxes(0, 1) and y.swapaxes(0, 1) are" if every_step else "x.swapaxes(0, 1) is"
@@ -279,7 +279,7 @@ class Sequences:
         self, values: Array | list[Array] | None, chosen: Array | None, T: int
     ) -> Array | None:
         """The targets, or weights of the same shape, of the chosen examples."""
-        if values is None or self.config.every_step:
+        if values is None or self._config.every_step:
             return None if values is None else _pick(values, chosen, T)
         assert isinstance(values, np.ndarray)
         picked: Array = values if chosen is None else values[chosen]
@@ -301,18 +301,18 @@ class Sequences:
         kept = np.flatnonzero(sums)
         if len(kept) < self.m:
             self._numbers = kept
-            axis = 1 if self.config.every_step else 0
+            axis = 1 if self._config.every_step else 0
             self.x, self.y = _kept(self.x, kept, 1), _kept(self.y, kept, axis)
             w = _kept(w, kept, axis)
             self.lengths = None if self.lengths is None else self.lengths[kept]
             if self._start is not None:
                 self._start = [tuple(s[kept] for s in item) for item in self._start]
             self.m = len(kept)
-        if not self.config.every_step:
+        if not self._config.every_step:
             rows = self.m
         else:
             rows = self.m * len(self.x) if self.lengths is None else int(self.lengths.sum())
-        mean, dtype = total / rows, self.config.np_dtype
+        mean, dtype = total / rows, self._config.np_dtype
         if isinstance(w, list):
             self.weights = [(item / mean).astype(dtype) for item in w]
         else:
@@ -321,7 +321,7 @@ class Sequences:
     def _checked_weights(self, name: str, value: Any) -> Array | list[Array]:
         """Weights in the shape of class numbers; a weight per example is repeated for its steps."""
         m, lengths = self.m, self.lengths
-        if not self.config.every_step:
+        if not self._config.every_step:
             return validate.weights(name, value, None, m)
         if self.listed:
             if isinstance(value, (list, tuple)) and any(np.ndim(item) for item in value):
@@ -339,8 +339,8 @@ class Sequences:
         return validate.weights(name, a, lengths, T, m)
 
     def _target(self, name: str, y: Any, lengths: Array | None, shape: tuple[int, ...]) -> Array:
-        n_y = self.config.n_y
-        if self.config.classifies:
+        n_y = self._config.n_y
+        if self._config.classifies:
             return validate.class_numbers(name, y, n_y, lengths, *shape)
         a = validate.plain(name, y)
         if a.dtype.kind not in "fiu" or a.shape != (*shape, n_y):
@@ -350,7 +350,7 @@ class Sequences:
         return self._floats(a)
 
     def _floats(self, a: Array) -> Array:
-        return validate.in_order(a, self.config.np_dtype)
+        return validate.in_order(a, self._config.np_dtype)
 
 
 def _cut(lengths: Array, most: int) -> list[int]:

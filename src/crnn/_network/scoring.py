@@ -94,7 +94,7 @@ class Scoring(Model):
         penalty = penalties.checked(penalty)
         limit = checked_memory(memory, self.config, penalty)
         sequences = Sequences(self.config, x, validate.given("y", y), lengths, sample_weight, a0)
-        finals = finals_of(sequences, return_state)
+        finals = finals_of(self.config, sequences, return_state)
         if finals is not None and limit is not None:
             raise ValueError("return_state: expected False with memory, which keeps no states")
         arena = self._network.new_arena()
@@ -158,6 +158,9 @@ class Scoring(Model):
         0.5
         """
         sequences = Sequences(self.config, x, validate.given("y", y), lengths, sample_weight, a0)
-        drawn, finals = self._network.noise_of(noise, rng), finals_of(sequences, return_state)
+        drawn, finals = (
+            self._network.noise_of(noise, rng),
+            finals_of(self.config, sequences, return_state),
+        )
         found = self._network.evaluate(sequences.batches(), noise=drawn, finals=finals)
         return found if finals is None else (*found, finals.shown())

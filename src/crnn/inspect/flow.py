@@ -150,7 +150,8 @@ def gradient_flow(
     GradientFlow
         The loss is the sum over the counted steps and examples, not their mean, so that a norm
         does not depend on how many examples there are. With weights it is the sum of ``w loss``,
-        where the weights are scaled to a mean of 1.
+        where the weights are scaled to a mean of 1. An example of weight 0 is left out, of means
+        and quantiles too.
 
     Raises
     ------
@@ -222,9 +223,13 @@ def _quantiles(norms: Array, ends: Array) -> Array:
     """Quantiles (cells, 3, T) over the examples that have each step."""
     cells, T, _ = norms.shape
     has = np.arange(T)[:, None] < ends  # (T, m)
-    if has.all():
-        return np.moveaxis(np.quantile(norms, LEVELS, axis=2), 0, 1)
+    rows = np.sort(np.where(has, norms, np.inf), axis=2)  # (cells, T, m)
+    last = has.sum(axis=1) - 1  # (T,)
     found = np.full((cells, len(LEVELS), T), np.nan)
-    for t in range(int(ends.max())):
-        found[:, :, t] = np.quantile(norms[:, t, has[t]], LEVELS, axis=1).T
+    steps = np.flatnonzero(last >= 0)
+    for k, level in enumerate(LEVELS):  # between two neighbours, as np.quantile does by default
+        place = level * last[steps]
+        below = place.astype(np.intp)
+        low, high = rows[:, steps, below], rows[:, steps, np.minimum(below + 1, last[steps])]
+        found[:, k, steps] = low + (place - below) * (high - low)
     return found
