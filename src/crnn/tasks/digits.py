@@ -114,6 +114,7 @@ class Digits(Task):
 
     @property
     def variant(self) -> str:
+        """Pixels in a random order need other settings than those in order."""
         return f"{self.name} permuted" if self.permuted else self.name
 
     @property
