@@ -20,6 +20,11 @@ _FIRST_FIELDS = {
     "n_x", "n_a", "n_y", "num_layers", "direction", "activation", "steps", "loss", "dtype",
 }  # fmt: skip
 DIRECTIONS = ("forward", "reverse", "bidirectional")
+#: What the output layer reads of an example that has one answer.
+PARTS: dict[str, tuple[str, ...]] = {
+    "last": ("last",), "mean": ("mean",), "max": ("max",), "pooled": ("last", "mean", "max"),
+}  # fmt: skip
+STEPS = (*PARTS, "all")
 MOST_LAYERS = 10_000  # a layer takes memory for its objects: a typing error must not exhaust it
 
 Value = TypeVar("Value")
@@ -77,7 +82,7 @@ class Config:
         self._set(
             num_layers=validate.count("num_layers", self.num_layers, most=MOST_LAYERS),
             direction=validate.choice("direction", self.direction, DIRECTIONS),
-            steps=validate.choice("steps", self.steps, ("last", "all")),
+            steps=validate.choice("steps", self.steps, STEPS),
             loss=validate.choice("loss", self.loss, tuple(LOSSES)),
             dtype=validate.float_name("dtype", self.dtype),
             initial_state=validate.choice(
@@ -158,6 +163,26 @@ class Config:
         """Features of a layer's output: both directions side by side, forward first."""
         return self.n_a * self.num_directions
 
+    @property
+    def every_step(self) -> bool:
+        """Whether there is an answer at every step, not one for each example."""
+        return self.steps == "all"
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What the output layer reads, side by side: "last", "mean", "max"; () at every step."""
+        return PARTS.get(self.steps, ())
+
+    @property
+    def pools(self) -> bool:
+        """Whether the output layer reads states of all steps together."""
+        return "mean" in self.parts or "max" in self.parts
+
+    @property
+    def features(self) -> int:
+        """The numbers that the output layer reads for an answer."""
+        return self.width * max(1, len(self.parts))
+
     @cached_property
     def trained_states(self) -> tuple[str, ...]:
         """The names of the parameters of each recurrence that are initial states: "a0", "c0"."""
@@ -180,7 +205,7 @@ class Config:
             states = {name: (self.n_a,) for name in self.trained_states}
             own = {**self.kind.shapes(self.n_a, recurrence.n_in), **states}
             shapes |= recurrence.named(own)
-        shapes["Wya"] = (self.n_y, self.width)
+        shapes["Wya"] = (self.n_y, self.features)
         shapes["by"] = (self.n_y,)
         return shapes
 
