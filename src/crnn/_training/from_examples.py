@@ -40,6 +40,7 @@ class FromExamples(Trained):
         memory: Any = None,
         penalty: Penalty | None = None,
         inspect: bool = False,
+        a0: Any = None,
     ) -> History:
         """Train by gradient descent on shuffled mini-batches of similar lengths.
 
@@ -60,7 +61,7 @@ class FromExamples(Trained):
             If the gradient's global norm is larger, scale it down to this.
         clip_value : float, optional
             Move each number of the gradient into ``-clip_value..clip_value``, before `clip_norm`.
-        validation : (x, y), (x, y, lengths) or (x, y, lengths, sample_weight), optional
+        validation : (x, y[, lengths[, sample_weight[, a0]]]), optional
             Evaluated after each epoch.
         patience : int, optional
             Stop after this many epochs without a lower validation loss; the parameters of the
@@ -80,6 +81,9 @@ class FromExamples(Trained):
         inspect : bool, optional
             Write down in the History, at the first batch of each epoch, how fast the gradient
             vanishes and how much is saturated.
+        a0 : list of array (m, n_a), or of pairs of them, optional
+            Where the examples begin, as for `RNN.predict_proba`. It is given, not learned: the
+            parameters of a trained initial state then stay as they are.
 
         Returns
         -------
@@ -112,12 +116,13 @@ class FromExamples(Trained):
             generator, checked_memory(memory, self.config, penalty), penalty, inspect,
         )  # fmt: skip
         batch_size = validate.count("batch_size", batch_size)
-        sequences = Sequences(self.config, x, validate.given("y", y), lengths, sample_weight)
+        sequences = Sequences(self.config, x, validate.given("y", y), lengths, sample_weight, a0)
         held_out = None
         if validation is not None:
-            if not isinstance(validation, (tuple, list)) or len(validation) not in (2, 3, 4):
+            if not isinstance(validation, (tuple, list)) or len(validation) not in (2, 3, 4, 5):
                 raise ValueError(
-                    "validation: expected (x, y), (x, y, lengths) or (x, y, lengths, sample_weight)"
+                    "validation: expected (x, y), (x, y, lengths), (x, y, lengths, sample_weight) "
+                    "or (x, y, lengths, sample_weight, a0)"
                 )
             val_x, val_y, *val_options = validation
             validate.given("validation y", val_y)
