@@ -7,7 +7,7 @@ from crnn._training.batches import TrainingData
 from crnn._training.divergence import DivergenceError
 from crnn._training.history import History
 from crnn._training.plan import Plan
-from crnn._training.rule import Memory, Optimizer, start
+from crnn._training.rule import Memory, Optimizer, begin, start
 from crnn._training.train import train
 from crnn._training.trainer import Trainer
 
@@ -25,6 +25,8 @@ class Trained(Model):
             network = self._network
             memory = start(plan.optimizer, network.arena.flat, network.layout)
             self._memory = plan.optimizer, memory
+        batches = data.num_batches
+        begin(plan.optimizer, self._memory[1], None if batches is None else plan.epochs * batches)
         try:
             return train(Trainer(self._network, self._memory[1], plan), data, plan)
         except DivergenceError:
