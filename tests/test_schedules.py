@@ -2,8 +2,10 @@
 
 import argparse
 import math
+from pathlib import Path
 
 import numpy as np
+import pages
 import pytest
 
 import crnn
@@ -176,3 +178,7 @@ def test_the_command_halves_the_rate_on_a_plateau():
         optimizer="sgd", lr=0.1, schedule="plateau", warmup=3, momentum=None, weight_decay=None
     )
     assert train._optimizer(options) == crnn.SGD(Warmup(3, OnPlateau(0.1, 0.5, patience=0)))
+
+
+def test_the_page_runs():
+    pages.run_python(Path(__file__).parent.parent / "docs" / "learning.md")

@@ -71,7 +71,6 @@ __all__ = [
     "plan_memory",
     "rnn_backward",
     "rnn_forward",
-    "schedules",
     "set_num_threads",
     "show_config",
 ]
