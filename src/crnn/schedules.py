@@ -33,9 +33,9 @@ class Constant(Schedule):
     Examples
     --------
     >>> import crnn
-    >>> from crnn.schedules import Constant, Warmup
-    >>> crnn.SGD(Warmup(100, Constant(0.1))) == crnn.SGD(Warmup(100, 0.1))
-    True
+    >>> from crnn.schedules import Constant
+    >>> crnn.SGD(Constant(0.1)).lr
+    Constant(lr=0.1)
     """
 
     lr: float
