@@ -19,6 +19,7 @@ from crnn._training.divergence import VALIDATION_LOSS, DivergenceError
 from crnn._training.history import History
 from crnn._training.interrupt import Interrupt
 from crnn._training.plan import Plan
+from crnn._training.rule import end_epoch, rate_in_use
 from crnn._training.trainer import Trainer
 from crnn.reference import Array
 
@@ -50,6 +51,9 @@ def _train(trainer: Trainer, data: TrainingData, plan: Plan) -> History:
                     best[...] = trainer.parameters
                 history.val_loss.append(loss)
                 history.val_metric.append(metric)
+            if not interrupt.requested:
+                losses = history.loss if held_out is None else history.val_loss
+                end_epoch(plan.optimizer, trainer.memory, losses[-1])
             enough = plan.callback is not None and _is_true(plan.callback(history))
             if interrupt.requested:
                 history.interrupted = True
@@ -116,7 +120,7 @@ def _one_epoch(
         if interrupt.requested:
             break
     sums.close(history)
-    history.learning_rate.append(float(getattr(trainer.plan.optimizer, "lr", math.nan)))
+    history.learning_rate.append(rate_in_use(trainer.plan.optimizer, trainer.memory))
 
 
 def _inspect(trainer: Trainer, batch: Batch, step: Step, norms: Array, history: History) -> None:
