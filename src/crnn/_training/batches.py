@@ -87,9 +87,6 @@ class LongSequence:
         return None
 
 
-TrainingData = Examples | LongSequence
-
-
 def checked_symbols(config: Config, name: str, symbols: Any, more_than: int) -> Array:
     """A sequence (N,) for a model that predicts the next symbol; N > more_than.
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from crnn._network.model import Model
-from crnn._training.batches import TrainingData
+from crnn._training.accumulating import Accumulating
 from crnn._training.divergence import DivergenceError
 from crnn._training.history import History
 from crnn._training.plan import Plan
 from crnn._training.rule import Memory, Optimizer, begin, start
-from crnn._training.train import train
+from crnn._training.train import TrainingData, train
 from crnn._training.trainer import Trainer
 
 
@@ -25,7 +25,8 @@ class Trained(Model):
         begin(plan.optimizer, memory, None if batches is None else plan.epochs * batches)
         self._memory = plan.optimizer, memory
         try:
-            return train(Trainer(self._network, memory, plan), data, plan)
+            make = Accumulating if plan.accumulate > 1 else Trainer
+            return train(make(self._network, memory, plan), data, plan)
         except DivergenceError:
             self._memory = None
             raise
