@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from crnn._engine import validate
@@ -12,6 +14,7 @@ from crnn._network.memory import plan as plan_of
 from crnn._network.penalties import Penalty, checked
 from crnn._training.accumulating import Grouped
 from crnn._training.batches import Examples
+from crnn._training.checkpoint import Checkpoint
 from crnn._training.history import History
 from crnn._training.optim import SGD, Optimizer, chosen
 from crnn._training.plan import Plan
@@ -38,6 +41,9 @@ class FromExamples(Trained):
         progress: bool = True,
         rng: Any = None,
         callback: Callable[[History], object] | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        every: str | int | timedelta = "epoch",
+        resume: bool | str | os.PathLike[str] = True,
         memory: Any = None,
         penalty: Penalty | None = None,
         inspect: bool = False,
@@ -74,6 +80,19 @@ class FromExamples(Trained):
             Draws the order of the examples, and the noise of a leaky cell.
         callback : callable, optional
             Called with the History after each epoch; training ends if it returns True.
+        checkpoint : path, optional
+            A file with the model and the state of its training, written before the first step,
+            when it is due by `every`, when a signal ends training, and at its end. If the file
+            exists, training goes on where it stands, and ends with the same bits as if it had
+            never stopped; `epochs` counts from the beginning. Model, data and arguments must be
+            those of the file; `epochs`, `progress`, `callback` and `memory` may change. `load`
+            reads the model. See docs/resume.md.
+        every : "epoch", int or timedelta, optional
+            Write the file after each epoch, after this many steps, or after each epoch and
+            whenever so much time has passed.
+        resume : bool or path, optional
+            False begins anew and replaces the file. With a path, training goes on from that file
+            and writes `checkpoint`.
         memory : int or "sqrt", optional
             For each batch, as for `gradients`. With lengths, the peak depends on those of a batch,
             and bytes that do not suffice for one are a ValueError at its step.
@@ -99,7 +118,11 @@ class FromExamples(Trained):
         Raises
         ------
         ValueError, TypeError
-            If an argument does not fit; nothing is changed.
+            If an argument does not fit, or the file of `checkpoint` has another training or is
+            damaged; nothing is changed.
+        OSError
+            If the file cannot be read or written, as on a full disk; the last good file is still
+            there.
         DivergenceError
             If a loss, gradient or update is not finite; the parameters are those of the last
             good step.
@@ -120,7 +143,7 @@ class FromExamples(Trained):
         plan = Plan(
             epochs, chosen(optimizer), clip_norm, clip_value, patience, progress, callback,
             generator, checked_memory(memory, self.config, penalty), penalty, inspect,
-            accumulate,
+            accumulate, Checkpoint.asked(checkpoint, every, resume, rng),
         )  # fmt: skip
         batch_size = validate.count("batch_size", batch_size)
         sequences = Sequences(self.config, x, validate.given("y", y), lengths, sample_weight, a0)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from crnn._network.model import Model
 from crnn._training.accumulating import Accumulating
+from crnn._training.course import Course
 from crnn._training.divergence import DivergenceError
+from crnn._training.fingerprint import fingerprint
 from crnn._training.history import History
+from crnn._training.keeper import Keeper
 from crnn._training.plan import Plan
-from crnn._training.rule import Memory, Optimizer, begin, start
+from crnn._training.resuming import resumed
+from crnn._training.rule import Memory, Optimizer, begin, set_end, start
 from crnn._training.train import TrainingData, train
 from crnn._training.trainer import Trainer
 
@@ -22,11 +26,28 @@ class Trained(Model):
         if plan.patience is not None and data.held_out is None:
             raise ValueError("patience: expected None without validation data")
         memory, batches = self._state_of(plan.optimizer), data.num_batches
-        begin(plan.optimizer, memory, None if batches is None else plan.epochs * batches)
+        steps = None if batches is None else plan.epochs * batches
+        course = Course(History(self._network.loss.metric), self._network.arena.flat.copy())
+        request, arguments, found = plan.checkpoint, {}, None
+        if request is not None:
+            arguments = fingerprint(data, plan)
+            if request.source is not None:
+                found = resumed(self._network, memory, plan, arguments)
+        if found is None:
+            begin(plan.optimizer, memory, steps)
+        else:
+            memory, course = found.memory, found.course
+            set_end(plan.optimizer, memory, steps)
+            found.restore(self._network, plan.rng, self.metadata)
         self._memory = plan.optimizer, memory
         try:
             make = Accumulating if plan.accumulate > 1 else Trainer
-            return train(make(self._network, memory, plan), data, plan)
+            trainer = make(self._network, memory, plan)
+            keeper = None
+            if request is not None:
+                trainer.steps = 0 if found is None else found.steps
+                keeper = Keeper(request, trainer, course, arguments, self.metadata)
+            return train(trainer, data, plan, course, keeper)
         except DivergenceError:
             self._memory = None
             raise

@@ -28,7 +28,7 @@ class Trainer:
         self.gradients = network.new_arena()
         self.buffers = network.new_buffers()
         self.last_good = self.parameters.copy()
-        self.last: tuple[Any, Any]  # batch and state
+        self.last: tuple[Any, Any] | None = None  # batch and state
         self.steps = 0
 
     def update(self, batch: Any, state: Any, norms: Array | None = None) -> tuple[Means, float]:
@@ -89,6 +89,7 @@ class Trainer:
         """
         batches, state = held_out, None
         if batches is None:
+            assert self.last is not None
             batch, state = self.last
             batches = [batch]
         with _without_warnings():
@@ -97,6 +98,11 @@ class Trainer:
             )
         self._require(math.isfinite(loss), loss, "loss" if held_out is None else VALIDATION_LOSS)
         return loss, metric
+
+    def confirm_last(self, carry: bool) -> None:
+        """Check the last step, if one was done since the trainer was made."""
+        if self.last is not None:
+            self.confirm(None, carry)
 
     def _require(self, finite: bool, loss: float, what: str) -> None:
         if not finite:
