@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import crnn
-from crnn import check, cli, text
+from crnn import _atomic, check, cli, text
 from crnn._training import batches
 from crnn.cli import options, train
 from crnn.cli.outlet import Outlet
@@ -627,7 +627,7 @@ class TestErrors:
         def refuse(*_):
             raise PermissionError(13, "Permission denied")
 
-        monkeypatch.setattr(crnn.files, "open", refuse, raising=False)
+        monkeypatch.setattr(_atomic, "open", refuse, raising=False)
         self.check_error(
             run, files, ["train", "--text", "words.txt"], "model.safetensors: Permission"
         )
