@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from crnn._engine import validate
+from crnn._network.class_weight import checked as checked_class_weight
 from crnn._network.data import Sequences
 from crnn._network.memory import checked_memory
 from crnn._network.memory import plan as plan_of
@@ -44,6 +45,7 @@ class FromExamples(Trained):
         inspect: bool = False,
         a0: Any = None,
         accumulate: int = 1,
+        class_weight: Any = None,
     ) -> History:
         """Train by gradient descent on shuffled mini-batches of similar lengths.
 
@@ -92,6 +94,9 @@ class FromExamples(Trained):
             The batches of a step: it uses their mean gradient, that of one batch of
             ``accumulate * batch_size`` examples up to rounding, in the memory of a small one. The
             last step of an epoch may have fewer.
+        class_weight : dict of int to float, or "balanced", optional
+            The weights are multiplied by that of each target's class, 1 by default. "balanced"
+            gives all classes the same total weight. The validation loss is without it.
 
         Returns
         -------
@@ -139,10 +144,14 @@ class FromExamples(Trained):
             for name, given in (("lengths", lengths), ("sample_weight", sample_weight), ("a0", a0)):
                 if given is not None:
                     raise ValueError(f"{name}: expected None with batches, which have their own")
-            data = Batches(self.config, x, epochs, self._held_out(validation))
+            class_weight = checked_class_weight(class_weight, self.config, totals_known=False)
+            data = Batches(self.config, x, epochs, self._held_out(validation), class_weight)
         else:
             validate.given("y", y)
-            sequences = Sequences(self.config, x, y, lengths, sample_weight, a0)
+            class_weight = checked_class_weight(class_weight, self.config)
+            sequences = Sequences(
+                self.config, x, y, lengths, sample_weight, a0, class_weight=class_weight
+            )
             data = Examples(sequences, batch_size, generator, self._held_out(validation))
             if plan.memory is not None:  # refuse bytes that cannot suffice before the first step
                 plan_of(self.config, sequences.longest, min(batch_size, sequences.m), plan.memory)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from crnn._engine import validate
+from crnn._network.class_weight import ClassWeight
 from crnn._network.config import Config
 from crnn._network.data import Batch, Sequences
 
@@ -21,8 +22,15 @@ class Batches:
     unit: ClassVar[str] = "example"
     size: ClassVar[None] = None  # the number of examples is not known before
 
-    def __init__(self, config: Config, x: Any, epochs: int, held_out: Sequences | None) -> None:
-        self.held_out = held_out
+    def __init__(
+        self,
+        config: Config,
+        x: Any,
+        epochs: int,
+        held_out: Sequences | None,
+        class_weight: ClassWeight = None,
+    ) -> None:
+        self.held_out, self._class_weight = held_out, class_weight
         self._config, self._iterable = config, _checked(x, epochs)
         self._last: Sequences | None = None
 
@@ -39,7 +47,9 @@ class Batches:
                 raise TypeError(f"batch {k}: expected {_PARTS}, got {validate.shown(parts)}")
             x, y, *options = parts
             validate.given(f"batch {k} y", y)
-            self._last = Sequences(self._config, x, y, *options, of=f"batch {k} ")
+            self._last = Sequences(
+                self._config, x, y, *options, of=f"batch {k} ", class_weight=self._class_weight
+            )
             yield self._last.batch()
         if self._last is None:
             raise ValueError("x: expected batches in each epoch, got none")
