@@ -12,6 +12,7 @@ import numpy as np
 
 from crnn._network.config import Config
 from crnn._network.data import Sequences
+from crnn._training.iterable import Batches
 from crnn._training.plan import Plan
 from crnn.reference import Array
 
@@ -77,11 +78,16 @@ def _of_data(data: Any, prefix: str) -> Iterable[tuple[str, Any]]:
     if isinstance(data, Sequences):
         for name in ("x", "y", "lengths", "weights", "_start"):
             yield prefix + _ARGUMENTS.get(name, name), _plain(getattr(data, name))
+    elif isinstance(data, Batches):
+        yield "x", _plain(data.iterable) if isinstance(data.iterable, list) else "an iterable"
+        yield "class_weight", _plain(data.class_weight)
+        if data.held_out is not None:
+            yield from _of_data(data.held_out, "validation ")
     elif is_dataclass(data):
         for field in fields(data):
             value = getattr(data, field.name)
             inner = prefix + "validation " if field.name == "held_out" else prefix
-            if isinstance(value, Sequences) or is_dataclass(value):
+            if isinstance(value, (Sequences, Batches)) or is_dataclass(value):
                 yield from _of_data(value, inner)
             elif not isinstance(value, np.random.Generator):
                 yield (inner.strip() if inner != prefix else prefix + field.name), _plain(value)

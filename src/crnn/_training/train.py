@@ -20,13 +20,14 @@ from crnn._training.course import Course
 from crnn._training.divergence import VALIDATION_LOSS, DivergenceError
 from crnn._training.history import History
 from crnn._training.interrupt import Interrupt
+from crnn._training.iterable import Batches
 from crnn._training.keeper import Keeper
 from crnn._training.plan import Plan
 from crnn._training.rule import end_epoch, rate_in_use
 from crnn._training.trainer import Trainer
 from crnn.reference import Array
 
-TrainingData = Examples | Grouped | LongSequence
+TrainingData = Examples | Batches | Grouped | LongSequence
 
 
 def train(
@@ -159,8 +160,8 @@ def _progress_bar(plan: Plan, data: TrainingData, course: Course) -> Any:
     from tqdm import tqdm  # imported here to keep `import crnn` fast
 
     return tqdm(
-        total=plan.epochs * data.size,
-        initial=course.epoch * data.size + course.sums.shown,
+        total=None if data.size is None else plan.epochs * data.size,
+        initial=course.epoch * (data.size or 0) + course.sums.shown,
         unit=data.unit,
         unit_scale=True,
         mininterval=0.1 if sys.stderr.isatty() else 10,  # seconds; a log keeps every line
