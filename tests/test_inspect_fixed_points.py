@@ -1,5 +1,7 @@
 """Fixed points: all those that can be found by hand are found, with their eigenvalues."""
 
+import warnings
+
 import numpy as np
 import pytest
 from scipy.optimize import brentq
@@ -117,6 +119,19 @@ class TestByHand:
         found = fixed_points(model, rng=0)
         np.testing.assert_allclose(found.points, [[-a, -c], [a, c], [0, 0]], atol=1e-14)
         assert found.stable.tolist() == [True, True, False]
+
+    def test_an_lstm_whose_forget_gate_is_one_has_finite_starts(self):
+        model = one_unit(cell="lstm")
+        model.parameters["ba"] = [0, 1000, 0, 0]  # c = c + i g, and g = 0
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            found = fixed_points(model, rng=0)
+        assert found.failed == 0
+        model.parameters["Waa"] = [[0], [0], [1], [0]]
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            starts = fixed_points(model, rng=0).trajectories(steps=1)[0]
+        assert np.isfinite(starts).all()
 
     def test_an_input_moves_them(self):
         model = diagonal(0.5)

@@ -72,6 +72,24 @@ def test_the_loss_is_summed_over_examples_and_a_list_is_as_an_array():
     assert flow.loss == pytest.approx(model.evaluate(X, Y)[0])
 
 
+@pytest.mark.parametrize("cell", ["vanilla", "lstm"])
+def test_an_example_of_weight_0_is_left_out(cell):
+    model, kept = model_of(cell), [0, 2, 3]
+    w = np.array([1.0, 0, 2, 0.5, 0])
+    flow = gradient_flow(model, X, Y, LENGTHS, w)
+    alone = gradient_flow(model, X[:, kept], np.array(Y)[kept], LENGTHS[kept], w[kept])
+    np.testing.assert_array_equal(flow.norms, alone.norms)
+    np.testing.assert_array_equal(flow.quantiles, alone.quantiles)
+
+
+def test_a_norm_that_is_nan_makes_the_quantiles_of_its_steps_nan_and_no_others():
+    x = X.copy()
+    x[:, 2] = np.nan  # of 7 steps
+    flow = gradient_flow(model_of(), x, Y, LENGTHS)
+    assert np.isnan(flow.quantiles[0, :, :7]).all()
+    assert np.isfinite(flow.quantiles[0, :, 7:]).all()
+
+
 def test_groups_of_examples_give_the_same(monkeypatch):
     model = model_of("gru", steps="all")
     y = RNG.integers(0, 3, X.shape[:2])

@@ -80,6 +80,13 @@ def test_what_is_not_finite_is_found_wherever_it_is(n, dtype):
             assert not kernels.all_finite(q)
 
 
+def test_numbers_beyond_two_limits_are_counted(n, dtype):
+    values = draw(n, dtype, 4, 3, 2)[:, :, 0]  # (4, 3, n), rows apart
+    values[1, 2, 0] = np.nan
+    below, above = kernels.count_beyond(values, -0.25, 0.75)
+    assert (below, above) == (np.sum(values <= -0.25), np.sum(values >= 0.75))
+
+
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 def test_gradient_descent(n, dtype, momentum):
     p, g, v = (draw(n, dtype, seed=seed) for seed in range(3))

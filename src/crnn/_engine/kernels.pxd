@@ -65,6 +65,9 @@ cdef extern from "crnn_kernels.h" nogil:
                                 const void *weights, void *logits, double *right) noexcept nogil
         double (*sum_squares)(Py_ssize_t n, const void *numbers) noexcept nogil
         int (*all_finite)(Py_ssize_t n, const void *numbers) noexcept nogil
+        void (*count_beyond)(Py_ssize_t rows, Py_ssize_t n, Py_ssize_t stride,
+                             const void *numbers, double low, double high,
+                             Py_ssize_t *counts) noexcept nogil
         void (*sgd)(Py_ssize_t n, void *parameters, const void *gradients, void *velocity,
                     double lr, double momentum) noexcept nogil
         void (*adam)(Py_ssize_t n, void *parameters, const void *gradients, void *mean,

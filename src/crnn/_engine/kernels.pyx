@@ -209,6 +209,22 @@ def all_finite(const real[::1] numbers):
     return finite
 
 
+def count_beyond(const real[:, :, :] values, double low, double high):
+    """How many of the values (T, m, n) are at most `low`, and how many at least `high`.
+
+    The last axis is contiguous. NaN counts as neither.
+    """
+    cdef Py_ssize_t t, m = values.shape[1], n = values.shape[2]
+    cdef Py_ssize_t stride = values.strides[1] // <Py_ssize_t>sizeof(real)
+    cdef Py_ssize_t[2] counts = [0, 0]
+    assert n < 2 or values.strides[2] == sizeof(real)
+    with nogil:
+        for t in range(values.shape[0]):
+            _operations(real is double).count_beyond(m, n, stride, &values[t, 0, 0], low, high,
+                                                     counts)
+    return counts[0], counts[1]
+
+
 def sgd(real[::1] parameters, const real[::1] gradients, real[::1] velocity, double lr,
         double momentum):
     """One update by gradient descent; velocity may be None."""

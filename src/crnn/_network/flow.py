@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from crnn._engine import sequence
+from crnn._engine import kernels, sequence
 from crnn._engine.recurrence import CellInputs, States
 from crnn._network.config import Config
 from crnn._network.layers import Trace
@@ -18,7 +18,6 @@ SATURATED = 0.97
 LOGISTIC = {"gru": {"r": 0, "z": 1}, "lstm": {"i": 0, "f": 1, "o": 3}}
 #: s(z) = (1 + tanh(z / 2)) / 2 is below or above these where ``|tanh|`` is above 0.97.
 NEAR_0, NEAR_1 = 0.015, 0.985
-PART = 1 << 14  # numbers that stay in the cache
 
 
 def shares(config: Config, inputs: CellInputs, states: States) -> dict[str, Array]:
@@ -27,17 +26,9 @@ def shares(config: Config, inputs: CellInputs, states: States) -> dict[str, Arra
     counts = {gate: np.zeros(3) for gate in gates}
     for numbers in _blocks(config, inputs, states.kept) if gates else ():
         for gate, k in gates.items():
-            for values in in_parts(numbers[:, :, k]):
-                low, high = np.count_nonzero(values < NEAR_0), np.count_nonzero(values > NEAR_1)
-                counts[gate] += np.array([low, high, values.size])
+            values = numbers[:, :, k]
+            counts[gate] += *kernels.count_beyond(values, NEAR_0, NEAR_1), values.size
     return counts
-
-
-def in_parts(values: Array) -> Iterator[Array]:
-    """Views of some steps each, so small that temporary arrays stay in the cache."""
-    steps = max(1, PART // max(1, values[0].size))
-    for t in range(0, len(values), steps):
-        yield values[t : t + steps]
 
 
 def _blocks(config: Config, inputs: CellInputs, kept: Array | None) -> Iterator[Array]:
@@ -91,7 +82,8 @@ def rates(lags: Array) -> Array:
     for k, own in enumerate(lags):
         used = np.flatnonzero((own > 0) & np.isfinite(own))
         if len(used) > 1:
-            found[k] = np.polyfit(used, np.log(own[used]), 1)[0]
+            lag = used - used.mean()
+            found[k] = lag @ np.log(own[used]) / (lag @ lag)
     return found
 
 
@@ -122,9 +114,8 @@ class Saturation:
                 self._active[k] |= a.max(axis=(0, 1)) > 0
             else:
                 rows = a[..., 0].size if inputs.lengths is None else int(inputs.lengths.sum())
-                beyond = sum(np.count_nonzero(np.abs(v) > SATURATED) for v in in_parts(a))
-                self._states[k, 0] += beyond
-                self._states[k, 1] += rows * a.shape[2]
+                beyond = kernels.count_beyond(a, -SATURATED, SATURATED)
+                self._states[k] += sum(beyond), rows * a.shape[2]
             for gate, counts in shares(self._config, inputs, states).items():
                 self._gates[gate][k] += counts
 

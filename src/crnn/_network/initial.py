@@ -126,7 +126,7 @@ def normalised_positive_definite(n: int, rng: np.random.Generator) -> Array:
     References
     ----------
     S. S. Talathi, A. Vartak, "Improving performance of recurrent neural network with relu
-    nonlinearity", arXiv:1511.03771, section 3.
+    nonlinearity", arXiv:1511.03771.
     """
     R = rng.standard_normal((n, n))
     W = R.T @ R / n + np.eye(n)

@@ -202,8 +202,8 @@ def _add_tasks(commands: Commands[_Parser]) -> None:
         help="largest norm of a gradient; 0: no clipping")  # fmt: skip
     add("--clip-value", type=ABOVE_0, metavar="VALUE",
         help="largest size of each number of a gradient")  # fmt: skip
-    add("--curriculum", type=LENGTHS, default=[], metavar="T,T,...",
-        help="lengths to solve before that of --steps")  # fmt: skip
+    add("--curriculum", type=LENGTHS, metavar="T,T,...",
+        help="lengths to solve before that of --steps (default: depends on the task)")  # fmt: skip
     add("--updates", type=COUNT, metavar="N", help="most updates")
     add("--seconds", type=ABOVE_0, default=60.0, metavar="S", help="longest time of training")
     add("--seed", type=SEED, default=0, metavar="N", help="for parameters and examples")

@@ -43,7 +43,6 @@ def run(options: argparse.Namespace) -> int:
     result = recipe.train(
         model,
         task,
-        curriculum=options.curriculum,
         seconds=options.seconds,
         progress=not options.quiet,
         rng=options.seed,
@@ -131,6 +130,8 @@ def _recipe(task: Task, options: argparse.Namespace) -> Recipe:
         changed["clip_norm"] = options.clip or None
     if options.updates is not None:
         changed["updates"] = options.updates
+    if options.curriculum is not None:
+        changed["curriculum"] = tuple(options.curriculum)
     return replace(recipe, optimizer=_optimizer(recipe, options), **changed)
 
 

@@ -8,6 +8,7 @@ from crnn.inspect._cells import Cell, lstm_gates
 from crnn.reference import Array
 
 SIZES = (0.1, 10.0)  # of the states of a relu, in units of its largest input
+LEAST_LOSS = 1e-8  # of c in a step, where a forget gate is 1 up to rounding
 
 
 def box(cell: Cell, x: Array) -> tuple[Array, Array]:
@@ -46,7 +47,7 @@ def drawn(cell: Cell, x: Array, number: int, rng: np.random.Generator) -> Array:
         states = (low + high) / 2 + uniform * (high - low) / 2
         return states
     i, f, g, _ = lstm_gates(cell, uniform, np.repeat(cell.inputs(x), number, axis=0))
-    return np.concatenate([uniform, i * g / (1 - f)], axis=1)
+    return np.concatenate([uniform, i * g / np.maximum(1 - f, LEAST_LOSS)], axis=1)
 
 
 def _has_relu(cell: Cell) -> bool:

@@ -150,7 +150,8 @@ def gradient_flow(
     GradientFlow
         The loss is the sum over the counted steps and examples, not their mean, so that a norm
         does not depend on how many examples there are. With weights it is the sum of ``w loss``,
-        where the weights are scaled to a mean of 1.
+        where the weights are scaled to a mean of 1. An example of weight 0 is left out, of means
+        and quantiles too.
 
     Raises
     ------
@@ -219,12 +220,16 @@ def _passes(
 
 
 def _quantiles(norms: Array, ends: Array) -> Array:
-    """Quantiles (cells, 3, T) over the examples that have each step."""
-    cells, T, _ = norms.shape
+    """Quantiles (cells, 3, T) over the examples that have each step; NaN where a norm is NaN."""
+    T = norms.shape[1]
     has = np.arange(T)[:, None] < ends  # (T, m)
-    if has.all():
-        return np.moveaxis(np.quantile(norms, LEVELS, axis=2), 0, 1)
-    found = np.full((cells, len(LEVELS), T), np.nan)
-    for t in range(int(ends.max())):
-        found[:, :, t] = np.quantile(norms[:, t, has[t]], LEVELS, axis=1).T
-    return found
+    rows = np.sort(np.where(has, norms, np.nan), axis=2)  # (cells, T, m); NaN is sorted last
+    t, last = np.arange(T), np.maximum(has.sum(axis=1) - 1, 0)  # (T,)
+    found = []
+    for level in LEVELS:  # between two neighbours, as np.quantile does by default
+        place = level * last
+        below = place.astype(np.intp)
+        low, high = rows[:, t, below], rows[:, t, np.minimum(below + 1, last)]
+        found.append(low + (place - below) * (high - low))
+    unknown = np.isnan(rows[:, t, last])  # (cells, T)
+    return np.where(unknown[:, None], np.nan, np.stack(found, axis=1))

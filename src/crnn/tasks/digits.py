@@ -11,10 +11,10 @@ import numpy as np
 from crnn._engine import validate
 from crnn._extras import extra
 from crnn.reference import Array
-from crnn.tasks.task import Examples, Published, Task
+from crnn.tasks.task import BAI, Examples, Published, Task
 
-TCN = "Bai et al. 2018, Table 1 (MNIST, 784 pixels)"
-IRNN = "Le et al. 2015, section 4.2 (MNIST, 784 pixels)"
+MNIST = " (MNIST, 784 pixels)"
+TCN, IRNN = BAI + MNIST, "Le et al. 2015" + MNIST
 
 
 @cache
@@ -48,7 +48,7 @@ class Digits(Task):
     References
     ----------
     Q. V. Le, N. Jaitly, G. E. Hinton, "A simple way to initialize recurrent networks of rectified
-    linear units", arXiv:1504.00941, section 4.2.
+    linear units", arXiv:1504.00941.
 
     Examples
     --------
@@ -71,6 +71,10 @@ class Digits(Task):
         Published("GRU", 784, 0.962, TCN),
         Published("LSTM", 784, 0.872, TCN),
         Published("RNN", 784, 0.215, TCN),
+        Published("IRNN, permuted", 784, 0.82, IRNN),
+        Published("GRU, permuted", 784, 0.873, TCN),
+        Published("LSTM, permuted", 784, 0.857, TCN),
+        Published("RNN, permuted", 784, 0.253, TCN),
     )
 
     def __post_init__(self) -> None:

@@ -8,10 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from crnn.reference import Array
-from crnn.tasks.task import Examples, Published, Task
-
-TCN = "Bai et al. 2018, Table 1"
-IRNN = "Le et al. 2015, section 4.1"
+from crnn.tasks.task import BAI, Examples, Published, Task
 
 
 class Adding(Task):
@@ -19,14 +16,14 @@ class Adding(Task):
 
     Each step has a number, uniform in [0, 1], and a mark, which is 1 at two different steps drawn
     uniformly and 0 elsewhere. The target after the last step is the sum of the two marked numbers.
-    Always answering 1 gives 1/6, the variance of the sum. As in Bai et al. and Le et al., solved
-    means a mean squared error below 0.01.
+    Always answering 1 gives 1/6, the variance of the sum. Solved means a mean squared error below
+    0.01.
 
     References
     ----------
     S. Hochreiter, J. Schmidhuber, "Long short-term memory", Neural Computation 9 (1997), section
-    5.4; with the settings of Q. V. Le, N. Jaitly, G. E. Hinton, arXiv:1504.00941, section 4.1, and
-    S. Bai, J. Z. Kolter, V. Koltun, arXiv:1803.01271, section 5.1.
+    5.4; with the settings of Q. V. Le, N. Jaitly, G. E. Hinton, arXiv:1504.00941, and S. Bai,
+    J. Z. Kolter, V. Koltun, arXiv:1803.01271, section 4.
 
     Examples
     --------
@@ -45,10 +42,12 @@ class Adding(Task):
     loss: ClassVar[str] = "mse"
     n_x: ClassVar[int] = 2
     n_y: ClassVar[int] = 1
+    baseline = 1 / 6  # the variance of the sum of two uniform numbers, 2/12
+    solved_at = 0.01
     published: ClassVar[tuple[Published, ...]] = (
-        Published("GRU", 600, 5.3e-5, TCN),
-        Published("LSTM", 600, 0.164, TCN),
-        Published("RNN", 600, 0.177, TCN),
+        Published("GRU", 600, 5.3e-5, BAI),
+        Published("LSTM", 600, 0.164, BAI),
+        Published("RNN", 600, 0.177, BAI),
     )
 
     def _draw(self, m: int, rng: np.random.Generator) -> Examples:
@@ -58,16 +57,6 @@ class Adding(Task):
         second = (first + rng.integers(1, self.T, size=m)) % self.T  # another step
         x[..., 1] = marks(self.T, first, second)
         return x, (x[..., 0] * x[..., 1]).sum(axis=0)[:, None]
-
-    @property
-    def baseline(self) -> float:
-        """The variance of the sum of two uniform numbers, 2/12."""
-        return 1 / 6
-
-    @property
-    def solved_at(self) -> float:
-        """0.01."""
-        return 0.01
 
 
 class DelayedXOR(Task):
@@ -80,7 +69,8 @@ class DelayedXOR(Task):
     References
     ----------
     J. Martens, I. Sutskever, "Learning recurrent neural networks with Hessian-free optimization",
-    ICML 2011, section 5.1, after the adding problem of Hochreiter and Schmidhuber 1997.
+    ICML 2011, after the adding problem of Hochreiter and Schmidhuber 1997. The places of the marks
+    are those of R. Pascanu's code for adding, https://github.com/pascanur/trainingRNNs.
 
     Examples
     --------
@@ -97,6 +87,8 @@ class DelayedXOR(Task):
     least_T: ClassVar[int] = 4
     n_x: ClassVar[int] = 2
     n_y: ClassVar[int] = 2
+    baseline = 0.5  # chance
+    solved_at = 0.99
 
     def _draw(self, m: int, rng: np.random.Generator) -> Examples:
         x = np.empty((self.T, m, 2), np.float32)
@@ -107,16 +99,6 @@ class DelayedXOR(Task):
         x[..., 1] = marks(self.T, first, second)
         each = np.arange(m)
         return x, bits[first, each] ^ bits[second, each]
-
-    @property
-    def baseline(self) -> float:
-        """Chance."""
-        return 0.5
-
-    @property
-    def solved_at(self) -> float:
-        """0.99."""
-        return 0.99
 
 
 def marks(T: int, *steps: Array) -> Array:

@@ -7,9 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from crnn.tasks.task import Examples, Published, Task
-
-ARJOVSKY = "Arjovsky et al. 2016, section 4.1"
+from crnn.tasks.task import BAI, Examples, Published, Task
 
 
 class CopyMemory(Task):
@@ -23,7 +21,9 @@ class CopyMemory(Task):
     References
     ----------
     M. Arjovsky, A. Shah, Y. Bengio, "Unitary evolution recurrent neural networks", ICML 2016,
-    section 4.1, after Hochreiter and Schmidhuber 1997.
+    after Hochreiter and Schmidhuber 1997. The published figures are those of S. Bai, J. Z. Kolter,
+    V. Koltun, arXiv:1803.01271, whose last ten inputs are delimiters instead of blanks. At T = 1000
+    the loss without memory is 0.0204 for both.
 
     Examples
     --------
@@ -43,6 +43,11 @@ class CopyMemory(Task):
     least_T: ClassVar[int] = 1
     n_x: ClassVar[int] = 10
     n_y: ClassVar[int] = 9
+    published: ClassVar[tuple[Published, ...]] = (
+        Published("GRU", 1000, 0.0197, BAI),
+        Published("LSTM", 1000, 0.0204, BAI),
+        Published("RNN", 1000, 0.0202, BAI),
+    )
 
     def _draw(self, m: int, rng: np.random.Generator) -> Examples:
         symbols = rng.integers(1, 9, (10, m))
@@ -73,8 +78,9 @@ class TemporalOrder(Task):
     References
     ----------
     S. Hochreiter, J. Schmidhuber, "Long short-term memory", Neural Computation 9 (1997),
-    experiment 6a; with the settings of R. Pascanu, T. Mikolov, Y. Bengio, "On the difficulty of
-    training recurrent neural networks", ICML 2013, section 4.1.
+    experiment 6a, where the two symbols of about 100 steps are at steps 10 to 20 and 50 to 60. What
+    counts as solved is from R. Pascanu, T. Mikolov, Y. Bengio, "On the difficulty of training
+    recurrent neural networks", ICML 2013, section 4.1.1.
 
     Examples
     --------
@@ -90,8 +96,10 @@ class TemporalOrder(Task):
     least_T: ClassVar[int] = 10
     n_x: ClassVar[int] = 6
     n_y: ClassVar[int] = 4
+    baseline = 0.25  # chance
+    solved_at = 0.99
     published: ClassVar[tuple[Published, ...]] = (
-        Published("RNN, clipped and regularised", 200, 1.0, "Pascanu et al. 2013, Figure 7"),
+        Published("RNN, clipped and regularised", 200, 1.0, "Pascanu et al. 2013, section 4.1.1"),
     )
 
     def _draw(self, m: int, rng: np.random.Generator) -> Examples:
@@ -102,13 +110,3 @@ class TemporalOrder(Task):
             t = rng.integers(math.ceil(begin * tenth), math.floor(end * tenth) + 1, size=m)
             x[t, each] = symbol
         return x, 2 * special[0] + special[1]
-
-    @property
-    def baseline(self) -> float:
-        """Chance."""
-        return 0.25
-
-    @property
-    def solved_at(self) -> float:
-        """0.99."""
-        return 0.99

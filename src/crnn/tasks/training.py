@@ -18,8 +18,9 @@ from crnn.tasks.task import Task
 
 CHECKED = 400  # examples that tell during training whether a task is solved
 #: Training goes on until this share of the error that counts as solved, since the score on CHECKED
-#: examples is uncertain, and the one after a lucky step is too good.
+#: examples is uncertain.
 MARGIN = 0.8
+IN_A_ROW = 2  # checks that must say so: one alone may follow a lucky step
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,8 @@ def train(
         End training after this time. The same seed then gives the same bits only if `updates`,
         or the solution, came first.
     every : int, optional
-        After so many updates it is checked whether the task is solved.
+        After so many updates it is checked on 400 other examples whether the task is solved. Two
+        checks in a row must say so.
     progress : bool, optional
         Show a bar on stderr.
     rng : int or numpy.random.Generator, optional
@@ -193,6 +195,7 @@ def _learn(
 ) -> bool:
     """Train on one length until it is solved; False if training ended before."""
     check = stage.held_out() if stage.finite else stage.draw(CHECKED, rule["rng"])
+    passed = 0  # checks in a row
     while result.updates < limits.updates and limits.elapsed() < limits.seconds:
         n = min(every, limits.updates - result.updates)
         try:
@@ -210,7 +213,8 @@ def _learn(
         if history.interrupted:
             result.interrupted = True
             return False
-        if _clearly_solved(stage, score) and not stage.finite:
+        passed = passed + 1 if _clearly_solved(stage, score) else 0
+        if passed == IN_A_ROW and not stage.finite:
             return True
     return False
 

@@ -98,6 +98,8 @@ typedef struct {
                             void *logits, double *right);
     double (*sum_squares)(ptrdiff_t n, const void *numbers);
     int (*all_finite)(ptrdiff_t n, const void *numbers);
+    void (*count_beyond)(ptrdiff_t rows, ptrdiff_t n, ptrdiff_t stride, const void *numbers,
+                         double low, double high, ptrdiff_t counts[2]);
     void (*sgd)(ptrdiff_t n, void *parameters, const void *gradients, void *velocity, double lr,
                 double momentum);
     void (*adam)(ptrdiff_t n, void *parameters, const void *gradients, void *mean, void *square,
