@@ -33,6 +33,12 @@ class Batch(NamedTuple):
     lengths: Array | None  # (m,); None if all are T
     weights: Array | None = None  # (m,) or (T, m): of the examples, or of their steps
 
+    @property
+    def m(self) -> int:
+        """The number of examples."""
+        m: int = self.x.shape[1]
+        return m
+
 
 class Sequences:
     """All examples of a call, checked: x as one array or as a list, and y if it is given.
@@ -99,9 +105,13 @@ class Sequences:
 
     def shuffled(self, size: int, rng: np.random.Generator) -> Iterator[Batch]:
         """One epoch in batches of `size` (the last may be smaller) and of similar lengths."""
+        for chosen in self.order(size, rng):
+            yield self.batch(chosen)
+
+    def order(self, size: int, rng: np.random.Generator) -> list[Array] | list[None]:
+        """Which examples are in each batch of `shuffled`; [None] means all in one batch."""
         if self.m <= size:  # the order within the only batch does not matter: no copy
-            yield self.batch()
-            return
+            return [None]
         order = rng.permutation(self.m)
         chunks = [order[i : i + size] for i in range(0, self.m, size)]
         if self.lengths is not None:
@@ -112,8 +122,7 @@ class Sequences:
             ]
             chunks = [part[i : i + size] for part in spans for i in range(0, len(part), size)]
             chunks = [chunks[i] for i in rng.permutation(len(chunks))]
-        for chunk in chunks:
-            yield self.batch(chunk)
+        return chunks
 
     def batches(self, backward: bool = False, penalty: Penalty | None = None) -> Iterator[Batch]:
         """All examples, in the groups of `groups`."""

@@ -28,13 +28,14 @@ from crnn.reference import Array
 class Step:
     """The result of a forward and backward pass: means over its counted rows.
 
-    Its trace is valid until the next pass that uses the same buffers.
+    Its trace is valid until the next pass that uses the same buffers. A step that is the sum of
+    several passes has none.
     """
 
     loss: float
     metric: float
     rows: int
-    trace: layers.Trace
+    trace: layers.Trace | None
 
 
 def seed_for_noise(rng: np.random.Generator | None) -> int | None:
@@ -168,10 +169,23 @@ class Network:
         memory: MemoryLimit = None,
         noise: np.random.Generator | None = None,
     ) -> tuple[float, float]:
-        """Mean loss and metric over all rows of all batches. The first one starts from `state`.
+        """Mean loss and metric over all rows of all batches: see `sums`."""
+        loss, metric, rows = self.sums(batches, carry, state, buffers, memory, noise)
+        return loss / rows, metric / rows
 
-        With `memory`, no state is carried. `noise` draws a seed for the noise of each batch;
-        without it there is none.
+    def sums(
+        self,
+        batches: Iterable[Batch],
+        carry: bool = False,
+        state: State | None = None,
+        buffers: Buffers | None = None,
+        memory: MemoryLimit = None,
+        noise: np.random.Generator | None = None,
+    ) -> tuple[float, float, int]:
+        """Sums of loss and metric over all rows of all batches, and the number of these rows.
+
+        The first batch starts from `state`. With `memory`, no state is carried. `noise` draws a
+        seed for the noise of each batch; without it there is none.
         """
         rows, loss, metric = 0, 0.0, 0.0
         if buffers is None:
@@ -187,7 +201,7 @@ class Network:
             metric += mean_metric * len(trace.logits)
             rows += len(trace.logits)
             state = trace.final_states() if carry else None
-        return loss / rows, metric / rows
+        return loss, metric, rows
 
     def _recomputed(
         self,

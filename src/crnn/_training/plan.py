@@ -12,6 +12,7 @@ from crnn._network.memory import MemoryLimit
 from crnn._network.penalties import Penalty
 from crnn._training.history import History
 from crnn._training.optim import Optimizer
+from crnn._training.ranks import ALONE, Ranks
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Plan:
     memory: MemoryLimit = None
     penalty: Penalty | None = None
     inspect: bool = False
+    ranks: Ranks = ALONE
 
     def __post_init__(self) -> None:
         validate.count("epochs", self.epochs)
@@ -45,5 +47,7 @@ class Plan:
         validate.flag("inspect", self.inspect)
         if self.inspect and self.memory is not None:
             raise ValueError("inspect: expected False with memory, which keeps no states, got True")
+        if self.inspect and not self.ranks.alone:
+            raise ValueError("inspect: expected False with comm or shards, got True")
         if self.callback is not None and not callable(self.callback):
             raise TypeError(f"callback: expected a callable, got {self.callback!r}")

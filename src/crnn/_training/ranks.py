@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import sys
-import traceback
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
@@ -19,12 +18,11 @@ import numpy as np
 
 from crnn._engine import config, validate
 from crnn._network.arena import Arena
+from crnn._training.divergence import DivergenceError
+from crnn._training.shared_errors import is_shared, quoted, shared
 
 Result = TypeVar("Result")
 Method = TypeVar("Method", bound=Callable[..., Any])
-
-#: The attribute of an exception that every rank raises.
-_SHARED = "_crnn_shared"
 
 
 class Ranks:
@@ -113,7 +111,7 @@ class Ranks:
             if error is not None:
                 raise error
             return [what]
-        brought = self.comm.allgather((None if error is None else _quoted(error), what))
+        brought = self.comm.allgather((None if error is None else quoted(error), what))
         if error is not None:
             raise shared(error, self.rank)
         for rank, (failed, _) in enumerate(brought):
@@ -150,6 +148,10 @@ class Ranks:
         answers: list[Result] = self.agree(error, answer)
         return answers[0]
 
+    def any(self, flag: bool) -> bool:
+        """Whether it is so on any rank."""
+        return any(self.agree(None, flag))
+
     def share_arena(self, arena: Arena) -> None:
         """Give every rank the numbers of the first one."""
         if self.size > 1:
@@ -170,12 +172,15 @@ class Ranks:
 
     def left(self, error: BaseException) -> None:
         """End all ranks because of an error on this one, unless they all know of it."""
-        if self.size == 1 or hasattr(error, _SHARED):
+        if self.size == 1 or is_shared(error):
+            return
+        if isinstance(error, DivergenceError):  # found in sums that all ranks have
+            shared(error, self.rank)
             return
         if not self.began:  # the others are on their way to `begin`
             self.began = True
             self.agree(error)
-        text, trace = _quoted(error)
+        text, trace = quoted(error)
         print(
             f"{trace}crnn: rank {self.rank} of {self.size} failed: {text}; all ranks end",
             file=sys.__stderr__,
@@ -221,28 +226,3 @@ def checked(comm: Any) -> Any:
     if comm == MPI.COMM_NULL:
         raise ValueError("comm: expected a communicator that this process is in, got COMM_NULL")
     return comm
-
-
-def shared(error: BaseException, rank: int) -> BaseException:
-    """Mark an error that every rank raises: if nobody catches it, only the first one prints it."""
-    try:
-        setattr(error, _SHARED, rank)
-    except AttributeError:  # an exception with slots: it is printed on every rank
-        return error
-    if rank > 0 and sys.excepthook is not _print_unless_shared:
-        global _before
-        _before, sys.excepthook = sys.excepthook, _print_unless_shared
-    return error
-
-
-_before = sys.excepthook
-
-
-def _print_unless_shared(kind: Any, error: BaseException, trace: Any) -> None:
-    if not getattr(error, _SHARED, 0):
-        _before(kind, error, trace)
-
-
-def _quoted(error: BaseException) -> tuple[str, str]:
-    """The error as text, in short and with its traceback."""
-    return f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error))

@@ -12,12 +12,10 @@ import numpy as np
 
 from crnn._network.data import Batch
 from crnn._network.flow import Saturation, by_lag, rates, reach_of
-from crnn._network.layers import State
 from crnn._network.network import Step
 from crnn._training.batches import TrainingData
 from crnn._training.divergence import VALIDATION_LOSS, DivergenceError
 from crnn._training.history import History
-from crnn._training.interrupt import Interrupt
 from crnn._training.plan import Plan
 from crnn._training.trainer import Trainer
 from crnn.reference import Array
@@ -35,14 +33,14 @@ def train(trainer: Trainer, data: TrainingData, plan: Plan) -> History:
 
 
 def _train(trainer: Trainer, data: TrainingData, plan: Plan) -> History:
-    history = History(trainer.network.loss.metric)
+    history, ranks = History(trainer.network.loss.metric), plan.ranks
     best = trainer.parameters.copy()
-    with _progress_bar(plan, data) as bar, Interrupt() as interrupt:
+    with _progress_bar(plan, data) as bar, trainer.interrupt as interrupt:
         for epoch in range(plan.epochs):
             if bar is not None:
                 bar.set_description(f"epoch {epoch + 1}/{plan.epochs}", refresh=False)
-            _one_epoch(trainer, data, history, bar, interrupt)
-            held_out = None if interrupt.requested else data.validation()
+            _one_epoch(trainer, data, history, bar)
+            held_out = None if trainer.stopped else data.validation()
             if held_out is not None:
                 loss, metric = trainer.confirm(held_out, data.carry)
                 if history.best_epoch is None or loss < history.val_loss[history.best_epoch]:
@@ -50,8 +48,8 @@ def _train(trainer: Trainer, data: TrainingData, plan: Plan) -> History:
                     best[...] = trainer.parameters
                 history.val_loss.append(loss)
                 history.val_metric.append(metric)
-            enough = plan.callback is not None and _is_true(plan.callback(history))
-            if interrupt.requested:
+            enough = ranks.from_first(lambda: _is_enough(plan, history))
+            if ranks.any(interrupt.requested):
                 history.interrupted = True
                 break
             if plan.patience is not None and epoch - (history.best_epoch or 0) >= plan.patience:
@@ -66,8 +64,9 @@ def _train(trainer: Trainer, data: TrainingData, plan: Plan) -> History:
     return history
 
 
-def _is_true(answer: object) -> bool:
-    """Whether the answer is True itself or NumPy's; other true values do not count."""
+def _is_enough(plan: Plan, history: History) -> bool:
+    """Whether the callback answers True itself or NumPy's; other true values do not count."""
+    answer = None if plan.callback is None else plan.callback(history)
     return isinstance(answer, (bool, np.bool_)) and bool(answer)
 
 
@@ -93,27 +92,26 @@ class _Epoch:
         history.steps_per_second.append(self.steps / self.seconds)
 
 
-def _one_epoch(
-    trainer: Trainer, data: TrainingData, history: History, bar: Any, interrupt: Interrupt
-) -> None:
+def _one_epoch(trainer: Trainer, data: TrainingData, history: History, bar: Any) -> None:
     """Train on every batch once, or on those before Ctrl-C."""
     sums = _Epoch()
-    state: State | None = None
+    state: Any = None
     for batch in data.batches():
         began = time.perf_counter()
         norms = None
         if trainer.plan.inspect and sums.steps == 0:
+            assert isinstance(batch, Batch)
             cells = len(trainer.network.config.recurrences())
             norms = np.empty((cells, *batch.x.shape[:2]))  # (cells, T, m)
         step, norm = trainer.update(batch, state, norms)
         if norms is not None:
             _inspect(trainer, batch, step, norms, history)
         sums.add(step, norm, time.perf_counter() - began)
-        state = step.trace.final_states() if data.carry else None
+        state = trainer.state_after(step) if data.carry else None
         if bar is not None:
             bar.set_postfix(loss=f"{sums.loss / sums.rows:.4f}", refresh=False)
-            bar.update(step.rows if data.carry else batch.x.shape[1])
-        if interrupt.requested:
+            bar.update(step.rows if data.carry else batch.m)
+        if trainer.stopped:
             break
     sums.close(history)
     history.learning_rate.append(float(getattr(trainer.plan.optimizer, "lr", math.nan)))
@@ -125,6 +123,7 @@ def _inspect(trainer: Trainer, batch: Batch, step: Step, norms: Array, history: 
     ends = np.full(m, T) if batch.lengths is None else batch.lengths
     rate = rates(by_lag(norms, ends, [place.reverse for place in config.recurrences()]))
     seen = Saturation(config)
+    assert step.trace is not None
     seen.add(step.trace)
     history.rate.append(rate.tolist())
     history.reach.append(reach_of(rate, 1 / math.e).tolist())
@@ -133,7 +132,7 @@ def _inspect(trainer: Trainer, batch: Batch, step: Step, norms: Array, history: 
 
 def _progress_bar(plan: Plan, data: TrainingData) -> Any:
     """The context of a tqdm bar on stderr with loss and throughput, or of None without progress."""
-    if not plan.progress or sys.stderr is None:  # None: a program without a console
+    if not (plan.progress and plan.ranks.first) or sys.stderr is None:  # None: without a console
         return contextlib.nullcontext()
     from tqdm import tqdm  # imported here to keep `import crnn` fast
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from crnn._network.model import Model
 from crnn._training.batches import TrainingData
+from crnn._training.cores import divided
 from crnn._training.divergence import DivergenceError
 from crnn._training.history import History
 from crnn._training.optim import Memory, Optimizer
+from crnn._training.parallel import ParallelTrainer
 from crnn._training.plan import Plan
 from crnn._training.train import train
 from crnn._training.trainer import Trainer
@@ -21,10 +23,16 @@ class Trained(Model):
     def _train(self, data: TrainingData, plan: Plan) -> History:
         if plan.patience is not None and data.held_out is None:
             raise ValueError("patience: expected None without validation data")
+        if not plan.ranks.alone:
+            self._share(data, plan)
         if self._memory is None or self._memory[0] is not plan.optimizer:
             self._memory = plan.optimizer, plan.optimizer.start(self._network.arena.flat)
+            if not plan.ranks.alone:
+                plan.ranks.share_memory(self._memory[1])
+        kind: type[Trainer] = Trainer if plan.ranks.alone else ParallelTrainer
         try:
-            return train(Trainer(self._network, self._memory[1], plan), data, plan)
+            with divided(plan.ranks):
+                return train(kind(self._network, self._memory[1], plan), data, plan)
         except DivergenceError:
             self._memory = None
             raise

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
 from crnn._engine import kernels
 from crnn._network.data import Batch
-from crnn._network.layers import State
 from crnn._network.network import Network, Step, seed_for_noise
 from crnn._training.divergence import VALIDATION_LOSS, DivergenceError
+from crnn._training.interrupt import Interrupt
 from crnn._training.optim import Memory, clip_by_norm, clip_by_value
 from crnn._training.plan import Plan
 from crnn.reference import Array
@@ -27,23 +28,25 @@ class Trainer:
         self.gradients = network.new_arena()
         self.buffers = network.new_buffers()
         self.last_good = self.parameters.copy()
-        self.last: tuple[Batch, State | None]
+        self.last: tuple[Any, Any]  # batch and state
         self.steps = 0
+        self.interrupt = Interrupt()
 
-    def update(
-        self, batch: Batch, state: State | None, norms: Array | None = None
-    ) -> tuple[Step, float]:
+    @property
+    def stopped(self) -> bool:
+        """Whether training ends after this step because of Ctrl-C."""
+        return self.interrupt.requested
+
+    def update(self, batch: Any, state: Any, norms: Array | None = None) -> tuple[Step, float]:
         """Do one step, and return it with the gradient's norm before clipping.
 
-        Fills `norms` of the gradients of the states, if they are given. Raises DivergenceError.
+        The batch and the state are those that `gradient` takes. Fills `norms` of the gradients of
+        the states, if they are given. Raises DivergenceError.
         """
         self.steps += 1
         gradients = self.gradients.flat
-        with _without_warnings():
-            step = self.network.gradients(
-                batch, state, self.gradients.views, self.buffers, self._noise(),
-                norms=norms, memory=self.plan.memory, penalty=self.plan.penalty,
-            )  # fmt: skip
+        with without_warnings():
+            step = self.gradient(batch, state, norms)
         norm = self._clip(gradients)
         self._require(math.isfinite(step.loss), step.loss, "loss")
         self._require(math.isfinite(norm), step.loss, "gradient")
@@ -57,6 +60,18 @@ class Trainer:
             raise
         self.last = batch, state
         return step, norm
+
+    def gradient(self, batch: Any, state: Any, norms: Array | None) -> Step:
+        """Fill `gradients` with that of a Batch from a State, or from zeros without one."""
+        return self.network.gradients(
+            batch, state, self.gradients.views, self.buffers, self._noise(),
+            norms=norms, memory=self.plan.memory, penalty=self.plan.penalty,
+        )  # fmt: skip
+
+    def state_after(self, step: Step) -> Any:
+        """The state from which the next window continues; valid for the last step only."""
+        assert step.trace is not None
+        return step.trace.final_states()
 
     def _clip(self, gradients: Array) -> float:
         """Clip by value, then by norm; return the norm before both."""
@@ -72,22 +87,24 @@ class Trainer:
         """A seed for the noise of one step, or None if the cell has none."""
         return seed_for_noise(self.plan.rng if self.network.config.noise else None)
 
-    def confirm(self, held_out: Iterable[Batch] | None, carry: bool) -> tuple[float, float]:
+    def confirm(self, held_out: Any, carry: bool) -> tuple[float, float]:
         """Loss and metric on held-out batches, or by default on the last training batch.
 
         A step is known to be good if the next step's loss is finite. For the last step this loss
         is checked instead.
         """
+        with without_warnings():
+            loss, metric = self.evaluate(held_out, carry)
+        self._require(math.isfinite(loss), loss, "loss" if held_out is None else VALIDATION_LOSS)
+        return loss, metric
+
+    def evaluate(self, held_out: Iterable[Batch] | None, carry: bool) -> tuple[float, float]:
+        """Mean loss and metric on batches, or on the last training batch."""
         batches, state = held_out, None
         if batches is None:
             batch, state = self.last
             batches = [batch]
-        with _without_warnings():
-            loss, metric = self.network.evaluate(
-                batches, carry, state, self.buffers, self.plan.memory
-            )
-        self._require(math.isfinite(loss), loss, "loss" if held_out is None else VALIDATION_LOSS)
-        return loss, metric
+        return self.network.evaluate(batches, carry, state, self.buffers, self.plan.memory)
 
     def _require(self, finite: bool, loss: float, what: str) -> None:
         if not finite:
@@ -95,7 +112,7 @@ class Trainer:
             raise DivergenceError(self.steps, loss, what)
 
 
-def _without_warnings() -> np.errstate:
+def without_warnings() -> np.errstate:
     """No warnings of NumPy about numbers that are not finite: training checks for them itself.
 
     This applies to the network's own arithmetic only. Callbacks and optimizers, which a user may
