@@ -65,6 +65,15 @@ class Examples:
         sequences = self.held_out if of_validation else self.sequences
         return None if sequences is None else sequences.fault()
 
+    def same(self) -> dict[str, object]:
+        """What must be the same on all ranks."""
+        held_out = self.held_out
+        return {
+            "batch_size": self.batch_size,
+            "the size of x": (self.sequences.m, self.sequences.longest),
+            "the size of validation": None if held_out is None else (held_out.m, held_out.longest),
+        }
+
 
 @dataclass(frozen=True)
 class LongSequence:
@@ -105,6 +114,15 @@ class LongSequence:
         """None: symbols are always finite."""
         return None
 
+    def same(self) -> dict[str, object]:
+        """What must be the same on all ranks."""
+        return {
+            "batch_size": self.batch_size,
+            "steps": self.steps,
+            "the number of symbols": len(self.symbols),
+            "the size of validation": None if self.held_out is None else len(self.held_out),
+        }
+
 
 TrainingData = Examples | LongSequence
 
@@ -121,7 +139,7 @@ def checked_batch_size(batch_size: Any, ranks: Ranks) -> int:
 
 
 def _shards_of(sequences: Sequences, chosen: Array | None, ranks: Ranks) -> Shards:
-    """This rank's shards of a batch of chosen examples; None means all."""
+    """The shards, of this rank, of a batch of chosen examples; None means all."""
     if chosen is None:
         chosen = np.arange(sequences.m)
     m = len(chosen)
@@ -130,7 +148,7 @@ def _shards_of(sequences: Sequences, chosen: Array | None, ranks: Ranks) -> Shar
 
 
 def _one_shard(
-    sequences: Sequences, groups: list[Array] | list[None], ranks: Ranks, i: int
+    sequences: Sequences, groups: list[Array | None], ranks: Ranks, i: int
 ) -> Iterator[Batch]:
     """The part of each group that belongs to the i-th shard of this rank."""
     for group in groups:
@@ -163,7 +181,10 @@ def checked_symbols(config: Config, name: str, symbols: Any, more_than: int) -> 
 
 
 def windows(
-    symbols: Array, m: int, T: int, rows: slice = slice(None)  # noqa: B008 - immutable
+    symbols: Array,
+    m: int,
+    T: int,
+    rows: slice = slice(None),
 ) -> Iterator[Batch]:
     """One long sequence (N,) as m parallel rows, T steps at a time; y is the next symbol.
 

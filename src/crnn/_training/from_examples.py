@@ -10,16 +10,18 @@ from crnn._network.data import Sequences
 from crnn._network.memory import checked_memory
 from crnn._network.memory import plan as plan_of
 from crnn._network.penalties import Penalty, checked
-from crnn._training.batches import Examples
+from crnn._training.batches import Examples, checked_batch_size
 from crnn._training.history import History
 from crnn._training.optim import SGD, Optimizer, chosen
 from crnn._training.plan import Plan
+from crnn._training.ranks import over_ranks
 from crnn._training.trained import Trained
 
 
 class FromExamples(Trained):
     """A model that learns from examples."""
 
+    @over_ranks
     def fit(
         self,
         x: Any,
@@ -40,6 +42,9 @@ class FromExamples(Trained):
         memory: Any = None,
         penalty: Penalty | None = None,
         inspect: bool = False,
+        a0: Any = None,
+        comm: Any = None,
+        shards: int | None = None,
     ) -> History:
         """Train by gradient descent on shuffled mini-batches of similar lengths.
 
@@ -54,13 +59,13 @@ class FromExamples(Trained):
             loss is the mean of ``w loss``, so its gradient is right on average. Examples of weight
             0 are left out before anything is drawn.
         epochs, batch_size : int, optional
-        optimizer : SGD, Adam, RMSprop, "sgd", "adam" or "rmsprop", optional
-            The names mean ``SGD(0.1)``, ``Adam()`` and ``RMSprop()``.
+        optimizer : SGD, Adam, AdamW, RMSprop, "sgd", "adam", "adamw" or "rmsprop", optional
+            The names mean ``SGD(0.1)``, ``Adam()``, ``AdamW()`` and ``RMSprop()``.
         clip_norm : float, optional
             If the gradient's global norm is larger, scale it down to this.
         clip_value : float, optional
             Move each number of the gradient into ``-clip_value..clip_value``, before `clip_norm`.
-        validation : (x, y), (x, y, lengths) or (x, y, lengths, sample_weight), optional
+        validation : (x, y[, lengths[, sample_weight[, a0]]]), optional
             Evaluated after each epoch.
         patience : int, optional
             Stop after this many epochs without a lower validation loss; the parameters of the
@@ -80,6 +85,18 @@ class FromExamples(Trained):
         inspect : bool, optional
             Write down in the History, at the first batch of each epoch, how fast the gradient
             vanishes and how much is saturated.
+        a0 : list of array (m, n_a), or of pairs of them, optional
+            Where the examples begin, as for `RNN.predict_proba`. It is given, not learned: the
+            parameters of a trained initial state then stay as they are.
+        comm : mpi4py.MPI.Intracomm, optional
+            The processes (ranks) that train this model together: each calls this method, with the
+            same arguments. They all begin from the first rank's parameters, optimizer state and
+            `rng`, and end with the same parameters. `batch_size` counts the rows of all ranks. The
+            first rank alone shows the bar and calls `callback`.
+        shards : int, optional
+            Sum the gradient of a batch over this many parts of it, in a fixed order: the bits are
+            then the same for any number of ranks that is not larger. By default they agree to
+            rounding.
 
         Returns
         -------
@@ -110,18 +127,21 @@ class FromExamples(Trained):
         plan = Plan(
             epochs, chosen(optimizer), clip_norm, clip_value, patience, progress, callback,
             generator, checked_memory(memory, self.config, penalty), penalty, inspect,
+            comm,
         )  # fmt: skip
-        batch_size = validate.count("batch_size", batch_size)
-        sequences = Sequences(self.config, x, validate.given("y", y), lengths, sample_weight)
+        batch_size = checked_batch_size(batch_size, comm)
+        sequences = Sequences(self.config, x, validate.given("y", y), lengths, sample_weight, a0)
         held_out = None
         if validation is not None:
-            if not isinstance(validation, (tuple, list)) or len(validation) not in (2, 3, 4):
+            if not isinstance(validation, (tuple, list)) or len(validation) not in (2, 3, 4, 5):
                 raise ValueError(
-                    "validation: expected (x, y), (x, y, lengths) or (x, y, lengths, sample_weight)"
+                    "validation: expected (x, y), (x, y, lengths), (x, y, lengths, sample_weight) "
+                    "or (x, y, lengths, sample_weight, a0)"
                 )
             val_x, val_y, *val_options = validation
             validate.given("validation y", val_y)
             held_out = Sequences(self.config, val_x, val_y, *val_options, of="validation ")
         if plan.memory is not None:  # refuse bytes that cannot suffice before the first step
-            plan_of(self.config, sequences.longest, min(batch_size, sequences.m), plan.memory)
-        return self._train(Examples(sequences, batch_size, generator, held_out), plan)
+            rows = -(-min(batch_size, sequences.m) // comm.shards)  # of the largest shard
+            plan_of(self.config, sequences.longest, rows, plan.memory)
+        return self._train(Examples(sequences, batch_size, generator, held_out, comm), plan)

@@ -7,10 +7,10 @@ import numpy as np
 from crnn._engine.workspace import aligned
 from crnn._network.data import Batch
 from crnn._network.layers import State
-from crnn._network.network import Network, Step, seed_for_noise
+from crnn._network.network import Means, Network, seed_for_noise
 from crnn._training.batches import Parts, Shards
-from crnn._training.optim import Memory
 from crnn._training.plan import Plan
+from crnn._training.rule import Memory
 from crnn._training.trainer import Trainer, without_warnings
 from crnn._training.tree import Exchange, Tree
 from crnn.reference import Array
@@ -46,7 +46,7 @@ class ParallelTrainer(Trainer):
         """Whether any rank was asked to stop before the last sum."""
         return self._stopped
 
-    def gradient(self, batch: Shards, state: list[State] | None, norms: Array | None) -> Step:
+    def gradient(self, batch: Shards, state: list[State] | None, norms: Array | None) -> Means:
         """Fill `gradients` with that of the whole batch."""
         seeds, error = self._seeds(), None
         try:
@@ -60,9 +60,9 @@ class ParallelTrainer(Trainer):
             self._ranks.agree(error)
         rows = int(total[ROWS_HIGH]) * MANY + int(total[ROWS_LOW])
         np.divide(total[:LOSS], rows, out=self.gradients.flat)
-        return Step(float(total[LOSS]) / rows, float(total[METRIC]) / rows, rows, None)
+        return Means(float(total[LOSS]) / rows, float(total[METRIC]) / rows, rows)
 
-    def state_after(self, step: Step) -> list[State | None]:
+    def state_after(self, step: Means) -> list[State | None]:
         """The states of this rank's shards after the last step."""
         return self._states
 
@@ -103,9 +103,7 @@ class ParallelTrainer(Trainer):
             tree.push(s, self._leaf(parts[i], state, seeds[i], stops))
         return [node for _, _, node in tree.nodes]
 
-    def _leaf(
-        self, part: Batch | None, state: State | None, seed: int | None, stops: int
-    ) -> Array:
+    def _leaf(self, part: Batch | None, state: State | None, seed: int | None, stops: int) -> Array:
         """What a shard adds to the sum: (size,)."""
         leaf = self._array()
         if part is None:
@@ -121,7 +119,6 @@ class ParallelTrainer(Trainer):
             np.multiply(self.gradients.flat, step.rows, out=leaf[:LOSS])
             high, low = divmod(step.rows, MANY)
             leaf[LOSS:] = step.loss * step.rows, step.metric * step.rows, high, low, stops, 0
-        assert step.trace is not None
         self._states.append(step.trace.final_states())
         return leaf
 

@@ -51,3 +51,8 @@ class Plan:
             raise ValueError("inspect: expected False with comm or shards, got True")
         if self.callback is not None and not callable(self.callback):
             raise TypeError(f"callback: expected a callable, got {self.callback!r}")
+
+    def same(self) -> dict[str, object]:
+        """What must be the same on all ranks."""
+        names = "epochs", "optimizer", "clip_norm", "clip_value", "patience", "memory", "penalty"
+        return {name: getattr(self, name) for name in names}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -90,7 +91,7 @@ class Ranks:
         if self.size == 1:
             return
         same = {**same, "shards": self.shards, "CRNN_SIMD": config.simd()}
-        found = self.agree(None, {name: repr(value) for name, value in same.items()})
+        found = self.agree(None, {name: _shown(value) for name, value in same.items()})
         for rank, others in enumerate(found):
             for name, value in found[0].items():
                 if others.get(name) != value:
@@ -226,3 +227,8 @@ def checked(comm: Any) -> Any:
     if comm == MPI.COMM_NULL:
         raise ValueError("comm: expected a communicator that this process is in, got COMM_NULL")
     return comm
+
+
+def _shown(value: object) -> str:
+    """The value as text, without the address of an object, which is another on each rank."""
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))

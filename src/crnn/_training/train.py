@@ -12,7 +12,7 @@ import numpy as np
 
 from crnn._network.data import Batch
 from crnn._network.flow import Saturation, by_lag, rates, reach_of
-from crnn._network.network import Step
+from crnn._network.network import Means, Step
 from crnn._training.batches import TrainingData
 from crnn._training.divergence import VALIDATION_LOSS, DivergenceError
 from crnn._training.history import History
@@ -77,7 +77,7 @@ class _Epoch:
         self.steps = self.rows = 0
         self.loss = self.metric = self.norm = self.seconds = 0.0
 
-    def add(self, step: Step, norm: float, seconds: float) -> None:
+    def add(self, step: Means, norm: float, seconds: float) -> None:
         self.steps += 1
         self.rows += step.rows
         self.loss += step.loss * step.rows
@@ -100,11 +100,13 @@ def _one_epoch(trainer: Trainer, data: TrainingData, history: History, bar: Any)
         began = time.perf_counter()
         norms = None
         if trainer.plan.inspect and sums.steps == 0:
-            assert isinstance(batch, Batch)
             cells = len(trainer.network.config.recurrences())
+            assert isinstance(batch, Batch)
             norms = np.empty((cells, *batch.x.shape[:2]))  # (cells, T, m)
         step, norm = trainer.update(batch, state, norms)
         if norms is not None:
+            assert isinstance(batch, Batch)
+            assert isinstance(step, Step)
             _inspect(trainer, batch, step, norms, history)
         sums.add(step, norm, time.perf_counter() - began)
         state = trainer.state_after(step) if data.carry else None
@@ -123,7 +125,6 @@ def _inspect(trainer: Trainer, batch: Batch, step: Step, norms: Array, history: 
     ends = np.full(m, T) if batch.lengths is None else batch.lengths
     rate = rates(by_lag(norms, ends, [place.reverse for place in config.recurrences()]))
     seen = Saturation(config)
-    assert step.trace is not None
     seen.add(step.trace)
     history.rate.append(rate.tolist())
     history.reach.append(reach_of(rate, 1 / math.e).tolist())
@@ -132,7 +133,7 @@ def _inspect(trainer: Trainer, batch: Batch, step: Step, norms: Array, history: 
 
 def _progress_bar(plan: Plan, data: TrainingData) -> Any:
     """The context of a tqdm bar on stderr with loss and throughput, or of None without progress."""
-    if not (plan.progress and plan.ranks.first) or sys.stderr is None:  # None: without a console
+    if not (plan.progress and plan.ranks.first) or sys.stderr is None:  # no console
         return contextlib.nullcontext()
     from tqdm import tqdm  # imported here to keep `import crnn` fast
 

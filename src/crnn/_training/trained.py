@@ -7,9 +7,9 @@ from crnn._training.batches import TrainingData
 from crnn._training.cores import divided
 from crnn._training.divergence import DivergenceError
 from crnn._training.history import History
-from crnn._training.optim import Memory, Optimizer
 from crnn._training.parallel import ParallelTrainer
 from crnn._training.plan import Plan
+from crnn._training.rule import Memory, Optimizer, start
 from crnn._training.train import train
 from crnn._training.trainer import Trainer
 
@@ -23,12 +23,12 @@ class Trained(Model):
     def _train(self, data: TrainingData, plan: Plan) -> History:
         if plan.patience is not None and data.held_out is None:
             raise ValueError("patience: expected None without validation data")
-        if not plan.ranks.alone:
-            self._share(data, plan)
+        self._begin(data, plan)
         if self._memory is None or self._memory[0] is not plan.optimizer:
-            self._memory = plan.optimizer, plan.optimizer.start(self._network.arena.flat)
-            if not plan.ranks.alone:
-                plan.ranks.share_memory(self._memory[1])
+            network = self._network
+            memory = start(plan.optimizer, network.arena.flat, network.layout)
+            self._memory = plan.optimizer, memory
+        plan.ranks.share_memory(self._memory[1])
         kind: type[Trainer] = Trainer if plan.ranks.alone else ParallelTrainer
         try:
             with divided(plan.ranks):
@@ -36,3 +36,9 @@ class Trained(Model):
         except DivergenceError:
             self._memory = None
             raise
+
+    def _begin(self, data: TrainingData, plan: Plan) -> None:
+        """Let all ranks begin alike, from the parameters and the generator of the first one."""
+        plan.ranks.begin({"the model": self.config, **plan.same(), **data.same()})
+        plan.ranks.share_arena(self._network.arena)
+        plan.ranks.share_generator(plan.rng)

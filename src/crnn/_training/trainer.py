@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from crnn._engine import kernels
-from crnn._network.data import Batch
-from crnn._network.network import Network, Step, seed_for_noise
+from crnn._network.network import Means, Network, Step, seed_for_noise
 from crnn._training.divergence import VALIDATION_LOSS, DivergenceError
 from crnn._training.interrupt import Interrupt
-from crnn._training.optim import Memory, clip_by_norm, clip_by_value
+from crnn._training.optim import clip_by_norm, clip_by_value
 from crnn._training.plan import Plan
+from crnn._training.rule import Memory
 from crnn.reference import Array
 
 
@@ -37,7 +36,7 @@ class Trainer:
         """Whether training ends after this step because of Ctrl-C."""
         return self.interrupt.requested
 
-    def update(self, batch: Any, state: Any, norms: Array | None = None) -> tuple[Step, float]:
+    def update(self, batch: Any, state: Any, norms: Array | None = None) -> tuple[Means, float]:
         """Do one step, and return it with the gradient's norm before clipping.
 
         The batch and the state are those that `gradient` takes. Fills `norms` of the gradients of
@@ -61,16 +60,16 @@ class Trainer:
         self.last = batch, state
         return step, norm
 
-    def gradient(self, batch: Any, state: Any, norms: Array | None) -> Step:
+    def gradient(self, batch: Any, state: Any, norms: Array | None) -> Means:
         """Fill `gradients` with that of a Batch from a State, or from zeros without one."""
         return self.network.gradients(
             batch, state, self.gradients.views, self.buffers, self._noise(),
             norms=norms, memory=self.plan.memory, penalty=self.plan.penalty,
         )  # fmt: skip
 
-    def state_after(self, step: Step) -> Any:
+    def state_after(self, step: Means) -> Any:
         """The state from which the next window continues; valid for the last step only."""
-        assert step.trace is not None
+        assert isinstance(step, Step)
         return step.trace.final_states()
 
     def _clip(self, gradients: Array) -> float:
@@ -98,8 +97,8 @@ class Trainer:
         self._require(math.isfinite(loss), loss, "loss" if held_out is None else VALIDATION_LOSS)
         return loss, metric
 
-    def evaluate(self, held_out: Iterable[Batch] | None, carry: bool) -> tuple[float, float]:
-        """Mean loss and metric on batches, or on the last training batch."""
+    def evaluate(self, held_out: Any, carry: bool) -> tuple[float, float]:
+        """Mean loss and metric on an Iterable of Batch, or on the last training batch."""
         batches, state = held_out, None
         if batches is None:
             batch, state = self.last
