@@ -69,6 +69,15 @@ def few(seed, **ranks):
     return model, model.fit(x, y, memory="sqrt", rng=seed, **QUIET, **ranks)
 
 
+def grouped(seed, **ranks):
+    """Steps on the gradient of three batches each, at a rate that falls to the end."""
+    x, y, *_ = examples()
+    rule = crnn.Adam(crnn.schedules.Cosine(1e-2))
+    model = crnn.RNN(3, 8, 2, cell="leaky", leak=0.5, noise=0.1, rng=seed)
+    options = {"batch_size": 8, "accumulate": 3, "optimizer": rule, "rng": seed}
+    return model, model.fit(x, y, **options, **QUIET, **ranks)
+
+
 def listed(seed, **ranks):
     """A list of sequences with a target at every step, and a penalty of the rates."""
     x, _, lengths, _ = examples()
@@ -87,7 +96,7 @@ def stream(seed, **ranks):
     )
 
 
-SAME = (weighted, few, listed, stream)
+SAME = (weighted, grouped, few, listed, stream)
 
 
 def found(case, seed=0, **ranks):

@@ -44,6 +44,11 @@ class Examples:
         """The number of examples in an epoch."""
         return self.sequences.m
 
+    @property
+    def num_batches(self) -> int:
+        """The number of batches in an epoch."""
+        return -(-self.sequences.m // self.batch_size)
+
     def batches(self) -> Iterator[Batch] | Iterator[Shards]:
         """The batches of one epoch, or this rank's shards of them."""
         if self.ranks.alone:
@@ -93,6 +98,11 @@ class LongSequence:
         """The number of symbols predicted in an epoch."""
         return (len(self.symbols) - 1) // self.batch_size * self.batch_size
 
+    @property
+    def num_batches(self) -> int:
+        """The number of windows in an epoch."""
+        return -(-self.size // (self.batch_size * self.steps))
+
     def batches(self) -> Iterator[Batch] | Iterator[Shards]:
         """The batches of one epoch, or this rank's shards of them."""
         if self.ranks.alone:
@@ -122,9 +132,6 @@ class LongSequence:
             "the number of symbols": len(self.symbols),
             "the size of validation": None if self.held_out is None else len(self.held_out),
         }
-
-
-TrainingData = Examples | LongSequence
 
 
 def checked_batch_size(batch_size: Any, ranks: Ranks) -> int:

@@ -10,6 +10,7 @@ from crnn._network.data import Sequences
 from crnn._network.memory import checked_memory
 from crnn._network.memory import plan as plan_of
 from crnn._network.penalties import Penalty, checked
+from crnn._training.accumulating import Grouped
 from crnn._training.batches import Examples, checked_batch_size
 from crnn._training.history import History
 from crnn._training.optim import SGD, Optimizer, chosen
@@ -43,6 +44,7 @@ class FromExamples(Trained):
         penalty: Penalty | None = None,
         inspect: bool = False,
         a0: Any = None,
+        accumulate: int = 1,
         comm: Any = None,
         shards: int | None = None,
     ) -> History:
@@ -88,6 +90,10 @@ class FromExamples(Trained):
         a0 : list of array (m, n_a), or of pairs of them, optional
             Where the examples begin, as for `RNN.predict_proba`. It is given, not learned: the
             parameters of a trained initial state then stay as they are.
+        accumulate : int, optional
+            The batches of a step: it uses their mean gradient, that of one batch of
+            ``accumulate * batch_size`` examples up to rounding, in the memory of a small one. The
+            last step of an epoch may have fewer.
         comm : mpi4py.MPI.Intracomm, optional
             The processes (ranks) that train this model together: each calls this method, with the
             same arguments. They all begin from the first rank's parameters, optimizer state and
@@ -127,7 +133,7 @@ class FromExamples(Trained):
         plan = Plan(
             epochs, chosen(optimizer), clip_norm, clip_value, patience, progress, callback,
             generator, checked_memory(memory, self.config, penalty), penalty, inspect,
-            comm,
+            accumulate, comm,
         )  # fmt: skip
         batch_size = checked_batch_size(batch_size, comm)
         sequences = Sequences(self.config, x, validate.given("y", y), lengths, sample_weight, a0)
@@ -144,4 +150,5 @@ class FromExamples(Trained):
         if plan.memory is not None:  # refuse bytes that cannot suffice before the first step
             rows = -(-min(batch_size, sequences.m) // comm.shards)  # of the largest shard
             plan_of(self.config, sequences.longest, rows, plan.memory)
-        return self._train(Examples(sequences, batch_size, generator, held_out, comm), plan)
+        data = Examples(sequences, batch_size, generator, held_out, comm)
+        return self._train(Grouped(data, accumulate) if accumulate > 1 else data, plan)

@@ -11,7 +11,7 @@ from crnn._network.network import Means, Network, seed_for_noise
 from crnn._training.batches import Parts, Shards
 from crnn._training.plan import Plan
 from crnn._training.rule import Memory
-from crnn._training.trainer import Trainer, without_warnings
+from crnn._training.trainer import Trainer
 from crnn._training.tree import Exchange, Tree
 from crnn.reference import Array
 
@@ -25,6 +25,8 @@ MANY = 4096
 
 class ParallelTrainer(Trainer):
     """A Trainer whose batches are Shards, and whose states are one for each shard of this rank.
+
+    A group of batches is one step, as in `Accumulating`.
 
     Each shard's gradient of the mean over its rows, times its rows, is one array of the sum over
     all shards. This sum over all rows is the gradient of the mean over the batch, however uneven
@@ -46,11 +48,14 @@ class ParallelTrainer(Trainer):
         """Whether any rank was asked to stop before the last sum."""
         return self._stopped
 
-    def gradient(self, batch: Shards, state: list[State] | None, norms: Array | None) -> Means:
-        """Fill `gradients` with that of the whole batch."""
-        seeds, error = self._seeds(), None
+    def gradient(
+        self, batch: Shards | list[Shards], state: list[State] | None, norms: Array | None
+    ) -> Means:
+        """Fill `gradients` with that of the whole batch, or of all batches of a group."""
+        group = batch if isinstance(batch, list) else [batch]
+        seeds, error = [self._seeds() for _ in group], None
         try:
-            nodes = self._own_nodes(batch.parts, state, seeds)
+            nodes = self._own_nodes(group, state, seeds)
         except BaseException as caught:  # the others learn of it from the sum
             error, nodes = caught, self._failed_nodes()
         total = self._exchange.sum(nodes)  # (size,)
@@ -71,6 +76,7 @@ class ParallelTrainer(Trainer):
         states: list[State] | None = None
         if held_out is None:
             batch, states = self.last
+            batch = batch[-1] if isinstance(batch, list) else batch
             held_out = [[] if part is None else [part] for part in batch.parts]
         error, sums = None, []
         try:
@@ -92,35 +98,35 @@ class ParallelTrainer(Trainer):
         return [seeds[s] for s in self._ranks.own]
 
     def _own_nodes(
-        self, parts: list[Batch | None], states: list[State] | None, seeds: list[int | None]
+        self, group: list[Shards], states: list[State] | None, seeds: list[list[int | None]]
     ) -> list[Array]:
         """The sums of this rank's shards; keeps their states."""
         tree: Tree[Array] = Tree(self._ranks.shards, self._spare.append)
         self._states = []
         stops = int(self.interrupt.requested)
         for i, s in enumerate(self._ranks.own):
-            state = None if states is None else states[i]
-            tree.push(s, self._leaf(parts[i], state, seeds[i], stops))
-        return [node for _, _, node in tree.nodes]
-
-    def _leaf(self, part: Batch | None, state: State | None, seed: int | None, stops: int) -> Array:
-        """What a shard adds to the sum: (size,)."""
-        leaf = self._array()
-        if part is None:
+            leaf = self._array()
             leaf[...] = 0
             leaf[STOPS] = stops
-            self._states.append(None)
-            return leaf
-        with without_warnings():
-            step = self.network.gradients(
-                part, state, self.gradients.views, self.buffers, seed,
-                memory=self.plan.memory, penalty=self.plan.penalty,
-            )  # fmt: skip
-            np.multiply(self.gradients.flat, step.rows, out=leaf[:LOSS])
-            high, low = divmod(step.rows, MANY)
-            leaf[LOSS:] = step.loss * step.rows, step.metric * step.rows, high, low, stops, 0
-        self._states.append(step.trace.final_states())
-        return leaf
+            state = None if states is None else states[i]
+            for batch, seed in zip(group, seeds, strict=True):
+                part = batch.parts[i]
+                state = None if part is None else self._add(leaf, part, state, seed[i])
+            self._states.append(state)
+            tree.push(s, leaf)
+        return [node for _, _, node in tree.nodes]
+
+    def _add(self, leaf: Array, part: Batch, state: State | None, seed: int | None) -> State:
+        """Add what a batch of a shard has to the sum, leaf (size,); return the state after it."""
+        step = self.network.gradients(
+            part, state, self.gradients.views, self.buffers, seed,
+            memory=self.plan.memory, penalty=self.plan.penalty,
+        )  # fmt: skip
+        self.gradients.flat *= step.rows
+        leaf[:LOSS] += self.gradients.flat
+        high, low = divmod(step.rows, MANY)
+        leaf[LOSS:STOPS] += step.loss * step.rows, step.metric * step.rows, high, low
+        return step.trace.final_states()
 
     def _failed_nodes(self) -> list[Array]:
         """Nodes that tell the other ranks of a failure."""

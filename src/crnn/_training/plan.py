@@ -30,6 +30,7 @@ class Plan:
     memory: MemoryLimit = None
     penalty: Penalty | None = None
     inspect: bool = False
+    accumulate: int = 1
     ranks: Ranks = ALONE
 
     def __post_init__(self) -> None:
@@ -45,6 +46,9 @@ class Plan:
             validate.count("patience", self.patience)
         validate.flag("progress", self.progress)
         validate.flag("inspect", self.inspect)
+        validate.count("accumulate", self.accumulate)
+        if self.inspect and self.accumulate > 1:
+            raise ValueError(f"inspect: expected False with accumulate={self.accumulate}, got True")
         if self.inspect and self.memory is not None:
             raise ValueError("inspect: expected False with memory, which keeps no states, got True")
         if self.inspect and not self.ranks.alone:
@@ -54,5 +58,8 @@ class Plan:
 
     def same(self) -> dict[str, object]:
         """What must be the same on all ranks."""
-        names = "epochs", "optimizer", "clip_norm", "clip_value", "patience", "memory", "penalty"
+        names = (
+            "epochs", "optimizer", "clip_norm", "clip_value", "patience", "memory", "penalty",
+            "accumulate",
+        )  # fmt: skip
         return {name: getattr(self, name) for name in names}

@@ -6,6 +6,7 @@ import contextlib
 import math
 import sys
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,16 @@ import numpy as np
 from crnn._network.data import Batch
 from crnn._network.flow import Saturation, by_lag, rates, reach_of
 from crnn._network.network import Means, Step
-from crnn._training.batches import TrainingData
+from crnn._training.accumulating import Grouped, examples_of
+from crnn._training.batches import Examples, LongSequence
 from crnn._training.divergence import VALIDATION_LOSS, DivergenceError
 from crnn._training.history import History
 from crnn._training.plan import Plan
+from crnn._training.rule import end_epoch, rate_in_use
 from crnn._training.trainer import Trainer
 from crnn.reference import Array
+
+TrainingData = Examples | Grouped | LongSequence
 
 
 def train(trainer: Trainer, data: TrainingData, plan: Plan) -> History:
@@ -48,6 +53,9 @@ def _train(trainer: Trainer, data: TrainingData, plan: Plan) -> History:
                     best[...] = trainer.parameters
                 history.val_loss.append(loss)
                 history.val_metric.append(metric)
+            if not trainer.stopped:
+                losses = history.loss if held_out is None else history.val_loss
+                end_epoch(plan.optimizer, trainer.memory, losses[-1])
             enough = ranks.from_first(lambda: _is_enough(plan, history))
             if ranks.any(interrupt.requested):
                 history.interrupted = True
@@ -96,7 +104,8 @@ def _one_epoch(trainer: Trainer, data: TrainingData, history: History, bar: Any)
     """Train on every batch once, or on those before Ctrl-C."""
     sums = _Epoch()
     state: Any = None
-    for batch in data.batches():
+    batches: Iterator[Any] = data.batches()
+    for batch in batches:
         began = time.perf_counter()
         norms = None
         if trainer.plan.inspect and sums.steps == 0:
@@ -105,18 +114,17 @@ def _one_epoch(trainer: Trainer, data: TrainingData, history: History, bar: Any)
             norms = np.empty((cells, *batch.x.shape[:2]))  # (cells, T, m)
         step, norm = trainer.update(batch, state, norms)
         if norms is not None:
-            assert isinstance(batch, Batch)
             assert isinstance(step, Step)
             _inspect(trainer, batch, step, norms, history)
         sums.add(step, norm, time.perf_counter() - began)
         state = trainer.state_after(step) if data.carry else None
         if bar is not None:
             bar.set_postfix(loss=f"{sums.loss / sums.rows:.4f}", refresh=False)
-            bar.update(step.rows if data.carry else batch.m)
+            bar.update(step.rows if data.carry else examples_of(batch))
         if trainer.stopped:
             break
     sums.close(history)
-    history.learning_rate.append(float(getattr(trainer.plan.optimizer, "lr", math.nan)))
+    history.learning_rate.append(rate_in_use(trainer.plan.optimizer, trainer.memory))
 
 
 def _inspect(trainer: Trainer, batch: Batch, step: Step, norms: Array, history: History) -> None:
