@@ -46,15 +46,3 @@ class Trained(Model):
         if self._memory is not None and self._memory[0] is optimizer:
             return self._memory[1]
         return start(optimizer, self._network.arena.flat, self._network.layout)
-
-    def _state_of(self, optimizer: Optimizer) -> Memory:
-        """The state of the optimizer: that of the last call, if it is the same object."""
-        if self._memory is not None and self._memory[0] is optimizer:
-            return self._memory[1]
-        return start(optimizer, self._network.arena.flat, self._network.layout)
-
-    def _begin(self, data: TrainingData, plan: Plan) -> None:
-        """Let all ranks begin alike, from the parameters and the generator of the first one."""
-        plan.ranks.begin({"the model": self.config, **plan.same(), **data.same()})
-        plan.ranks.share_arena(self._network.arena)
-        plan.ranks.share_generator(plan.rng)
