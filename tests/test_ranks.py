@@ -17,8 +17,6 @@ import crnn
 CASES = [case.__name__ for case in mpi_cases.SAME]
 #: Those that draw none: it is drawn for each shard.
 WITHOUT_NOISE = [name for name in CASES if name not in ("weighted", "grouped")]
-    name for name in CASES if name not in ("weighted", "grouped")
-]  # it is drawn for each shard
 
 
 def mpiexec():
