@@ -88,6 +88,32 @@ def listed(seed, **ranks):
     return model, model.fit(items, targets, penalty=penalty, rng=seed, **QUIET, **ranks)
 
 
+def share(m, comm):
+    """The rows of a batch of m that belong to this rank."""
+    rank, size = (0, 1) if comm is None else (comm.rank, comm.size)
+    return slice(rank * m // size, (rank + 1) * m // size)
+
+
+def batches(seed, comm=None, **shards):
+    """An iterable, of which each rank has its own share."""
+    own = share(8, comm)
+    drawn = [examples(8, seed=k) for k in range(3)]
+    model = crnn.RNN(3, 8, 2, rng=seed)
+    x = [(x[:, own], y[own], lengths[own]) for x, y, lengths, _ in drawn]
+    return model, model.fit(x, validation=examples(9, seed=1)[:2], comm=comm, **QUIET, **shards)
+
+
+def unequal(comm=None):
+    """The first rank has one batch more than the others."""
+    own, last = share(8, comm), slice(0, 4)
+    rows = [own, own, last] if comm is None or comm.rank == 0 else [own, own]
+    drawn = [examples(8, seed=k) for k in range(3)]
+    model = crnn.RNN(3, 8, 2, rng=0)
+    x = [(drawn[k][0][:, rows_k], drawn[k][1][rows_k]) for k, rows_k in enumerate(rows)]
+    history = model.fit(x, comm=comm, **QUIET)
+    return history.loss, model.parameters["Waa"].tolist()
+
+
 def stream(seed, **ranks):
     """A long sequence in parallel rows whose states are carried."""
     model = crnn.RNN(5, 8, 5, steps="all", cell="lstm", rng=seed)
@@ -96,7 +122,7 @@ def stream(seed, **ranks):
     )
 
 
-SAME = (weighted, grouped, few, listed, stream)
+SAME = (weighted, grouped, few, listed, batches, stream)
 
 
 def found(case, seed=0, **ranks):
@@ -159,6 +185,7 @@ def failures(comm):
     crnn.set_num_threads(before)
     nan = x.copy()
     nan[2, 5, 1] = np.nan
+    bad = [(x, y), (x, y if comm.rank == 0 else y[1:])]
     return {
         "other arguments": outcome(small, comm, batch_size=6 + last),
         "a bad argument": outcome(small, comm, epochs=0 if last else 1),
@@ -166,6 +193,8 @@ def failures(comm):
         "gradient": outcome(broken.fit, x, y, batch_size=4, comm=comm, **QUIET),
         "divergence": outcome(whole.fit, nan, y, batch_size=4, rng=0, comm=comm, **QUIET),
         "interrupt": outcome(small, comm, optimizer=ctrl_c),
+        "more batches": unequal(comm),
+        "a bad batch": outcome(crnn.RNN(3, 4, 2, rng=0).fit, bad, comm=comm, **QUIET),
         "few rows": outcome(small, comm, batch_size=comm.size - 1),
         "few shards": outcome(small, comm, shards=comm.size - 1),
         "inspect": outcome(small, comm, inspect=True),

@@ -117,6 +117,17 @@ class TestEnds:
         assert failures[1]["gradient"] == full
         assert failures[0]["gradient"] == f"RuntimeError: rank 1 of 2 failed: {full}"
 
+    def test_an_iterable_that_fails_on_one_rank_ends_all(self, failures):
+        bad = "ValueError: batch 1 y: expected class numbers of shape (12,), got"
+        assert failures[1]["a bad batch"].startswith(bad)
+        assert failures[0]["a bad batch"].startswith(f"RuntimeError: rank 1 of 2 failed: {bad}")
+
+    def test_a_rank_may_have_more_batches_than_the_others(self, failures):
+        expected = mpi_cases.unequal()
+        for found in failures:
+            for one, other in zip(found["more batches"], expected, strict=True):
+                np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+
     def test_a_divergence_ends_all_ranks_with_the_same_message(self, failures):
         first, second = (found["divergence"] for found in failures)
         assert first == second

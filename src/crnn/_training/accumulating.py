@@ -12,15 +12,16 @@ import numpy as np
 from crnn._network.data import Batch
 from crnn._network.network import Means
 from crnn._training.batches import Examples, Shards
+from crnn._training.iterable import Batches
 from crnn._training.trainer import Trainer
 from crnn.reference import Array
 
 
 @dataclass(frozen=True)
 class Grouped:
-    """Training data whose batches are groups of up to `k` batches of the examples."""
+    """Training data whose batches are groups of up to `k` batches of examples."""
 
-    data: Examples
+    data: Examples | Batches
     k: int
 
     @property
@@ -34,8 +35,8 @@ class Grouped:
         return self.data.unit
 
     @property
-    def size(self) -> int:
-        """The number of examples in an epoch."""
+    def size(self) -> int | None:
+        """The number of examples in an epoch, if it is known."""
         return self.data.size
 
     @property
@@ -44,9 +45,10 @@ class Grouped:
         return self.data.held_out
 
     @property
-    def num_batches(self) -> int:
-        """The number of groups in an epoch; the last may be smaller."""
-        return -(-self.data.num_batches // self.k)
+    def num_batches(self) -> int | None:
+        """The number of groups in an epoch, if it is known; the last may be smaller."""
+        batches = self.data.num_batches
+        return None if batches is None else -(-batches // self.k)
 
     def batches(self) -> Iterator[list[Any]]:
         """The groups of one epoch, of Batch or of Shards."""

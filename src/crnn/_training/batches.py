@@ -54,16 +54,15 @@ class Examples:
         if self.ranks.alone:
             return self.sequences.shuffled(self.batch_size, self.rng)
         order = self.sequences.order(self.batch_size, self.rng)
-        return (_shards_of(self.sequences, chosen, self.ranks) for chosen in order)
+        return (self._shards(chosen) for chosen in order)
+
+    def _shards(self, chosen: Array | None) -> Shards:
+        m = self.sequences.m if chosen is None else len(chosen)
+        return Shards(parts_of(self.sequences, chosen, self.ranks.cut(m)), m)
 
     def validation(self) -> Iterator[Batch] | Parts | None:
         """The held-out examples, or this rank's shards of them, or None."""
-        if self.held_out is None:
-            return None
-        if self.ranks.alone:
-            return self.held_out.batches()
-        groups, own = self.held_out.groups(), range(len(self.ranks.own))
-        return [_one_shard(self.held_out, groups, self.ranks, i) for i in own]
+        return held_out_shards(self.held_out, self.ranks)
 
     def fault(self, of_validation: bool) -> str | None:
         """The place in the data that explains a loss that is not finite: see `Sequences.fault`."""
@@ -72,11 +71,10 @@ class Examples:
 
     def same(self) -> dict[str, object]:
         """What must be the same on all ranks."""
-        held_out = self.held_out
         return {
             "batch_size": self.batch_size,
             "the size of x": (self.sequences.m, self.sequences.longest),
-            "the size of validation": None if held_out is None else (held_out.m, held_out.longest),
+            "the size of validation": size_of(self.held_out),
         }
 
 
@@ -145,13 +143,27 @@ def checked_batch_size(batch_size: Any, ranks: Ranks) -> int:
     return size
 
 
-def _shards_of(sequences: Sequences, chosen: Array | None, ranks: Ranks) -> Shards:
-    """The shards, of this rank, of a batch of chosen examples; None means all."""
+def size_of(sequences: Sequences | None) -> tuple[int, int] | None:
+    """How many examples there are, and the steps of the longest."""
+    return None if sequences is None else (sequences.m, sequences.longest)
+
+
+def parts_of(sequences: Sequences, chosen: Array | None, cut: list[slice]) -> list[Batch | None]:
+    """The parts of a batch of chosen examples, None being all; None for a part without rows."""
     if chosen is None:
         chosen = np.arange(sequences.m)
-    m = len(chosen)
-    own = [chosen[rows] for rows in ranks.cut(m)]
-    return Shards([sequences.batch(part) if len(part) else None for part in own], m)
+    parts = (chosen[rows] for rows in cut)
+    return [sequences.batch(part) if len(part) else None for part in parts]
+
+
+def held_out_shards(held_out: Sequences | None, ranks: Ranks) -> Iterator[Batch] | Parts | None:
+    """The held-out examples, or this rank's shards of them, or None."""
+    if held_out is None:
+        return None
+    if ranks.alone:
+        return held_out.batches()
+    groups, own = held_out.groups(), range(len(ranks.own))
+    return [_one_shard(held_out, groups, ranks, i) for i in own]
 
 
 def _one_shard(
@@ -159,10 +171,10 @@ def _one_shard(
 ) -> Iterator[Batch]:
     """The part of each group that belongs to the i-th shard of this rank."""
     for group in groups:
-        chosen = np.arange(sequences.m) if group is None else group
-        part = chosen[ranks.cut(len(chosen))[i]]
-        if len(part):
-            yield sequences.batch(part)
+        m = sequences.m if group is None else len(group)
+        (part,) = parts_of(sequences, group, [ranks.cut(m)[i]])
+        if part is not None:
+            yield part
 
 
 def checked_symbols(config: Config, name: str, symbols: Any, more_than: int) -> Array:

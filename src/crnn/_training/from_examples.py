@@ -13,6 +13,7 @@ from crnn._network.penalties import Penalty, checked
 from crnn._training.accumulating import Grouped
 from crnn._training.batches import Examples, checked_batch_size
 from crnn._training.history import History
+from crnn._training.iterable import Batches, is_array
 from crnn._training.optim import SGD, Optimizer, chosen
 from crnn._training.plan import Plan
 from crnn._training.ranks import over_ranks
@@ -26,7 +27,7 @@ class FromExamples(Trained):
     def fit(
         self,
         x: Any,
-        y: Any,
+        y: Any = None,
         *,
         lengths: Any = None,
         sample_weight: Any = None,
@@ -57,9 +58,10 @@ class FromExamples(Trained):
         Parameters
         ----------
         x, y, lengths, sample_weight
-            As for `gradients`. The weights are scaled to a mean of 1 over all examples. A batch's
-            loss is the mean of ``w loss``, so its gradient is right on average. Examples of weight
-            0 are left out before anything is drawn.
+            As for `gradients`; or x alone, an iterable of batches, see below. The weights are
+            scaled to a mean of 1 over all examples. A batch's loss is the mean of ``w loss``, so
+            its gradient is right on average. Examples of weight 0 are left out before anything is
+            drawn.
         epochs, batch_size : int, optional
         optimizer : SGD, Adam, AdamW, RMSprop, "sgd", "adam", "adamw" or "rmsprop", optional
             The names mean ``SGD(0.1)``, ``Adam()``, ``AdamW()`` and ``RMSprop()``.
@@ -112,10 +114,23 @@ class FromExamples(Trained):
         Raises
         ------
         ValueError, TypeError
-            If an argument does not fit; nothing is changed.
+            If an argument does not fit; nothing is changed, unless it is a later batch of an
+            iterable: then the steps before it remain.
         DivergenceError
             If a loss, gradient or update is not finite; the parameters are those of the last
             good step.
+
+        Notes
+        -----
+        Data that do not fit in memory are an iterable of batches,
+        ``(x, y[, lengths[, sample_weight[, a0]]])`` each, as the arguments of `gradients`, with any
+        number of examples and steps. It is read once in each epoch, in its order, so an iterator or
+        a generator will do for one epoch only. `batch_size` then has no meaning, and weights are
+        scaled to a mean of 1 in each batch.
+
+        With `comm`, arrays and lists are the same on every rank, and each works on its own rows of
+        a batch. An iterable gives each rank its own share: a step is on the batches of all ranks
+        together, and a rank whose batches have ended waits for the others.
 
         Examples
         --------
@@ -135,20 +150,32 @@ class FromExamples(Trained):
             generator, checked_memory(memory, self.config, penalty), penalty, inspect,
             accumulate, comm,
         )  # fmt: skip
-        batch_size = checked_batch_size(batch_size, comm)
-        sequences = Sequences(self.config, x, validate.given("y", y), lengths, sample_weight, a0)
-        held_out = None
-        if validation is not None:
-            if not isinstance(validation, (tuple, list)) or len(validation) not in (2, 3, 4, 5):
-                raise ValueError(
-                    "validation: expected (x, y), (x, y, lengths), (x, y, lengths, sample_weight) "
-                    "or (x, y, lengths, sample_weight, a0)"
-                )
-            val_x, val_y, *val_options = validation
-            validate.given("validation y", val_y)
-            held_out = Sequences(self.config, val_x, val_y, *val_options, of="validation ")
-        if plan.memory is not None:  # refuse bytes that cannot suffice before the first step
-            rows = -(-min(batch_size, sequences.m) // comm.shards)  # of the largest shard
-            plan_of(self.config, sequences.longest, rows, plan.memory)
-        data = Examples(sequences, batch_size, generator, held_out, comm)
+        data: Examples | Batches
+        if y is None and not is_array(x):
+            validate.count("batch_size", batch_size)
+            for name, given in (("lengths", lengths), ("sample_weight", sample_weight), ("a0", a0)):
+                if given is not None:
+                    raise ValueError(f"{name}: expected None with batches, which have their own")
+            data = Batches(self.config, x, epochs, self._held_out(validation), comm)
+        else:
+            batch_size = checked_batch_size(batch_size, comm)
+            validate.given("y", y)
+            sequences = Sequences(self.config, x, y, lengths, sample_weight, a0)
+            data = Examples(sequences, batch_size, generator, self._held_out(validation), comm)
+            if plan.memory is not None:  # refuse bytes that cannot suffice before the first step
+                rows = -(-min(batch_size, sequences.m) // comm.shards)  # of the largest shard
+                plan_of(self.config, sequences.longest, rows, plan.memory)
         return self._train(Grouped(data, accumulate) if accumulate > 1 else data, plan)
+
+    def _held_out(self, validation: Any) -> Sequences | None:
+        """The validation data, checked."""
+        if validation is None:
+            return None
+        if not isinstance(validation, (tuple, list)) or len(validation) not in (2, 3, 4, 5):
+            raise ValueError(
+                "validation: expected (x, y), (x, y, lengths), (x, y, lengths, sample_weight) "
+                "or (x, y, lengths, sample_weight, a0)"
+            )
+        x, y, *options = validation
+        validate.given("validation y", y)
+        return Sequences(self.config, x, y, *options, of="validation ")

@@ -153,6 +153,11 @@ class Ranks:
         """Whether it is so on any rank."""
         return any(self.agree(None, flag))
 
+    def most(self, n: int | None) -> int | None:
+        """The largest of these numbers on all ranks, or None if one of them is."""
+        found = self.agree(None, n)
+        return None if None in found else max(found)
+
     def share_arena(self, arena: Arena) -> None:
         """Give every rank the numbers of the first one."""
         if self.size > 1:

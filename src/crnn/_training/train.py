@@ -18,12 +18,13 @@ from crnn._training.accumulating import Grouped, examples_of
 from crnn._training.batches import Examples, LongSequence
 from crnn._training.divergence import VALIDATION_LOSS, DivergenceError
 from crnn._training.history import History
+from crnn._training.iterable import Batches
 from crnn._training.plan import Plan
 from crnn._training.rule import end_epoch, rate_in_use
 from crnn._training.trainer import Trainer
 from crnn.reference import Array
 
-TrainingData = Examples | Grouped | LongSequence
+TrainingData = Examples | Batches | Grouped | LongSequence
 
 
 def train(trainer: Trainer, data: TrainingData, plan: Plan) -> History:
@@ -31,7 +32,8 @@ def train(trainer: Trainer, data: TrainingData, plan: Plan) -> History:
     try:
         return _train(trainer, data, plan)
     except DivergenceError as error:
-        fault = data.fault(error.what == VALIDATION_LOSS)
+        faults = plan.ranks.agree(None, data.fault(error.what == VALIDATION_LOSS))
+        fault = next((found for found in faults if found is not None), None)
         if fault is None:
             raise
         raise DivergenceError(error.step, error.loss, error.what, fault) from None
@@ -146,7 +148,7 @@ def _progress_bar(plan: Plan, data: TrainingData) -> Any:
     from tqdm import tqdm  # imported here to keep `import crnn` fast
 
     return tqdm(
-        total=plan.epochs * data.size,
+        total=None if data.size is None else plan.epochs * data.size,
         unit=data.unit,
         unit_scale=True,
         mininterval=0.1 if sys.stderr.isatty() else 10,  # seconds; a log keeps every line

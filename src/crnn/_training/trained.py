@@ -25,7 +25,7 @@ class Trained(Model):
             raise ValueError("patience: expected None without validation data")
         ranks = plan.ranks
         ranks.begin({"the model": self.config, **plan.same(), **data.same()})
-        memory, batches = self._state_of(plan.optimizer), data.num_batches
+        memory, batches = self._state_of(plan.optimizer), ranks.most(data.num_batches)
         ranks.share_memory(memory)
         begin(plan.optimizer, memory, None if batches is None else plan.epochs * batches)
         self._memory = plan.optimizer, memory
