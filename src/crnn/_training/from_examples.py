@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from crnn._engine import validate
+from crnn._network.class_weight import checked as checked_class_weight
 from crnn._network.data import Sequences
 from crnn._network.memory import checked_memory
 from crnn._network.memory import plan as plan_of
@@ -46,6 +47,7 @@ class FromExamples(Trained):
         inspect: bool = False,
         a0: Any = None,
         accumulate: int = 1,
+        class_weight: Any = None,
         comm: Any = None,
         shards: int | None = None,
     ) -> History:
@@ -96,6 +98,9 @@ class FromExamples(Trained):
             The batches of a step: it uses their mean gradient, that of one batch of
             ``accumulate * batch_size`` examples up to rounding, in the memory of a small one. The
             last step of an epoch may have fewer.
+        class_weight : dict of int to float, or "balanced", optional
+            The weights are multiplied by that of each target's class, 1 by default. "balanced"
+            gives all classes the same total weight. The validation loss is without it.
         comm : mpi4py.MPI.Intracomm, optional
             The processes (ranks) that train this model together: each calls this method, with the
             same arguments. They all begin from the first rank's parameters, optimizer state and
@@ -156,11 +161,16 @@ class FromExamples(Trained):
             for name, given in (("lengths", lengths), ("sample_weight", sample_weight), ("a0", a0)):
                 if given is not None:
                     raise ValueError(f"{name}: expected None with batches, which have their own")
-            data = Batches(self.config, x, epochs, self._held_out(validation), comm)
+            class_weight = checked_class_weight(class_weight, self.config, totals_known=False)
+            held_out = self._held_out(validation)
+            data = Batches(self.config, x, epochs, held_out, class_weight, comm)
         else:
             batch_size = checked_batch_size(batch_size, comm)
             validate.given("y", y)
-            sequences = Sequences(self.config, x, y, lengths, sample_weight, a0)
+            class_weight = checked_class_weight(class_weight, self.config)
+            sequences = Sequences(
+                self.config, x, y, lengths, sample_weight, a0, class_weight=class_weight
+            )
             data = Examples(sequences, batch_size, generator, self._held_out(validation), comm)
             if plan.memory is not None:  # refuse bytes that cannot suffice before the first step
                 rows = -(-min(batch_size, sequences.m) // comm.shards)  # of the largest shard

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from crnn._engine import validate
+from crnn._network.class_weight import ClassWeight
 from crnn._network.config import Config
 from crnn._network.data import Batch, Sequences
 from crnn._training.batches import Parts, Shards, held_out_shards, parts_of, size_of
@@ -29,9 +30,10 @@ class Batches:
         x: Any,
         epochs: int,
         held_out: Sequences | None,
+        class_weight: ClassWeight = None,
         ranks: Ranks = ALONE,
     ) -> None:
-        self.held_out, self._ranks = held_out, ranks
+        self.held_out, self._class_weight, self._ranks = held_out, class_weight, ranks
         self._config, self._iterable = config, _checked(x, epochs)
         self._last: Sequences | None = None
 
@@ -57,7 +59,9 @@ class Batches:
                 raise TypeError(f"batch {k}: expected {_PARTS}, got {validate.shown(parts)}")
             x, y, *options = parts
             validate.given(f"batch {k} y", y)
-            self._last = Sequences(self._config, x, y, *options, of=f"batch {k} ")
+            self._last = Sequences(
+                self._config, x, y, *options, of=f"batch {k} ", class_weight=self._class_weight
+            )
             yield self._last
         if self._last is None:
             raise ValueError("x: expected batches in each epoch, got none")
