@@ -22,6 +22,7 @@ class Checkpoint:
     path: str
     every: Every
     source: str | None  # the file to continue from; None begins a new training
+    in_place: bool  # whether that file is this one
     seed: int | None  # the argument rng, if it is a number
 
     @classmethod
@@ -47,8 +48,10 @@ class Checkpoint:
             source = os.fsdecode(resume)
         elif resume and os.path.exists(path):
             source = path
+        found = source is not None and os.path.exists(path)
+        in_place = found and os.path.samefile(str(source), path)
         seed = int(rng) if isinstance(rng, (int, np.integer)) else None
-        return cls(path, every, source, seed)
+        return cls(path, every, source, in_place, seed)
 
 
 def _interval(every: Any) -> Every:

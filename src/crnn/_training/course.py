@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -62,17 +62,20 @@ class Course:
     done: bool = False
     last: Array | None = None
 
-    def remaining(self, batches: Iterator[Any], rng: np.random.Generator) -> Iterator[Any]:
-        """The batches of the epoch that are not done yet.
+    def remaining(
+        self, epoch: Callable[[], Iterator[Any]], rng: np.random.Generator
+    ) -> Iterator[Any]:
+        """The batches of the epoch that are not done yet, of a function that begins the epoch.
 
-        The order is drawn from the generator when the first batch is taken. To draw it again, the
+        The order is drawn from the generator before the first batch. To draw it again, the
         generator goes back to where it was, and after that to where it is now.
         """
         if not self.sums.steps:
             self.order = rng.bit_generator.state
-            return batches
+            return epoch()
         now = rng.bit_generator.state
         rng.bit_generator.state = self.order
+        batches = epoch()
         for k in range(self.sums.steps):
             if next(batches, None) is None:
                 raise ValueError(

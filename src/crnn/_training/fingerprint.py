@@ -14,13 +14,14 @@ from crnn._network.config import Config
 from crnn._network.data import Sequences
 from crnn._training.iterable import Batches
 from crnn._training.plan import Plan
+from crnn._training.ranks import Ranks
 from crnn.reference import Array
 
 #: Larger arrays are not read completely: BLOCKS blocks of BLOCK bytes, evenly spread, are.
 MOST_BYTES, BLOCKS, BLOCK = 1 << 24, 256, 1 << 16
 
 #: Fields of a Plan that may change when a training goes on.
-_FREE = {"epochs", "progress", "callback", "rng", "memory", "checkpoint"}
+_FREE = {"epochs", "progress", "callback", "rng", "memory", "checkpoint", "ranks"}
 _ARGUMENTS = {"weights": "sample_weight", "_start": "a0"}
 
 
@@ -46,6 +47,8 @@ def fingerprint(data: Any, plan: Plan) -> dict[str, Any]:
         value = getattr(plan, field.name)
         if field.name not in _FREE and (field.default is MISSING or value != field.default):
             found[field.name] = _plain(value)
+    if not plan.ranks.alone:
+        found["shards"] = plan.ranks.shards
     if plan.checkpoint is not None and plan.checkpoint.seed is not None:
         found["rng"] = plan.checkpoint.seed
     return found | dict(_of_data(data, ""))
@@ -89,7 +92,7 @@ def _of_data(data: Any, prefix: str) -> Iterable[tuple[str, Any]]:
             inner = prefix + "validation " if field.name == "held_out" else prefix
             if isinstance(value, (Sequences, Batches)) or is_dataclass(value):
                 yield from _of_data(value, inner)
-            elif not isinstance(value, np.random.Generator):
+            elif not isinstance(value, (np.random.Generator, Ranks)):
                 yield (inner.strip() if inner != prefix else prefix + field.name), _plain(value)
 
 

@@ -14,18 +14,20 @@ from crnn._network.memory import checked_memory
 from crnn._network.memory import plan as plan_of
 from crnn._network.penalties import Penalty, checked
 from crnn._training.accumulating import Grouped
-from crnn._training.batches import Examples
+from crnn._training.batches import Examples, checked_batch_size
 from crnn._training.checkpoint import Checkpoint
 from crnn._training.history import History
 from crnn._training.iterable import Batches, is_array
 from crnn._training.optim import SGD, Optimizer, chosen
 from crnn._training.plan import Plan
+from crnn._training.ranks import over_ranks
 from crnn._training.trained import Trained
 
 
 class FromExamples(Trained):
     """A model that learns from examples."""
 
+    @over_ranks
     def fit(
         self,
         x: Any,
@@ -52,6 +54,8 @@ class FromExamples(Trained):
         a0: Any = None,
         accumulate: int = 1,
         class_weight: Any = None,
+        comm: Any = None,
+        shards: int | None = None,
     ) -> History:
         """Train by gradient descent on shuffled mini-batches of similar lengths.
 
@@ -116,6 +120,15 @@ class FromExamples(Trained):
         class_weight : dict of int to float, or "balanced", optional
             The weights are multiplied by that of each target's class, 1 by default. "balanced"
             gives all classes the same total weight. The validation loss is without it.
+        comm : mpi4py.MPI.Intracomm, optional
+            The processes (ranks) that train this model together: each calls this method, with the
+            same arguments. They all begin from the first rank's parameters, optimizer state and
+            `rng`, and end with the same parameters. `batch_size` counts the rows of all ranks. The
+            first rank alone shows the bar and calls `callback`.
+        shards : int, optional
+            Sum the gradient of a batch over this many parts of it, in a fixed order: the bits are
+            then the same for any number of ranks that is not larger. By default they agree to
+            rounding.
 
         Returns
         -------
@@ -144,6 +157,10 @@ class FromExamples(Trained):
         scaled to a mean of 1 in each batch. A training with `checkpoint` that resumes reads the
         iterable from its beginning and skips the batches that were done in this epoch.
 
+        With `comm`, arrays and lists are the same on every rank, and each works on its own rows of
+        a batch. An iterable gives each rank its own share: a step is on the batches of all ranks
+        together, and a rank whose batches have ended waits for the others.
+
         Examples
         --------
         >>> import numpy as np, crnn
@@ -160,28 +177,31 @@ class FromExamples(Trained):
         plan = Plan(
             epochs, chosen(optimizer), clip_norm, clip_value, patience, progress, callback,
             generator, checked_memory(memory, self.config, penalty), penalty, inspect,
-            accumulate, Checkpoint.asked(checkpoint, every, resume, rng),
+            accumulate, comm,
+            comm.from_first(lambda: Checkpoint.asked(checkpoint, every, resume, rng)),
         )  # fmt: skip
-        batch_size = validate.count("batch_size", batch_size)
         data: Examples | Batches
         if y is None and not is_array(x):
+            validate.count("batch_size", batch_size)
             for name, given in (("lengths", lengths), ("sample_weight", sample_weight), ("a0", a0)):
                 if given is not None:
                     raise ValueError(f"{name}: expected None with batches, which have their own")
             class_weight = checked_class_weight(class_weight, self.config, totals_known=False)
-            data = Batches(
-                self.config, x, epochs, plan.checkpoint is not None,
-                self._held_out(validation), class_weight,
-            )  # fmt: skip
+            held_out = self._held_out(validation)
+            data = Batches(self.config, x, epochs, held_out, class_weight, comm)
+            if plan.checkpoint is not None:
+                data.require_restart()
         else:
+            batch_size = checked_batch_size(batch_size, comm)
             validate.given("y", y)
             class_weight = checked_class_weight(class_weight, self.config)
             sequences = Sequences(
                 self.config, x, y, lengths, sample_weight, a0, class_weight=class_weight
             )
-            data = Examples(sequences, batch_size, generator, self._held_out(validation))
+            data = Examples(sequences, batch_size, generator, self._held_out(validation), comm)
             if plan.memory is not None:  # refuse bytes that cannot suffice before the first step
-                plan_of(self.config, sequences.longest, min(batch_size, sequences.m), plan.memory)
+                rows = -(-min(batch_size, sequences.m) // comm.shards)  # of the largest shard
+                plan_of(self.config, sequences.longest, rows, plan.memory)
         return self._train(Grouped(data, accumulate) if accumulate > 1 else data, plan)
 
     def _held_out(self, validation: Any) -> Sequences | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping
 from datetime import timedelta
@@ -11,7 +10,6 @@ from typing import Any
 from crnn import files
 from crnn._training.checkpoint import Checkpoint
 from crnn._training.course import Course
-from crnn._training.interrupt import Interrupt
 from crnn._training.packing import pack
 from crnn._training.trainer import Trainer
 from crnn.reference import Array
@@ -38,36 +36,37 @@ class Keeper:
 
     def begin(self) -> None:
         """Write the file before the first step, unless the training continues from it."""
-        request = self._request
-        if (
-            request.source is None
-            or not os.path.exists(request.path)
-            or not os.path.samefile(request.source, request.path)
-        ):
-            self.write()
+        if self._request.in_place:
+            self._at = self._stand()
         else:
-            self._at = self._now()
+            self.write()
 
-    def after_step(self, carry: bool, interrupt: Interrupt) -> None:
+    def after_step(self, carry: bool) -> None:
         """Write the file after a step, if it is due or a signal waits for it."""
-        every = self._request.every
+        every, ranks = self._request.every, self._trainer.plan.ranks
         if isinstance(every, timedelta):
             due = time.monotonic() - self._written >= every.total_seconds()
+            due = due if ranks.size == 1 else ranks.from_first(lambda: due)
         else:
             due = not isinstance(every, str) and self._trainer.steps % every == 0
-        if due or interrupt.held is not None:
-            self._trainer.confirm_last(carry)
-            self.write()
-            interrupt.deliver()
+        if due or self._trainer.interrupt.held is not None:
+            self.now(carry)
 
-    def after_epoch(self, carry: bool, validated: bool, interrupt: Interrupt) -> None:
+    def after_epoch(self, carry: bool, validated: bool) -> None:
         """Write the file after an epoch that is not the last one, unless steps are counted."""
-        counted = isinstance(self._request.every, int)
-        if not counted or interrupt.requested or interrupt.held is not None:
-            if not validated:
-                self._trainer.confirm_last(carry)
-            self.write()
-            interrupt.deliver()
+        counted, waits = isinstance(self._request.every, int), self._trainer.interrupt.held
+        if not counted or waits is not None or self._course.history.interrupted:
+            self.now(carry, confirmed=validated)
+
+    def now(self, carry: bool, confirmed: bool = False) -> None:
+        """Write the file between two steps, and deliver the signal that waits for it.
+
+        The last step is checked, unless it has been, so that a file never has bad parameters.
+        """
+        if not confirmed:
+            self._trainer.confirm_last(carry)
+        self.write()
+        self._trainer.interrupt.deliver()
 
     def write(self) -> None:
         """Write model and training, unless the file has this state already.
@@ -75,29 +74,33 @@ class Keeper:
         The last step is known to be good. So these parameters are also what a later divergence
         goes back to, in this run as in one that continues from the file.
         """
-        if self._at == self._now():
+        if self._at == self._stand():
             return
         trainer = self._trainer
         trainer.last_good[...] = trainer.parameters
+        course = self._course.entries(trainer.plan.patience is not None)
+        course["state"] = trainer.of_all_ranks(course["state"])
         state = {
-            "course": self._course.entries(trainer.plan.patience is not None),
+            "course": course,
             "memory": trainer.memory,
             "steps": trainer.steps,
             "rng": trainer.plan.rng.bit_generator.state,
         }
+        with trainer.plan.ranks.together():
+            if trainer.plan.ranks.first:
+                self._save(state)
+        self._at, self._written = self._stand(), time.monotonic()
+
+    def _save(self, state: dict[str, Any]) -> None:
         tensors: dict[str, Array] = {}
-        entry = {
-            "version": VERSION,
-            "arguments": self._arguments,
-            "state": pack(state, "", tensors),
-        }
-        network = trainer.network
+        packed = pack(state, "", tensors)
+        entry = {"version": VERSION, "arguments": self._arguments, "state": packed}
+        network = self._trainer.network
         files.save(
             self._request.path, network.config, network.parameters, self._metadata,
             files.Training(entry, tensors),
         )  # fmt: skip
-        self._at, self._written = self._now(), time.monotonic()
 
-    def _now(self) -> tuple[int, ...]:
+    def _stand(self) -> tuple[int, ...]:
         """What tells one state of the training from another."""
         return self._trainer.steps, self._course.epoch, self._course.done

@@ -19,7 +19,6 @@ from crnn._training.batches import Examples, LongSequence
 from crnn._training.course import Course
 from crnn._training.divergence import VALIDATION_LOSS, DivergenceError
 from crnn._training.history import History
-from crnn._training.interrupt import Interrupt
 from crnn._training.iterable import Batches
 from crnn._training.keeper import Keeper
 from crnn._training.plan import Plan
@@ -37,7 +36,8 @@ def train(
     try:
         return _train(trainer, data, plan, course, keeper)
     except DivergenceError as error:
-        fault = data.fault(error.what == VALIDATION_LOSS)
+        faults = plan.ranks.agree(None, data.fault(error.what == VALIDATION_LOSS))
+        fault = next((found for found in faults if found is not None), None)
         if fault is None:
             raise
         raise DivergenceError(error.step, error.loss, error.what, fault) from None
@@ -46,29 +46,26 @@ def train(
 def _train(
     trainer: Trainer, data: TrainingData, plan: Plan, course: Course, keeper: Keeper | None
 ) -> History:
-    history = course.history
-    with (
-        _progress_bar(plan, data, course) as bar,
-        Interrupt(hold=keeper is not None) as interrupt,
-    ):
+    history, ranks = course.history, plan.ranks
+    with _progress_bar(plan, data, course) as bar, trainer.interrupt as interrupt:
         if keeper is not None:
             keeper.begin()
         while course.epoch < plan.epochs and not course.ended and not history.interrupted:
             if bar is not None:
                 bar.set_description(f"epoch {course.epoch + 1}/{plan.epochs}", refresh=False)
-            _steps(trainer, data, course, bar, interrupt, keeper)
-            whole = not interrupt.requested
+            _steps(trainer, data, course, bar, keeper)
+            whole = not trainer.stopped
             if keeper is not None and not whole:
-                trainer.confirm_last(data.carry)
-                keeper.write()
+                keeper.now(data.carry)
             course.sums.close(history, rate_in_use(plan.optimizer, trainer.memory))
             if whole:
                 _end_epoch(trainer, data, plan, course)
-                if keeper is not None and (interrupt.requested or not _finished(course, plan)):
-                    keeper.after_epoch(data.carry, data.held_out is not None, interrupt)
             else:
-                plan.enough(history)
-            history.interrupted = interrupt.requested
+                ranks.from_first(lambda: plan.enough(history))
+            history.interrupted = ranks.any(interrupt.requested)
+            finished = course.epoch == plan.epochs or course.ended
+            if keeper is not None and whole and (history.interrupted or not finished):
+                keeper.after_epoch(data.carry, data.held_out is not None)
         if data.held_out is None or history.interrupted:
             trainer.confirm_last(data.carry)
         if not history.interrupted:
@@ -76,10 +73,6 @@ def _train(
             if keeper is not None:
                 keeper.write()
     return history
-
-
-def _finished(course: Course, plan: Plan) -> bool:
-    return course.epoch == plan.epochs or bool(course.ended)
 
 
 def _end_epoch(trainer: Trainer, data: TrainingData, plan: Plan, course: Course) -> None:
@@ -94,7 +87,7 @@ def _end_epoch(trainer: Trainer, data: TrainingData, plan: Plan, course: Course)
         history.val_metric.append(metric)
     losses = history.loss if held_out is None else history.val_loss
     end_epoch(plan.optimizer, trainer.memory, losses[-1])
-    if plan.enough(history):
+    if plan.ranks.from_first(lambda: plan.enough(history)):
         course.ended = "callback"
     if plan.patience is not None and course.epoch - (history.best_epoch or 0) >= plan.patience:
         course.ended = "patience"
@@ -111,19 +104,19 @@ def _finish(trainer: Trainer, plan: Plan, course: Course) -> None:
 
 
 def _steps(
-    trainer: Trainer, data: TrainingData, course: Course, bar: Any, interrupt: Interrupt,
-    keeper: Keeper | None,
-) -> None:  # fmt: skip
+    trainer: Trainer, data: TrainingData, course: Course, bar: Any, keeper: Keeper | None
+) -> None:
     """Train on every batch of an epoch that is not done yet, or on those before Ctrl-C."""
     sums = course.sums
-    batches: Iterator[Any] = data.batches()
-    if keeper is not None:
-        batches = course.remaining(batches, trainer.plan.rng)
+    batches: Iterator[Any] = (
+        data.batches() if keeper is None else course.remaining(data.batches, trainer.plan.rng)
+    )
     for batch in batches:
         began = time.perf_counter()
         norms = None
         if trainer.plan.inspect and sums.steps == 0:
             cells = len(trainer.network.config.recurrences())
+            assert isinstance(batch, Batch)
             norms = np.empty((cells, *batch.x.shape[:2]))  # (cells, T, m)
         step, norm = trainer.update(batch, course.state, norms)
         if norms is not None:
@@ -136,8 +129,8 @@ def _steps(
             bar.set_postfix(loss=f"{sums.loss / sums.rows:.4f}", refresh=False)
             bar.update(shown)
         if keeper is not None:
-            keeper.after_step(data.carry, interrupt)
-        if interrupt.requested:
+            keeper.after_step(data.carry)
+        if trainer.stopped:
             break
 
 
@@ -155,7 +148,7 @@ def _inspect(trainer: Trainer, batch: Batch, step: Step, norms: Array, history: 
 
 def _progress_bar(plan: Plan, data: TrainingData, course: Course) -> Any:
     """The context of a tqdm bar on stderr with loss and throughput, or of None without progress."""
-    if not plan.progress or sys.stderr is None:  # None: a program without a console
+    if not (plan.progress and plan.ranks.first) or sys.stderr is None:  # no console
         return contextlib.nullcontext()
     from tqdm import tqdm  # imported here to keep `import crnn` fast
 
