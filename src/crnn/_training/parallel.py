@@ -73,7 +73,7 @@ class ParallelTrainer(Trainer):
 
     def of_all_ranks(self, state: list[State | None] | None) -> list[State | None] | None:
         """The states of all shards."""
-        brought = self._ranks.agree(None, state or [])
+        brought: list[list[State | None]] = self._ranks.agree(None, state or [])
         return None if state is None else [one for states in brought for one in states]
 
     def of_this_rank(self, state: list[State | None] | None) -> list[State | None] | None:
@@ -84,6 +84,7 @@ class ParallelTrainer(Trainer):
         """Mean loss and metric on the shards of all ranks, or on the last training batch."""
         states: list[State] | None = None
         if held_out is None:
+            assert self.last is not None
             batch, states = self.last
             batch = batch[-1] if isinstance(batch, list) else batch
             held_out = [[] if part is None else [part] for part in batch.parts]
