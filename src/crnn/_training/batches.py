@@ -153,7 +153,7 @@ def parts_of(sequences: Sequences, chosen: Array | None, cut: list[slice]) -> li
 
 
 def shards_of(sequences: Sequences, chosen: Array | None, ranks: Ranks) -> Shards:
-    """This rank's shards of a batch of chosen examples, None being all."""
+    """The shards, of this rank, of a batch of chosen examples, None being all."""
     m = sequences.m if chosen is None else len(chosen)
     return Shards(parts_of(sequences, chosen, ranks.cut(m)), m)
 
