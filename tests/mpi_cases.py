@@ -103,6 +103,16 @@ def batches(seed, comm=None, **shards):
     return model, model.fit(x, validation=examples(9, seed=1)[:2], comm=comm, **QUIET, **shards)
 
 
+def one_by_one(seed, **ranks):
+    """Steps in a loop of the caller's, some of them with fewer rows than shards."""
+    model, adam, rng = crnn.RNN(3, 8, 2, rng=seed), crnn.Adam(1e-2), np.random.default_rng(0)
+    history = crnn.History("accuracy")
+    for m in (9, 3, 16):
+        x = rng.standard_normal((5, m, 3))
+        history.loss += model.train_on_batch(x, (x[0, :, 0] > 0) + 0, optimizer=adam, **ranks)
+    return model, history
+
+
 def unequal(comm=None):
     """The first rank has one batch more than the others."""
     own, last = share(8, comm), slice(0, 4)
@@ -122,7 +132,7 @@ def stream(seed, **ranks):
     )
 
 
-SAME = (weighted, grouped, few, listed, batches, stream)
+SAME = (weighted, grouped, few, listed, batches, one_by_one, stream)
 
 
 def found(case, seed=0, **ranks):

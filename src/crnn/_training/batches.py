@@ -54,11 +54,7 @@ class Examples:
         if self.ranks.alone:
             return self.sequences.shuffled(self.batch_size, self.rng)
         order = self.sequences.order(self.batch_size, self.rng)
-        return (self._shards(chosen) for chosen in order)
-
-    def _shards(self, chosen: Array | None) -> Shards:
-        m = self.sequences.m if chosen is None else len(chosen)
-        return Shards(parts_of(self.sequences, chosen, self.ranks.cut(m)), m)
+        return (shards_of(self.sequences, chosen, self.ranks) for chosen in order)
 
     def validation(self) -> Iterator[Batch] | Parts | None:
         """The held-out examples, or this rank's shards of them, or None."""
@@ -154,6 +150,12 @@ def parts_of(sequences: Sequences, chosen: Array | None, cut: list[slice]) -> li
         chosen = np.arange(sequences.m)
     parts = (chosen[rows] for rows in cut)
     return [sequences.batch(part) if len(part) else None for part in parts]
+
+
+def shards_of(sequences: Sequences, chosen: Array | None, ranks: Ranks) -> Shards:
+    """The shards, of this rank, of a batch of chosen examples, None being all."""
+    m = sequences.m if chosen is None else len(chosen)
+    return Shards(parts_of(sequences, chosen, ranks.cut(m)), m)
 
 
 def held_out_shards(held_out: Sequences | None, ranks: Ranks) -> Iterator[Batch] | Parts | None:
