@@ -36,7 +36,9 @@ def trained(cell, **options):
 @pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["equal", "unequal"])
 @pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
 @pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize(("steps", "layers"), [("last", 1), ("all", 1), ("last", 2), ("all", 2)])
+@pytest.mark.parametrize(
+    ("steps", "layers"), [("last", 1), ("all", 1), ("last", 2), ("all", 2), ("pooled", 2)]
+)
 def test_gradients_of_initial_states_and_rates_have_the_same_bits(
     planned, cell, direction, lengths, steps, layers
 ):
@@ -116,7 +118,7 @@ def test_nan_is_nan_in_the_same_places_and_ignored_past_a_length(planned, cell, 
         np.testing.assert_array_equal(np.isnan(found[1][name]), np.isnan(value), err_msg=name)
 
 
-@pytest.mark.parametrize("steps", ["last", "all"])
+@pytest.mark.parametrize("steps", ["last", "all", "pooled"])
 @pytest.mark.parametrize("direction", ["forward", "bidirectional"])
 @pytest.mark.parametrize("lengths", [None, 2 * LENGTHS], ids=["equal", "unequal"])
 @pytest.mark.parametrize("cell", ["vanilla", "current", "lstm"])

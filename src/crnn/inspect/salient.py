@@ -13,13 +13,14 @@ from crnn._engine import validate
 from crnn._network import layers
 from crnn._network.arena import Arena, Layout
 from crnn._network.config import Config
+from crnn._words import counted
 from crnn.inspect import _arguments, _coloured, _tokens
 from crnn.reference import Array
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Saliency:
-    """What `saliency` gives; printing it shows the tokens, coloured by their norms.
+    """What `saliency` gives; printing it shows the tokens, coloured by their norms, if it has them.
 
     Attributes
     ----------
@@ -147,6 +148,10 @@ class Saliency:
         _axes.legend(ax, "upper right")
         return ax
 
+    def __repr__(self) -> str:
+        steps = counted(len(self.norms), "step")
+        return f"Saliency({steps}, for output {self.output} at step {self.step})"
+
     def __str__(self) -> str:
         return repr(self) if self.tokens is None else self.text()
 
@@ -162,6 +167,8 @@ class Saliency:
         given = self.tokens if tokens is None else tokens
         if given is None:
             raise ValueError("tokens: expected what each step read, such as the text, got None")
+        if not isinstance(given, Sequence):
+            raise TypeError(f"tokens: expected a sequence of strings, got {type(given).__name__}")
         if len(given) != len(self.norms):
             raise ValueError(
                 f"tokens: expected {len(self.norms)}, one for each step, got {len(given)}"
@@ -182,7 +189,7 @@ def saliency(model: Any, x: Any, step: int = -1, output: int | None = None) -> S
         a model whose metadata have a vocabulary x may also be a str.
     step : int, optional
         Whose answer: that after step 0..T-1, or from the end if it is negative. A model that
-        answers once, with ``steps="last"``, has only the last.
+        answers once, with any ``steps`` but "all", has only the last.
     output : int, optional
         Which of the n_y logits (for mse, values). By default the largest for cross entropy, which
         is the predicted class, and the only one for mse.
@@ -223,7 +230,7 @@ def saliency(model: Any, x: Any, step: int = -1, output: int | None = None) -> S
     T = len(rows)
     step = _checked_step(config, step, T)
     trace = layers.forward(config, dict(parameters), rows, keep=True)
-    row = step if config.steps == "all" else 0
+    row = step if config.every_step else 0
     output = _checked_output(config, output, trace.logits[row])
     dlogits = np.zeros_like(trace.logits)
     dlogits[row, output] = 1
@@ -234,11 +241,12 @@ def saliency(model: Any, x: Any, step: int = -1, output: int | None = None) -> S
 
 
 def _checked_step(config: Config, step: Any, T: int) -> int:
-    last = config.steps == "last"
+    last = not config.every_step
     number = validate.count("step", step, least=-1 if last else -T, most=T - 1) % T
     if last and number < T - 1:
         raise ValueError(
-            f"step: expected -1 with steps='last', where the model answers once, got {number}"
+            f"step: expected -1 with steps={config.steps!r}, where the model answers once, "
+            f"got {number}"
         )
     return number
 
