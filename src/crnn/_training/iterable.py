@@ -96,10 +96,6 @@ class Batches:
         """The held-out examples, or this rank's shards of them, or None."""
         return held_out_shards(self.held_out, self._ranks)
 
-    def same(self) -> dict[str, object]:
-        """What must be the same on all ranks."""
-        return {"the size of x": "batches", "the size of validation": size_of(self.held_out)}
-
     def fault(self, of_validation: bool) -> str | None:
         """The place in the last batch that explains a loss that is not finite, or None."""
         sequences = self.held_out if of_validation else self._last
