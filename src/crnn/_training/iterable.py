@@ -11,7 +11,7 @@ from crnn._engine import validate
 from crnn._network.class_weight import ClassWeight
 from crnn._network.config import Config
 from crnn._network.data import Batch, Sequences
-from crnn._training.batches import Parts, Shards, held_out_shards, parts_of, size_of
+from crnn._training.batches import Parts, Shards, held_out_shards, parts_of
 from crnn._training.ranks import ALONE, Ranks
 
 _PARTS = "(x, y[, lengths[, sample_weight[, a0]]])"
