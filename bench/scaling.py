@@ -124,9 +124,11 @@ def report(found):
     print(f"gain of two ranks: {gain:.2f}; best run against best run {best:.2f}; "
           f"by CPU time, without waiting {busy:.2f}")  # fmt: skip
     quickest, waiting = min(r["quickest"] for r in two), median([r["meeting"] for r in two])
-    print(f"Allreduce of {two[0]['bytes']:,} bytes: median {allreduce * 1e6:.0f} us, "
-          f"{100 * allreduce / step:.1f} % of a step of {step * 1e3:.1f} ms; quickest "
-          f"{quickest * 1e6:.0f} us; with waiting for the other rank {100 * waiting:.1f} %")  # fmt: skip
+    print(
+        f"Allreduce of {two[0]['bytes']:,} bytes: median {allreduce * 1e6:.0f} us, "
+        f"{100 * allreduce / step:.1f} % of a step of {step * 1e3:.1f} ms; quickest "
+        f"{quickest * 1e6:.0f} us; with waiting for the other rank {100 * waiting:.1f} %"
+    )
 
 
 def fitted(found, fewer):
