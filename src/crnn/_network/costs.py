@@ -94,10 +94,10 @@ class Costs:
         numbers = together * config.n_a * (1 + config.kind.kept + (config.equation == "current"))
         numbers += above * config.n_a  # dx of the layers above the lowest
         stacked = self._stacked
-        if config.every_step or config.pools or stacked:
-            numbers += config.n_a  # da of the top
-        if config.steps == "last" and self._of_rates:
-            numbers += config.n_a  # the gradient of the top's rates
+        if config.every_step or stacked:
+            numbers += config.n_a  # da of the top, or of a layer below it
+        if config.pools or (not config.every_step and self._of_rates):
+            numbers += config.n_a  # the gradient of the top's outputs
         if self._unequal and streams(config):
             numbers += 2 * config.n_a  # features and their gradient, of valid rows
         widest = max(config.n_x, config.width if stacked else 0)

@@ -190,7 +190,7 @@ def bytes_per_step(config: Config, backward: bool, penalty: Penalty | None = Non
         states += above * width  # both directions side by side, as input
     if backward:
         states += config.num_layers * width * config.kind.kept
-        if penalty is not None and penalty.of_rates and config.steps == "last":
+        if penalty is not None and penalty.of_rates and not (config.every_step or config.pools):
             states += config.n_a  # the gradient of the rates
         # dx of each recurrence above the lowest layer, and its directions in arrays of their own
         states += above * config.num_directions * width + (width if both and above else 0)
