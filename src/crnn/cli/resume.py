@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 from typing import Any
 
 import crnn
@@ -10,10 +11,10 @@ from crnn import files
 from crnn._training.fingerprint import OtherTraining
 from crnn.cli.errors import UsageError
 
-#: The options that set an argument of `fit_stream`, or the data.
+#: The options that set an argument of `fit_stream`.
 _OPTIONS = {
-    "batch_size": "--batch", "steps": "--steps", "clip_norm": "--clip", "clip_value": "--clip-value",
-    "patience": "--patience", "epochs": "--epochs", "optimizer": "--optimizer",
+    "batch_size": "--batch", "steps": "--steps", "clip_norm": "--clip", "patience": "--patience",
+    "clip_value": "--clip-value", "epochs": "--epochs", "optimizer": "--optimizer",
 }  # fmt: skip
 #: The field of a configuration that an option of a new model sets.
 _FIELDS = {
@@ -25,6 +26,14 @@ _FIELDS = {
 def has_training(path: str) -> bool:
     """Whether a file has the state of a training, not a model alone."""
     return files.load_training(path)[3] is not None
+
+
+def report_steps(path: str) -> None:
+    """Print how far the training in a file is, if there is one."""
+    with contextlib.suppress(OSError, ValueError):
+        training = files.load_training(path)[3]
+        if training is not None:
+            print(f"{path} has the training up to step {training.entry['state']['steps']}")
 
 
 def check_model(options: argparse.Namespace, path: str, model: crnn.RNN) -> None:
@@ -42,7 +51,7 @@ def named(error: OtherTraining) -> UsageError:
     hint = f"; --start {path} begins a new training with its model"
     if argument in ("symbols", "validation"):
         return UsageError(
-            f"--text, --validation: expected the text and the share that {path} was trained on{hint}"
+            f"--text, --validation: expected those that {path} was trained with{hint}"
         )
     name = _OPTIONS.get(argument, argument)
     expected, got = (_spelled(argument, value) for value in (error.expected, error.got))

@@ -208,7 +208,7 @@ def _fit(
     except OtherTraining as error:
         raise resume.named(error) from None
     except (crnn.DivergenceError, KeyboardInterrupt):
-        print(f"{options.out} has the last good state that was written")
+        resume.report_steps(options.out)
         raise
     if not history.interrupted:
         report(history)  # those of a training that was complete before
