@@ -54,7 +54,8 @@ class FromBatches(Trained):
         class_weight : dict of int to float, optional
             As for `fit`.
         rng : int or numpy.random.Generator, optional
-            Draws the noise of a leaky cell. Give a Generator: a number draws the same at each call.
+            Draws dropout and the noise of a leaky cell. Give a Generator: a number draws the same
+            at each call.
 
         Returns
         -------

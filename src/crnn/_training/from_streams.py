@@ -51,7 +51,7 @@ class FromStreams(Trained):
         epochs, batch_size, optimizer, clip_norm, clip_value, patience, progress, callback, penalty
             As for `fit`. The order is that of the sequence.
         rng : int or numpy.random.Generator, optional
-            Draws the noise of a leaky cell, the only thing that is random here.
+            Draws dropout and the noise of a leaky cell, the only things that are random here.
 
         Returns
         -------

@@ -23,7 +23,8 @@ BITS = 1 / math.log(2)  # per nat
 
 #: Options for a new model, with their defaults. A resumed model has its own values.
 OF_A_NEW_MODEL = {
-    "cell": "vanilla", "leak": None, "hidden": 256, "layers": 1, "activation": "tanh",
+    "cell": "vanilla", "leak": None, "hidden": 256, "layers": 1, "dropout": 0.0,
+    "activation": "tanh",
     "dtype": "float32",
 }  # fmt: skip
 
@@ -76,6 +77,8 @@ def _refuse_contradictions(options: argparse.Namespace) -> None:
         return
     if options.cell in ("gru", "lstm") and options.activation != "tanh":
         raise UsageError(f"--activation: expected tanh with --cell {options.cell}")
+    if options.dropout and options.layers == 1:
+        raise UsageError("--dropout: expected only with --layers 2 or more, it acts between layers")
     if (options.leak is None) == (options.cell == "leaky"):
         raise UsageError("--leak: expected with --cell leaky, and only there")
 
@@ -125,6 +128,7 @@ def _model_to_train(options: argparse.Namespace, text: str) -> tuple[crnn.RNN, V
             options.hidden,
             len(vocabulary),
             num_layers=options.layers,
+            dropout=options.dropout,
             activation=options.activation,
             steps="all",
             dtype=options.dtype,
