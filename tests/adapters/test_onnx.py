@@ -789,3 +789,13 @@ def test_docstring_examples_run(name):
 def test_examples_of_the_page_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run_python(ROOT / "docs" / "onnx.md")
+
+
+def test_dropout_is_not_part_of_an_exported_model(tmp_path):
+    """Neither graph nor answers: it acts in training only."""
+    files = []
+    for p in (0, 0.5):
+        model = crnn.RNN(2, 3, 2, num_layers=2, dropout=p, rng=0)
+        files.append(tmp_path / f"{p}.onnx")
+        to_onnx(model, files[-1])
+    assert files[0].read_bytes() == files[1].read_bytes()
