@@ -17,6 +17,7 @@ from crnn._engine import kernels, recurrence, validate
 from crnn._engine.recurrence import CellGradients, CellInputs, Packed, States
 from crnn._network.buffers import Buffers
 from crnn._network.config import Config, Recurrence
+from crnn._network.dropout import Dropout
 from crnn._network.penalties import Penalty, RateCosts
 from crnn._network.pooling import Pool, parts_of, take_gradients
 from crnn._network.segments import Window
@@ -42,6 +43,7 @@ class Trace:
     buffers: Buffers
     continued: bool = False  # whether it began from a given state, not from the network's own
     pools: Sequence[Pool] = ()  # one for each direction, if the answers are pooled
+    dropout: Dropout | None = None  # that of this pass
 
     @property
     def steps(self) -> int:
@@ -75,12 +77,14 @@ def forward(
     keep: bool = False,
     noise: int | None = None,
     packed: Sequence[Packed | None] | None = None,
+    dropout: Dropout | None = None,
 ) -> Trace:
     """Run all recurrences and the output layer on x, (T, m, n_x) or (T, m).
 
     They begin from `state`, by default from the trained initial state, if there is one, or from 0.
     `keep` says whether `backward` follows. `noise` is a seed, or None for a pass without noise.
-    `packed` are packed weights for each recurrence, as `recurrence.cell_forward` takes them.
+    `dropout` drops units between layers. `packed` are packed weights for each recurrence, as
+    `recurrence.cell_forward` takes them.
     """
     (T, m), n = x.shape[:2], config.num_directions
     if buffers is None:
@@ -92,6 +96,9 @@ def forward(
     for k, place in enumerate(config.recurrences()):
         if place.layer > 0 and k % n == 0:
             below = side_by_side(outputs[-n:], f"below {k}", buffers)
+            if dropout is not None:
+                read = buffers.array(f"dropped {k}", below.shape)  # (T, m, n_in)
+                below = dropout.apply(place.layer, below, read)
         start = start_of(config, place, parameters, state, m, k, buffers)
         seed = None if noise is None else (noise + k) % 2**64
         inputs.append(inputs_of(config, place, parameters, below, lengths, start, seed))
@@ -121,7 +128,8 @@ def forward(
     every_step = config.every_step
     continued = state is not None
     return Trace(
-        inputs, states, outputs, features, every_step, counted, logits, buffers, continued, pools
+        inputs, states, outputs, features, every_step, counted, logits, buffers, continued, pools,
+        dropout,
     )  # fmt: skip
 
 
@@ -169,6 +177,8 @@ def backward(
         below = None
         if dx:
             below = dx[0] if n == 1 else np.add(dx[0], dx[1], out=dx[0])  # (T, m, n_in)
+            if trace.dropout is not None and first > 0:
+                trace.dropout.apply(places[first].layer, below, below)
         if first > 0:
             assert below is not None
             da, da_n = [*_apart(below, n, buffers)], [None] * n
@@ -192,6 +202,7 @@ def bytes_per_step(config: Config, backward: bool, penalty: Penalty | None = Non
         states += config.num_layers * width * config.kind.kept
         if penalty is not None and penalty.of_rates and not (config.every_step or config.pools):
             states += config.n_a  # the gradient of the rates
+        states += above * width * (config.dropout > 0)  # what is left of a layer's outputs
         # dx of each recurrence above the lowest layer, and its directions in arrays of their own
         states += above * config.num_directions * width + (width if both and above else 0)
     if config.pools and backward:
