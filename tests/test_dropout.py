@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from test_memory import CELLS, LENGTHS, N_A, N_X, N_Y, M, assert_same_bits, data, planned
+from passes import CELLS, LENGTHS, N_A, N_X, N_Y, M, assert_same_bits, data
 
 import crnn
 from crnn._engine import kernels
@@ -10,8 +10,6 @@ from crnn._network.buffers import Buffers
 from crnn._network.data import Batch
 from crnn._network.dropout import Dropout
 from crnn.reference.dropout import dropout
-
-__all__ = ["planned"]  # the fixture
 
 
 def flat(model):

@@ -35,8 +35,8 @@ class Costs:
         self._of_rates = penalty is not None and penalty.of_rates
         self._size = config.np_dtype.itemsize
         self.begins = chunk_begins(T, m, lengths, self._kernels(1, config.n_x)[0])
-        rows = T * m
-        self.without = rows * layers.bytes_per_step(config, True, penalty) + self.workspace(T, T)
+        of_steps = T * m * layers.bytes_per_step(config, True, penalty)
+        self.without = of_steps + self.workspace(T, T) + self.answers()
 
     @property
     def _stacked(self) -> bool:
@@ -124,6 +124,17 @@ class Costs:
             if not streams(config):
                 found += (4 if self._unequal else 2) * width
         return found
+
+    def answers(self) -> int:
+        """Bytes of the output layer's arrays if there is one answer for each example.
+
+        Final states, features and their parts, and the gradients of these; logits, y and weights.
+        """
+        config = self._config
+        if config.every_step:
+            return 0
+        numbers = config.width + 4 * config.features + 3 * config.n_y
+        return self._size * self.m * numbers
 
     def head(self) -> int:
         """Bytes of a streamed output layer: features of a stretch, and the sums of all.

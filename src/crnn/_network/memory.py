@@ -72,7 +72,8 @@ class MemoryPlan:
         Bytes of what is kept of every step: with steps="all" the features and logits, and of
         bidirectional models the outputs of all layers but the last, with their gradients.
     workspace : int
-        Bytes of the kernels' scratch memory and of the sums that backward carries.
+        Bytes of the kernels' scratch memory, of the sums that backward carries and, with one answer
+        for each example, of the output layer's arrays.
     peak : int
         The sum of these.
     without : int
@@ -261,7 +262,7 @@ def _planned(costs: Costs, most: int, levels: int) -> MemoryPlan:
         states * costs.state() + costs.start(),
         longest * m * costs.per_step(),
         T * m * costs.whole_per_step() + costs.head(),
-        costs.workspace(shortest, longest),
+        costs.workspace(shortest, longest) + costs.answers(),
         costs.without,
     )
 
