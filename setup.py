@@ -88,6 +88,7 @@ extensions = [
     extension("_engine.xla", XLA),
     extension("_engine.probe", PROBE),
     extension("_engine.lyapunov"),
+    extension("_engine.pooling"),
 ]
 
 # Free-threading: no extension has state of its own that a call changes, but for the thread pool and

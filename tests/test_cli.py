@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 import crnn
-from crnn import check, cli, text
+from crnn import _atomic, check, cli, text
 from crnn._training import batches
 from crnn.cli import options, train
 from crnn.cli.outlet import Outlet
+from crnn.schedules import Cosine, Linear, Warmup
 
 WORDS = "the cat sat on the mat and the dog sat on the log. " * 120
 BRIEF = ["--batch", "8", "--steps", "16", "--epochs", "2", "--length", "40"]
@@ -109,6 +110,16 @@ class TestTrain:
             ("--optimizer sgd", {"optimizer": crnn.SGD(0.5)}),
             ("--optimizer sgd --lr 0.1 --momentum 0.9", {"optimizer": crnn.SGD(0.1, 0.9)}),
             ("--optimizer rmsprop", {"optimizer": crnn.RMSprop(0.001)}),
+            ("--optimizer adamw", {"optimizer": crnn.AdamW(0.002)}),
+            ("--schedule cosine", {"optimizer": crnn.Adam(Cosine(0.002))}),
+            (
+                "--schedule linear --warmup 10 --lr 0.01",
+                {"optimizer": crnn.Adam(Warmup(10, Linear(0.01)))},
+            ),
+            (
+                "--optimizer sgd --weight-decay 0.1",
+                {"optimizer": crnn.SGD(0.5, weight_decay=0.1)},
+            ),
             (
                 "--optimizer rmsprop --lr 0.01 --momentum 0.9",
                 {"optimizer": crnn.RMSprop(0.01, momentum=0.9)},
@@ -475,7 +486,10 @@ def assert_trained(run, steps):
 
 
 USAGE = [
-    ("", "crnn: the following arguments are required: {train,sample,inspect,tasks,bench,check}"),
+    (
+        "",
+        "crnn: the following arguments are required: {train,eval,sample,inspect,tasks,bench,check}",
+    ),
     ("fly", "invalid choice: 'fly'"),
     ("sample", "crnn sample: the following arguments are required: model"),
     (
@@ -498,6 +512,10 @@ USAGE = [
     ("train --clip -1", "--clip: expected a finite number >= 0, got '-1'"),
     ("train --momentum 1 --optimizer sgd", "--momentum: expected a number in [0, 1), got '1'"),
     ("train --momentum 0.5", "--momentum: expected only with --optimizer sgd or rmsprop"),
+    (
+        "train --weight-decay 0.5",
+        "--weight-decay: expected only with --optimizer adamw, sgd or rmsprop",
+    ),
     ("train --clip-value 0", "--clip-value: expected a finite number > 0, got '0'"),
     ("train --validation 1", "--validation: expected a share in (0, 1), got '1'"),
     ("train --activation gelu", "--activation: invalid choice: 'gelu'"),
@@ -609,7 +627,7 @@ class TestErrors:
         def refuse(*_):
             raise PermissionError(13, "Permission denied")
 
-        monkeypatch.setattr(crnn.files, "open", refuse, raising=False)
+        monkeypatch.setattr(_atomic, "open", refuse, raising=False)
         self.check_error(
             run, files, ["train", "--text", "words.txt"], "model.safetensors: Permission"
         )

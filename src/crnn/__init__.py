@@ -12,13 +12,14 @@ except Exception as error:  # a BLAS of another kind is a TypeError
     ) from error
 
 from crnn import _moved
+from crnn import schedules as schedules
 from crnn._engine.config import get_include, get_num_threads, set_num_threads, set_up, show_config
 from crnn._network.initial import Init
 from crnn._network.memory import MemoryPlan, plan_memory
 from crnn._network.penalties import Penalty
 from crnn._training.divergence import DivergenceError
 from crnn._training.history import History
-from crnn._training.optim import SGD, Adam, RMSprop
+from crnn._training.optim import SGD, Adam, AdamW, RMSprop
 from crnn.functional import (
     Gradients,
     GRUGradients,
@@ -43,6 +44,7 @@ __all__ = [
     "RNN",
     "SGD",
     "Adam",
+    "AdamW",
     "DivergenceError",
     "GRUGradients",
     "GRUStates",

@@ -315,7 +315,7 @@ def run() -> Iterator[Result]:
         for dtype in ("float32", "float64"):
             yield _cell_kernel_result(name, dtype)
     yield _sum_result("float32")  # in float64, symbols are added up in one chain: 2e-11
-    for steps, loss in product(("last", "all"), ("cross_entropy", "mse")):
+    for steps, loss in product(("last", "mean", "all"), ("cross_entropy", "mse")):
         yield _model_result(steps, loss)
 
 
@@ -376,7 +376,7 @@ def _model_result(steps: str, loss: str) -> Result:
     rng = np.random.default_rng(0)
     T, m, n_x, n_y = 5, 3, 2, 3
     x, lengths = rng.standard_normal((T, m, n_x)), np.array([5, 2, 4])
-    shape = (m,) if steps == "last" else (T, m)
+    shape = (T, m) if steps == "all" else (m,)
     y = rng.integers(0, n_y, shape) if loss == "cross_entropy" else rng.random((*shape, n_y))
     models = [
         RNN(n_x, 4, n_y, num_layers=2, direction=direction, steps=steps, loss=loss,
@@ -384,5 +384,6 @@ def _model_result(steps: str, loss: str) -> Result:
         for direction in ("forward", "reverse", "bidirectional")
     ]  # fmt: skip
     error = max(model_error(model, x, y, lengths) for model in models)
-    what = f"model against finite differences, {steps} step{'s' * (steps == 'all')}, {loss}"
+    read = {"last": "last step", "mean": "mean of steps", "all": "all steps"}[steps]
+    what = f"model against finite differences, {read}, {loss}"
     return Result(what, len(models), error, FINITE_DIFFERENCE_TOLERANCE)

@@ -15,6 +15,9 @@ from crnn._network import initial
 from crnn._network.answering import Answering
 from crnn._network.config import Config
 from crnn._network.constraints import constrain_initial
+from crnn._network.reading import Reading
+from crnn._network.scoring import Scoring
+from crnn._training.from_batches import FromBatches
 from crnn._training.from_examples import FromExamples
 from crnn._training.from_streams import FromStreams
 from crnn.reference import Array
@@ -23,7 +26,7 @@ from crnn.weights.convertible import Convertible
 __all__ = ["RNN", "Config", "load"]
 
 
-class RNN(Answering, FromExamples, FromStreams, Convertible):
+class RNN(Answering, Scoring, Reading, FromExamples, FromBatches, FromStreams, Convertible):
     """A recurrent network: layers of one kind of cell, and an output layer.
 
     The vanilla cell is ``a<t> = tanh(Waa a<t-1> + Wax x<t> + ba)``. The equations of the others are
@@ -40,8 +43,12 @@ class RNN(Answering, FromExamples, FromStreams, Convertible):
         first.
     activation : {"tanh", "relu"}, optional
         Of a vanilla or leaky cell.
-    steps : {"last", "all"}, optional
-        Answer once, from the last valid state (of each direction), or at every step.
+    steps : {"last", "mean", "max", "pooled", "all"}, optional
+        Answer once, from the last valid state (of each direction), from the mean of the states over
+        the valid steps, from their largest values, unit by unit, or from these three side by side
+        ("pooled"; Wya is then (n_y, 3 n_a) or (n_y, 6 n_a): last, mean, max, and in each forward
+        first); or at every step ("all"). The gradient of a maximum goes to the first step that has
+        it. Layers with equation="current" give their rates.
     loss : {"cross_entropy", "mse"}, optional
         ``y_hat = softmax(Wya a<t> + by)`` and cross entropy with class numbers, or
         ``y_hat = Wya a<t> + by`` and the mean squared error with values.

@@ -9,6 +9,7 @@ import numpy as np
 from crnn._engine import validate
 from crnn._engine.stream import Stepper
 from crnn._network.config import Config
+from crnn._network.state import checked_state
 from crnn.reference import Array
 
 #: Symbols drawn in one call. Ctrl-C takes effect between calls.
@@ -43,6 +44,11 @@ class Stream:
             raise ValueError(
                 f"stream: expected a model with direction 'forward', got {config.direction!r}: "
                 "another direction needs the end of a sequence first"
+            )
+        if config.pools:
+            raise ValueError(
+                f"stream: expected a model with steps 'last' or 'all', got {config.steps!r}: its "
+                "answer needs the states of all steps"
             )
         self._config, self._parameters, self._m = config, parameters, m
         self._softmax = config.classifies if softmax is None else softmax
@@ -117,32 +123,10 @@ class Stream:
 
     @state.setter
     def state(self, state: Any) -> None:
-        n, names = self._config.num_layers, self._config.kind.states
-        what = "arrays" if len(names) == 1 else f"pairs ({', '.join(names)})"
-        layers = self._items("state", state, n, f"{n} {what}, one per layer")
-        checked = self._stepper.read_states()
-        for i, layer in enumerate(layers):
-            if len(names) == 1:
-                checked[0, i] = self._checked_state(f"state[{i}]", layer)
-                continue
-            pair = self._items(f"state[{i}]", layer, len(names), f"a pair ({', '.join(names)})")
-            for k, value in enumerate(pair):
-                checked[k, i] = self._checked_state(f"state[{i}][{k}]", value)
-        self._stepper.write_states(checked)
-
-    @staticmethod
-    def _items(name: str, value: Any, n: int, expected: str) -> list[Any]:
-        try:
-            items = list(value)
-        except TypeError:
-            raise TypeError(f"{name}: expected {expected}, got {type(value).__name__}") from None
-        if len(items) != n:
-            raise ValueError(f"{name}: expected {expected}, got {len(items)}")
-        return items
-
-    def _checked_state(self, name: str, value: Any) -> Array:
-        m, n_a = self._m, self._config.n_a
-        return validate.array(name, value, self._dtype, like="the model", m=m, n_a=n_a)
+        given = checked_state(self._config, "state", state, self._m)
+        self._stepper.write_states(
+            np.stack([np.stack(parts) for parts in zip(*given, strict=True)])
+        )
 
     def step(self, x_t: Any, out: Array | None = None) -> Array:
         """Read one step and return the model's answer.

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+from crnn._engine import validate
+from crnn._network.config import Config
 from crnn._network.data import Sequences
 from crnn._network.layers import Trace
 from crnn._network.losses import UNDECIDED
 from crnn._network.network import Network, seed_for_noise
+from crnn._network.state import FinalStates
 from crnn.reference import Array
 
 
@@ -16,20 +21,24 @@ def answers(
     sequences: Sequences,
     decide: bool = False,
     noise: np.random.Generator | None = None,
+    finals: FinalStates | None = None,
 ) -> Array | list[Array]:
     """y_hat, or with `decide` the classes or values of `predict`, in the shape of targets.
 
-    `noise` draws a seed for the noise of each pass; without it there is none.
+    `noise` draws a seed for the noise of each pass; without it there is none. `finals` is filled
+    with the final states.
 
     Answers past an example's length are 0. Raises ValueError if a class cannot be decided because
     the answer is NaN.
     """
-    places = _Places(sequences, network.config.steps == "all")
+    places = _Places(sequences, network.config.every_step)
     result: Array | None = None  # (rows, n_y), or (rows,) of classes
     buffers = network.new_buffers()
     for chosen in sequences.groups():
         seed = seed_for_noise(noise)
         trace = network.forward(sequences.batch(chosen), None, buffers, noise=seed)
+        if finals is not None:
+            finals.add(trace, chosen)
         found = network.loss.y_hat(trace.logits)
         if decide:
             found = network.loss.decide(found)
@@ -40,9 +49,21 @@ def answers(
             result = np.zeros((places.rows, *found.shape[1:]), found.dtype)
         result[places.of(trace, chosen)] = found
     assert result is not None
-    if decide and network.config.classifies:
+    if decide and network.loss.decides:
         places.require_classes(result)
     return places.shaped(result)
+
+
+def finals_of(config: Config, sequences: Sequences, return_state: Any) -> FinalStates | None:
+    """What collects the final states, if `return_state` asks for them."""
+    if not validate.flag("return_state", return_state):
+        return None
+    if sequences.leaves_out:
+        raise ValueError(
+            "return_state: expected False with a sample_weight that is 0 for an example, which is "
+            "then not run"
+        )
+    return FinalStates(config, sequences.m)
 
 
 class _Places:
@@ -89,7 +110,7 @@ class _Places:
 
     def require_classes(self, classes: Array) -> None:
         """Raise ValueError if a class could not be decided."""
-        undecided = classes == UNDECIDED
+        undecided = (classes == UNDECIDED).reshape(len(classes), -1).any(axis=1)
         if not undecided.any():
             return
         row = int(undecided.argmax())

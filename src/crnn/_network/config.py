@@ -13,12 +13,18 @@ from crnn._engine import validate
 from crnn._engine.recurrence import Rule
 from crnn._network.cells import CELLS, OPTIONS, Cell
 from crnn._network.constraints import Patterns, checked_masks, checked_signs
+from crnn._network.losses import LOSSES, Objective
 
 #: The fields of a configuration in crnn 0.1.0.
 _FIRST_FIELDS = {
     "n_x", "n_a", "n_y", "num_layers", "direction", "activation", "steps", "loss", "dtype",
 }  # fmt: skip
 DIRECTIONS = ("forward", "reverse", "bidirectional")
+#: What the output layer reads of an example that has one answer.
+PARTS: dict[str, tuple[str, ...]] = {
+    "last": ("last",), "mean": ("mean",), "max": ("max",), "pooled": ("last", "mean", "max"),
+}  # fmt: skip
+STEPS = (*PARTS, "all")
 MOST_LAYERS = 10_000  # a layer takes memory for its objects: a typing error must not exhaust it
 
 Value = TypeVar("Value")
@@ -76,20 +82,14 @@ class Config:
         self._set(
             num_layers=validate.count("num_layers", self.num_layers, most=MOST_LAYERS),
             direction=validate.choice("direction", self.direction, DIRECTIONS),
-            steps=validate.choice("steps", self.steps, ("last", "all")),
-            loss=validate.choice("loss", self.loss, ("cross_entropy", "mse")),
+            steps=validate.choice("steps", self.steps, STEPS),
+            loss=validate.choice("loss", self.loss, tuple(LOSSES)),
             dtype=validate.float_name("dtype", self.dtype),
             initial_state=validate.choice(
                 "initial_state", self.initial_state, ("zeros", "trained")
             ),
         )
-        if self.loss == "cross_entropy" and self.n_y == 1:
-            raise ValueError(
-                "n_y: expected at least 2 with loss='cross_entropy', got 1: a softmax over one "
-                "class is always 1. For two classes use n_y=2; an output layer with one logit, as "
-                "a sigmoid has, becomes one with two by a first row of zeros in its weight and "
-                "bias. For a value use loss='mse'."
-            )
+        self.objective.check(self.n_y)
         self._set(cell=validate.choice("cell", self.cell, tuple(CELLS)))
         self._set(**self.kind.check_options({name: getattr(self, name) for name in OPTIONS}))
         validate.finite_as("noise", self.noise, self.np_dtype)
@@ -144,9 +144,14 @@ class Config:
         return self.activation == "relu"
 
     @property
+    def objective(self) -> Objective:
+        """The loss, with its answers, targets and metric."""
+        return LOSSES[self.loss]
+
+    @property
     def classifies(self) -> bool:
-        """Whether targets are class numbers."""
-        return self.loss == "cross_entropy"
+        """Whether the answers are the probabilities of n_y classes, by a softmax."""
+        return self.objective.link == "softmax"
 
     @property
     def num_directions(self) -> int:
@@ -157,6 +162,26 @@ class Config:
     def width(self) -> int:
         """Features of a layer's output: both directions side by side, forward first."""
         return self.n_a * self.num_directions
+
+    @property
+    def every_step(self) -> bool:
+        """Whether there is an answer at every step, not one for each example."""
+        return self.steps == "all"
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What the output layer reads, side by side: "last", "mean", "max"; () at every step."""
+        return PARTS.get(self.steps, ())
+
+    @property
+    def pools(self) -> bool:
+        """Whether the output layer reads states of all steps together."""
+        return "mean" in self.parts or "max" in self.parts
+
+    @property
+    def features(self) -> int:
+        """The numbers that the output layer reads for an answer."""
+        return self.width * max(1, len(self.parts))
 
     @cached_property
     def trained_states(self) -> tuple[str, ...]:
@@ -180,7 +205,7 @@ class Config:
             states = {name: (self.n_a,) for name in self.trained_states}
             own = {**self.kind.shapes(self.n_a, recurrence.n_in), **states}
             shapes |= recurrence.named(own)
-        shapes["Wya"] = (self.n_y, self.width)
+        shapes["Wya"] = (self.n_y, self.features)
         shapes["by"] = (self.n_y,)
         return shapes
 

@@ -11,7 +11,7 @@ from crnn.reference import Array
 
 def streams(config: Config) -> bool:
     """Whether the output layer at every step reads a segment at a time (`StreamedHead`)."""
-    return config.steps == "all" and config.direction == "forward"
+    return config.every_step and config.direction == "forward"
 
 
 class Costs:
@@ -57,7 +57,7 @@ class Costs:
         numbers = together * config.n_a * (1 + config.kind.kept + (config.equation == "current"))
         numbers += above * config.n_a  # dx of the layers above the lowest
         stacked = config.num_directions > 1 and config.num_layers > 1
-        if config.steps == "all" or stacked:
+        if config.every_step or config.pools or stacked:
             numbers += config.n_a  # da of the top
         if self._unequal and streams(config):
             numbers += 2 * config.n_a  # features and their gradient, of valid rows
@@ -75,11 +75,10 @@ class Costs:
         found = 0
         if config.num_directions > 1 and config.num_layers > 1:
             found += (config.num_layers - 1 + min(config.num_layers - 1, 2)) * width
-        if config.steps == "all":
+        if config.every_step:
             answers = config.n_y * self._size
             found += answers
-            if not config.classifies:
-                found += answers + config.n_y * 8  # sizes and squares of errors
+            found += config.objective.scratch(config.n_y, self._size)
             if self._unequal:
                 found += answers + 32  # y, weights and places of valid rows
             if not streams(config):
@@ -87,9 +86,14 @@ class Costs:
         return found
 
     def head(self) -> int:
-        """Bytes of a streamed output layer: features of a stretch, and the sums of all."""
+        """Bytes of a streamed output layer: features of a stretch, and the sums of all.
+
+        Or those of pooled answers: sums in float64, maxima and their places.
+        """
         if not streams(self._config):
-            return 0
+            config = self._config
+            numbers = 8 * ("mean" in config.parts) + (8 + self._size) * ("max" in config.parts)
+            return numbers * self.m * config.width
         rows = self.T * self.m
         sums = -(-rows // STRETCH) * self._config.n_y
         return (min(rows, STRETCH) + sums) * self._config.n_a * self._size

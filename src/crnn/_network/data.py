@@ -12,6 +12,7 @@ from crnn._engine import validate
 from crnn._network import layers
 from crnn._network.config import Config
 from crnn._network.penalties import Penalty
+from crnn._network.state import checked_state
 from crnn.reference import Array
 
 #: Batches that are drawn together and then sorted by length: enough to find similar lengths,
@@ -32,6 +33,8 @@ class Batch(NamedTuple):
     y: Array | None  # (m,), (m, n_y), (T, m) or (T, m, n_y)
     lengths: Array | None  # (m,); None if all are T
     weights: Array | None = None  # (m,) or (T, m): of the examples, or of their steps
+    start: layers.State | None = None  # where its examples begin; None for the model's own
+    examples: Array | None = None  # their numbers in the call; None for all
 
 
 class Sequences:
@@ -47,6 +50,7 @@ class Sequences:
         y: Any = None,
         lengths: Any = None,
         sample_weight: Any = None,
+        a0: Any = None,
         *,
         of: str = "",
     ) -> None:
@@ -71,12 +75,18 @@ class Sequences:
         self._numbers: Any = range(self.m)  # of the examples, in the caller's order
         if y is not None:
             self.y = self._list_of_y(y) if self._lists_y else self._array_of_y(y)
+        self._start = None if a0 is None else checked_state(config, f"{of}a0", a0, self.m)
         if sample_weight is not None:
             self._weigh(sample_weight)
 
     @property
     def _lists_y(self) -> bool:
-        return self.listed and self._config.steps == "all"
+        return self.listed and self._config.every_step
+
+    @property
+    def leaves_out(self) -> bool:
+        """Whether examples were left out because their weight is 0."""
+        return not isinstance(self._numbers, range)
 
     @property
     def longest(self) -> int:
@@ -95,7 +105,10 @@ class Sequences:
         if lengths is not None and (lengths == T).all():
             lengths = None
         y, weights = (self._targets(values, chosen, T) for values in (self.y, self.weights))
-        return Batch(_pick(self.x, chosen, T), y, lengths, weights)
+        start = self._start
+        if start is not None and chosen is not None:
+            start = [tuple(s[chosen] for s in item) for item in start]
+        return Batch(_pick(self.x, chosen, T), y, lengths, weights, start, chosen)
 
     def shuffled(self, size: int, rng: np.random.Generator) -> Iterator[Batch]:
         """One epoch in batches of `size` (the last may be smaller) and of similar lengths."""
@@ -159,10 +172,10 @@ class Sequences:
             x_read = validate.steps_counted(len(self.x), self.lengths)
         if isinstance(self.weights, np.ndarray):
             y_read = self.weights > 0
-        elif self._config.steps == "all" and not self.listed:
+        elif self._config.every_step and not self.listed:
             y_read = x_read
         return self._fault_in("x", self.x, x_read, 1) or self._fault_in(
-            "y", self.y, y_read, 1 if self._config.steps == "all" else 0
+            "y", self.y, y_read, 1 if self._config.every_step else 0
         )
 
     def _fault_in(
@@ -231,9 +244,9 @@ class Sequences:
 
     def _array_of_y(self, y: Any) -> Array:
         shape: tuple[int, ...] = (self.m,)
-        if self._config.steps == "all":
+        if self._config.every_step:
             shape = (len(self.x), self.m)
-        lengths = self.lengths if self._config.steps == "all" else None
+        lengths = self.lengths if self._config.every_step else None
         try:
             return self._target(self._of + "y", y, lengths, shape)
         except ValueError as error:
@@ -246,7 +259,7 @@ class Sequences:
         except ValueError:  # a ragged list
             return ""
         T, m = len(self.x), self.m
-        every_step = self._config.steps == "all"
+        every_step = self._config.every_step
         if m == T or shape[: 1 + every_step] != ((m, T) if every_step else (T,)):
             return ""
         both = "x.swapaxes(0, 1) and y.swapaxes(0, 1) are" if every_step else "x.swapaxes(0, 1) is"
@@ -266,7 +279,7 @@ class Sequences:
         self, values: Array | list[Array] | None, chosen: Array | None, T: int
     ) -> Array | None:
         """The targets, or weights of the same shape, of the chosen examples."""
-        if values is None or self._config.steps == "all":
+        if values is None or self._config.every_step:
             return None if values is None else _pick(values, chosen, T)
         assert isinstance(values, np.ndarray)
         picked: Array = values if chosen is None else values[chosen]
@@ -288,12 +301,14 @@ class Sequences:
         kept = np.flatnonzero(sums)
         if len(kept) < self.m:
             self._numbers = kept
-            axis = 0 if self._config.steps == "last" else 1
+            axis = 1 if self._config.every_step else 0
             self.x, self.y = _kept(self.x, kept, 1), _kept(self.y, kept, axis)
             w = _kept(w, kept, axis)
             self.lengths = None if self.lengths is None else self.lengths[kept]
+            if self._start is not None:
+                self._start = [tuple(s[kept] for s in item) for item in self._start]
             self.m = len(kept)
-        if self._config.steps == "last":
+        if not self._config.every_step:
             rows = self.m
         else:
             rows = self.m * len(self.x) if self.lengths is None else int(self.lengths.sum())
@@ -306,7 +321,7 @@ class Sequences:
     def _checked_weights(self, name: str, value: Any) -> Array | list[Array]:
         """Weights in the shape of class numbers; a weight per example is repeated for its steps."""
         m, lengths = self.m, self.lengths
-        if self._config.steps == "last":
+        if not self._config.every_step:
             return validate.weights(name, value, None, m)
         if self.listed:
             if isinstance(value, (list, tuple)) and any(np.ndim(item) for item in value):
@@ -324,15 +339,8 @@ class Sequences:
         return validate.weights(name, a, lengths, T, m)
 
     def _target(self, name: str, y: Any, lengths: Array | None, shape: tuple[int, ...]) -> Array:
-        n_y = self._config.n_y
-        if self._config.classifies:
-            return validate.class_numbers(name, y, n_y, lengths, *shape)
-        a = validate.plain(name, y)
-        if a.dtype.kind not in "fiu" or a.shape != (*shape, n_y):
-            raise ValueError(
-                f"{name}: expected numbers of shape {(*shape, n_y)}, got {validate.described(a)}"
-            )
-        return self._floats(a)
+        config = self._config
+        return config.objective.checked(name, y, config.n_y, config.np_dtype, lengths, shape)
 
     def _floats(self, a: Array) -> Array:
         return validate.in_order(a, self._config.np_dtype)

@@ -16,6 +16,8 @@ from crnn.reference import Array
 SATURATED = 0.97
 #: The gates with the logistic function, by their number among what is kept (csrc/cells.inc).
 LOGISTIC = {"gru": {"r": 0, "z": 1}, "lstm": {"i": 0, "f": 1, "o": 3}}
+#: The number of c among what an LSTM keeps.
+CELL = 4
 #: s(z) = (1 + tanh(z / 2)) / 2 is below or above these where ``|tanh|`` is above 0.97.
 NEAR_0, NEAR_1 = 0.015, 0.985
 
@@ -29,6 +31,33 @@ def shares(config: Config, inputs: CellInputs, states: States) -> dict[str, Arra
             values = numbers[:, :, k]
             counts[gate] += *kernels.count_beyond(values, NEAR_0, NEAR_1), values.size
     return counts
+
+
+def cells_of(config: Config, inputs: CellInputs, states: States) -> Array:
+    """The c of an LSTM at every step, (T, m, n_a), from what is kept; 0 past a length.
+
+    With lengths, what is kept has the examples in the order of falling length, and counts steps in
+    the order in which they are read.
+    """
+    T, m = inputs.x.shape[:2]
+    c = np.zeros((T, m, config.n_a), states.a.dtype)
+    order, lengths = np.arange(m), inputs.lengths
+    if lengths is not None:
+        order = np.argsort(-lengths, kind="stable")
+    blocks = _blocks(config, inputs, states.kept)
+    s = 0
+    for steps, running in _runs(inputs):
+        i, t = order[:running], np.arange(s, s + steps)[:, None]  # t (steps, 1) or (steps, running)
+        if lengths is not None and inputs.reverse:
+            t = lengths[i] - 1 - t
+        j = 0
+        while j < config.n_a:
+            numbers = next(blocks)
+            u = numbers.shape[3]
+            c[t, i, j : j + u] = numbers[:, :, CELL]
+            j += u
+        s += steps
+    return c
 
 
 def _blocks(config: Config, inputs: CellInputs, kept: Array | None) -> Iterator[Array]:

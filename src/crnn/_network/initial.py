@@ -159,10 +159,10 @@ def initialise(
             own["ba"][_rows(config, "f")] = forget_bias
     if init.kind == "pytorch":
         bound = 1 / np.sqrt(config.width)
-        parameters["Wya"] = rng.uniform(-bound, bound, (config.n_y, config.width))
+        parameters["Wya"] = rng.uniform(-bound, bound, (config.n_y, config.features))
         parameters["by"] = rng.uniform(-bound, bound, config.n_y)
     else:
-        parameters["Wya"] = glorot(config.n_y, config.width, rng)
+        parameters["Wya"] = glorot(config.n_y, config.features, rng)
         parameters["by"][...] = 0
     parameters["Wya"] = parameters["Wya"] * init.output_gain
 

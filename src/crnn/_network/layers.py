@@ -18,6 +18,8 @@ from crnn._engine.recurrence import CellGradients, CellInputs, Packed, States
 from crnn._network.buffers import Buffers
 from crnn._network.config import Config, Recurrence
 from crnn._network.penalties import Penalty, shares
+from crnn._network.pooling import Pool, parts_of, take_gradients
+from crnn._network.segments import Window
 from crnn.reference import Array
 
 _NONE: Mapping[str, Array] = MappingProxyType({})
@@ -38,6 +40,7 @@ class Trace:
     logits: Array  # (rows, n_y)
     buffers: Buffers
     continued: bool = False  # whether it began from a given state, not from the network's own
+    pools: Sequence[Pool] = ()  # one for each direction, if the answers are pooled
 
     @property
     def steps(self) -> int:
@@ -102,9 +105,13 @@ def forward(
         states.append(recurrence.cell_forward(inputs[-1], kept, a, weights))
         outputs.append(rate(config, a, f"rate {k}", buffers))
     counted = None
-    if config.steps == "last":
+    pools: list[Pool] = []
+    if not config.every_step:
         last = [final_state(a, of) for a, of in zip(outputs[-n:], inputs[-n:], strict=True)]
-        features = side_by_side(last, "features", buffers)  # (m, width)
+        if config.pools:
+            pools = _pooled(config, outputs[-n:], inputs[-n:])
+            last = parts_of(config, pools, last)
+        features = side_by_side(last, "features", buffers)  # (m, features)
     else:
         features = side_by_side(outputs[-n:], "features", buffers).reshape(T * m, config.width)
         if lengths is not None:
@@ -112,10 +119,10 @@ def forward(
             features = features[counted]
     logits = buffers.array("logits", (len(features), config.n_y))
     kernels.output_forward(parameters["Wya"], parameters["by"], features, logits)
-    every_step = config.steps == "all"
+    every_step = config.every_step
     continued = state is not None
     return Trace(
-        inputs, states, outputs, features, every_step, counted, logits, buffers, continued
+        inputs, states, outputs, features, every_step, counted, logits, buffers, continued, pools
     )  # fmt: skip
 
 
@@ -144,7 +151,7 @@ def backward(
     kernels.output_backward(
         parameters["Wya"], dlogits, trace.features, gradients["Wya"], gradients["by"], dfeatures
     )
-    da, da_n = _of_the_top(trace, n, dfeatures)
+    da, da_n = _of_the_top(config, trace, n, dfeatures)
     for first in range(len(places) - n, -1, -n):  # each layer, the top one first
         dx: list[Array] = []
         for k in range(first, first + n):
@@ -195,7 +202,9 @@ def bytes_per_step(config: Config, backward: bool, penalty: Penalty | None = Non
             states += config.n_a * 2  # terms of the gradient, and with steps="last" the gradient
         # dx of each recurrence above the lowest layer, and its directions in arrays of their own
         states += above * config.num_directions * width + (width if both and above else 0)
-    if config.steps == "last":
+    if config.pools and backward:
+        states += config.width  # the gradient of the top's outputs
+    if not config.every_step:
         return states * size
     # features of the valid rows; their gradient, and its directions in arrays of their own
     rows = width * (4 if backward else 2)
@@ -294,16 +303,35 @@ def _apart(both: Array, n: int, buffers: Buffers) -> list[Array]:
     return apart
 
 
+def _pooled(config: Config, outputs: list[Array], inputs: list[CellInputs]) -> list[Pool]:
+    """The pools of the top layer's outputs (T, m, n_a), one for each direction."""
+    pools = []
+    for a, of in zip(outputs, inputs, strict=True):
+        (T, m), lengths = a.shape[:2], of.lengths
+        pools.append(Pool(config, Window(T, of.reverse, lengths, 0, T), m))
+        pools[-1].add_all(a, lengths)
+    return pools
+
+
 def _of_the_top(
-    trace: Trace, n: int, dfeatures: Array
+    config: Config, trace: Trace, n: int, dfeatures: Array
 ) -> tuple[list[Array | None], list[Array | None]]:
     """dL/da<t> of each direction of the top layer, and dL/da of the last step that it reads.
 
-    One of the two is None, since the output layer reads either every step or only the last.
+    One of the two may be None: the output layer reads every step, only the last, or both.
     """
-    if not trace.every_step:
-        return [None] * n, [*_apart(dfeatures, n, trace.buffers)]
     T, m, n_a = trace.outputs[0].shape
+    if not trace.every_step:
+        parts = _apart(dfeatures, n * len(config.parts), trace.buffers)
+        if not trace.pools:
+            return [None] * n, [*parts]
+        da_n = take_gradients(config, [*trace.pools], parts)
+        lengths = trace.inputs[-1].lengths
+        spread = []
+        for i, pool in enumerate(trace.pools):
+            da_i = trace.buffers.array(f"da of steps {i}", (T, m, n_a))
+            spread.append(pool.spread(lengths, 0, da_i))
+        return [*spread], da_n
     if trace.counted is None:
         return [*_apart(dfeatures.reshape(T, m, n * n_a), n, trace.buffers)], [None] * n
     da = [trace.buffers.array(f"da {i}", (T, m, n_a)) for i in range(n)]

@@ -17,23 +17,29 @@ from crnn._network.config import Config
 from crnn._network.constraints import Constraints
 from crnn._network.data import Batch
 from crnn._network.layers import State
-from crnn._network.losses import LOSSES
 from crnn._network.memory import MemoryLimit, plan
 from crnn._network.penalties import Penalty
 from crnn._network.recomputed import RecomputedPass
+from crnn._network.state import FinalStates
 from crnn.reference import Array
 
 
 @dataclass
-class Step:
-    """The result of a forward and backward pass: means over its counted rows.
-
-    Its trace is valid until the next pass that uses the same buffers.
-    """
+class Means:
+    """The loss and the metric of a batch: means over its counted rows."""
 
     loss: float
     metric: float
     rows: int
+
+
+@dataclass
+class Step(Means):
+    """The result of a forward and backward pass.
+
+    Its trace is valid until the next pass that uses the same buffers.
+    """
+
     trace: layers.Trace
 
 
@@ -47,9 +53,9 @@ class Network:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self._layout = Layout(config.shapes(), config.np_dtype)
+        self.layout = Layout(config.shapes(), config.np_dtype)
         self.arena = self.new_arena()
-        self.loss = LOSSES[config.loss]
+        self.loss = config.objective
         self._packed = PackedWeights()
         constrained = config.masks is not None or config.signs is not None
         self._constraints = Constraints(config) if constrained else None
@@ -61,7 +67,7 @@ class Network:
 
     def new_arena(self) -> Arena:
         """An arena of zeros in the layout of the parameters."""
-        return Arena(self._layout)
+        return Arena(self.layout)
 
     def new_buffers(self) -> Buffers:
         """Arrays that the passes of a loop reuse."""
@@ -90,8 +96,9 @@ class Network:
         keep: bool = False,
         noise: int | None = None,
     ) -> layers.Trace:
-        """Run the batch from `state`, or from zeros: see `layers.forward`."""
+        """Run the batch from `state`, or else from its own start: see `layers.forward`."""
         x, lengths = batch.x, batch.lengths
+        state = batch.start if state is None else state
         packed = None
         if not keep:  # then the weights may be those of the call before
             count = len(self.config.recurrences())
@@ -142,14 +149,17 @@ class Network:
         mean: Arena,
         memory: MemoryLimit = None,
         penalty: Penalty | None = None,
+        finals: FinalStates | None = None,
     ) -> float:
-        """The loss over all rows of all batches; fill `mean` with its gradient."""
+        """The loss over all rows of all batches; fill `mean` with its gradient, and `finals`."""
         rows, loss, buffers = 0, 0.0, self.new_buffers()
         total = None  # sum of gradient times rows, if there is more than one batch
         for batch in batches:
             if rows and total is None:
                 total = mean.flat * np.float64(rows)
             step = self.gradients(batch, None, mean.views, buffers, memory=memory, penalty=penalty)
+            if finals is not None:
+                finals.add(step.trace, batch.examples)
             if total is not None:
                 total += mean.flat * np.float64(step.rows)
             rows += step.rows
@@ -167,6 +177,7 @@ class Network:
         buffers: Buffers | None = None,
         memory: MemoryLimit = None,
         noise: np.random.Generator | None = None,
+        finals: FinalStates | None = None,
     ) -> tuple[float, float]:
         """Mean loss and metric over all rows of all batches. The first one starts from `state`.
 
@@ -187,6 +198,8 @@ class Network:
             metric += mean_metric * len(trace.logits)
             rows += len(trace.logits)
             state = trace.final_states() if carry else None
+            if finals is not None:
+                finals.add(trace, batch.examples)
         return loss / rows, metric / rows
 
     def _recomputed(
@@ -205,7 +218,7 @@ class Network:
             batch.x,
             batch.lengths,
             found,
-            state,
+            batch.start if state is None else state,
             self.new_buffers() if buffers is None else buffers,
             noise,
         )

@@ -23,7 +23,7 @@ class Penalty:
     The rates r are what the layers give to those above them: the states, or f(v) with
     equation="current". Their mean is over all units of all layers and directions, and over the
     steps and examples as the loss counts them: with steps="all" over all valid steps, with
-    steps="last" over the valid steps of each example and then over the examples. Sample weights do
+    one answer per example over its valid steps and then over the examples. Sample weights do
     not change it. The weights W are all entries of Waa, Wax and Wya of all layers and directions;
     biases are free.
 
@@ -129,7 +129,7 @@ def shares(config: Config, T: int, m: int, lengths: Array | None) -> Array:
     """What the rate of one unit at one step of each example counts in the mean: float64 (m,)."""
     steps = np.full(m, T) if lengths is None else lengths  # of each example
     units = config.num_layers * config.width
-    if config.steps == "all":
+    if config.every_step:
         return np.full(m, 1 / (units * float(steps.sum())))
     found: Array = 1 / (float(units * m) * steps)
     return found

@@ -17,6 +17,8 @@ from crnn._network.config import Config
 from crnn._network.costs import streams
 from crnn._network.layers import State, Trace
 from crnn._network.memory import MemoryPlan
+from crnn._network.pooling import Pool, parts_of, take_gradients
+from crnn._network.segments import Window
 from crnn._network.stack import Above, Sink, Stack
 from crnn._network.streamed_head import StreamedHead
 from crnn.reference import Array
@@ -47,6 +49,8 @@ class RecomputedPass:
         ]
         self._below: list[Array] = []  # what the stacks of each layer read, (T, m, n)
         self._head: StreamedHead | None = None
+        self._pools: list[Pool] = []
+        self._steps = plan.steps + 1  # the most of a window
         if streams(config):
             T, m = x.shape[:2]
             self._head = StreamedHead(parameters, T, m, lengths, buffers)
@@ -56,7 +60,12 @@ class RecomputedPass:
         config, n = self._config, self._config.num_directions
         if self._head is not None:
             return self._forward_streamed(self._head)
-        (T, m), every_step = self._x.shape[:2], self._config.steps == "all"
+        (T, m), every_step = self._x.shape[:2], self._config.every_step
+        if config.pools:
+            self._pools = [
+                Pool(config, Window(T, place.reverse, self._lengths, 0, T), m)
+                for place in config.recurrences()[-n:]
+            ]
         below = self._x
         final: list[Array] = []
         for first in range(0, len(self._stacks), n):
@@ -69,13 +78,18 @@ class RecomputedPass:
             final = []
             for i in range(n):
                 sink = None if outputs is None else _writer(self._part(outputs, i))
+                if top and self._pools:
+                    sink = self._pools[i].add
                 final.append(self._stacks[first + i].forward(below, sink))
                 if len(self._stacks) > 1:
                     self._stacks[first + i].forget()
             below = outputs if outputs is not None else below
         counted = None
         if not every_step:
-            features = layers.side_by_side(final, "features", self._buffers)  # (m, width)
+            self._final = final
+            if self._pools:
+                final = parts_of(config, self._pools, final)
+            features = layers.side_by_side(final, "features", self._buffers)  # (m, features)
         else:
             features = below.reshape(T * m, config.width)
             if self._lengths is not None:
@@ -92,6 +106,7 @@ class RecomputedPass:
             self._head.write_sums(gradients["Wya"], gradients["by"])
             return
         n, trace = self._config.num_directions, self._trace
+        top = len(self._below) - 1
         dfeatures = self._buffers.array("dfeatures", trace.features.shape)
         kernels.output_backward(
             self._parameters["Wya"],
@@ -102,13 +117,15 @@ class RecomputedPass:
             dfeatures,
         )
         da, da_n = self._of_the_top(dfeatures)
-        for layer in range(len(self._below) - 1, -1, -1):
+        for layer in range(top, -1, -1):
             dx = None
             if layer > 0:
                 dx = self._buffers.array(f"d below {layer % 2}", self._below[layer].shape)
             for i in range(n):
                 stack = self._stacks[layer * n + i]
                 above = None if da is None else _reader(self._part(da, i))
+                if layer == top and self._pools:
+                    above = self._spreader(self._pools[i])
                 sink = None if dx is None else _writer(dx, add=i > 0)
                 stack.backward(self._below[layer], above, da_n[i], gradients, sink)
             da, da_n = dx, [None] * n
@@ -121,7 +138,7 @@ class RecomputedPass:
         return self._traced(head.logits[:0], counted, head.logits)
 
     def _traced(self, features: Array, counted: Array | None, logits: Array) -> Trace:
-        every_step = self._config.steps == "all"
+        every_step = self._config.every_step
         self._trace = Trace([], [], [], features, every_step, counted, logits, self._buffers)
         return self._trace
 
@@ -129,11 +146,15 @@ class RecomputedPass:
         """dL/da (T, m, width) of the top layer's outputs, and dL/da of each direction's last."""
         config, n = self._config, self._config.num_directions
         if not self._trace.every_step:
-            parts = [np.ascontiguousarray(self._part(dfeatures, i)) for i in range(n)]
+            parts = [
+                np.ascontiguousarray(self._part(dfeatures, i)) for i in range(n * len(config.parts))
+            ]
+            last: list[Array | None] = [*parts]
+            if self._pools:
+                last = take_gradients(config, self._pools, parts)
             return None, [
-                layers.rate_backward(config, np.ascontiguousarray(self._part(f, i)), part)
-                for i, part in enumerate(parts)
-                for f in [self._trace.features]
+                layers.rate_backward(config, np.ascontiguousarray(final), part)
+                for final, part in zip(self._final, last, strict=True)
             ]
         T, m = self._x.shape[:2]
         da = dfeatures
@@ -143,8 +164,17 @@ class RecomputedPass:
             da[self._trace.counted] = dfeatures
         return da.reshape(T, m, config.width), [None] * n
 
+    def _spreader(self, pool: Pool) -> Above:
+        """dL/da of a window's outputs where answers are pooled."""
+        most = (self._steps, self._x.shape[1], self._config.n_a)
+
+        def above(window: Window, a: Array) -> Array:
+            return pool.spread_window(window, self._buffers.array("da", most)[: len(a)])
+
+        return above
+
     def _part(self, both: Array, i: int) -> Array:
-        """The columns of one direction."""
+        """The columns of one direction, or of one direction of a part."""
         n_a = self._config.n_a
         return both[..., i * n_a : (i + 1) * n_a]
 

@@ -10,6 +10,7 @@ from crnn._network.data import Sequences
 from crnn._network.memory import checked_memory
 from crnn._network.memory import plan as plan_of
 from crnn._network.penalties import Penalty, checked
+from crnn._training.accumulating import Grouped
 from crnn._training.batches import Examples
 from crnn._training.history import History
 from crnn._training.optim import SGD, Optimizer, chosen
@@ -40,6 +41,8 @@ class FromExamples(Trained):
         memory: Any = None,
         penalty: Penalty | None = None,
         inspect: bool = False,
+        a0: Any = None,
+        accumulate: int = 1,
     ) -> History:
         """Train by gradient descent on shuffled mini-batches of similar lengths.
 
@@ -54,13 +57,13 @@ class FromExamples(Trained):
             loss is the mean of ``w loss``, so its gradient is right on average. Examples of weight
             0 are left out before anything is drawn.
         epochs, batch_size : int, optional
-        optimizer : SGD, Adam, RMSprop, "sgd", "adam" or "rmsprop", optional
-            The names mean ``SGD(0.1)``, ``Adam()`` and ``RMSprop()``.
+        optimizer : SGD, Adam, AdamW, RMSprop, "sgd", "adam", "adamw" or "rmsprop", optional
+            The names mean ``SGD(0.1)``, ``Adam()``, ``AdamW()`` and ``RMSprop()``.
         clip_norm : float, optional
             If the gradient's global norm is larger, scale it down to this.
         clip_value : float, optional
             Move each number of the gradient into ``-clip_value..clip_value``, before `clip_norm`.
-        validation : (x, y), (x, y, lengths) or (x, y, lengths, sample_weight), optional
+        validation : (x, y[, lengths[, sample_weight[, a0]]]), optional
             Evaluated after each epoch.
         patience : int, optional
             Stop after this many epochs without a lower validation loss; the parameters of the
@@ -80,6 +83,13 @@ class FromExamples(Trained):
         inspect : bool, optional
             Write down in the History, at the first batch of each epoch, how fast the gradient
             vanishes and how much is saturated.
+        a0 : list of array (m, n_a), or of pairs of them, optional
+            Where the examples begin, as for `RNN.predict_proba`. It is given, not learned: the
+            parameters of a trained initial state then stay as they are.
+        accumulate : int, optional
+            The batches of a step: it uses their mean gradient, that of one batch of
+            ``accumulate * batch_size`` examples up to rounding, in the memory of a small one. The
+            last step of an epoch may have fewer.
 
         Returns
         -------
@@ -110,18 +120,21 @@ class FromExamples(Trained):
         plan = Plan(
             epochs, chosen(optimizer), clip_norm, clip_value, patience, progress, callback,
             generator, checked_memory(memory, self.config, penalty), penalty, inspect,
+            accumulate,
         )  # fmt: skip
         batch_size = validate.count("batch_size", batch_size)
-        sequences = Sequences(self.config, x, validate.given("y", y), lengths, sample_weight)
+        sequences = Sequences(self.config, x, validate.given("y", y), lengths, sample_weight, a0)
         held_out = None
         if validation is not None:
-            if not isinstance(validation, (tuple, list)) or len(validation) not in (2, 3, 4):
+            if not isinstance(validation, (tuple, list)) or len(validation) not in (2, 3, 4, 5):
                 raise ValueError(
-                    "validation: expected (x, y), (x, y, lengths) or (x, y, lengths, sample_weight)"
+                    "validation: expected (x, y), (x, y, lengths), (x, y, lengths, sample_weight) "
+                    "or (x, y, lengths, sample_weight, a0)"
                 )
             val_x, val_y, *val_options = validation
             validate.given("validation y", val_y)
             held_out = Sequences(self.config, val_x, val_y, *val_options, of="validation ")
         if plan.memory is not None:  # refuse bytes that cannot suffice before the first step
             plan_of(self.config, sequences.longest, min(batch_size, sequences.m), plan.memory)
-        return self._train(Examples(sequences, batch_size, generator, held_out), plan)
+        data = Examples(sequences, batch_size, generator, held_out)
+        return self._train(Grouped(data, accumulate) if accumulate > 1 else data, plan)

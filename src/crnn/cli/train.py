@@ -8,11 +8,15 @@ import math
 import os
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 
 import crnn
+from crnn._training.rule import Rule
 from crnn.cli.errors import UsageError, check_writable
 from crnn.cli.sample import load
 from crnn.reference import Array
+from crnn.schedules import Cosine, Linear, OnPlateau, Schedule, Warmup
 from crnn.text import Vocabulary, python_topics
 
 BITS = 1 / math.log(2)  # per nat
@@ -59,8 +63,10 @@ def _named(model: crnn.RNN) -> str:
 
 def _refuse_contradictions(options: argparse.Namespace) -> None:
     """Refuse options that have no meaning together with another one."""
-    if options.momentum is not None and options.optimizer == "adam":
+    if options.momentum is not None and options.optimizer in ("adam", "adamw"):
         raise UsageError("--momentum: expected only with --optimizer sgd or rmsprop")
+    if options.weight_decay is not None and options.optimizer == "adam":
+        raise UsageError("--weight-decay: expected only with --optimizer adamw, sgd or rmsprop")
     for name, default in OF_A_NEW_MODEL.items():
         if getattr(options, name) is None:
             setattr(options, name, default)
@@ -183,13 +189,30 @@ def _save(model: crnn.RNN, path: str) -> None:
         raise
 
 
-def _optimizer(options: argparse.Namespace) -> crnn.SGD | crnn.Adam | crnn.RMSprop:
-    rate, momentum = options.lr, options.momentum or 0.0
-    if options.optimizer == "sgd":
-        return crnn.SGD(0.5 if rate is None else rate, momentum)
-    if options.optimizer == "rmsprop":
-        return crnn.RMSprop(1e-3 if rate is None else rate, momentum=momentum)
-    return crnn.Adam(0.002 if rate is None else rate)
+#: The optimizers by their names as options, with their learning rates.
+OPTIMIZERS: dict[str, tuple[Callable[..., Rule], float]] = {
+    "adam": (crnn.Adam, 0.002), "adamw": (crnn.AdamW, 0.002), "rmsprop": (crnn.RMSprop, 0.001),
+    "sgd": (crnn.SGD, 0.5),
+}  # fmt: skip
+
+
+#: The schedules by their names as options, for a rate.
+SCHEDULES: dict[str, Callable[[float], float | Schedule]] = {
+    "constant": float,
+    "cosine": Cosine,
+    "linear": Linear,
+    "plateau": partial(OnPlateau, factor=0.5, patience=0),
+}
+
+
+def _optimizer(options: argparse.Namespace) -> Rule:
+    make, usual = OPTIMIZERS[options.optimizer]
+    lr = SCHEDULES[options.schedule](usual if options.lr is None else options.lr)
+    if options.warmup:
+        lr = Warmup(options.warmup, lr)
+    chosen = {"momentum": options.momentum, "weight_decay": options.weight_decay}
+    given = {name: value for name, value in chosen.items() if value is not None}
+    return make(lr=lr, **given)
 
 
 def _report(

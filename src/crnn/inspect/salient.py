@@ -189,7 +189,7 @@ def saliency(model: Any, x: Any, step: int = -1, output: int | None = None) -> S
         a model whose metadata have a vocabulary x may also be a str.
     step : int, optional
         Whose answer: that after step 0..T-1, or from the end if it is negative. A model that
-        answers once, with ``steps="last"``, has only the last.
+        answers once, with any ``steps`` but "all", has only the last.
     output : int, optional
         Which of the n_y logits (for mse, values). By default the largest for cross entropy, which
         is the predicted class, and the only one for mse.
@@ -230,7 +230,7 @@ def saliency(model: Any, x: Any, step: int = -1, output: int | None = None) -> S
     T = len(rows)
     step = _checked_step(config, step, T)
     trace = layers.forward(config, dict(parameters), rows, keep=True)
-    row = step if config.steps == "all" else 0
+    row = step if config.every_step else 0
     output = _checked_output(config, output, trace.logits[row])
     dlogits = np.zeros_like(trace.logits)
     dlogits[row, output] = 1
@@ -241,11 +241,12 @@ def saliency(model: Any, x: Any, step: int = -1, output: int | None = None) -> S
 
 
 def _checked_step(config: Config, step: Any, T: int) -> int:
-    last = config.steps == "last"
+    last = not config.every_step
     number = validate.count("step", step, least=-1 if last else -T, most=T - 1) % T
     if last and number < T - 1:
         raise ValueError(
-            f"step: expected -1 with steps='last', where the model answers once, got {number}"
+            f"step: expected -1 with steps={config.steps!r}, where the model answers once, "
+            f"got {number}"
         )
     return number
 

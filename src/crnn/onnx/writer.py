@@ -59,7 +59,7 @@ def to_onnx(
     ValueError
         If the parameters are too large for ONNX (2 GB), or the model's metadata have the entry
         "crnn.config", or its cell is leaky, with a leak below 1 or noise, or its initial state is
-        trained.
+        trained, or its answers are pooled over time.
     OSError
         If the file cannot be written; what is at `path` is left unchanged.
 
@@ -105,6 +105,11 @@ def _in_onnx(config: Config) -> Config:
         raise ValueError(
             f"model: expected initial_state='zeros', got {config.initial_state!r}: the graph that "
             "to_onnx writes begins at 0"
+        )
+    if config.pools:
+        raise ValueError(
+            f"model: expected steps 'last' or 'all', got {config.steps!r}: the graphs of to_onnx "
+            "do not pool over time"
         )
     config = replace(config, masks=None, signs=None)
     if config.cell != "leaky":
