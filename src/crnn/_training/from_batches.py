@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from crnn._engine import validate
+from crnn._network.class_weight import checked as checked_class_weight
 from crnn._network.data import Sequences
 from crnn._network.memory import checked_memory
 from crnn._network.penalties import Penalty, checked
@@ -36,6 +37,7 @@ class FromBatches(Trained):
         memory: Any = None,
         penalty: Penalty | None = None,
         a0: Any = None,
+        class_weight: Any = None,
     ) -> tuple[float, float]:
         """Take one step of training on all examples of the call.
 
@@ -49,6 +51,8 @@ class FromBatches(Trained):
         optimizer, clip_norm, clip_value, memory, penalty
             As for `fit`. A schedule needs its number of steps, and `OnPlateau`, which watches
             epochs, does not change.
+        class_weight : dict of int to float, optional
+            As for `fit`.
         rng : int or numpy.random.Generator, optional
             Draws the noise of a leaky cell. Give a Generator: a number draws the same at each call.
 
@@ -82,7 +86,11 @@ class FromBatches(Trained):
             1, chosen(optimizer), clip_norm, clip_value, None, False, None,
             validate.generator(rng), checked_memory(memory, self.config, penalty), penalty,
         )  # fmt: skip
-        sequences = Sequences(self.config, x, validate.given("y", y), lengths, sample_weight, a0)
+        validate.given("y", y)
+        sequences = Sequences(
+            self.config, x, y, lengths, sample_weight, a0,
+            class_weight=checked_class_weight(class_weight, self.config, totals_known=False),
+        )  # fmt: skip
         state = self._state_of(plan.optimizer)
         begin(plan.optimizer, state, None)
         self._memory = plan.optimizer, state
