@@ -54,11 +54,7 @@ class Examples:
         if self.ranks.alone:
             return self.sequences.shuffled(self.batch_size, self.rng)
         order = self.sequences.order(self.batch_size, self.rng)
-        return (self._shards(chosen) for chosen in order)
-
-    def _shards(self, chosen: Array | None) -> Shards:
-        m = self.sequences.m if chosen is None else len(chosen)
-        return Shards(parts_of(self.sequences, chosen, self.ranks.cut(m)), m)
+        return (shards_of(self.sequences, chosen, self.ranks) for chosen in order)
 
     def validation(self) -> Iterator[Batch] | Parts | None:
         """The held-out examples, or this rank's shards of them, or None."""
@@ -68,14 +64,6 @@ class Examples:
         """The place in the data that explains a loss that is not finite: see `Sequences.fault`."""
         sequences = self.held_out if of_validation else self.sequences
         return None if sequences is None else sequences.fault()
-
-    def same(self) -> dict[str, object]:
-        """What must be the same on all ranks."""
-        return {
-            "batch_size": self.batch_size,
-            "the size of x": (self.sequences.m, self.sequences.longest),
-            "the size of validation": size_of(self.held_out),
-        }
 
 
 @dataclass(frozen=True)
@@ -122,15 +110,6 @@ class LongSequence:
         """None: symbols are always finite."""
         return None
 
-    def same(self) -> dict[str, object]:
-        """What must be the same on all ranks."""
-        return {
-            "batch_size": self.batch_size,
-            "steps": self.steps,
-            "the number of symbols": len(self.symbols),
-            "the size of validation": None if self.held_out is None else len(self.held_out),
-        }
-
 
 def checked_batch_size(batch_size: Any, ranks: Ranks) -> int:
     """The argument: a count, and a row for each shard."""
@@ -143,17 +122,18 @@ def checked_batch_size(batch_size: Any, ranks: Ranks) -> int:
     return size
 
 
-def size_of(sequences: Sequences | None) -> tuple[int, int] | None:
-    """How many examples there are, and the steps of the longest."""
-    return None if sequences is None else (sequences.m, sequences.longest)
-
-
 def parts_of(sequences: Sequences, chosen: Array | None, cut: list[slice]) -> list[Batch | None]:
     """The parts of a batch of chosen examples, None being all; None for a part without rows."""
     if chosen is None:
         chosen = np.arange(sequences.m)
     parts = (chosen[rows] for rows in cut)
     return [sequences.batch(part) if len(part) else None for part in parts]
+
+
+def shards_of(sequences: Sequences, chosen: Array | None, ranks: Ranks) -> Shards:
+    """The shards, of this rank, of a batch of chosen examples, None being all."""
+    m = sequences.m if chosen is None else len(chosen)
+    return Shards(parts_of(sequences, chosen, ranks.cut(m)), m)
 
 
 def held_out_shards(held_out: Sequences | None, ranks: Ranks) -> Iterator[Batch] | Parts | None:

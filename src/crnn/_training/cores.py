@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 from collections.abc import Iterator
 
@@ -33,7 +34,21 @@ def _share(ranks: Ranks) -> int:
         own = os.sched_getaffinity(0)
     else:
         own = set(range(os.cpu_count() or 1))
-    machine = ranks.comm.Split_type(MPI.COMM_TYPE_SHARED)
-    sharing = sum(1 for cores in machine.allgather(own) if cores & own)
-    machine.Free()
-    return max(1, len(own) // sharing)
+    key = _key()
+    share: int | None = ranks.comm.Get_attr(key)
+    if share is None:
+        machine = ranks.comm.Split_type(MPI.COMM_TYPE_SHARED)
+        sharing = sum(1 for cores in machine.allgather(own) if cores & own)
+        machine.Free()
+        share = max(1, len(own) // sharing)
+        ranks.comm.Set_attr(key, share)
+    return share
+
+
+@functools.cache
+def _key() -> int:
+    """The name under which a communicator keeps its share."""
+    from mpi4py import MPI
+
+    key: int = MPI.Comm.Create_keyval()
+    return key

@@ -72,6 +72,11 @@ class Ranks:
         """Whether this rank prints, draws, calls the callback and writes files."""
         return self.rank == 0
 
+    def like(self, other: Ranks) -> bool:
+        """Whether these are the same processes and the same shards."""
+        same = (self.exact, self.shards) == (other.exact, other.shards)
+        return same and (self.comm == other.comm if self.comm else not other.comm)
+
     def shards_of(self, rank: int) -> range:
         """The shards of a rank."""
         return range(rank * self.shards // self.size, (rank + 1) * self.shards // self.size)
