@@ -1,8 +1,9 @@
 """How far back each cell and each start can learn to remember: adding, copy memory, digits.
 
 Trains five kinds of models of 100 units on tasks of more and more steps and prints a table: solved
-or not, the score on held-out examples, updates and seconds. The settings of each kind are those of
-`crnn.tasks.recipe`. docs/long_range.md explains the figures; the whole table there is
+or not, the score on held-out examples, updates, seconds, and the rate of the gradient before and
+after training, which is the slope of its log norm over the steps back. The settings of each kind
+are those of `crnn.tasks.recipe`. docs/long_range.md explains the figures; the whole table there is
 
     python examples/long_range.py --tasks adding copy digits --steps 50 100 200 400 --seconds 15
 
@@ -19,6 +20,7 @@ import numpy as np
 
 import crnn
 from crnn import tasks
+from crnn.inspect import gradient_flow
 
 NAMES = ("adding", "copy", "digits")
 #: A task of so many steps is learned after shorter ones: T / 4 and T / 2.
@@ -32,6 +34,8 @@ class Row:
     label: str
     kind: str
     results: list[tasks.Result]
+    before: list[float]  # the rate of the gradient, for each seed
+    after: list[float]
 
     @property
     def task(self) -> tasks.Task:
@@ -48,8 +52,9 @@ class Row:
         updates = np.mean([result.updates for result in self.results])
         seconds = np.mean([result.seconds for result in self.results])
         return (
-            f"{self.label:16} {self.task.T:4} {self.kind:16} {solved}/{len(self.results)}   "
-            f"{self.score:9.3g} {self.task.baseline:9.3g} {updates:8.0f} {seconds:8.1f}"
+            f"{self.label:16} {self.task.T:4} {self.kind:16} {solved}/{len(self.results)}    "
+            f"{self.score:9.3g} {self.task.baseline:10.3g} {updates:9.0f} {seconds:9.1f} "
+            f"{np.mean(self.before):9.3f} {np.mean(self.after):9.3f}"
         )
 
 
@@ -57,15 +62,27 @@ def measure(label: str, task: tasks.Task, kind: str, seeds: int, seconds: float)
     """Train one kind of model on a task, once for each seed."""
     recipe = tasks.recipe(task, kind)
     curriculum = [task.T // 4, task.T // 2] if task.T >= CURRICULUM_FROM else []
-    results = []
+    results, before, after = [], [], []
     for seed in range(seeds):
         model = recipe.model(task, rng=seed)
+        before.append(rate(model, task))
         results.append(
             recipe.train(
                 model, task, curriculum=curriculum, seconds=seconds, progress=False, rng=seed
             )
         )  # fmt: skip
-    return Row(label, kind, results)
+        after.append(rate(model, task))
+    return Row(label, kind, results, before, after)
+
+
+def rate(model: crnn.RNN, task: tasks.Task) -> float:
+    """How fast the last answer's gradient vanishes: the slope of its log norm over the steps."""
+    x, y = task.draw(64, rng=1)  # (T, 64, n_x) or (T, 64)
+    last = None
+    if task.steps == "all":
+        last = np.zeros(x.shape[:2])  # the weights of the answers, (T, 64)
+        last[-1] = 1
+    return float(gradient_flow(model, x, y, sample_weight=last).rate[0])
 
 
 def draw(rows: list[Row], path: str) -> None:
@@ -116,7 +133,8 @@ def main(arguments: list[str] | None = None) -> list[Row]:
     parser.add_argument("--plot", metavar="FILE", help="draw the table")
     asked = parser.parse_args(arguments)
     crnn.set_num_threads(1)
-    print("task                T kind             solved     score  memoryless  updates  seconds")
+    numbers = ("score", "memoryless", "updates", "seconds", "before", "after")
+    print(f"{'task':16}    T {'kind':16} solved", *(f"{name:>9}" for name in numbers))
     cases: list[tuple[str, tasks.Task]] = []
     for name in asked.tasks:
         if name == "digits":

@@ -82,6 +82,14 @@ def test_an_example_of_weight_0_is_left_out(cell):
     np.testing.assert_array_equal(flow.quantiles, alone.quantiles)
 
 
+def test_a_norm_that_is_nan_makes_the_quantiles_of_its_steps_nan_and_no_others():
+    x = X.copy()
+    x[:, 2] = np.nan  # of 7 steps
+    flow = gradient_flow(model_of(), x, Y, LENGTHS)
+    assert np.isnan(flow.quantiles[0, :, :7]).all()
+    assert np.isfinite(flow.quantiles[0, :, 7:]).all()
+
+
 def test_groups_of_examples_give_the_same(monkeypatch):
     model = model_of("gru", steps="all")
     y = RNG.integers(0, 3, X.shape[:2])

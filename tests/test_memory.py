@@ -12,6 +12,7 @@ import pytest
 import crnn
 from crnn._engine import config, workspace
 from crnn._network import network as networks
+from crnn._network.buffers import Buffers
 from crnn._network.costs import Costs
 from crnn._network.data import Batch
 from crnn._network.memory import _planned
@@ -284,3 +285,22 @@ class TestSegments:
     def test_segments_are_whole_chunks(self):
         assert grouped([0, 10, 20, 30, 40], 50, 20) == [0, 10, 30]
         assert grouped([0, 10, 20], 100, 15) == [0, 10, 20]  # a chunk is never cut
+
+
+def test_an_array_that_grows_is_not_held_twice():
+    """The memory of a small layer is given back before a larger layer takes more."""
+
+    def peak_of(take, sizes):
+        tracemalloc.start()
+        try:
+            for size in sizes:
+                take(size)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    buffers = Buffers(np.dtype("uint8"))
+    assert peak_of(lambda size: buffers.array("dz", (size,)), [1 << 20, 1 << 21]) < 2.5 * 2**20
+    workspace._shared._free.clear()  # what other tests left
+    sizes = [1 << 22, 1 << 23]
+    assert peak_of(lambda size: workspace.give_back(workspace.take(size)), sizes) < 8.5 * 2**20

@@ -48,4 +48,5 @@ if __name__ == "__main__":
     parts = make(crnn.torch.RNN)
     half = slice(rank * M // 2, (rank + 1) * M // 2)
     torch.save(train(parts, half, DistributedDataParallel), folder / f"{rank}.pt")
+    torch.distributed.barrier()  # neither leaves the group before the other is done
     torch.distributed.destroy_process_group()

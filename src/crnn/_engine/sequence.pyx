@@ -27,6 +27,7 @@ from crnn._engine.integers cimport find_lengths, find_offsets
 from crnn._engine.kernels cimport (_operations, _threads, cell_number, crnn_cell_of,
                                    crnn_operations, crnn_segment)
 from crnn._engine.reading cimport new_steps, read, read_cell, steps_fit
+from crnn._engine.results cimport new_gradients, numbers_kept, read_norms, write_to
 
 cnp.import_array()
 
@@ -155,17 +156,6 @@ def rnn_forward(x, Waa, Wax, ba, a0, lengths, reverse, activation, out):
     return out
 
 
-cdef bint _read_norms(crnn_rnn_call *call, Py_ssize_t rows, norms):
-    """Whether norms is None or a float64 array (T, m), or (rows,) with a packed x."""
-    cdef Py_ssize_t first = rows if rows > 0 else call.T
-    if norms is None:
-        return True
-    if not fits_to_write(norms, cnp.NPY_DOUBLE, 1 if rows > 0 else 2, first, call.m, 0):
-        return False
-    call.norms = <double *>cnp.PyArray_DATA(norms)
-    return True
-
-
 def rnn_backward(da, a, x, Waa, Wax, a0, lengths, reverse, activation, need_dx, into, da_n=None,
                  norms=None):
     """The gradients (dWaa, dWax, dba, dx, da0). None if an argument does not fit.
@@ -184,7 +174,7 @@ def rnn_backward(da, a, x, Waa, Wax, a0, lengths, reverse, activation, need_dx, 
             or (da is not None and not steps_fit(da, real, &call, rows, call.n_a))
             or (da_n is not None and not fits(da_n, real, 2, call.m, call.n_a, 0))
             or not steps_fit(a, real, &call, rows, call.n_a)
-            or not _read_norms(&call, rows, norms)
+            or not read_norms(&call, rows, norms)
             or (need_dx is not True and need_dx is not False)):
         return None
     if into is None:
@@ -221,17 +211,6 @@ def rnn_backward(da, a, x, Waa, Wax, a0, lengths, reverse, activation, need_dx, 
         call.da0 = cnp.PyArray_DATA(da0)
     _run(&call, rows, real, True)
     return into
-
-
-cdef Py_ssize_t _numbers_kept(const crnn_rnn_call *call, Py_ssize_t rows) noexcept:
-    """How many numbers forward keeps for backward beside the states; rows is 0 if x is padded."""
-    cdef Py_ssize_t i
-    if rows == 0 and call.lengths == NULL:
-        rows = call.T * call.m
-    elif rows == 0:
-        for i in range(call.m):
-            rows += max(0, min(call.lengths[i], call.T))
-    return crnn_cell_of(call.cell).kept * rows * call.n_a
 
 
 cdef object _new_kept(int real, Py_ssize_t n):
@@ -272,8 +251,8 @@ def cell_forward(inputs, keep, out, packed, Segment segment=None):
     if keep is not False and crnn_cell_of(call.cell).kept > 0:
         kept = keep
         if keep is True:
-            kept = _new_kept(real, _numbers_kept(&call, rows))
-        elif not (fits_to_write(kept, real, 1, _numbers_kept(&call, rows), 0, 0)
+            kept = _new_kept(real, numbers_kept(&call, rows))
+        elif not (fits_to_write(kept, real, 1, numbers_kept(&call, rows), 0, 0)
                   and all_apart((kept,), (out, *inputs[:8], ba, baa, inputs[9][2]))):
             return None
         call.kept = cnp.PyArray_DATA(kept)
@@ -289,27 +268,6 @@ def units_of_a_block(inputs):
     cdef int real = read_cell(&call, &rows, inputs)
     assert real != 0
     return _operations(real == cnp.NPY_DOUBLE).rnn_packing(&call, &numbers) // 2
-
-
-cdef bint _write(void **pointer, value, int real, int ndim, Py_ssize_t n0, Py_ssize_t n1,
-                 bint optional):
-    """Set the pointer of a result, if it fits; it may be None where it is optional."""
-    if value is None:
-        return optional
-    if not fits_to_write(value, real, ndim, n0, n1, 0):
-        return False
-    pointer[0] = cnp.PyArray_DATA(value)
-    return True
-
-
-cdef tuple _new_gradients(const crnn_rnn_call *call, int real, Py_ssize_t rows, bint need_dx):
-    """Arrays for (dWaa, dWax, dba, dbaa, dx, da0, dc0), None where the cell has no such thing."""
-    cdef Py_ssize_t units = crnn_cell_of(call.cell).gates * call.n_a
-    dbaa = new(real, 1, call.n_a, 0, 0) if call.cell == CRNN_GRU else None
-    dc0 = new(real, 2, call.m, call.n_a, 0) if call.cell == CRNN_LSTM else None
-    dx = new_steps(real, call, rows, call.n_x) if need_dx and call.x != NULL else None
-    return (new(real, 2, units, call.n_a, 0), new(real, 2, units, call.n_x, 0),
-            new(real, 1, units, 0, 0), dbaa, dx, new(real, 2, call.m, call.n_a, 0), dc0)
 
 
 def cell_backward(inputs, states, da, need_dx, into, da_n, dc_n, norms=None,
@@ -328,20 +286,20 @@ def cell_backward(inputs, states, da, need_dx, into, da_n, dc_n, norms=None,
             or (dc_n is not None and not (call.cell == CRNN_LSTM
                                           and fits(dc_n, real, 2, call.m, call.n_a, 0)))
             or not steps_fit(a, real, &call, rows, call.n_a)
-            or not _read_norms(&call, rows, norms)
+            or not read_norms(&call, rows, norms)
             or (crnn_cell_of(call.cell).kept > 0
-                and not fits(kept, real, 1, _numbers_kept(&call, rows), 0, 0))):
+                and not fits(kept, real, 1, numbers_kept(&call, rows), 0, 0))):
         return None
     units = crnn_cell_of(call.cell).gates * call.n_a
     if into is None:
-        into = _new_gradients(&call, real, rows, need_dx)
+        into = new_gradients(&call, real, rows, need_dx)
     dWaa, dWax, dba, dbaa, dx, da0, dc0 = into
-    if not (_write(&call.dWaa, dWaa, real, 2, units, call.n_a, False)
-            and _write(&call.dWax, dWax, real, 2, units, call.n_x, False)
-            and _write(&call.dba, dba, real, 1, units, 0, False)
-            and _write(&call.dbaa, dbaa, real, 1, call.n_a, 0, call.cell != CRNN_GRU)
-            and _write(&call.da0, da0, real, 2, call.m, call.n_a, True)
-            and _write(&call.dc0, dc0, real, 2, call.m, call.n_a, True)
+    if not (write_to(&call.dWaa, dWaa, real, 2, units, call.n_a, False)
+            and write_to(&call.dWax, dWax, real, 2, units, call.n_x, False)
+            and write_to(&call.dba, dba, real, 1, units, 0, False)
+            and write_to(&call.dbaa, dbaa, real, 1, call.n_a, 0, call.cell != CRNN_GRU)
+            and write_to(&call.da0, da0, real, 2, call.m, call.n_a, True)
+            and write_to(&call.dc0, dc0, real, 2, call.m, call.n_a, True)
             and (dx is None or (call.x != NULL and steps_fit(dx, real, &call, rows, call.n_x)
                                 and cnp.PyArray_ISWRITEABLE(dx)))
             and all_apart(tuple(into), (da, da_n, dc_n, a, kept, *inputs[:8], inputs[9][2]))):

@@ -30,8 +30,11 @@ def aligned(size: int, dtype: np.dtype[Any]) -> Array:
     return raw[skip : skip + size]
 
 
+_NONE = np.empty(0, np.uint8)
+
+
 class _ThreadsOwn(threading.local):
-    workspace: Array = np.empty(0, np.uint8)
+    workspace: Array = _NONE
 
 
 class _Shared:
@@ -47,6 +50,8 @@ class _Shared:
             for k in reversed(range(len(self._free))):
                 if self._free[k].nbytes >= nbytes:
                     return self._free.pop(k)
+            if self._free:  # all are too small, and keeping one more would raise the peak
+                self._free.pop()
         return aligned(nbytes, np.dtype(np.uint8))
 
     def give_back(self, workspace: Array) -> None:
@@ -73,10 +78,10 @@ def take(nbytes: int) -> Array:
     """
     if nbytes > SMALL:
         return _shared.take(nbytes)
-    workspace = _own.workspace
-    if workspace.nbytes < nbytes:
-        workspace = _own.workspace = aligned(nbytes, np.dtype(np.uint8))
-    return workspace
+    if _own.workspace.nbytes < nbytes:
+        _own.workspace = _NONE  # first, because two would raise the peak
+        _own.workspace = aligned(nbytes, np.dtype(np.uint8))
+    return _own.workspace
 
 
 def give_back(workspace: Array) -> None:

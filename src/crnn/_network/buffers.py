@@ -23,8 +23,10 @@ class Buffers:
         shaped = self._shaped.get(name)
         if shaped is None or shaped.shape != shape:
             size = math.prod(shape)
-            flat = self._flat.get(name)
-            if flat is None or len(flat) < size:
-                flat = self._flat[name] = np.empty(size, self._dtype)
-            shaped = self._shaped[name] = flat[:size].reshape(shape)
+            if name not in self._flat or len(self._flat[name]) < size:
+                shaped = None
+                self._shaped.pop(name, None)  # first, because two arrays would raise the peak
+                self._flat.pop(name, None)
+                self._flat[name] = np.empty(size, self._dtype)
+            shaped = self._shaped[name] = self._flat[name][:size].reshape(shape)
         return shaped

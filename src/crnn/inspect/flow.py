@@ -220,16 +220,16 @@ def _passes(
 
 
 def _quantiles(norms: Array, ends: Array) -> Array:
-    """Quantiles (cells, 3, T) over the examples that have each step."""
-    cells, T, _ = norms.shape
+    """Quantiles (cells, 3, T) over the examples that have each step; NaN where a norm is NaN."""
+    T = norms.shape[1]
     has = np.arange(T)[:, None] < ends  # (T, m)
-    rows = np.sort(np.where(has, norms, np.inf), axis=2)  # (cells, T, m)
-    last = has.sum(axis=1) - 1  # (T,)
-    found = np.full((cells, len(LEVELS), T), np.nan)
-    steps = np.flatnonzero(last >= 0)
-    for k, level in enumerate(LEVELS):  # between two neighbours, as np.quantile does by default
-        place = level * last[steps]
+    rows = np.sort(np.where(has, norms, np.nan), axis=2)  # (cells, T, m); NaN is sorted last
+    t, last = np.arange(T), np.maximum(has.sum(axis=1) - 1, 0)  # (T,)
+    found = []
+    for level in LEVELS:  # between two neighbours, as np.quantile does by default
+        place = level * last
         below = place.astype(np.intp)
-        low, high = rows[:, steps, below], rows[:, steps, np.minimum(below + 1, last[steps])]
-        found[:, k, steps] = low + (place - below) * (high - low)
-    return found
+        low, high = rows[:, t, below], rows[:, t, np.minimum(below + 1, last)]
+        found.append(low + (place - below) * (high - low))
+    unknown = np.isnan(rows[:, t, last])  # (cells, T)
+    return np.where(unknown[:, None], np.nan, np.stack(found, axis=1))

@@ -11,10 +11,10 @@ import numpy as np
 from crnn._engine import validate
 from crnn._extras import extra
 from crnn.reference import Array
-from crnn.tasks.task import Examples, Published, Task
+from crnn.tasks.task import BAI, Examples, Published, Task
 
-TCN = "Bai et al. 2018, Table 1 (MNIST, 784 pixels)"
-IRNN = "Le et al. 2015 (MNIST, 784 pixels)"
+MNIST = " (MNIST, 784 pixels)"
+TCN, IRNN = BAI + MNIST, "Le et al. 2015" + MNIST
 
 
 @cache

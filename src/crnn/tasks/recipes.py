@@ -1,7 +1,7 @@
 """How each kind of model begins and learns on each task.
 
-The settings were found by experiment, those for digits without the held-out quarter.
-docs/long_range.md and docs/tasks.md have the figures, and how to measure them again.
+The settings were found by experiment; those for digits without looking at the held-out quarter.
+docs/long_range.md and docs/tasks.md have the figures and say how to measure them again.
 """
 
 from __future__ import annotations
@@ -70,8 +70,7 @@ KINDS = ("tanh uniform", "tanh orthogonal", "relu identity", "gru", "lstm")
 
 _SMALL = crnn.Init("identity", input_std=0.01)
 _LINEAR = crnn.Init("orthogonal", input_std=0.005, output_gain=50)
-#: On digits the recipe for adding diverges, and smaller steps are slow; accuracies in order, on a
-#: quarter of those to learn from: 0.10 (Adam(2e-3)), 0.43 (1e-3), 0.37 (3e-4); with these, 0.90.
+#: For digits, on which `_SMALL` diverges or learns slowly: docs/long_range.md has what was tried.
 _SHRINKING = crnn.Init("identity", gain=0.99, input_std=0.3)
 
 
@@ -87,7 +86,7 @@ _COMMON = {
     "gru": Recipe("gru", optimizer=crnn.Adam(5e-3)),
     "lstm": Recipe("lstm", optimizer=crnn.Adam(5e-3)),
 }
-#: Over 100 steps neither task was learned at once; from these lengths on a GRU learns both.
+#: Neither task of 100 steps was learned directly. After these lengths a GRU learns both.
 _SHORTER = (10, 20, 30, 50, 70, 100, 150)
 _DIGITS = {kind: _annealed(found, 2e-3, 16, 5000) for kind, found in _COMMON.items()}
 _DIGITS["relu identity"] = _annealed(

@@ -7,9 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from crnn.tasks.task import Examples, Published, Task
-
-TCN = "Bai et al. 2018, Table 1"
+from crnn.tasks.task import BAI, Examples, Published, Task
 
 
 class CopyMemory(Task):
@@ -23,9 +21,9 @@ class CopyMemory(Task):
     References
     ----------
     M. Arjovsky, A. Shah, Y. Bengio, "Unitary evolution recurrent neural networks", ICML 2016,
-    after Hochreiter and Schmidhuber 1997. In the published figures, of S. Bai, J. Z. Kolter,
-    V. Koltun, arXiv:1803.01271, delimiters stand where the last ten blanks are here; without memory
-    the loss at T = 1000 is 0.0204 there too.
+    after Hochreiter and Schmidhuber 1997. The published figures are those of S. Bai, J. Z. Kolter,
+    V. Koltun, arXiv:1803.01271, whose last ten inputs are delimiters instead of blanks. At T = 1000
+    the loss without memory is 0.0204 for both.
 
     Examples
     --------
@@ -46,9 +44,9 @@ class CopyMemory(Task):
     n_x: ClassVar[int] = 10
     n_y: ClassVar[int] = 9
     published: ClassVar[tuple[Published, ...]] = (
-        Published("GRU", 1000, 0.0197, TCN),
-        Published("LSTM", 1000, 0.0204, TCN),
-        Published("RNN", 1000, 0.0202, TCN),
+        Published("GRU", 1000, 0.0197, BAI),
+        Published("LSTM", 1000, 0.0204, BAI),
+        Published("RNN", 1000, 0.0202, BAI),
     )
 
     def _draw(self, m: int, rng: np.random.Generator) -> Examples:
@@ -80,8 +78,8 @@ class TemporalOrder(Task):
     References
     ----------
     S. Hochreiter, J. Schmidhuber, "Long short-term memory", Neural Computation 9 (1997),
-    experiment 6a, which has these places of the symbols for T = 100, as 10..20 and 50..60 there;
-    what counts as solved is from R. Pascanu, T. Mikolov, Y. Bengio, "On the difficulty of training
+    experiment 6a, where the two symbols of about 100 steps are at steps 10 to 20 and 50 to 60. What
+    counts as solved is from R. Pascanu, T. Mikolov, Y. Bengio, "On the difficulty of training
     recurrent neural networks", ICML 2013, section 4.1.1.
 
     Examples

@@ -13,6 +13,9 @@ from crnn._engine import validate
 from crnn.reference import Array
 
 Examples = tuple[Array, Array]
+#: S. Bai, J. Z. Kolter, V. Koltun, "An empirical evaluation of generic convolutional and recurrent
+#: networks for sequence modeling", arXiv:1803.01271: the source of many published figures.
+BAI = "Bai et al. 2018, Table 1"
 
 
 @dataclass(frozen=True)
