@@ -191,7 +191,7 @@ def test_states_that_are_not_finite_are_counted_as_failed():
     [
         ({"x": np.zeros(2)}, ValueError, "x: expected numbers of shape"),
         ({"starts": 0}, ValueError, "starts: expected a whole number >= 1, got 0"),
-        ({"starts": np.zeros((3, 5))}, ValueError, "starts: expected numbers of shape"),
+        ({"starts": np.zeros((3, 5))}, ValueError, "starts: expected a count, or numbers of shape"),
         ({"tol": 0}, ValueError, "tol: expected a finite number > 0, got 0"),
         ({"merge": "no"}, TypeError, "merge: expected a number"),
         ({"cell": 2}, ValueError, "cell: expected a whole number <= 0"),
@@ -211,3 +211,15 @@ def test_many_starts_of_a_large_state_are_taken_in_parts(monkeypatch):
     found = fixed_points(model, starts=starts)
     np.testing.assert_allclose(found.points, expected.points, atol=1e-12)
     np.testing.assert_array_equal(found.counts, expected.counts)
+
+
+def test_printing_shows_a_short_table():
+    model = crnn.RNN(1, 1, 2, rng=0)
+    model.parameters["Waa"] = 2
+    found = crnn.inspect.fixed_points(model, np.zeros(1), rng=0)
+    lines = str(found).splitlines()
+    assert (
+        lines[0] == "FixedPoints(3 points of 1 number, 2 stable, from 256 starts of which 0 failed)"
+    )
+    assert [line.split()[1] for line in lines[2:]] == ["yes", "yes", "no"]
+    assert lines[-1].endswith("2.000000")  # the slope of tanh(2 a) at 0

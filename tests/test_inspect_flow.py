@@ -155,6 +155,30 @@ def test_the_table_and_the_plot():
     pyplot.close(ax.figure)
     flow.plot(pyplot.figure().subplots())
     pyplot.close("all")
+    assert repr(flow) == f"GradientFlow(2 cells, {len(X)} steps)"
+
+
+def test_the_plot_by_lag_shows_what_the_rate_is_fitted_to():
+    """With lengths that differ, the mean by step has examples in it that have ended."""
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    flow = gradient_flow(model_of(), X, Y, lengths=[12, 3, 5, 7, 9])
+    ax = flow.plot(lag=True)
+    norms, fitted = (line.get_ydata() for line in ax.lines)
+    np.testing.assert_array_equal(norms, flow.by_lag[0])
+    np.testing.assert_allclose(np.diff(np.log(fitted)), flow.rate[0], rtol=1e-9)
+    assert abs(np.log(fitted / norms).mean()) < 1e-9  # the line goes through the middle
+    with pytest.raises(TypeError, match="lag: expected True or False"):
+        flow.plot(lag=1)
+    with pytest.raises(TypeError, match="ax: expected a matplotlib Axes or None"):
+        flow.plot("flow.png")
+    pyplot.close("all")
+
+
+def test_one_step_is_drawn_as_a_point():
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    ax = gradient_flow(model_of(), X[:1], Y).plot()
+    assert ax.lines[0].get_marker() == "o"
+    pyplot.close("all")
 
 
 @pytest.mark.parametrize(

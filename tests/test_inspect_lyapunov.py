@@ -244,3 +244,12 @@ def test_the_compiled_loop_refuses_arrays_that_do_not_fit_each_other():
     for wrong in (growth[:1], np.zeros(2, "f4"), np.zeros(4)[::2]):
         with pytest.raises(ValueError, match="does not fit"):
             lyapunov.advance(np.eye(2), keep, gates, None, None, Q, wrong, 1)
+
+
+def test_printing_shows_a_short_table():
+    found = crnn.inspect.lyapunov_exponents(crnn.RNN(3, 30, 2, rng=0), np.zeros((40, 3)))
+    lines = str(found).splitlines()
+    assert lines[0] == repr(found)
+    assert lines[0].startswith("LyapunovExponents(30 exponents, from ")
+    assert len(lines) == 23
+    assert lines[-1] == "and 10 more"

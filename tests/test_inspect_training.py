@@ -58,6 +58,16 @@ def test_the_plot_has_a_curve_for_each_list(inspect):
     figure = trained(crnn.RNN(3, 8, 2, rng=0), inspect=inspect, validation=(X, Y)).plot()
     labels = [axes.get_ylabel() for axes in figure.axes]
     assert labels[:4] == ["loss", "accuracy", "norm of the gradient", "learning rate"]
-    assert len(labels) == 4 + inspect
+    assert len(labels) == 4 + 2 * inspect
     assert len(figure.axes[0].lines) == 2  # with validation
+    pyplot.close(figure)
+
+
+def test_the_plot_tells_cells_apart():
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    figure = trained(crnn.RNN(3, 8, 2, num_layers=2, rng=0), inspect=True).plot()
+    rates = figure.axes[4]
+    assert rates.get_ylabel() == "rate of the gradient per step"
+    assert [text.get_text() for text in rates.get_legend().get_texts()] == ["cell 0", "cell 1"]
+    assert len({(line.get_color(), line.get_linestyle()) for line in rates.lines}) == 2
     pyplot.close(figure)

@@ -193,6 +193,8 @@ class TestTraining:
         _, result = small(optimizer=crnn.SGD(1e38))
         assert result.diverged
         assert not result.solved
+        assert 0 < result.updates - result.curve[-1].updates < 20  # those of the last part count
+        assert result.seconds >= result.curve[-1].seconds
 
     def test_digits_are_not_stopped_by_held_out_examples(self):
         task = Digits()
@@ -206,6 +208,21 @@ class TestTraining:
         _, result = small()
         assert result.interrupted
         assert len(result.curve) == 2  # in the second round of 20 updates
+
+    def test_ctrl_c_while_examples_are_drawn_keeps_what_was_learned(self, monkeypatch):
+        real, drawn = DelayedXOR._draw, []
+
+        def draw_and_interrupt(*arguments):
+            drawn.append(1)
+            if len(drawn) == 3:  # the examples to check with, to learn from twice
+                signal.raise_signal(signal.SIGINT)
+            return real(*arguments)
+
+        monkeypatch.setattr(DelayedXOR, "_draw", draw_and_interrupt)
+        _, result = small()
+        assert result.interrupted
+        assert result.updates == 20
+        assert np.isfinite(result.score)
 
     def test_the_bar_shows_length_and_score(self, capsys):
         small(updates=40, progress=True)
@@ -247,6 +264,7 @@ class TestTraining:
         figure = result.plot(tmp_path / "curve.png")
         labels = figure.axes[0].get_legend_handles_labels()[1]
         assert labels[:2] == ["during training, T = 4", "during training, T = 8"]
+        assert figure.axes[0].lines[0].get_marker() == "."  # a stage of one check is seen
         assert (tmp_path / "curve.png").stat().st_size > 1000
 
     @pytest.mark.parametrize(
@@ -262,7 +280,20 @@ class TestTraining:
             (lambda: Annealed(crnn.SGD(1), 0), ValueError, "updates: expected a whole number"),
             (lambda: small(updates=0), ValueError, "updates: expected a whole number >= 1"),
             (lambda: small(seconds=0), ValueError, "seconds: expected a finite number > 0"),
-            (lambda: small(curriculum=[0]), ValueError, "T: expected a whole number >= 4"),
+            (lambda: small(curriculum=[0]), ValueError, "curriculum: expected a whole number >= 4"),
+            (lambda: small(curriculum=5), TypeError, "curriculum: expected lengths, got 5"),
+            (
+                lambda: tasks.train(None, Adding(9)),
+                TypeError,
+                "model: expected a crnn.RNN, got None",
+            ),
+            (lambda: tasks.train(None, "adding"), TypeError, "task: expected a task such as"),
+            (
+                lambda: tasks.train(Adding(9).model(4), DelayedXOR(8)),
+                ValueError,
+                "model: expected n_y=2 for the task xor, got 1",
+            ),
+            (lambda: tasks.recipe("adding", "gru"), TypeError, "task: expected a task such as"),
             (lambda: tasks.recipe(Adding(9), "transformer"), ValueError, "kind: expected one of"),
         ],
     )
@@ -338,12 +369,15 @@ class TestCommand:
     @pytest.mark.parametrize(
         ("command", "message"),
         [
-            ("adding --steps 1", "--steps: T: expected a whole number >= 2"),
+            ("adding --steps 1", "--steps: expected a whole number >= 2"),
+            ("adding --curriculum 1", "--curriculum: expected a whole number >= 2"),
             ("adding --permuted", "--permuted: expected only with the task digits"),
-            ("digits --steps 9", "--steps: T: expected 64"),
+            ("digits --steps 9", "--steps: expected 64"),
             ("digits --curriculum 64", "--curriculum: expected only with a task of any length"),
             ("adding --cell gru --activation relu", "--activation: expected tanh with --cell gru"),
             ("adding --plot x.none", "--plot: expected a name ending in"),
+            ("adding --plot x", "--plot: expected a name ending in"),
+            ("adding --plot x.png --out ./x.png", "--out: expected another file than --plot"),
             ("adding --out no/folder", "--out: "),
         ],
     )

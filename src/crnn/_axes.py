@@ -13,6 +13,7 @@ from crnn._extras import extra
 BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9",
 )  # fmt: skip
+COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
 BLACK, GREY = "#000000", "#8C8C8C"
 STYLES = ("-", "--", "-.", ":")
 
@@ -31,9 +32,15 @@ def axes(ax: Any = None, size: tuple[float, float] = (6.4, 4.0)) -> Any:
     ------
     ModuleNotFoundError
         If matplotlib is not installed.
+    TypeError
+        If they are not axes.
     """
     plotting = pyplot()
     if ax is not None:
+        from matplotlib.axes import Axes
+
+        if not isinstance(ax, Axes):
+            raise TypeError(f"ax: expected a matplotlib Axes or None, got {type(ax).__name__}")
         return ax
     return plotting.subplots(figsize=size, layout="constrained")[1]
 

@@ -49,7 +49,7 @@ def answers(
             result = np.zeros((places.rows, *found.shape[1:]), found.dtype)
         result[places.of(trace, chosen)] = found
     assert result is not None
-    if decide and network.config.classifies:
+    if decide and network.loss.decides:
         places.require_classes(result)
     return places.shaped(result)
 
@@ -110,7 +110,7 @@ class _Places:
 
     def require_classes(self, classes: Array) -> None:
         """Raise ValueError if a class could not be decided."""
-        undecided = classes == UNDECIDED
+        undecided = (classes == UNDECIDED).reshape(len(classes), -1).any(axis=1)
         if not undecided.any():
             return
         row = int(undecided.argmax())

@@ -13,6 +13,7 @@ from crnn._engine import validate
 from crnn._engine.recurrence import Rule
 from crnn._network.cells import CELLS, OPTIONS, Cell
 from crnn._network.constraints import Patterns, checked_masks, checked_signs
+from crnn._network.losses import LOSSES, Objective
 
 #: The fields of a configuration in crnn 0.1.0.
 _FIRST_FIELDS = {
@@ -82,19 +83,13 @@ class Config:
             num_layers=validate.count("num_layers", self.num_layers, most=MOST_LAYERS),
             direction=validate.choice("direction", self.direction, DIRECTIONS),
             steps=validate.choice("steps", self.steps, STEPS),
-            loss=validate.choice("loss", self.loss, ("cross_entropy", "mse")),
+            loss=validate.choice("loss", self.loss, tuple(LOSSES)),
             dtype=validate.float_name("dtype", self.dtype),
             initial_state=validate.choice(
                 "initial_state", self.initial_state, ("zeros", "trained")
             ),
         )
-        if self.loss == "cross_entropy" and self.n_y == 1:
-            raise ValueError(
-                "n_y: expected at least 2 with loss='cross_entropy', got 1: a softmax over one "
-                "class is always 1. For two classes use n_y=2; an output layer with one logit, as "
-                "a sigmoid has, becomes one with two by a first row of zeros in its weight and "
-                "bias. For a value use loss='mse'."
-            )
+        self.objective.check(self.n_y)
         self._set(cell=validate.choice("cell", self.cell, tuple(CELLS)))
         self._set(**self.kind.check_options({name: getattr(self, name) for name in OPTIONS}))
         validate.finite_as("noise", self.noise, self.np_dtype)
@@ -149,9 +144,14 @@ class Config:
         return self.activation == "relu"
 
     @property
+    def objective(self) -> Objective:
+        """The loss, with its answers, targets and metric."""
+        return LOSSES[self.loss]
+
+    @property
     def classifies(self) -> bool:
-        """Whether targets are class numbers."""
-        return self.loss == "cross_entropy"
+        """Whether the answers are the probabilities of n_y classes, by a softmax."""
+        return self.objective.link == "softmax"
 
     @property
     def num_directions(self) -> int:

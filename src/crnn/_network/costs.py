@@ -78,8 +78,7 @@ class Costs:
         if config.every_step:
             answers = config.n_y * self._size
             found += answers
-            if not config.classifies:
-                found += answers + config.n_y * 8  # sizes and squares of errors
+            found += config.objective.scratch(config.n_y, self._size)
             if self._unequal:
                 found += answers + 32  # y, weights and places of valid rows
             if not streams(config):

@@ -339,15 +339,8 @@ class Sequences:
         return validate.weights(name, a, lengths, T, m)
 
     def _target(self, name: str, y: Any, lengths: Array | None, shape: tuple[int, ...]) -> Array:
-        n_y = self._config.n_y
-        if self._config.classifies:
-            return validate.class_numbers(name, y, n_y, lengths, *shape)
-        a = validate.plain(name, y)
-        if a.dtype.kind not in "fiu" or a.shape != (*shape, n_y):
-            raise ValueError(
-                f"{name}: expected numbers of shape {(*shape, n_y)}, got {validate.described(a)}"
-            )
-        return self._floats(a)
+        config = self._config
+        return config.objective.checked(name, y, config.n_y, config.np_dtype, lengths, shape)
 
     def _floats(self, a: Array) -> Array:
         return validate.in_order(a, self._config.np_dtype)

@@ -17,7 +17,6 @@ from crnn._network.config import Config
 from crnn._network.constraints import Constraints
 from crnn._network.data import Batch
 from crnn._network.layers import State
-from crnn._network.losses import LOSSES
 from crnn._network.memory import MemoryLimit, plan
 from crnn._network.penalties import Penalty
 from crnn._network.recomputed import RecomputedPass
@@ -50,7 +49,7 @@ class Network:
         self.config = config
         self._layout = Layout(config.shapes(), config.np_dtype)
         self.arena = self.new_arena()
-        self.loss = LOSSES[config.loss]
+        self.loss = config.objective
         self._packed = PackedWeights()
         constrained = config.masks is not None or config.signs is not None
         self._constraints = Constraints(config) if constrained else None

@@ -20,6 +20,7 @@ def draw(history: History) -> Any:
     ]
     if history.rate:
         curves.append(("rate of the gradient per step", history.rate, []))
+        curves.append(("share of saturated states", history.saturated, []))
     rows = (len(curves) + 1) // 2
     figure, grid = _axes.pyplot().subplots(rows, 2, figsize=(8, 2.6 * rows), layout="constrained")
     for axes, (name, values, held_out) in zip(grid.flat, curves, strict=False):
@@ -29,11 +30,20 @@ def draw(history: History) -> Any:
             after = range(1, len(held_out) + 1)
             axes.plot(after, held_out, "--", color=_axes.VERMILION, marker=".", label="validation")
             axes.legend(frameon=False)
-        for line, style in zip(lines, _axes.STYLES, strict=False):
-            line.set_linestyle(style)  # one line for each cell
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        if len(lines) > 1:
+            _tell_apart(axes, lines)
+        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         axes.set_xlabel("epoch")
         axes.set_ylabel(name)
     for axes in list(grid.flat)[len(curves) :]:
         axes.remove()
     return figure
+
+
+def _tell_apart(axes: Any, lines: list[Any]) -> None:
+    """One line for each cell, in its own colour and style, with its number."""
+    for k, line in enumerate(lines):
+        line.set_color(_axes.COLOURS[k % len(_axes.COLOURS)])
+        line.set_linestyle(_axes.STYLES[k % len(_axes.STYLES)])
+        line.set_label(f"cell {k}")
+    axes.legend(fontsize="small", frameon=False)

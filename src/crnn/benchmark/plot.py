@@ -24,7 +24,7 @@ def check(path: Path) -> None:
         raise RuntimeError("--plot needs matplotlib: python -m pip install matplotlib") from None
 
     formats = FigureCanvasBase.get_supported_filetypes()
-    if path.suffix and path.suffix[1:].lower() not in formats:
+    if path.suffix[1:].lower() not in formats:  # matplotlib would add an ending of its own
         raise ValueError(f"--plot: expected a name ending in .png, .svg or .pdf, got {path.name}")
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from crnn._words import counted
 from crnn.benchmark import plot
 from crnn.cli.errors import UsageError, check_writable
 from crnn.cli.sample import load
@@ -34,12 +35,13 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(f"--text: {error}") from None
     windows = _windows(symbols, T + 1, options.windows)  # (T + 1, m)
     flow = _of_the_last(model, windows)
-    print(
-        f"{windows.shape[1]} windows of {T} characters, {flow.loss / np.log(2):.3f} bits for the "
-        f"character after each\n{flow}"
-    )
+    what = f"{counted(windows.shape[1], 'window')} of {counted(T, 'character')}"
+    print(f"{what}, {flow.loss / np.log(2):.3f} bits for the character after each\n{flow}")
     if options.plot is not None:
-        flow.plot().figure.savefig(options.plot, dpi=150)
+        axes = flow.plot()
+        title = f"{what}, loss of the character after each;\n{axes.get_title()}"
+        axes.set_title(title, fontsize="small")
+        axes.figure.savefig(options.plot, dpi=150)
         print(f"wrote {options.plot}")
     return 0
 

@@ -29,8 +29,7 @@ def run(options: argparse.Namespace) -> int:
         print("\n\n".join(map(_described, tasks.TASKS)))
         return 0
     task = _task(options)
-    if options.curriculum and task.finite:
-        raise UsageError(f"--curriculum: expected only with a task of any length, not {task.name}")
+    _check_curriculum(task, options)
     _check_files(options)
     recipe = _recipe(task, options)
     model = recipe.model(task, options.hidden, rng=options.seed)
@@ -90,10 +89,25 @@ def _task(options: argparse.Namespace) -> Task:
         task = kind(options.steps or (64 if kind.finite else USUAL_T), **given)
         task.draw(1)  # a data set may need a library that is not installed
     except ValueError as error:
-        raise UsageError(f"--steps: {error}") from None
+        raise UsageError(f"--steps: {_unnamed(error)}") from None
     except ModuleNotFoundError as error:
         raise UsageError(str(error)) from None
     return task
+
+
+def _check_curriculum(task: Task, options: argparse.Namespace) -> None:
+    if options.curriculum and task.finite:
+        raise UsageError(f"--curriculum: expected only with a task of any length, not {task.name}")
+    try:
+        for T in options.curriculum or ():
+            task.at(T)
+    except ValueError as error:
+        raise UsageError(f"--curriculum: {_unnamed(error)}") from None
+
+
+def _unnamed(error: ValueError) -> str:
+    """The message without the name of the argument, since that of the option precedes it."""
+    return str(error).removeprefix("T: ")
 
 
 def _check_files(options: argparse.Namespace) -> None:
@@ -104,6 +118,8 @@ def _check_files(options: argparse.Namespace) -> None:
             check_writable(f"--{name}", path)
     if options.plot is not None:
         plot.check(Path(options.plot))
+        if options.out is not None and Path(options.out).resolve() == Path(options.plot).resolve():
+            raise UsageError(f"--out: expected another file than --plot, got {options.out}")
 
 
 def _recipe(task: Task, options: argparse.Namespace) -> Recipe:

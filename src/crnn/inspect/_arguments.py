@@ -51,18 +51,21 @@ def one_sequence(config: Config, x: Any) -> Array:
     return checked
 
 
-def states(name: str, value: Any, cell: Cell) -> Array:
-    """States (N,) or (rows, N) in float64; of an LSTM also as a pair (a, c)."""
+def states(name: str, value: Any, cell: Cell, other: str = "") -> Array:
+    """States (N,) or (rows, N) in float64; of an LSTM also as a pair (a, c).
+
+    `other` is what else the argument may be, for the message of an error.
+    """
     names = cell.place.cell.states
     if isinstance(value, tuple) and len(names) > 1:
         if len(value) != len(names):
             raise ValueError(f"{name}: expected a pair ({', '.join(names)}), got {len(value)}")
-        parts = [_numbers(name, part, "n_a", cell.n_a) for part in value]
+        parts = [_numbers(name, part, "n_a", cell.n_a, other) for part in value]
         if parts[0].shape != parts[1].shape:
             shapes = " and ".join(str(part.shape) for part in parts)
             raise ValueError(f"{name}: expected a pair of one shape, got {shapes}")
         return np.concatenate(parts, axis=-1)
-    return _numbers(name, value, validate.times(len(names), "n_a"), cell.size)
+    return _numbers(name, value, validate.times(len(names), "n_a"), cell.size, other)
 
 
 def inputs_of(x: Any, cell: Cell, rows: int) -> Array:
@@ -78,15 +81,16 @@ def inputs_of(x: Any, cell: Cell, rows: int) -> Array:
     if a.ndim == 1 or (a.ndim == 2 and len(a) != rows):
         a = _numbers("x", a, "n_in", n_in)
         if a.ndim == 2:
-            raise ValueError(f"x: expected one row or {rows}, got {validate.described(a)}")
+            expected = "one input of shape (n_in,)" if rows == 1 else f"one row or {rows}"
+            raise ValueError(f"x: expected {expected}, got {validate.described(a)}")
     return np.ascontiguousarray(np.broadcast_to(_numbers("x", a, "n_in", n_in), (rows, n_in)))
 
 
-def _numbers(name: str, value: Any, size: str, n: int) -> Array:
+def _numbers(name: str, value: Any, size: str, n: int, other: str = "") -> Array:
     a = validate.plain(name, value)
     if a.dtype.kind not in "fiu" or a.ndim not in (1, 2) or a.shape[-1] != n or a.size == 0:
         raise ValueError(
-            f"{name}: expected numbers of shape ({size},) or (rows, {size}) with {size} = {n}, "
-            f"got {validate.described(a)}"
+            f"{name}: expected {other}numbers of shape ({size},) or (rows, {size}) with "
+            f"{size} = {n}, got {validate.described(a)}"
         )
     return np.ascontiguousarray(a, np.float64)

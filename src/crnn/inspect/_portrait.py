@@ -32,6 +32,8 @@ def _draw_in_plane(found: FixedPoints, states: Array, ax: Any) -> None:
     """The plane is that of the first two principal components of all states that are drawn."""
     finite = np.isfinite(states).all(axis=(0, 2))
     states = states[:, finite]
+    if states.shape[1] + len(found.points) == 0:
+        return  # nothing is finite
     center, plane, shares = _principal(np.concatenate([states.reshape(-1, states.shape[2]),
                                                        found.points]))  # fmt: skip
     lines = (states - center) @ plane.T  # (steps + 1, count, 2)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from crnn._engine import validate
+from crnn._words import counted
 from crnn.inspect import _arguments, _portrait
 from crnn.inspect._cells import Cell
 from crnn.inspect._newton import newton
@@ -16,11 +17,13 @@ from crnn.reference import Array
 
 STARTS = 256  # by default
 TRAJECTORIES, FOLLOWED = 16, 30  # of a plot, at most, and their steps
+COLUMNS = "starts", "stable", "residual", "largest |eigenvalue|"  # of a printed table
+SHOWN = 20  # points of a printed table, at most
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class FixedPoints:
-    """What `fixed_points` gives: P points, the most stable first.
+    """What `fixed_points` gives: P points, the most stable first. Printing it shows a table.
 
     Attributes
     ----------
@@ -45,6 +48,8 @@ class FixedPoints:
     >>> found = crnn.inspect.fixed_points(model, np.zeros(1), rng=0)     # of a = tanh(2 a)
     >>> found.points.round(4).ravel(), found.stable
     (array([-0.9575,  0.9575,  0.    ]), array([ True,  True, False]))
+    >>> found
+    FixedPoints(3 points of 1 number, 2 stable, from 256 starts of which 0 failed)
     """
 
     points: Array
@@ -53,9 +58,26 @@ class FixedPoints:
     stable: Array
     counts: Array
     failed: int
-    _cell: Cell = field(repr=False)
-    _x: Array = field(repr=False)
-    _starts: Array = field(repr=False)
+    _cell: Cell
+    _x: Array
+    _starts: Array
+
+    def __repr__(self) -> str:
+        points, size = self.points.shape
+        return (
+            f"FixedPoints({counted(points, 'point')} of {counted(size, 'number')}, "
+            f"{self.stable.sum()} stable, from {counted(len(self._starts), 'start')} of "
+            f"which {self.failed} failed)"
+        )
+
+    def __str__(self) -> str:
+        lines = [repr(self), "{:>7} {:>8} {:>9} {:>20}".format(*COLUMNS)]
+        for k, radius in enumerate(np.abs(self.eigenvalues[:SHOWN, 0])):
+            stable = "yes" if self.stable[k] else "no"
+            lines.append(f"{self.counts[k]:7} {stable:>8} {self.residuals[k]:9.1e} {radius:20.6f}")
+        if len(self.points) > SHOWN:
+            lines.append(f"and {len(self.points) - SHOWN} more")
+        return "\n".join(lines)
 
     def trajectories(self, steps: int = FOLLOWED, count: int = TRAJECTORIES) -> Array:
         """The states that follow the first `count` starts at the same constant input.
@@ -178,7 +200,7 @@ def fixed_points(
         number = validate.count("starts", starts)
         first = drawn(of, one, number, validate.generator(rng))
     else:
-        first = np.atleast_2d(_arguments.states("starts", starts, of))
+        first = np.atleast_2d(_arguments.states("starts", starts, of, "a count, or "))
     s, residuals, converged = newton(of, one, first, box(of, one), tol, merge)
     points, residuals, counts = _merged(s[converged], residuals[converged], merge)
     J = of.jacobians(points, np.repeat(one, len(points), axis=0))

@@ -13,6 +13,7 @@ from crnn._network.data import Sequences
 from crnn._network.flow import Saturation, by_lag, rates, reach_of
 from crnn._network.layers import Trace
 from crnn._network.model import Model
+from crnn._words import counted
 from crnn.reference import Array
 
 __all__ = ["GradientFlow", "gradient_flow"]
@@ -21,11 +22,12 @@ __all__ = ["GradientFlow", "gradient_flow"]
 LEVELS = (0.1, 0.5, 0.9)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class GradientFlow:
     """The size of the gradient at each step, for each cell: what `gradient_flow` returns.
 
-    A cell is one layer read in one direction, in the order of computation.
+    Printing it shows a table of rates, reach and saturation. A cell is one layer read in one
+    direction, in the order of computation.
 
     Attributes
     ----------
@@ -94,13 +96,16 @@ class GradientFlow:
             raise ValueError(f"fraction: expected a number above 0 and below 1, got {fraction}")
         return reach_of(self.rate, fraction)
 
-    def plot(self, ax: Any = None) -> Any:
+    def plot(self, ax: Any = None, *, lag: bool = False) -> Any:
         """Draw the norms by step, on a logarithmic axis, with the fitted rates.
 
         Parameters
         ----------
         ax : matplotlib.axes.Axes, optional
             Where to draw; a new figure by default.
+        lag : bool, optional
+            Whether to draw `by_lag`, to which the rates are fitted, instead of `norms`. With
+            sequences of different lengths the two differ.
 
         Returns
         -------
@@ -110,10 +115,16 @@ class GradientFlow:
         ------
         ModuleNotFoundError
             If matplotlib is not installed.
+        TypeError
+            If an argument does not fit.
         """
         from crnn.inspect._flow_plot import draw
 
-        return draw(self, ax)
+        return draw(self, ax, validate.flag("lag", lag))
+
+    def __repr__(self) -> str:
+        cells, steps = self.norms.shape
+        return f"GradientFlow({counted(cells, 'cell')}, {counted(steps, 'step')})"
 
     def __str__(self) -> str:
         names = "rate per step", "to 1/e", "to 1e-6", "saturated"
@@ -221,15 +232,14 @@ def _passes(
 
 def _quantiles(norms: Array, ends: Array) -> Array:
     """Quantiles (cells, 3, T) over the examples that have each step; NaN where a norm is NaN."""
-    T = norms.shape[1]
-    has = np.arange(T)[:, None] < ends  # (T, m)
-    rows = np.sort(np.where(has, norms, np.nan), axis=2)  # (cells, T, m); NaN is sorted last
-    t, last = np.arange(T), np.maximum(has.sum(axis=1) - 1, 0)  # (T,)
-    found = []
-    for level in LEVELS:  # between two neighbours, as np.quantile does by default
-        place = level * last
-        below = place.astype(np.intp)
-        low, high = rows[:, t, below], rows[:, t, np.minimum(below + 1, last)]
-        found.append(low + (place - below) * (high - low))
+    T, m = norms.shape[1:]
+    t, last = np.arange(T), np.full(T, m - 1)  # (T,)
+    if (ends < T).any():
+        has = t[:, None] < ends  # (T, m)
+        norms, last = np.where(has, norms, np.nan), np.maximum(has.sum(axis=1) - 1, 0)
+    rows = np.sort(norms, axis=2)  # NaN is last
+    place = np.multiply.outer(LEVELS, last)  # (3, T): between two neighbours, as in np.quantile
+    below = place.astype(np.intp)
+    low, high = rows[:, t, below], rows[:, t, np.minimum(below + 1, last)]  # (cells, 3, T)
     unknown = np.isnan(rows[:, t, last])  # (cells, T)
-    return np.where(unknown[:, None], np.nan, np.stack(found, axis=1))
+    return np.where(unknown[:, None], np.nan, low + (place - below) * (high - low))

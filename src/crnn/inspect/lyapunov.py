@@ -11,16 +11,20 @@ import numpy as np
 from crnn._engine import validate
 from crnn._engine.lyapunov import advance
 from crnn._network import layers
+from crnn._words import counted
 from crnn.inspect import _arguments
 from crnn.inspect._cells import Slopes
 from crnn.reference import Array
 
 BLOCKS = 16  # parts of the trajectory whose rates are compared, for the errors
 CHUNK = 256  # steps whose Jacobians are held at a time
+SHOWN = 20  # exponents of a printed table, at most
 
 
 class LyapunovExponents(NamedTuple):
     """What `lyapunov_exponents` gives: rates per step, in natural logarithms, the largest first.
+
+    Printing it shows a table.
 
     Attributes
     ----------
@@ -40,11 +44,27 @@ class LyapunovExponents(NamedTuple):
     >>> found = crnn.inspect.lyapunov_exponents(crnn.RNN(3, 8, 2, rng=0), np.zeros((50, 3)))
     >>> found.exponents.shape, found.errors.shape, found.blocks.shape
     ((8,), (8,), (16, 8))
+    >>> crnn.inspect.lyapunov_exponents(crnn.RNN(3, 8, 2, init="uniform", rng=0), np.zeros((50, 3)))
+    LyapunovExponents(8 exponents, from -0.3508 to -2.55)
     """
 
     exponents: Array
     errors: Array
     blocks: Array
+
+    def __repr__(self) -> str:
+        first, last = self.exponents[0], self.exponents[-1]
+        number = counted(len(self.exponents), "exponent")
+        return f"LyapunovExponents({number}, from {first:.4g} to {last:.4g})"
+
+    def __str__(self) -> str:
+        lines = [repr(self), "{:>4} {:>12} {:>10}".format("", "exponent", "error")]
+        for k, (exponent, error) in enumerate(zip(self.exponents, self.errors, strict=True)):
+            if k == SHOWN:
+                lines.append(f"and {len(self.exponents) - SHOWN} more")
+                break
+            lines.append(f"{k:4} {exponent:12.6f} {error:10.2g}")
+        return "\n".join(lines)
 
 
 def lyapunov_exponents(

@@ -13,13 +13,14 @@ from crnn._engine import validate
 from crnn._network import layers
 from crnn._network.arena import Arena, Layout
 from crnn._network.config import Config
+from crnn._words import counted
 from crnn.inspect import _arguments, _coloured, _tokens
 from crnn.reference import Array
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Saliency:
-    """What `saliency` gives; printing it shows the tokens, coloured by their norms.
+    """What `saliency` gives; printing it shows the tokens, coloured by their norms, if it has them.
 
     Attributes
     ----------
@@ -147,6 +148,10 @@ class Saliency:
         _axes.legend(ax, "upper right")
         return ax
 
+    def __repr__(self) -> str:
+        steps = counted(len(self.norms), "step")
+        return f"Saliency({steps}, for output {self.output} at step {self.step})"
+
     def __str__(self) -> str:
         return repr(self) if self.tokens is None else self.text()
 
@@ -162,6 +167,8 @@ class Saliency:
         given = self.tokens if tokens is None else tokens
         if given is None:
             raise ValueError("tokens: expected what each step read, such as the text, got None")
+        if not isinstance(given, Sequence):
+            raise TypeError(f"tokens: expected a sequence of strings, got {type(given).__name__}")
         if len(given) != len(self.norms):
             raise ValueError(
                 f"tokens: expected {len(self.norms)}, one for each step, got {len(given)}"

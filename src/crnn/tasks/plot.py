@@ -39,7 +39,9 @@ def plot(result: Result, path: Any = None) -> Any:
     for k, (T, part) in enumerate(_stages(result.curve)):
         updates, scores = zip(*((p.updates, p.score) for p in part), strict=True)
         line = _axes.STYLES[k % len(_axes.STYLES)]
-        axes.plot(updates, scores, line, color=f"C{k}", label=f"during training, T = {T}")
+        colour = _axes.COLOURS[k % len(_axes.COLOURS)]
+        label = f"during training, T = {T}"
+        axes.plot(updates, scores, line, marker=".", color=colour, label=label)
     axes.plot(result.updates, result.score, "ko", label="held out, after training")
     axes.axhline(task.baseline, color="0.5", linestyle=(0, (1, 2)), label="without memory")
     axes.axhline(task.solved_at, color="0.5", linestyle=(0, (6, 2)), label="solved")

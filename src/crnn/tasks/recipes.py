@@ -12,7 +12,6 @@ from typing import Any
 import crnn
 from crnn._engine import validate
 from crnn.tasks.annealed import Annealed
-from crnn.tasks.digits import Digits
 from crnn.tasks.task import Task
 from crnn.tasks.training import Result, train
 
@@ -92,6 +91,7 @@ _DIGITS = {kind: _annealed(found, 2e-3, 16, 5000) for kind, found in _COMMON.ite
 _DIGITS["relu identity"] = _annealed(
     Recipe("vanilla", "relu", _SHRINKING, clip_norm=0.1), 1e-3, 16, 5000
 )
+#: By the task's variant, then by kind.
 _OF_TASKS = {
     **{
         name: {kind: replace(found, curriculum=_SHORTER) for kind, found in _COMMON.items()}
@@ -125,6 +125,8 @@ def recipe(task: Task, kind: str = "vanilla") -> Recipe:
     ------
     ValueError
         If there is no such kind.
+    TypeError
+        If `task` is not one.
 
     Examples
     --------
@@ -132,8 +134,9 @@ def recipe(task: Task, kind: str = "vanilla") -> Recipe:
     >>> crnn.tasks.recipe(crnn.tasks.Adding(100)).init
     Init(kind='identity', gain=1.0, input_std=0.01, output_gain=1.0)
     """
+    if not isinstance(task, Task):
+        raise TypeError(f"task: expected a task such as Adding(100), got {validate.shown(task)}")
     kind = validate.choice("kind", kind, (*KINDS, "vanilla"))
     if kind == "vanilla":
         kind = _BEST_VANILLA.get(task.name, "tanh orthogonal")
-    name = "digits permuted" if isinstance(task, Digits) and task.permuted else task.name
-    return _OF_TASKS.get(name, {}).get(kind, _COMMON[kind])
+    return _OF_TASKS.get(task.variant, {}).get(kind, _COMMON[kind])

@@ -91,6 +91,11 @@ class Task(ABC):
     def solved_at(self) -> float:
         """The score from which the task counts as solved."""
 
+    @property
+    def variant(self) -> str:
+        """The name, with that of an option which needs settings of its own to be learned."""
+        return self.name
+
     def solved(self, score: float) -> bool:
         """Whether a score counts as solving the task."""
         return score <= self.solved_at if self.measure == "loss" else score >= self.solved_at

@@ -123,8 +123,8 @@ def train(
     updates : int, optional
         The most steps of the optimizer, of all lengths together.
     seconds : float, optional
-        End training after this time. The same seed then gives the same bits only if `updates`,
-        or the solution, came first.
+        End training after this time, which is looked at every `every` updates. The same seed then
+        gives the same bits only if `updates`, or the solution, came first.
     every : int, optional
         After so many updates it is checked on 400 other examples whether the task is solved. Two
         checks in a row must say so.
@@ -155,19 +155,49 @@ def train(
     limits = _Limits(validate.count("updates", updates), _seconds(seconds))
     every = validate.count("every", every)
     batch_size = validate.count("batch_size", batch_size)
-    stages = [task.at(T) for T in curriculum] + [task]
+    _check_fit(model, task)
+    stages = [*_curriculum(task, curriculum), task]
     generator, result = validate.generator(rng), Result(task)
     rule = {
         "optimizer": optimizer, "batch_size": batch_size, "clip_norm": clip_norm,
         "clip_value": clip_value, "epochs": 1, "progress": False, "rng": generator,
     }  # fmt: skip
     with _bar(validate.flag("progress", progress), limits.updates) as bar:
-        for stage in stages:
-            if not _learn(model, stage, rule, every, limits, bar, result):
-                break
+        try:
+            for stage in stages:
+                if not _learn(model, stage, rule, every, limits, bar, result):
+                    break
+        except KeyboardInterrupt as stop:  # `fit` handles its own; examples were being drawn
+            if type(stop) is not KeyboardInterrupt:
+                raise
+            result.interrupted = True
     result.score = task.score(model)
     result.solved = task.solved(result.score)
     return result
+
+
+def _check_fit(model: Any, task: Any) -> None:
+    """Check that the model has the inputs, outputs and loss of the task."""
+    if not isinstance(task, Task):
+        raise TypeError(f"task: expected a task such as Adding(100), got {validate.shown(task)}")
+    if not isinstance(model, crnn.RNN):
+        raise TypeError(f"model: expected a crnn.RNN, got {validate.shown(model)}")
+    for name in ("n_x", "n_y", "steps", "loss"):
+        expected, got = getattr(task, name), getattr(model.config, name)
+        if got != expected:
+            raise ValueError(
+                f"model: expected {name}={expected!r} for the task {task.name}, got {got!r}"
+            )
+
+
+def _curriculum(task: Task, lengths: Any) -> list[Task]:
+    """The task at each of these lengths."""
+    if isinstance(lengths, str) or not isinstance(lengths, (Sequence, np.ndarray)):
+        raise TypeError(f"curriculum: expected lengths, got {validate.shown(lengths)}")
+    try:
+        return [task.at(T) for T in lengths]
+    except (ValueError, TypeError) as error:
+        raise type(error)(f"curriculum: {str(error).removeprefix('T: ')}") from None
 
 
 class _Limits:
@@ -200,8 +230,10 @@ def _learn(
         n = min(every, limits.updates - result.updates)
         try:
             history = model.fit(*stage.draw(n * rule["batch_size"], rule["rng"]), **rule)
-        except crnn.DivergenceError:
+        except crnn.DivergenceError as error:
             result.diverged = True
+            result.updates += error.step - 1
+            result.seconds = limits.elapsed()
             return False
         score = stage.score(model, check)
         result.updates, result.seconds = result.updates + n, limits.elapsed()
