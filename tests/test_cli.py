@@ -109,6 +109,11 @@ class TestTrain:
             ("--optimizer sgd", {"optimizer": crnn.SGD(0.5)}),
             ("--optimizer sgd --lr 0.1 --momentum 0.9", {"optimizer": crnn.SGD(0.1, 0.9)}),
             ("--optimizer rmsprop", {"optimizer": crnn.RMSprop(0.001)}),
+            ("--optimizer adamw", {"optimizer": crnn.AdamW(0.002)}),
+            (
+                "--optimizer sgd --weight-decay 0.1",
+                {"optimizer": crnn.SGD(0.5, weight_decay=0.1)},
+            ),
             (
                 "--optimizer rmsprop --lr 0.01 --momentum 0.9",
                 {"optimizer": crnn.RMSprop(0.01, momentum=0.9)},
@@ -498,6 +503,10 @@ USAGE = [
     ("train --clip -1", "--clip: expected a finite number >= 0, got '-1'"),
     ("train --momentum 1 --optimizer sgd", "--momentum: expected a number in [0, 1), got '1'"),
     ("train --momentum 0.5", "--momentum: expected only with --optimizer sgd or rmsprop"),
+    (
+        "train --weight-decay 0.5",
+        "--weight-decay: expected only with --optimizer adamw, sgd or rmsprop",
+    ),
     ("train --clip-value 0", "--clip-value: expected a finite number > 0, got '0'"),
     ("train --validation 1", "--validation: expected a share in (0, 1), got '1'"),
     ("train --activation gelu", "--activation: invalid choice: 'gelu'"),

@@ -378,12 +378,18 @@ class TestStream:
 
 @derandomized
 @given(
-    st.sampled_from([crnn.SGD, crnn.Adam, crnn.RMSprop, functools.partial(crnn.SGD, 0.1)]),
+    st.sampled_from(
+        [crnn.SGD, crnn.Adam, crnn.AdamW, crnn.RMSprop, functools.partial(crnn.SGD, 0.1)]
+    ),
     anything(),
 )
 def test_optimizers(make, value):
     attempt(lambda: make(value), ["lr", "momentum"])
-    more = {crnn.Adam: ("beta1", "beta2", "eps"), crnn.RMSprop: ("decay", "eps", "momentum")}
+    more = {
+        crnn.Adam: ("beta1", "beta2", "eps"),
+        crnn.AdamW: ("weight_decay",),
+        crnn.RMSprop: ("decay", "eps", "momentum", "weight_decay"),
+    }
     for name in more.get(make, ()):
         attempt(lambda: make(**{name: value}), [name])  # noqa: B023
 

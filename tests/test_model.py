@@ -379,7 +379,8 @@ class TestAcceptedArguments:
 
     def test_optimizers_by_name(self):
         by_name, by_object = (crnn.RNN(2, 4, 2, rng=0) for _ in range(2))
-        named = {"sgd": crnn.SGD(0.1), "adam": crnn.Adam(), "rmsprop": crnn.RMSprop()}
+        named = {"sgd": crnn.SGD(0.1), "adam": crnn.Adam(), "adamw": crnn.AdamW()}
+        named["rmsprop"] = crnn.RMSprop()
         for name, optimizer in named.items():
             for _ in range(2):  # the second call continues with the moments of the first
                 for model, given in ((by_name, name), (by_object, optimizer)):

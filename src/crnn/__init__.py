@@ -18,7 +18,7 @@ from crnn._network.memory import MemoryPlan, plan_memory
 from crnn._network.penalties import Penalty
 from crnn._training.divergence import DivergenceError
 from crnn._training.history import History
-from crnn._training.optim import SGD, Adam, RMSprop
+from crnn._training.optim import SGD, Adam, AdamW, RMSprop
 from crnn.functional import (
     Gradients,
     GRUGradients,
@@ -43,6 +43,7 @@ __all__ = [
     "RNN",
     "SGD",
     "Adam",
+    "AdamW",
     "DivergenceError",
     "GRUGradients",
     "GRUStates",

@@ -225,6 +225,16 @@ def count_beyond(const real[:, :, :] values, double low, double high):
     return counts[0], counts[1]
 
 
+def scale(real[::1] numbers, const Py_ssize_t[:, ::1] spans, double factor):
+    """Multiply the numbers of every span (first, end) by a factor."""
+    cdef Py_ssize_t i, k
+    cdef real by = <real>factor
+    with nogil:
+        for i in range(spans.shape[0]):
+            for k in range(spans[i, 0], spans[i, 1]):
+                numbers[k] *= by
+
+
 def sgd(real[::1] parameters, const real[::1] gradients, real[::1] velocity, double lr,
         double momentum):
     """One update by gradient descent; velocity may be None."""

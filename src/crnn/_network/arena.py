@@ -52,6 +52,23 @@ class Layout:
             self.places.append((name, slice(self.size, self.size + n), shape))
             self.size += -(-n // step) * step
 
+    def weights(self) -> Array:
+        """Where the matrices are, (k, 2): first and end of each stretch without vectors.
+
+        The vectors are biases and trained initial states.
+        """
+        spans: list[list[int]] = []
+        follows = False
+        for _, place, shape in self.places:
+            if len(shape) < 2:
+                follows = False
+            elif follows:
+                spans[-1][1] = place.stop
+            else:
+                spans.append([place.start, place.stop])
+                follows = True
+        return np.array(spans, np.intp).reshape(-1, 2)
+
 
 class Arena:
     """Named arrays that are views into one flat, aligned buffer. The gaps between them are 0."""

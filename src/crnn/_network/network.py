@@ -47,7 +47,7 @@ class Network:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self._layout = Layout(config.shapes(), config.np_dtype)
+        self.layout = Layout(config.shapes(), config.np_dtype)
         self.arena = self.new_arena()
         self.loss = config.objective
         self._packed = PackedWeights()
@@ -61,7 +61,7 @@ class Network:
 
     def new_arena(self) -> Arena:
         """An arena of zeros in the layout of the parameters."""
-        return Arena(self._layout)
+        return Arena(self.layout)
 
     def new_buffers(self) -> Buffers:
         """Arrays that the passes of a loop reuse."""

@@ -55,8 +55,8 @@ class FromExamples(Trained):
             loss is the mean of ``w loss``, so its gradient is right on average. Examples of weight
             0 are left out before anything is drawn.
         epochs, batch_size : int, optional
-        optimizer : SGD, Adam, RMSprop, "sgd", "adam" or "rmsprop", optional
-            The names mean ``SGD(0.1)``, ``Adam()`` and ``RMSprop()``.
+        optimizer : SGD, Adam, AdamW, RMSprop, "sgd", "adam", "adamw" or "rmsprop", optional
+            The names mean ``SGD(0.1)``, ``Adam()``, ``AdamW()`` and ``RMSprop()``.
         clip_norm : float, optional
             If the gradient's global norm is larger, scale it down to this.
         clip_value : float, optional

@@ -8,29 +8,25 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from crnn._engine import kernels, validate
+from crnn._training.rule import Memory, Optimizer, Rule
 from crnn.reference import Array
 
-Memory = dict[str, Any]
-
-
-class Optimizer(Protocol):
-    """The methods that `crnn.RNN.fit` needs of an optimizer."""
-
-    def start(self, parameters: Array) -> Memory:
-        """The state before the first step, for parameters (size,)."""
-
-    def step(self, parameters: Array, gradients: Array, memory: Memory) -> None:
-        """Change the parameters in place; the gradients may be overwritten."""
+__all__ = [
+    "SGD", "Adam", "AdamW", "Memory", "Optimizer", "RMSprop", "chosen", "clip_by_norm",
+    "clip_by_value",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
-class SGD:
+class SGD(Rule):
     """Gradient descent, ``W := W - lr dW``; with momentum, ``v := momentum v + dW; W := W - lr v``.
+
+    With weight decay, ``W := W - lr weight_decay W`` before it.
 
     Parameters
     ----------
@@ -38,6 +34,8 @@ class SGD:
         The learning rate, above 0.
     momentum : float, optional
         In [0, 1); 0 is the plain rule.
+    weight_decay : float, optional
+        At least 0. Weights decay, but biases and trained initial states do not.
 
     Raises
     ------
@@ -48,27 +46,25 @@ class SGD:
     --------
     >>> import crnn
     >>> crnn.SGD(0.1)
-    SGD(lr=0.1, momentum=0.0)
+    SGD(lr=0.1, momentum=0.0, weight_decay=0.0)
     """
 
     lr: float
     momentum: float = 0.0
+    weight_decay: float = 0.0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "lr", validate.number("lr", self.lr, above=True))
-        object.__setattr__(self, "momentum", validate.number("momentum", self.momentum, below=1))
+        self._check(shares=("momentum",))
 
-    def start(self, parameters: Array) -> Memory:
-        """Zero velocity."""
+    def _moments(self, parameters: Array) -> Memory:
         return {"v": np.zeros_like(parameters) if self.momentum else None}
 
-    def step(self, parameters: Array, gradients: Array, memory: Memory) -> None:
-        """One update, in place."""
-        kernels.sgd(parameters, gradients, memory["v"], self.lr, self.momentum)
+    def _update(self, parameters: Array, gradients: Array, memory: Memory, lr: float) -> None:
+        kernels.sgd(parameters, gradients, memory["v"], lr, self.momentum)
 
 
 @dataclass(frozen=True)
-class Adam:
+class Adam(Rule):
     """Adam: steps scaled by running means of the gradient and of its square.
 
     Parameters
@@ -102,20 +98,14 @@ class Adam:
     eps: float = 1e-8
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "lr", validate.number("lr", self.lr, above=True))
-        object.__setattr__(self, "beta1", validate.number("beta1", self.beta1, below=1))
-        object.__setattr__(self, "beta2", validate.number("beta2", self.beta2, below=1))
-        object.__setattr__(self, "eps", validate.number("eps", self.eps, above=True))
+        self._check(shares=("beta1", "beta2"), positive=("eps",))
 
-    def start(self, parameters: Array) -> Memory:
-        """Zero moments."""
-        return {"t": 0, "m": np.zeros_like(parameters), "v": np.zeros_like(parameters)}
+    def _moments(self, parameters: Array) -> Memory:
+        return {"m": np.zeros_like(parameters), "v": np.zeros_like(parameters)}
 
-    def step(self, parameters: Array, gradients: Array, memory: Memory) -> None:
-        """One update, in place."""
-        memory["t"] += 1
-        t = memory["t"]
-        rate, root = self.lr / (1 - self.beta1**t), 1 / math.sqrt(1 - self.beta2**t)
+    def _update(self, parameters: Array, gradients: Array, memory: Memory, lr: float) -> None:
+        t = memory["step"]
+        rate, root = lr / (1 - self.beta1**t), 1 / math.sqrt(1 - self.beta2**t)
         kernels.adam(
             parameters, gradients, memory["m"], memory["v"],
             self.beta1, self.beta2, rate, root, self.eps,
@@ -123,10 +113,43 @@ class Adam:
 
 
 @dataclass(frozen=True)
-class RMSprop:
+class AdamW(Adam):
+    """Adam with decoupled weight decay: ``W := W - lr weight_decay W``, and then Adam's step.
+
+    The decay is not part of the gradient, so it is not divided by the root of the second mean.
+
+    Parameters
+    ----------
+    lr, beta1, beta2, eps : float, optional
+        As for `Adam`.
+    weight_decay : float, optional
+        At least 0. Weights decay, but biases and trained initial states do not.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is out of range.
+
+    References
+    ----------
+    I. Loshchilov and F. Hutter, "Decoupled weight decay regularization", ICLR 2019, algorithm 2.
+
+    Examples
+    --------
+    >>> import crnn
+    >>> crnn.AdamW(2e-3)
+    AdamW(lr=0.002, beta1=0.9, beta2=0.999, eps=1e-08, weight_decay=0.01)
+    """
+
+    weight_decay: float = 0.01
+
+
+@dataclass(frozen=True)
+class RMSprop(Rule):
     """RMSprop: ``v := decay v + (1 - decay) dW^2; W := W - lr dW / (sqrt(v) + eps)``.
 
-    With momentum, ``u := momentum u + dW / (sqrt(v) + eps); W := W - lr u``.
+    With momentum, ``u := momentum u + dW / (sqrt(v) + eps); W := W - lr u``. With weight decay,
+    ``W := W - lr weight_decay W`` before it.
 
     Parameters
     ----------
@@ -139,6 +162,8 @@ class RMSprop:
         Added to the root of v, above 0.
     momentum : float, optional
         In [0, 1); 0 is the plain rule.
+    weight_decay : float, optional
+        At least 0. Weights decay, but biases and trained initial states do not.
 
     Raises
     ------
@@ -155,37 +180,35 @@ class RMSprop:
     --------
     >>> import crnn
     >>> crnn.RMSprop(1e-4)
-    RMSprop(lr=0.0001, decay=0.9, eps=1e-08, momentum=0.0)
+    RMSprop(lr=0.0001, decay=0.9, eps=1e-08, momentum=0.0, weight_decay=0.0)
     """
 
     lr: float = 1e-3
     decay: float = 0.9
     eps: float = 1e-8
     momentum: float = 0.0
+    weight_decay: float = 0.0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "lr", validate.number("lr", self.lr, above=True))
-        object.__setattr__(self, "decay", validate.number("decay", self.decay, below=1))
-        object.__setattr__(self, "eps", validate.number("eps", self.eps, above=True))
-        object.__setattr__(self, "momentum", validate.number("momentum", self.momentum, below=1))
+        self._check(shares=("decay", "momentum"), positive=("eps",))
 
-    def start(self, parameters: Array) -> Memory:
-        """Zero mean of squares, and zero velocity."""
+    def _moments(self, parameters: Array) -> Memory:
         return {
             "v": np.zeros_like(parameters),
             "u": np.zeros_like(parameters) if self.momentum else None,
         }
 
-    def step(self, parameters: Array, gradients: Array, memory: Memory) -> None:
-        """One update, in place."""
+    def _update(self, parameters: Array, gradients: Array, memory: Memory, lr: float) -> None:
         kernels.rmsprop(
             parameters, gradients, memory["v"], memory["u"],
-            self.lr, self.decay, self.eps, self.momentum,
+            lr, self.decay, self.eps, self.momentum,
         )  # fmt: skip
 
 
 # One object each, so that calling `fit` again by the same name continues with the same moments.
-_BY_NAME: dict[str, Optimizer] = {"sgd": SGD(0.1), "adam": Adam(), "rmsprop": RMSprop()}
+_BY_NAME: dict[str, Optimizer] = {
+    "sgd": SGD(0.1), "adam": Adam(), "adamw": AdamW(), "rmsprop": RMSprop(),
+}  # fmt: skip
 
 
 def chosen(optimizer: Any) -> Optimizer:
@@ -195,7 +218,7 @@ def chosen(optimizer: Any) -> Optimizer:
     methods = (getattr(optimizer, name, None) for name in ("start", "step"))
     if isinstance(optimizer, type) or not all(map(callable, methods)):
         raise TypeError(
-            "optimizer: expected crnn.SGD, crnn.Adam, crnn.RMSprop or one of "
+            "optimizer: expected crnn.SGD, crnn.Adam, crnn.AdamW, crnn.RMSprop or one of "
             f"{', '.join(map(repr, _BY_NAME))}, got {validate.shown(optimizer)}"
         )
     found: Optimizer = optimizer

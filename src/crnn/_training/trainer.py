@@ -12,8 +12,9 @@ from crnn._network.data import Batch
 from crnn._network.layers import State
 from crnn._network.network import Network, Step, seed_for_noise
 from crnn._training.divergence import VALIDATION_LOSS, DivergenceError
-from crnn._training.optim import Memory, clip_by_norm, clip_by_value
+from crnn._training.optim import clip_by_norm, clip_by_value
 from crnn._training.plan import Plan
+from crnn._training.rule import Memory
 from crnn.reference import Array
 
 

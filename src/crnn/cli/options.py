@@ -144,8 +144,11 @@ def _add_train(commands: Commands[_Parser]) -> None:
         help="steps of backpropagation through time")  # fmt: skip
     add("--lr", type=ABOVE_0, metavar="RATE",
         help="learning rate (default: 0.002; sgd 0.5; rmsprop 0.001)")  # fmt: skip
-    add("--optimizer", default="adam", choices=["adam", "rmsprop", "sgd"], help="the optimizer")
+    add("--optimizer", default="adam", choices=["adam", "adamw", "rmsprop", "sgd"],
+        help="the optimizer")  # fmt: skip
     add("--momentum", type=DECAY, metavar="M", help="of sgd and rmsprop (default: 0)")
+    add("--weight-decay", type=NOT_BELOW_0, metavar="D",
+        help="of adamw, sgd and rmsprop (default: adamw 0.01, else 0)")  # fmt: skip
     add("--clip", type=NOT_BELOW_0, default=1.0, metavar="NORM",
         help="largest norm of a gradient; 0: no clipping")  # fmt: skip
     add("--clip-value", type=ABOVE_0, metavar="VALUE",

@@ -10,6 +10,7 @@ import sys
 import time
 
 import crnn
+from crnn._training.rule import Rule
 from crnn.cli.errors import UsageError, check_writable
 from crnn.cli.sample import load
 from crnn.reference import Array
@@ -59,8 +60,10 @@ def _named(model: crnn.RNN) -> str:
 
 def _refuse_contradictions(options: argparse.Namespace) -> None:
     """Refuse options that have no meaning together with another one."""
-    if options.momentum is not None and options.optimizer == "adam":
+    if options.momentum is not None and options.optimizer in ("adam", "adamw"):
         raise UsageError("--momentum: expected only with --optimizer sgd or rmsprop")
+    if options.weight_decay is not None and options.optimizer == "adam":
+        raise UsageError("--weight-decay: expected only with --optimizer adamw, sgd or rmsprop")
     for name, default in OF_A_NEW_MODEL.items():
         if getattr(options, name) is None:
             setattr(options, name, default)
@@ -183,13 +186,18 @@ def _save(model: crnn.RNN, path: str) -> None:
         raise
 
 
-def _optimizer(options: argparse.Namespace) -> crnn.SGD | crnn.Adam | crnn.RMSprop:
-    rate, momentum = options.lr, options.momentum or 0.0
-    if options.optimizer == "sgd":
-        return crnn.SGD(0.5 if rate is None else rate, momentum)
-    if options.optimizer == "rmsprop":
-        return crnn.RMSprop(1e-3 if rate is None else rate, momentum=momentum)
-    return crnn.Adam(0.002 if rate is None else rate)
+#: The optimizers by their names as options, with their learning rates.
+OPTIMIZERS: dict[str, tuple[type[Rule], float]] = {
+    "adam": (crnn.Adam, 0.002), "adamw": (crnn.AdamW, 0.002), "rmsprop": (crnn.RMSprop, 0.001),
+    "sgd": (crnn.SGD, 0.5),
+}  # fmt: skip
+
+
+def _optimizer(options: argparse.Namespace) -> Rule:
+    make, rate = OPTIMIZERS[options.optimizer]
+    chosen = {"lr": options.lr, "momentum": options.momentum, "weight_decay": options.weight_decay}
+    given = {name: value for name, value in chosen.items() if value is not None}
+    return make(**{"lr": rate, **given})
 
 
 def _report(

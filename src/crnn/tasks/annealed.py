@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from crnn import SGD, Adam, RMSprop
 from crnn._engine import validate
-from crnn._training.optim import Memory
+from crnn._training.rule import Memory
 from crnn.reference import Array
 
 
@@ -52,12 +52,11 @@ class Annealed:
         object.__setattr__(self, "updates", validate.count("updates", self.updates))
 
     def start(self, parameters: Array) -> Memory:
-        """The state of the rule, and the number of the step."""
-        return {"k": 0, "rule": self.rule.start(parameters)}
+        """The state of the rule."""
+        return self.rule.start(parameters)
 
     def step(self, parameters: Array, gradients: Array, memory: Memory) -> None:
         """One update, in place."""
-        k = min(memory["k"], self.updates - 1)
-        memory["k"] += 1
+        k = min(memory["step"], self.updates - 1)
         rule = replace(self.rule, lr=self.rule.lr * (1 - k / self.updates))
-        rule.step(parameters, gradients, memory["rule"])
+        rule.step(parameters, gradients, memory)
