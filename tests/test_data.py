@@ -68,9 +68,9 @@ def test_the_dtype_stays_and_nothing_is_shared():
     [
         ((numbers(5, 2, 1), 0), {}, ValueError, "k: expected a whole number >= 1"),
         ((numbers(5, 2, 1), 2.5), {}, TypeError, "k: expected"),
-        ((numbers(5, 2), 2), {}, ValueError, r"x: expected numbers of shape \(T, m, n_x\), or a li"),
+        ((numbers(5, 2), 2), {}, ValueError, r"x: expected numbers of shape \(T, m, n_x\),"),
         (([], 2), {}, ValueError, "x: expected at least one sequence"),
-        (([numbers(5, 2, 1)], 2), {}, ValueError, r"x\[0\]: expected numbers of shape \(T_i, n_x\)"),
+        (([numbers(5, 2, 1)], 2), {}, ValueError, r"x\[0\]: expected numbers of shape \(T_i,"),
         (([numbers(5), []], 2), {}, ValueError, r"x\[1\]: expected .* of at least one step"),
         (([numbers(5)], 2, [5]), {}, ValueError, "lengths: expected None with a list x"),
         ((numbers(5, 2, 1), 2, [5, 6]), {}, ValueError, "lengths: expected"),

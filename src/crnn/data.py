@@ -114,6 +114,6 @@ def _framed(x: Array, counts: Array, k: int, drop: bool) -> Array:
     F = int(number.max())
     first = counts % k if drop else np.zeros(m, np.intp)
     t = np.minimum(np.arange(F * k)[:, None] + first, counts - 1)  # (F k, m)
-    found = x[t, np.arange(m)].reshape(F, k, m, n_x).swapaxes(1, 2).reshape(F, m, k * n_x)
+    found: Array = x[t, np.arange(m)].reshape(F, k, m, n_x).swapaxes(1, 2).reshape(F, m, k * n_x)
     found[np.arange(F)[:, None] >= number] = 0
     return found

@@ -343,9 +343,10 @@ class TestAllEstimators:
     def test_early_stopping_keeps_the_best_validation_loss(self, estimator):
         X, y = walks(300)
         y = targets(estimator, X, y)
-        rnn = small(
-            estimator, early_stopping=True, learning_rate_init=0.05, max_iter=60, n_iter_no_change=4
-        ).fit(X, y)
+        course = {"learning_rate": "constant", "learning_rate_init": 0.05, "max_iter": 60}
+        rnn = small(estimator, early_stopping=True, batch_size=8, n_iter_no_change=4, **course).fit(
+            X, y
+        )
         assert rnn.n_iter_ == len(rnn.validation_scores_) < 60
         assert rnn.best_validation_score_ == max(rnn.validation_scores_)
         assert rnn.best_validation_score_ > rnn.validation_scores_[-1], (

@@ -134,7 +134,8 @@ class TestCourse:
 
 def test_the_tagger_has_a_label_for_each_sample():
     X = np.random.default_rng(0).standard_normal((10, 300))
-    rnn = RNNSequenceTagger(standardize=True, **FAST).fit(X, (X > 0).astype(int))
+    course = {"learning_rate": "cosine", "standardize": True}
+    rnn = RNNSequenceTagger(**course, **FAST).fit(X, (X > 0).astype(int))
     assert rnn.predict(X).shape == X.shape
     assert rnn.samples_per_step_ == 1
     assert "samples_per_step" not in rnn.get_params()
@@ -174,5 +175,5 @@ class TestRefused:
     def test_another_number_of_features(self, estimator):
         X = np.random.default_rng(0).standard_normal((10, 90, 2))
         rnn = estimator(**FAST).fit(X, np.arange(10) % 2)
-        with pytest.raises(ValueError, match="X has 3 features, .* is expecting 2 features"):
+        with pytest.raises(ValueError, match=r"X has 3 features, .* is expecting 2 features"):
             rnn.predict(np.zeros((4, 90, 3)))

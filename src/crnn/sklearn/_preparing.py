@@ -83,13 +83,15 @@ def checked_samples(samples_per_step: Any) -> int | str:
 
 
 def _seen(inputs: Inputs, weights: Any) -> Array:
-    """Which examples have a weight above 0, (n,)."""
+    """Which examples have a weight above 0, (n,); all of them if none has."""
+    every = np.ones(inputs.n, bool)
     if weights is None:
-        return np.ones(inputs.n, bool)
+        return every
     if isinstance(weights, list):
-        return np.array([w.any() for w in weights])
-    seen: Array = weights.any(axis=0) if weights.ndim == 2 else weights > 0
-    return seen
+        seen: Array = np.array([w.any() for w in weights])
+    else:
+        seen = weights.any(axis=0) if weights.ndim == 2 else weights > 0
+    return seen if seen.any() else every  # crnn refuses weights that are all 0, by name
 
 
 def _rows(inputs: Inputs, weights: Any) -> tuple[Array, Array | None]:
@@ -103,7 +105,7 @@ def _rows(inputs: Inputs, weights: Any) -> tuple[Array, Array | None]:
         [np.broadcast_to(w_i, len(x_i)) for w_i, x_i in zip(weights, x, strict=True)]
     )
     kept = w > 0
-    if not kept.any():  # crnn refuses such weights, by name
+    if not kept.any():  # as in _seen
         kept[:] = True
         w = np.ones(len(w))
     return np.concatenate(x)[kept].astype(np.float64), w[kept]
