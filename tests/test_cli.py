@@ -480,7 +480,10 @@ def assert_trained(run, steps):
 
 
 USAGE = [
-    ("", "crnn: the following arguments are required: {train,sample,inspect,tasks,bench,check}"),
+    (
+        "",
+        "crnn: the following arguments are required: {train,eval,sample,inspect,tasks,bench,check}",
+    ),
     ("fly", "invalid choice: 'fly'"),
     ("sample", "crnn sample: the following arguments are required: model"),
     (

@@ -105,10 +105,11 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(
         dest="command",
         required=True,
-        metavar="{train,sample,inspect,tasks,bench,check}",
+        metavar="{train,eval,sample,inspect,tasks,bench,check}",
         parser_class=_Parser,
     )
     _add_train(commands)
+    _add_eval(commands)
     _add_sample(commands)
     _add_inspect(commands)
     _add_tasks(commands)
@@ -161,6 +162,14 @@ def _add_train(commands: Commands[_Parser]) -> None:
         help="characters of the final sample")  # fmt: skip
     add("--temperature", type=NOT_BELOW_0, default=0.7, metavar="T", help="of the final sample")
     add("--quiet", action="store_true", help="no progress bar")
+
+
+def _add_eval(commands: Commands[_Parser]) -> None:
+    add = _add(commands, "eval", "measure how well a model predicts a text").add_argument
+    add("model", type=_named, help="a file that `crnn train` wrote")
+    add("text", type=_named, help="UTF-8 text that the model has not learned from")
+    add("--batch", type=COUNT, default=1, metavar="N",
+        help="read the text as N parallel rows, each from the initial state: faster")  # fmt: skip
 
 
 def _add_sample(commands: Commands[_Parser]) -> None:
