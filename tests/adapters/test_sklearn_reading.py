@@ -14,8 +14,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 import crnn
 from crnn.data import frames
+from crnn.schedules import Cosine, Step
 from crnn.sklearn import RNNClassifier, RNNRegressor, RNNSequenceTagger
-from crnn.sklearn._training import Cosine
 
 FAST = {"hidden_size": 8, "max_iter": 2, "random_state": 0}
 
@@ -103,14 +103,18 @@ def test_steps(steps):
 
 class TestCourse:
     def test_the_rate_falls_along_half_a_cosine(self):
-        rule, w = Cosine(crnn.SGD(1.0), 4), np.zeros(1)
-        memory, rates = rule.start(w), []
-        for _ in range(5):
-            before = w[0]
-            rule.step(w, np.full(1, -1.0), memory)
-            rates.append(w[0] - before)
-        expected = (1 + np.cos(np.pi * np.array([0, 1, 2, 3, 3]) / 4)) / 2
-        np.testing.assert_allclose(rates, expected, rtol=1e-12)
+        X, y = bumps(20, 50)
+        rnn = RNNClassifier(**FAST).fit(X, y)
+        assert rnn._optimizer == crnn.Adam(Cosine(0.003))
+        assert rnn.partial_fit(X, y)._optimizer == crnn.Adam(0.003), "it has no end"
+        rnn = RNNClassifier(solver="sgd", learning_rate_init=0.1, **FAST).fit(X, y)
+        assert rnn._optimizer == crnn.SGD(Cosine(0.1), 0.9)
+
+    @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+    def test_a_schedule_takes_the_place_of_it(self):
+        X, y = bumps(20, 50)
+        rnn = RNNClassifier(learning_rate_init=Step(0.01, every=5), **FAST).fit(X, y)
+        assert rnn._optimizer == crnn.Adam(Step(0.01, every=5))
 
     @pytest.mark.parametrize(("m", "epochs"), [(16, 500), (17, 250), (60, 125), (900, 20)])
     def test_auto_is_500_batches_or_20_epochs(self, m, epochs):

@@ -17,7 +17,7 @@ import crnn
 from crnn.sklearn._data import Array, Examples, Inputs, check_X
 from crnn.sklearn._parameters import Parameters
 from crnn.sklearn._preparing import Preparation, checked_samples, prepare
-from crnn.sklearn._training import FEWEST_EPOCHS, UPDATES, Cosine, Watch, threads
+from crnn.sklearn._training import FEWEST_EPOCHS, UPDATES, Watch, threads
 
 
 class Targets(NamedTuple):
@@ -65,7 +65,7 @@ class BaseRNN(Parameters):
         incremental: bool = False,
     ) -> Any:
         """Train for up to max_iter epochs or, if incremental, for one more epoch."""
-        optimizer = self._checked_optimizer()
+        optimizer = self._checked_optimizer(incremental)
         if incremental and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
         if y is None:
@@ -134,10 +134,7 @@ class BaseRNN(Parameters):
         watch = Watch(model, self.tol, self.n_iter_no_change, score)
         batches = max(1, ceil(len(examples.with_weight()) / self.batch_size))
         epochs = 1 if incremental else self._epochs(batches)
-        planned = self.learning_rate == "cosine" and not incremental
-        optimizer: Any = self._optimizer
-        if planned:
-            optimizer = Cosine(optimizer, epochs * batches)
+        planned = self._planned() and not incremental
         with threads.limited(self.n_jobs):
             history = model.fit(
                 examples.x,
@@ -145,7 +142,7 @@ class BaseRNN(Parameters):
                 sample_weight=examples.weights,
                 epochs=epochs,
                 batch_size=self.batch_size,
-                optimizer=optimizer,
+                optimizer=self._optimizer,
                 clip_norm=self.clip_norm,
                 progress=bool(self.verbose),
                 rng=self._rng,

@@ -12,6 +12,7 @@ from sklearn.utils import check_scalar
 
 import crnn
 from crnn.model import Config
+from crnn.schedules import Cosine, Schedule
 from crnn.sklearn._preparing import Preparation, checked_samples
 
 
@@ -32,7 +33,7 @@ class Parameters(BaseEstimator):  # type: ignore[misc]
     standardize: bool
     solver: str
     learning_rate: str
-    learning_rate_init: float
+    learning_rate_init: float | Schedule
     momentum: float
     clip_norm: float | None
     batch_size: int
@@ -58,7 +59,7 @@ class Parameters(BaseEstimator):  # type: ignore[misc]
         for name, value in parameters.items():
             setattr(self, name, value)
 
-    def _checked_optimizer(self) -> crnn.Adam | crnn.SGD:
+    def _checked_optimizer(self, incremental: bool) -> crnn.Adam | crnn.SGD:
         """Check the parameters that have another name in crnn, which checks all others."""
         check_scalar(self.hidden_size, "hidden_size", Integral, min_val=1)
         if not isinstance(self.max_iter, str):
@@ -81,15 +82,21 @@ class Parameters(BaseEstimator):  # type: ignore[misc]
         check_scalar(self.tol, "tol", Real, min_val=0)
         check_scalar(self.validation_fraction, "validation_fraction", Real, min_val=0, max_val=1,
                      include_boundaries="neither")  # fmt: skip
-        check_scalar(self.learning_rate_init, "learning_rate_init", Real, min_val=0,
-                     include_boundaries="neither")  # fmt: skip
+        if not isinstance(self.learning_rate_init, Schedule):
+            check_scalar(self.learning_rate_init, "learning_rate_init", Real, min_val=0,
+                         include_boundaries="neither")  # fmt: skip
         check_scalar(self.momentum, "momentum", Real, min_val=0, max_val=1,
                      include_boundaries="left")  # fmt: skip
         if self.solver not in ("adam", "sgd"):
             raise ValueError(f"solver: expected 'adam' or 'sgd', got {self.solver!r}")
-        if self.solver == "adam":
-            return crnn.Adam(self.learning_rate_init)
-        return crnn.SGD(self.learning_rate_init, self.momentum)
+        lr = self.learning_rate_init
+        if self._planned() and not (incremental or isinstance(lr, Schedule)):
+            lr = Cosine(lr)
+        return crnn.Adam(lr) if self.solver == "adam" else crnn.SGD(lr, self.momentum)
+
+    def _planned(self) -> bool:
+        """Whether `fit` goes to max_iter, where the learning rate of its own schedule is 0."""
+        return self.learning_rate == "cosine" and not isinstance(self.learning_rate_init, Schedule)
 
     def _structure(self) -> dict[str, Any]:
         """The arguments of `crnn.RNN` that a model keeps for life, besides its sizes."""

@@ -1,4 +1,4 @@
-"""The rule for stopping, the learning rate, and the number of threads."""
+"""The length of training, the rule for stopping, and the number of threads."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from joblib import effective_n_jobs
@@ -16,29 +14,6 @@ import crnn
 
 #: With max_iter="auto" training has about so many updates, and at least so many epochs.
 UPDATES, FEWEST_EPOCHS = 500, 20
-
-
-@dataclass(frozen=True)
-class Cosine:
-    """An optimizer whose rate at update k is ``lr (1 + cos(pi k / updates)) / 2``.
-
-    I. Loshchilov and F. Hutter, "SGDR: stochastic gradient descent with warm restarts", ICLR 2017,
-    equation 5, without a restart.
-    """
-
-    rule: crnn.Adam | crnn.SGD
-    updates: int
-
-    def start(self, parameters: Any) -> dict[str, Any]:
-        """The state of the rule, and the number of the update."""
-        return {"k": 0, **self.rule.start(parameters)}
-
-    def step(self, parameters: Any, gradients: Any, memory: dict[str, Any]) -> None:
-        """One update, in place."""
-        k = min(memory["k"], self.updates - 1)
-        memory["k"] += 1
-        lr = self.rule.lr * (1 + np.cos(np.pi * k / self.updates)) / 2
-        replace(self.rule, lr=float(lr)).step(parameters, gradients, memory)
 
 
 class Watch:

@@ -7,6 +7,7 @@ from typing import Any
 from sklearn.base import ClassifierMixin
 from sklearn.utils import check_consistent_length, column_or_1d
 
+from crnn.schedules import Schedule
 from crnn.sklearn._base import Targets
 from crnn.sklearn._data import Array, Inputs, check_weights
 from crnn.sklearn._labels import Labelling
@@ -47,8 +48,8 @@ class RNNClassifier(ClassifierMixin, Labelling):  # type: ignore[misc]
     learning_rate : {"cosine", "constant"}, default="cosine"
         Whether the learning rate falls along half a cosine until `max_iter`, or stays as it is.
         Each call of `fit` begins anew, and in `partial_fit`, which has no end, it stays.
-    learning_rate_init : float, default=0.003
-        The learning rate at first.
+    learning_rate_init : float or crnn.schedules.Schedule, default=0.003
+        The learning rate at first; or a schedule, in the place of `learning_rate`.
     momentum : float, default=0.9
         In [0, 1); for solver="sgd".
     clip_norm : float or None, default=1.0
@@ -139,7 +140,7 @@ class RNNClassifier(ClassifierMixin, Labelling):  # type: ignore[misc]
         standardize: bool = True,
         solver: str = "adam",
         learning_rate: str = "cosine",
-        learning_rate_init: float = 0.003,
+        learning_rate_init: float | Schedule = 0.003,
         momentum: float = 0.9,
         clip_norm: float | None = 1.0,
         batch_size: int = 16,

@@ -10,6 +10,7 @@ from sklearn.metrics import r2_score
 from sklearn.utils import check_array, check_consistent_length
 
 import crnn
+from crnn.schedules import Schedule
 from crnn.sklearn._base import BaseRNN, Targets
 from crnn.sklearn._data import Array, Examples, Inputs, check_weights
 
@@ -65,7 +66,7 @@ best_loss_, validation_scores_, best_validation_score_
         standardize: bool = True,
         solver: str = "adam",
         learning_rate: str = "cosine",
-        learning_rate_init: float = 0.003,
+        learning_rate_init: float | Schedule = 0.003,
         momentum: float = 0.9,
         clip_norm: float | None = 1.0,
         batch_size: int = 16,

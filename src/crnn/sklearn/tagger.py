@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import accuracy_score
 
+from crnn.schedules import Schedule
 from crnn.sklearn._base import Targets
 from crnn.sklearn._data import Array, Inputs, check_weights, checked, items_of
 from crnn.sklearn._labels import Labelling
@@ -64,7 +65,7 @@ loss_curve_, best_loss_, validation_scores_, best_validation_score_
         standardize: bool = False,
         solver: str = "adam",
         learning_rate: str = "constant",
-        learning_rate_init: float = 0.001,
+        learning_rate_init: float | Schedule = 0.001,
         momentum: float = 0.9,
         clip_norm: float | None = 1.0,
         batch_size: int = 32,
