@@ -857,8 +857,10 @@ def test_every_parameter_is_documented(estimator):
         assert re.search(rf"\b{name}\b", text), name
 
 
-def test_examples_of_the_page_run():
-    pages.run_python(ROOT / "docs" / "sklearn.md")
+@pytest.mark.parametrize("page", ["sklearn.md", "classification.md"])
+def test_examples_of_the_page_run(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pages.run_python(ROOT / "docs" / page)
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -867,7 +869,8 @@ def test_a_schedule_of_the_learning_rate_is_passed_on():
     y = np.arange(20) % 2
     rates = {}
     for lr in (0.01, Cosine(0.01)):
-        rnn = clone(RNNClassifier(4, learning_rate_init=lr, max_iter=3, tol=0.0, random_state=0))
+        options = {"learning_rate": "constant", "learning_rate_init": lr, "max_iter": 3}
+        rnn = clone(RNNClassifier(4, **options, tol=0.0, random_state=0))
         assert rnn.fit(X, y)._optimizer.lr == lr
         rates[type(lr)] = rnn.loss_curve_
     assert rates[float][0] == rates[Cosine][0]
