@@ -12,6 +12,7 @@ from crnn._network.memory import MemoryLimit
 from crnn._network.penalties import Penalty
 from crnn._training.history import History
 from crnn._training.optim import Optimizer
+from crnn._training.ranks import ALONE, Ranks
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Plan:
     penalty: Penalty | None = None
     inspect: bool = False
     accumulate: int = 1
+    ranks: Ranks = ALONE
 
     def __post_init__(self) -> None:
         validate.count("epochs", self.epochs)
@@ -49,5 +51,15 @@ class Plan:
             raise ValueError(f"inspect: expected False with accumulate={self.accumulate}, got True")
         if self.inspect and self.memory is not None:
             raise ValueError("inspect: expected False with memory, which keeps no states, got True")
+        if self.inspect and not self.ranks.alone:
+            raise ValueError("inspect: expected False with comm or shards, got True")
         if self.callback is not None and not callable(self.callback):
             raise TypeError(f"callback: expected a callable, got {self.callback!r}")
+
+    def same(self) -> dict[str, object]:
+        """What must be the same on all ranks."""
+        names = (
+            "epochs", "optimizer", "clip_norm", "clip_value", "patience", "memory", "penalty",
+            "accumulate",
+        )  # fmt: skip
+        return {name: getattr(self, name) for name in names}

@@ -18,13 +18,13 @@ from crnn._training.accumulating import Grouped, examples_of
 from crnn._training.batches import Examples, LongSequence
 from crnn._training.divergence import VALIDATION_LOSS, DivergenceError
 from crnn._training.history import History
-from crnn._training.interrupt import Interrupt
+from crnn._training.iterable import Batches
 from crnn._training.plan import Plan
 from crnn._training.rule import end_epoch, rate_in_use
 from crnn._training.trainer import Trainer
 from crnn.reference import Array
 
-TrainingData = Examples | Grouped | LongSequence
+TrainingData = Examples | Batches | Grouped | LongSequence
 
 
 def train(trainer: Trainer, data: TrainingData, plan: Plan) -> History:
@@ -32,21 +32,22 @@ def train(trainer: Trainer, data: TrainingData, plan: Plan) -> History:
     try:
         return _train(trainer, data, plan)
     except DivergenceError as error:
-        fault = data.fault(error.what == VALIDATION_LOSS)
+        faults = plan.ranks.agree(None, data.fault(error.what == VALIDATION_LOSS))
+        fault = next((found for found in faults if found is not None), None)
         if fault is None:
             raise
         raise DivergenceError(error.step, error.loss, error.what, fault) from None
 
 
 def _train(trainer: Trainer, data: TrainingData, plan: Plan) -> History:
-    history = History(trainer.network.loss.metric)
+    history, ranks = History(trainer.network.loss.metric), plan.ranks
     best = trainer.parameters.copy()
-    with _progress_bar(plan, data) as bar, Interrupt() as interrupt:
+    with _progress_bar(plan, data) as bar, trainer.interrupt as interrupt:
         for epoch in range(plan.epochs):
             if bar is not None:
                 bar.set_description(f"epoch {epoch + 1}/{plan.epochs}", refresh=False)
-            _one_epoch(trainer, data, history, bar, interrupt)
-            held_out = None if interrupt.requested else data.validation()
+            _one_epoch(trainer, data, history, bar)
+            held_out = None if trainer.stopped else data.validation()
             if held_out is not None:
                 loss, metric = trainer.confirm(held_out, data.carry)
                 if history.best_epoch is None or loss < history.val_loss[history.best_epoch]:
@@ -54,11 +55,11 @@ def _train(trainer: Trainer, data: TrainingData, plan: Plan) -> History:
                     best[...] = trainer.parameters
                 history.val_loss.append(loss)
                 history.val_metric.append(metric)
-            if not interrupt.requested:
+            if not trainer.stopped:
                 losses = history.loss if held_out is None else history.val_loss
                 end_epoch(plan.optimizer, trainer.memory, losses[-1])
-            enough = plan.callback is not None and _is_true(plan.callback(history))
-            if interrupt.requested:
+            enough = ranks.from_first(lambda: _is_enough(plan, history))
+            if ranks.any(interrupt.requested):
                 history.interrupted = True
                 break
             if plan.patience is not None and epoch - (history.best_epoch or 0) >= plan.patience:
@@ -73,8 +74,9 @@ def _train(trainer: Trainer, data: TrainingData, plan: Plan) -> History:
     return history
 
 
-def _is_true(answer: object) -> bool:
-    """Whether the answer is True itself or NumPy's; other true values do not count."""
+def _is_enough(plan: Plan, history: History) -> bool:
+    """Whether the callback answers True itself or NumPy's; other true values do not count."""
+    answer = None if plan.callback is None else plan.callback(history)
     return isinstance(answer, (bool, np.bool_)) and bool(answer)
 
 
@@ -100,9 +102,7 @@ class _Epoch:
         history.steps_per_second.append(self.steps / self.seconds)
 
 
-def _one_epoch(
-    trainer: Trainer, data: TrainingData, history: History, bar: Any, interrupt: Interrupt
-) -> None:
+def _one_epoch(trainer: Trainer, data: TrainingData, history: History, bar: Any) -> None:
     """Train on every batch once, or on those before Ctrl-C."""
     sums = _Epoch()
     state: Any = None
@@ -112,6 +112,7 @@ def _one_epoch(
         norms = None
         if trainer.plan.inspect and sums.steps == 0:
             cells = len(trainer.network.config.recurrences())
+            assert isinstance(batch, Batch)
             norms = np.empty((cells, *batch.x.shape[:2]))  # (cells, T, m)
         step, norm = trainer.update(batch, state, norms)
         if norms is not None:
@@ -122,7 +123,7 @@ def _one_epoch(
         if bar is not None:
             bar.set_postfix(loss=f"{sums.loss / sums.rows:.4f}", refresh=False)
             bar.update(step.rows if data.carry else examples_of(batch))
-        if interrupt.requested:
+        if trainer.stopped:
             break
     sums.close(history)
     history.learning_rate.append(rate_in_use(trainer.plan.optimizer, trainer.memory))
@@ -142,12 +143,12 @@ def _inspect(trainer: Trainer, batch: Batch, step: Step, norms: Array, history: 
 
 def _progress_bar(plan: Plan, data: TrainingData) -> Any:
     """The context of a tqdm bar on stderr with loss and throughput, or of None without progress."""
-    if not plan.progress or sys.stderr is None:  # None: a program without a console
+    if not (plan.progress and plan.ranks.first) or sys.stderr is None:  # no console
         return contextlib.nullcontext()
     from tqdm import tqdm  # imported here to keep `import crnn` fast
 
     return tqdm(
-        total=plan.epochs * data.size,
+        total=None if data.size is None else plan.epochs * data.size,
         unit=data.unit,
         unit_scale=True,
         mininterval=0.1 if sys.stderr.isatty() else 10,  # seconds; a log keeps every line

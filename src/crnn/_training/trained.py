@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from crnn._network.model import Model
 from crnn._training.accumulating import Accumulating
+from crnn._training.cores import divided
 from crnn._training.divergence import DivergenceError
 from crnn._training.history import History
+from crnn._training.parallel import ParallelTrainer
 from crnn._training.plan import Plan
 from crnn._training.rule import Memory, Optimizer, begin, start
 from crnn._training.train import TrainingData, train
@@ -21,12 +23,20 @@ class Trained(Model):
     def _train(self, data: TrainingData, plan: Plan) -> History:
         if plan.patience is not None and data.held_out is None:
             raise ValueError("patience: expected None without validation data")
-        memory, batches = self._state_of(plan.optimizer), data.num_batches
+        ranks = plan.ranks
+        ranks.begin({"the model": self.config, **plan.same(), **data.same()})
+        memory, batches = self._state_of(plan.optimizer), ranks.most(data.num_batches)
+        ranks.share_memory(memory)
         begin(plan.optimizer, memory, None if batches is None else plan.epochs * batches)
         self._memory = plan.optimizer, memory
+        make: type[Trainer] = Accumulating if plan.accumulate > 1 else Trainer
+        if not ranks.alone:
+            make = ParallelTrainer
+            ranks.share_arena(self._network.arena)
+            ranks.share_generator(plan.rng)
         try:
-            make = Accumulating if plan.accumulate > 1 else Trainer
-            return train(make(self._network, memory, plan), data, plan)
+            with divided(ranks):
+                return train(make(self._network, memory, plan), data, plan)
         except DivergenceError:
             self._memory = None
             raise
