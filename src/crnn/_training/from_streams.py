@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from crnn._engine import validate
 from crnn._network.penalties import Penalty, checked
 from crnn._training.batches import LongSequence, checked_batch_size, checked_symbols, windows
+from crnn._training.checkpoint import Checkpoint
 from crnn._training.history import History
 from crnn._training.optim import SGD, Optimizer, chosen
 from crnn._training.plan import Plan
@@ -34,6 +37,9 @@ class FromStreams(Trained):
         progress: bool = True,
         rng: Any = None,
         callback: Callable[[History], object] | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        every: str | int | timedelta = "epoch",
+        resume: bool | str | os.PathLike[str] = True,
         penalty: Penalty | None = None,
         comm: Any = None,
         shards: int | None = None,
@@ -54,6 +60,8 @@ class FromStreams(Trained):
             A held-out sequence; its loss after each epoch is in nats per symbol.
         epochs, batch_size, optimizer, clip_norm, clip_value, patience, progress, callback, penalty
             As for `fit`. The order is that of the sequence.
+        checkpoint, every, resume
+            As for `fit`.
         comm, shards
             As for `fit`; each rank trains its own of the parallel rows.
         rng : int or numpy.random.Generator, optional
@@ -65,7 +73,7 @@ class FromStreams(Trained):
 
         Raises
         ------
-        ValueError, TypeError, DivergenceError
+        ValueError, TypeError, OSError, DivergenceError
             As for `fit`.
 
         Examples
@@ -84,6 +92,7 @@ class FromStreams(Trained):
         plan = Plan(
             epochs, chosen(optimizer), clip_norm, clip_value, patience, progress, callback,
             generator, penalty=checked(penalty), ranks=comm,
+            checkpoint=comm.from_first(lambda: Checkpoint.asked(checkpoint, every, resume, rng)),
         )  # fmt: skip
         batch_size = checked_batch_size(batch_size, comm)
         steps = validate.count("steps", steps)

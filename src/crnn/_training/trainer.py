@@ -27,14 +27,19 @@ class Trainer:
         self.buffers = network.new_buffers()
         self.last_good = np.empty_like(self.parameters)  # (size,)
         self.restart(memory, plan)
-        self.last: tuple[Any, Any]  # batch and state
+        self.last: tuple[Any, Any] | None = None  # batch and state
         self.steps = 0
-        self.interrupt = Interrupt()
+        self.interrupt = Interrupt(hold=plan.checkpoint is not None)
 
     @property
     def stopped(self) -> bool:
         """Whether training ends after this step because of Ctrl-C."""
         return self.interrupt.requested
+
+    @property
+    def held(self) -> bool:
+        """Whether a signal waits until the file is written."""
+        return self.interrupt.held is not None
 
     def restart(self, memory: Memory, plan: Plan) -> None:
         """Begin with the parameters as they are; the caller may have assigned others."""
@@ -78,6 +83,14 @@ class Trainer:
         assert isinstance(step, Step)
         return step.trace.final_states()
 
+    def of_all_ranks(self, state: Any) -> Any:
+        """The state of `state_after` with those of the other ranks, as a file holds it."""
+        return state
+
+    def of_this_rank(self, state: Any) -> Any:
+        """The opposite of `of_all_ranks`."""
+        return state
+
     def _clip(self, gradients: Array) -> float:
         """Clip by value, then by norm; return the norm before both."""
         if self.plan.clip_value is None:
@@ -107,9 +120,15 @@ class Trainer:
         """Mean loss and metric on an Iterable of Batch, or on the last training batch."""
         batches, state = held_out, None
         if batches is None:
+            assert self.last is not None
             batch, state = self.last
             batches = [batch]
         return self.network.evaluate(batches, carry, state, self.buffers, self.plan.memory)
+
+    def confirm_last(self, carry: bool) -> None:
+        """Check the last step, if one was done since the trainer was made."""
+        if self.last is not None:
+            self.confirm(None, carry)
 
     def _require(self, finite: bool, loss: float, what: str) -> None:
         if not finite:
