@@ -59,7 +59,7 @@ def functions(module):
 
 
 def later_instructions(module):
-    """The functions outside of `OWN` with an instruction that is not baseline, and the first one."""
+    """The functions outside of `OWN` with an instruction beyond the baseline, and the first one."""
     known = functions(module)
     if not known:
         pytest.skip("the symbols were stripped")
