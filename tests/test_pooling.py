@@ -192,7 +192,7 @@ def test_kernel_sums_and_maxima(falling, last_wins):
     """Against NumPy, in one call and in two; NaN is larger than any number."""
     a = np.round(numbers(8, 3, 5), 1)  # rounded, so that some are equal
     a[4, 1, 2] = np.nan
-    sums, largest, at = np.zeros((3, 5)), np.empty((3, 5)), np.full((3, 5), -1, np.intp)
+    sums, largest, at = np.zeros((3, 5)), np.empty((3, 5)), np.full((3, 5), -1, np.intc)
     halves = [(a[5:], 5), (a[:5], 0)] if falling else [(a[:5], 0), (a[5:], 5)]
     for half, first in halves:
         pooling.pool(half, None, first, falling, last_wins, sums, largest, at)

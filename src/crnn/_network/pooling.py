@@ -28,8 +28,10 @@ class Pool:
         self._dmean: Array | None = None
         self._dlargest: Array | None = None
         if "max" in config.parts:
+            if whole.T > np.iinfo(np.intc).max:
+                raise ValueError(f"x: expected at most 2^31 - 1 steps for a maximum, got {whole.T}")
             self._largest = np.empty(shape, config.np_dtype)
-            self._at = np.full(shape, -1, np.intp)
+            self._at = np.full(shape, -1, np.intc)
 
     def add(self, window: Window, a: Array) -> None:
         """Add the outputs (steps, m, n_a) of the window that is read next."""
