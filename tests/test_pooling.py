@@ -182,6 +182,13 @@ class TestRefused:
             to_onnx(model(steps))
 
 
+def test_more_steps_than_can_be_numbered(monkeypatch):
+    monkeypatch.setattr("crnn._network.pooling.MOST_STEPS", T - 1)
+    model("mean").predict(numbers(T, M, N_X))
+    with pytest.raises(ValueError, match=f"x: expected at most 8 steps with a maximum, got {T}"):
+        model("max").predict(numbers(T, M, N_X))
+
+
 def test_unknown_steps():
     with pytest.raises(ValueError, match="steps: expected one of 'last', 'mean', 'max', 'pooled'"):
         crnn.RNN(1, 2, 2, steps="median")
