@@ -187,6 +187,59 @@ def test_a_training_that_was_stopped_goes_on_with_the_same_bits(tmp_path):
         assert len(history.loss) == 2
 
 
+@needs_mpi
+class TestCommand:
+    """``mpiexec -n 2 crnn train``."""
+
+    @pytest.fixture
+    def crnn_train(self, tmp_path):
+        """A function that runs `crnn train` on a small text, in some processes."""
+        (tmp_path / "text.txt").write_text("to be or not to be, that is the question\n" * 30)
+
+        def run(ranks, *arguments):
+            small = ["--text", "text.txt", "--hidden", "8", "--steps", "16", "--batch", "8"]
+            command = [mpiexec(), "-n", str(ranks)] if ranks > 1 else []
+            command += [sys.executable, "-m", "crnn", "train", *small, "--length", "10", *arguments]
+            return subprocess.run(
+                command, capture_output=True, text=True, timeout=60, cwd=tmp_path, check=False
+            )
+
+        return run
+
+    def test_the_first_process_prints_and_the_bits_are_those_of_one(self, crnn_train, tmp_path):
+        done = crnn_train(2, "--shards", "2", "--epochs", "2", "--out", "two")
+        assert (done.returncode, done.stdout.count("epoch 2/2")) == (0, 1), done.stderr
+        assert done.stderr.count("epoch 2/2: 100%") == 1
+        more = crnn_train(2, "--shards", "2", "--resume", "two", "--epochs", "3")
+        assert (more.returncode, more.stdout.count("epoch 3/3")) == (0, 1), more.stderr
+        assert crnn_train(1, "--shards", "2", "--epochs", "3", "--out", "one").returncode == 0
+        one, two = (crnn.load(tmp_path / name).parameters for name in ("one", "two"))
+        assert all(np.array_equal(one[name], p) for name, p in two.items())
+
+    def test_errors_are_printed_once(self, crnn_train):
+        done = crnn_train(2, "--text", "missing.txt")
+        assert done.returncode == 2
+        assert done.stderr.count("crnn train: missing.txt: No such file or directory\n") == 1
+        assert "rank" not in done.stderr
+        diverged = crnn_train(2, "--lr", "1e30", "--clip", "0", "--quiet")
+        assert diverged.returncode == 1
+        assert diverged.stderr.count("crnn train: training diverged at step") == 1
+
+    def test_processes_that_cannot_reach_each_other_are_refused(self, crnn_train, monkeypatch):
+        monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
+        done = crnn_train(1)
+        assert done.returncode == 2
+        assert done.stderr.startswith(
+            "crnn train: 2 processes were started, but each one is alone: the launcher does not fit"
+        )
+
+    def test_every_process_has_rows(self, crnn_train):
+        done = crnn_train(1, "--shards", "9")
+        assert (done.returncode, done.stderr) == (
+            2, "crnn train: --batch: expected a row for each of 9 processes or shards, got 8\n"
+        )  # fmt: skip
+
+
 @pytest.mark.parametrize("comm", [0, "world", object()])
 def test_anything_but_a_communicator_is_refused(comm):
     x, y, *_ = mpi_cases.examples(4)

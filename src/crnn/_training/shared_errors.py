@@ -15,6 +15,11 @@ def is_shared(error: BaseException) -> bool:
     return hasattr(error, _SHARED)
 
 
+def printed_by_first(error: BaseException) -> bool:
+    """Whether the first rank raises this error too, or one that quotes it, and this is another."""
+    return bool(getattr(error, _SHARED, 0))
+
+
 def shared(error: BaseException, rank: int) -> BaseException:
     """Mark an error that every rank raises: if nobody catches it, only the first one prints it."""
     try:
@@ -31,7 +36,7 @@ _before = sys.excepthook
 
 
 def _print_unless_shared(kind: Any, error: BaseException, trace: Any) -> None:
-    if not getattr(error, _SHARED, 0):
+    if not printed_by_first(error):
         _before(kind, error, trace)
 
 
