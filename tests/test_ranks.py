@@ -10,6 +10,7 @@ from pathlib import Path
 
 import mpi_cases
 import numpy as np
+import pages
 import pytest
 
 import crnn
@@ -156,7 +157,16 @@ class TestEnds:
         assert [found["threads"] for found in failures] == [[most]] * 2
 
     def test_a_rank_that_is_killed_ends_all(self, tmp_path):
-        assert start(tmp_path, 2, "dies").returncode != 0
+        done = start(tmp_path, 2, "dies")
+        assert done.returncode != 0
+        assert "Traceback" not in done.stderr
+
+    def test_an_error_of_mpi_is_one_line(self, tmp_path):
+        done = start(tmp_path, 2, "lost")
+        assert done.returncode != 0
+        says = "crnn: rank 1 of 2: another process ended or cannot be reached (MPI: "
+        assert says in done.stderr
+        assert "Traceback" not in done.stderr
 
     def test_an_error_that_no_sum_can_tell_ends_all_with_its_message(self, tmp_path):
         done = start(tmp_path, 2, "alone")
@@ -185,6 +195,18 @@ def test_a_training_that_was_stopped_goes_on_with_the_same_bits(tmp_path):
         model, history = mpi_cases.saved(tmp_path / f"{name}.copy", lambda: None, shards=4)
         assert mpi_cases.bits(model) == expected
         assert len(history.loss) == 2
+
+
+@needs_mpi
+def test_the_page_runs_in_one_process_and_its_script_in_several(tmp_path):
+    page = Path(__file__).parent.parent / "docs" / "scaling.md"
+    names = pages.run_python(page)
+    script = tmp_path / "train.py"
+    script.write_text(pages.blocks(page.read_text("utf-8"), "python")[0], "utf-8")
+    command = [mpiexec(), "-n", "2", sys.executable, script]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.startswith("accuracy 0.9")
+    assert names["comm"].size == 1
 
 
 @needs_mpi

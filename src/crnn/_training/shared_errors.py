@@ -10,6 +10,14 @@ from typing import Any
 _SHARED = "_crnn_shared"
 
 
+class Lost(RuntimeError):
+    """MPI cannot reach a process, most often because it was killed."""
+
+    def __init__(self, error: BaseException) -> None:
+        says = str(error).partition(",")[0]
+        super().__init__(f"another process ended or cannot be reached (MPI: {says})")
+
+
 def is_shared(error: BaseException) -> bool:
     """Whether all ranks raise this error, or one that quotes it."""
     return hasattr(error, _SHARED)
