@@ -42,6 +42,11 @@ def test_a_missing_extension_is_an_import_error_with_build_instructions(tmp_path
     assert "python -m pip install ." in done.stderr
 
 
+def test_the_citation_has_the_version():
+    path = Path(__file__).parent.parent / "CITATION.cff"
+    assert f"\nversion: {crnn.__version__}\n" in path.read_text(encoding="utf-8")
+
+
 def test_version_equals_the_metadata():
     assert crnn.__version__ == importlib.metadata.version("crnn")
 
