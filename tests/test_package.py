@@ -147,8 +147,8 @@ def test_pickles_of_0_1_0_can_be_loaded():
 def test_dir_lists_public_names_only():
     done = python("import crnn, crnn.cli; print(*dir(crnn))")
     assert set(done.stdout.split()) == {
-        *crnn.__all__, "__version__", "benchmark", "check", "cli", "files", "functional", "inspect",
-        "model", "reference", "schedules", "streaming", "tasks", "text", "weights",
+        *crnn.__all__, "__version__", "benchmark", "check", "cli", "data", "files", "functional",
+        "inspect", "model", "reference", "schedules", "streaming", "tasks", "text", "weights",
     }  # fmt: skip
 
 
@@ -156,7 +156,7 @@ def public():
     """Yield all public classes and functions, and the public methods of RNN, Stream, Vocabulary."""
     for name in crnn.__all__:
         yield f"crnn.{name}", getattr(crnn, name)
-    for module in (reference, text, crnn.inspect, crnn.schedules):
+    for module in (reference, text, crnn.data, crnn.inspect, crnn.schedules):
         for name, value in vars(module).items():
             if not name.startswith("_") and str(getattr(value, "__module__", "")).startswith(
                 module.__name__
