@@ -36,9 +36,6 @@ class Calls:
     def __init__(self, n, act):
         self.n, self.act, self.calls = n, act, 0
 
-    def __repr__(self):
-        return "Calls()"
-
     def start(self, parameters):
         return {}
 
@@ -254,39 +251,6 @@ def resumed(comm):
         comm.Barrier()
         model, _ = saved(path, lambda: None, comm=comm, shards=4)
         found[name] = {"ends": ends, "bits": bits(model)}
-    return found
-
-
-def carried(comm, shards, path=None, act=lambda: None):
-    """A long sequence of 7 windows an epoch, whose state is carried; act() in the fifth step."""
-    model = crnn.RNN(5, 8, 5, steps="all", cell="lstm", rng=0)
-    history = model.fit_stream(
-        symbols(), batch_size=10, steps=16, optimizer=Calls(5, act), comm=comm, shards=shards,
-        checkpoint=path, **QUIET,
-    )  # fmt: skip
-    return model, history
-
-
-def bits(model):
-    """A digest of the parameters."""
-    return hashlib.sha256(b"".join(p.tobytes() for p in model.parameters.values())).hexdigest()
-
-
-def stopped(comm):
-    """Trainings that Ctrl-C on the last rank stops, and that the same ranks resume."""
-    found, last = {}, comm.rank == comm.size - 1
-    for shards in (None, 4):
-        path = Path(sys.argv[1]) / f"file {shards}"
-        act = (lambda: os.kill(os.getpid(), signal.SIGINT)) if last else lambda: None
-        _, history = carried(comm, shards, path, act)
-        assert history.interrupted
-        if comm.rank == 0:
-            shutil.copy(path, f"{path} stopped")
-        comm.Barrier()
-        resumed, history = carried(comm, shards, path)
-        whole, _ = carried(comm, shards)
-        found[f"resumed {shards}"], found[f"whole {shards}"] = bits(resumed), bits(whole)
-        found[f"losses {shards}"] = history.loss
     return found
 
 

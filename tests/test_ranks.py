@@ -102,24 +102,6 @@ class TestAgreement:
 
 
 @needs_mpi
-@pytest.mark.parametrize("ranks", [2, 3])
-def test_a_training_that_was_stopped_resumes_with_the_same_bits(tmp_path, ranks):
-    """Also on one process, with shards: the file has the states of all ranks' rows."""
-    everyone = results(tmp_path, ranks, "stopped")
-    assert all(found == everyone[0] for found in everyone[1:])
-    for shards in (None, 4):
-        assert everyone[0][f"resumed {shards}"] == everyone[0][f"whole {shards}"]
-        state = crnn.files.load_training(tmp_path / f"file {shards} stopped")[3].entry["state"]
-        assert state["steps"] == 6
-    model, history = mpi_cases.carried(None, 4, tmp_path / "file 4 stopped")
-    assert mpi_cases.bits(model) == everyone[0]["resumed 4"]
-    assert history.loss == everyone[0]["losses 4"]
-    message = f"shards: expected {ranks}, as in the training that .* got None"
-    with pytest.raises(ValueError, match=message):
-        mpi_cases.carried(None, None, tmp_path / "file None stopped")
-
-
-@needs_mpi
 class TestEnds:
     def test_arguments_that_differ_are_named_on_all_ranks(self, failures):
         message = "ValueError: batch_size: expected the same on all ranks, got 6 on rank 0 and 7"
