@@ -97,7 +97,7 @@ def report(name: str, code: str, folder: Path, kills: int) -> None:
         child = start(code, stopped, log)
         while child.poll() is None and not log.exists():
             time.sleep(0.01)
-        time.sleep(random.uniform(0, 2.0 * length / kills))
+        time.sleep(random.uniform(0, 1.5 * length / kills))
         child.send_signal(signal.SIGKILL)
         if child.wait() == 0:
             break
