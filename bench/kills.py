@@ -91,17 +91,19 @@ def report(name: str, code: str, folder: Path, kills: int) -> None:
     done = steps(folder / "log")
     length = done[-1][1] - done[0][1]
     print(f"{name}: {done[-1][0]} steps in {length:.1f} s without a stop", flush=True)
-    repeated, seconds, killed = [], [], 0
-    for k in range(kills):
-        log = folder / f"log{k}"
+    repeated, seconds, same = [], [], True
+    while len(repeated) < kills:
+        log = folder / f"log{len(repeated)}"
+        log.unlink(missing_ok=True)
         child = start(code, stopped, log)
         while child.poll() is None and not log.exists():
             time.sleep(0.01)
         time.sleep(random.uniform(0, 1.5 * length / kills))
         child.send_signal(signal.SIGKILL)
-        if child.wait() == 0:
-            break
-        killed += 1
+        if child.wait() == 0:  # it ended before it was killed: begin another one
+            same = same and bits(whole) == bits(stopped)
+            stopped.unlink()
+            continue
         kept = files.load_training(stopped)[3].entry["state"]["steps"]
         lost = [when for step, when in steps(log) if step > kept]
         repeated.append(len(lost))
@@ -109,9 +111,9 @@ def report(name: str, code: str, folder: Path, kills: int) -> None:
     while start(code, stopped, folder / "last").wait() != 0:
         pass
     left = [file for file in os.listdir(folder) if file.endswith(".tmp")]
-    same = bits(whole) == bits(stopped)
+    same = same and bits(whole) == bits(stopped)
     print(
-        f"{name}: {killed} kills; repeated after one at most {max(repeated)} steps, "
+        f"{name}: {len(repeated)} kills; repeated after one at most {max(repeated)} steps, "
         f"{max(seconds):.2f} s, and {sum(repeated)} steps in all; {len(left)} temporary files; "
         f"parameters {'equal in every bit' if same else 'DIFFER'}",
         flush=True,
