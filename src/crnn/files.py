@@ -163,10 +163,12 @@ def _renamed_to(target: Path, mode: int | None) -> Iterator[BinaryIO]:
         raise
 
 
-def load(path: str | os.PathLike[str]) -> tuple[Config, dict[str, Array], dict[str, str]]:
+def load(
+    path: str | os.PathLike[str], loss: Any = None
+) -> tuple[Config, dict[str, Array], dict[str, str]]:
     """Configuration, parameters and metadata of a file that `save` wrote.
 
-    Raises ValueError if the file is anything else, and OSError if it cannot be read.
+    `loss` is that of a model with a loss of the user's, of which a file has only the name. Raises ValueError if the file is anything else, and OSError if it cannot be read.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -177,7 +179,7 @@ def load(path: str | os.PathLike[str]) -> tuple[Config, dict[str, Array], dict[s
     try:
         with safe_open(path, framework="numpy") as file:
             header = _header(file.metadata())
-            config, patterns = _config(header.get("config"))
+            config, patterns = _config(header.get("config"), loss)
             # Every tensor's size is checked before memory is allocated.
             names = list(file.keys())
             _check_tensors(config, patterns, {name: file.get_slice(name) for name in names})
@@ -212,9 +214,16 @@ def _header(metadata: dict[str, str] | None) -> dict[str, Any]:
     return header
 
 
-def _config(values: Any) -> tuple[Config, dict[str, list[str]]]:
+def _config(values: Any, loss: Any) -> tuple[Config, dict[str, list[str]]]:
     """The configuration without its patterns, and the names of the weights that have some."""
     values = dict(check_entries(values))
+    entry = values.get("loss", Config.loss)
+    if not isinstance(entry, (str, dict)):
+        raise ValueError(f"loss: expected a name, got {shown(entry)}")
+    if loss is not None:
+        if not isinstance(entry, dict) or set(entry) != {"own"}:
+            raise ValueError(f"loss: expected None, the model has the loss {shown(entry)}")
+        values["loss"] = loss
     patterns = {field: values.pop(field, None) for field in PATTERNS}
     patterns = {field: names for field, names in patterns.items() if names is not None}
     for field, names in patterns.items():
