@@ -10,6 +10,7 @@ import numpy as np
 
 from crnn._engine import validate
 from crnn._network import layers
+from crnn._network.class_weight import ClassWeight, weighted
 from crnn._network.config import Config
 from crnn._network.penalties import Penalty
 from crnn._network.state import checked_state
@@ -53,6 +54,7 @@ class Sequences:
         a0: Any = None,
         *,
         of: str = "",
+        class_weight: ClassWeight = None,
     ) -> None:
         self._config = config
         self._of = of  # begins an argument's name: "validation "
@@ -76,8 +78,8 @@ class Sequences:
         if y is not None:
             self.y = self._list_of_y(y) if self._lists_y else self._array_of_y(y)
         self._start = None if a0 is None else checked_state(config, f"{of}a0", a0, self.m)
-        if sample_weight is not None:
-            self._weigh(sample_weight)
+        if sample_weight is not None or class_weight is not None:
+            self._weigh(np.ones(self.m) if sample_weight is None else sample_weight, class_weight)
 
     @property
     def _lists_y(self) -> bool:
@@ -285,10 +287,11 @@ class Sequences:
         picked: Array = values if chosen is None else values[chosen]
         return picked
 
-    def _weigh(self, sample_weight: Any) -> None:
+    def _weigh(self, sample_weight: Any, class_weight: ClassWeight) -> None:
         """Set the weights; the weight of a whole example is used at each of its steps."""
         name = self._of + "sample_weight"
         w = self._checked_weights(name, sample_weight)
+        w = weighted(class_weight, self._config.n_y, self.y, w, self.lengths)
         if isinstance(w, list):
             sums = np.array([item.sum() for item in w])
         else:

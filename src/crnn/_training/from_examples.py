@@ -6,12 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 from crnn._engine import validate
+from crnn._network.class_weight import checked as checked_class_weight
 from crnn._network.data import Sequences
 from crnn._network.memory import checked_memory
 from crnn._network.memory import plan as plan_of
 from crnn._network.penalties import Penalty, checked
+from crnn._training.accumulating import Grouped
 from crnn._training.batches import Examples
 from crnn._training.history import History
+from crnn._training.iterable import Batches, is_array
 from crnn._training.optim import SGD, Optimizer, chosen
 from crnn._training.plan import Plan
 from crnn._training.trained import Trained
@@ -23,7 +26,7 @@ class FromExamples(Trained):
     def fit(
         self,
         x: Any,
-        y: Any,
+        y: Any = None,
         *,
         lengths: Any = None,
         sample_weight: Any = None,
@@ -41,6 +44,8 @@ class FromExamples(Trained):
         penalty: Penalty | None = None,
         inspect: bool = False,
         a0: Any = None,
+        accumulate: int = 1,
+        class_weight: Any = None,
     ) -> History:
         """Train by gradient descent on shuffled mini-batches of similar lengths.
 
@@ -51,9 +56,10 @@ class FromExamples(Trained):
         Parameters
         ----------
         x, y, lengths, sample_weight
-            As for `gradients`. The weights are scaled to a mean of 1 over all examples. A batch's
-            loss is the mean of ``w loss``, so its gradient is right on average. Examples of weight
-            0 are left out before anything is drawn.
+            As for `gradients`; or x alone, an iterable of batches, see below. The weights are
+            scaled to a mean of 1 over all examples. A batch's loss is the mean of ``w loss``, so
+            its gradient is right on average. Examples of weight 0 are left out before anything is
+            drawn.
         epochs, batch_size : int, optional
         optimizer : SGD, Adam, AdamW, RMSprop, "sgd", "adam", "adamw" or "rmsprop", optional
             The names mean ``SGD(0.1)``, ``Adam()``, ``AdamW()`` and ``RMSprop()``.
@@ -84,6 +90,13 @@ class FromExamples(Trained):
         a0 : list of array (m, n_a), or of pairs of them, optional
             Where the examples begin, as for `RNN.predict_proba`. It is given, not learned: the
             parameters of a trained initial state then stay as they are.
+        accumulate : int, optional
+            The batches of a step: it uses their mean gradient, that of one batch of
+            ``accumulate * batch_size`` examples up to rounding, in the memory of a small one. The
+            last step of an epoch may have fewer.
+        class_weight : dict of int to float, or "balanced", optional
+            The weights are multiplied by that of each target's class, 1 by default. "balanced"
+            gives all classes the same total weight. The validation loss is without it.
 
         Returns
         -------
@@ -93,10 +106,19 @@ class FromExamples(Trained):
         Raises
         ------
         ValueError, TypeError
-            If an argument does not fit; nothing is changed.
+            If an argument does not fit; nothing is changed, unless it is a later batch of an
+            iterable: then the steps before it remain.
         DivergenceError
             If a loss, gradient or update is not finite; the parameters are those of the last
             good step.
+
+        Notes
+        -----
+        Data that do not fit in memory are an iterable of batches,
+        ``(x, y[, lengths[, sample_weight[, a0]]])`` each, as the arguments of `gradients`, with any
+        number of examples and steps. It is read once in each epoch, in its order, so an iterator or
+        a generator will do for one epoch only. `batch_size` then has no meaning, and weights are
+        scaled to a mean of 1 in each batch.
 
         Examples
         --------
@@ -114,19 +136,36 @@ class FromExamples(Trained):
         plan = Plan(
             epochs, chosen(optimizer), clip_norm, clip_value, patience, progress, callback,
             generator, checked_memory(memory, self.config, penalty), penalty, inspect,
+            accumulate,
         )  # fmt: skip
         batch_size = validate.count("batch_size", batch_size)
-        sequences = Sequences(self.config, x, validate.given("y", y), lengths, sample_weight, a0)
-        held_out = None
-        if validation is not None:
-            if not isinstance(validation, (tuple, list)) or len(validation) not in (2, 3, 4, 5):
-                raise ValueError(
-                    "validation: expected (x, y), (x, y, lengths), (x, y, lengths, sample_weight) "
-                    "or (x, y, lengths, sample_weight, a0)"
-                )
-            val_x, val_y, *val_options = validation
-            validate.given("validation y", val_y)
-            held_out = Sequences(self.config, val_x, val_y, *val_options, of="validation ")
-        if plan.memory is not None:  # refuse bytes that cannot suffice before the first step
-            plan_of(self.config, sequences.longest, min(batch_size, sequences.m), plan.memory)
-        return self._train(Examples(sequences, batch_size, generator, held_out), plan)
+        data: Examples | Batches
+        if y is None and not is_array(x):
+            for name, given in (("lengths", lengths), ("sample_weight", sample_weight), ("a0", a0)):
+                if given is not None:
+                    raise ValueError(f"{name}: expected None with batches, which have their own")
+            class_weight = checked_class_weight(class_weight, self.config, totals_known=False)
+            data = Batches(self.config, x, epochs, self._held_out(validation), class_weight)
+        else:
+            validate.given("y", y)
+            class_weight = checked_class_weight(class_weight, self.config)
+            sequences = Sequences(
+                self.config, x, y, lengths, sample_weight, a0, class_weight=class_weight
+            )
+            data = Examples(sequences, batch_size, generator, self._held_out(validation))
+            if plan.memory is not None:  # refuse bytes that cannot suffice before the first step
+                plan_of(self.config, sequences.longest, min(batch_size, sequences.m), plan.memory)
+        return self._train(Grouped(data, accumulate) if accumulate > 1 else data, plan)
+
+    def _held_out(self, validation: Any) -> Sequences | None:
+        """The validation data, checked."""
+        if validation is None:
+            return None
+        if not isinstance(validation, (tuple, list)) or len(validation) not in (2, 3, 4, 5):
+            raise ValueError(
+                "validation: expected (x, y), (x, y, lengths), (x, y, lengths, sample_weight) "
+                "or (x, y, lengths, sample_weight, a0)"
+            )
+        x, y, *options = validation
+        validate.given("validation y", y)
+        return Sequences(self.config, x, y, *options, of="validation ")

@@ -7,7 +7,7 @@ import sys
 
 import crnn
 from crnn.benchmark.command import bench
-from crnn.cli import check, inspect, options, sample, signals, tasks, train
+from crnn.cli import check, evaluate, inspect, options, sample, signals, tasks, train
 from crnn.cli.errors import UsageError, one_line
 from crnn.cli.outlet import Outlet, outlets
 
@@ -15,6 +15,7 @@ __all__ = ["main"]
 
 _COMMANDS = {
     "train": train.run,
+    "eval": evaluate.run,
     "sample": sample.run,
     "inspect": inspect.run,
     "tasks": tasks.run,

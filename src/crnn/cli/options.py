@@ -105,10 +105,11 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(
         dest="command",
         required=True,
-        metavar="{train,sample,inspect,tasks,bench,check}",
+        metavar="{train,eval,sample,inspect,tasks,bench,check}",
         parser_class=_Parser,
     )
     _add_train(commands)
+    _add_eval(commands)
     _add_sample(commands)
     _add_inspect(commands)
     _add_tasks(commands)
@@ -146,6 +147,11 @@ def _add_train(commands: Commands[_Parser]) -> None:
         help="learning rate (default: 0.002; sgd 0.5; rmsprop 0.001)")  # fmt: skip
     add("--optimizer", default="adam", choices=["adam", "adamw", "rmsprop", "sgd"],
         help="the optimizer")  # fmt: skip
+    add("--schedule", default="constant", choices=["constant", "cosine", "linear", "plateau"],
+        help="how the learning rate falls: to 0 over the whole training, or on plateau to a half "
+             "after each epoch without improvement")  # fmt: skip
+    add("--warmup", type=COUNT_OR_0, default=0, metavar="N",
+        help="steps in which the learning rate rises to its full size")  # fmt: skip
     add("--momentum", type=DECAY, metavar="M", help="of sgd and rmsprop (default: 0)")
     add("--weight-decay", type=NOT_BELOW_0, metavar="D",
         help="of adamw, sgd and rmsprop (default: adamw 0.01, else 0)")  # fmt: skip
@@ -161,6 +167,14 @@ def _add_train(commands: Commands[_Parser]) -> None:
         help="characters of the final sample")  # fmt: skip
     add("--temperature", type=NOT_BELOW_0, default=0.7, metavar="T", help="of the final sample")
     add("--quiet", action="store_true", help="no progress bar")
+
+
+def _add_eval(commands: Commands[_Parser]) -> None:
+    add = _add(commands, "eval", "measure how well a model predicts a text").add_argument
+    add("model", type=_named, help="a file that `crnn train` wrote")
+    add("text", type=_named, help="UTF-8 text that the model has not learned from")
+    add("--batch", type=COUNT, default=1, metavar="N",
+        help="read the text as N parallel rows, each from the initial state: faster")  # fmt: skip
 
 
 def _add_sample(commands: Commands[_Parser]) -> None:

@@ -18,7 +18,10 @@ from crnn._network.losses.labels import BinaryCrossEntropy, CrossEntropy
 from crnn._network.losses.own import Loss, Own
 from crnn._network.losses.values import Huber, MeanAbsoluteError, MeanSquaredError
 
-__all__ = ["LOSSES", "UNDECIDED", "Huber", "Loss", "Objective", "Quantiles", "chosen", "plain"]
+__all__ = [
+    "LOSSES", "UNDECIDED", "Huber", "Loss", "Objective", "Quantiles", "UnknownLossError", "chosen",
+    "plain",
+]  # fmt: skip
 
 #: The losses with their default options, by name.
 LOSSES: dict[str, Objective] = {
@@ -33,6 +36,10 @@ LOSSES: dict[str, Objective] = {
         GaussianNLL(),
     )
 }
+
+
+class UnknownLossError(ValueError):
+    """A file has only the name of a model's loss."""
 
 
 def chosen(loss: Any) -> Objective:
@@ -68,9 +75,9 @@ def plain(loss: Any) -> Any:
 
 def _of_entry(entry: dict[Any, Any]) -> Objective:
     if set(entry) == {"own"}:
-        raise ValueError(
-            f"loss: the model has a loss of its own, {entry['own']}, which no file can hold: load "
-            "it with crnn.load(path, loss=...)"
+        raise UnknownLossError(
+            f"loss: the model has a loss of its own, {entry['own']}, which no file can hold: give "
+            "it to crnn.load(path, loss=...)"
         )
     kind = type(LOSSES.get(str(entry.get("name")), None))
     options = {name: value for name, value in entry.items() if name != "name"}
