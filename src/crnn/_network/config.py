@@ -112,14 +112,17 @@ class Config:
         leak = validate.leak(self.leak, self.np_dtype, self.n_a)
         return tuple(leak.tolist()) if leak.ndim else float(validate.plain("leak", self.leak))
 
+    def arguments(self) -> dict[str, Any]:
+        """The fields, with which `Config` or `crnn.RNN` makes the same again."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
     def entries(self) -> dict[str, Any]:
         """The fields as a file has them.
 
         A field that crnn 0.1.0 did not have is left out where its value is the default.
         """
         new = {f.name: f.default for f in fields(self) if f.name not in _FIRST_FIELDS}
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        values["loss"] = self.objective.entry()
+        values = {**self.arguments(), "loss": self.objective.entry()}
         return {name: v for name, v in values.items() if name not in new or v != new[name]}
 
     @cached_property

@@ -191,8 +191,8 @@ def saliency(model: Any, x: Any, step: int = -1, output: int | None = None) -> S
         Whose answer: that after step 0..T-1, or from the end if it is negative. A model that
         answers once, with any ``steps`` but "all", has only the last.
     output : int, optional
-        Which of the n_y logits. By default the largest for cross entropy, which
-        is the predicted class, and otherwise the only one.
+        Which of the n_y logits. By default the largest for cross entropy, which is the predicted
+        class, and the only one for the other losses.
 
     Returns
     -------

@@ -77,9 +77,9 @@ def _of_entry(entry: dict[Any, Any]) -> Objective:
     if set(entry) == {"own"}:
         raise UnknownLossError(
             f"loss: the model has a loss of its own, {entry['own']}, which no file can hold: give "
-            "it to crnn.load(path, loss=...)"
+            "it as loss="
         )
-    kind = type(LOSSES.get(str(entry.get("name")), None))
+    kind = type(LOSSES.get(str(entry.get("name"))))
     options = {name: value for name, value in entry.items() if name != "name"}
     if not issubclass(kind, Objective) or not options:
         raise ValueError(f"loss: expected one that this version has, got {validate.shown(entry)}")

@@ -48,7 +48,7 @@ class Objective(ABC):
         """The arguments that another object of this kind may have other values for."""
         return {}
 
-    def check(self, n_y: int) -> None:
+    def check(self, n_y: int) -> None:  # noqa: B027 - most losses take any number of outputs
         """Raise ValueError if a model cannot have n_y outputs with this loss."""
 
     def n_targets(self, n_y: int) -> int:
@@ -83,7 +83,7 @@ class Objective(ABC):
         return self.name if options == type(self)().options() else {"name": self.name, **options}
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self.options() == other.options()  # type: ignore[attr-defined]
+        return isinstance(other, type(self)) and self.options() == other.options()
 
     def __hash__(self) -> int:
         return hash((type(self), str(self.options())))

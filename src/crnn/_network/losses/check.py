@@ -93,4 +93,4 @@ def _difference(objective: Objective, row: Array, y: Array, k: int) -> float:
         moved[0, k] += step * h
         return objective.loss_and_gradient(moved, y)[0]
 
-    return (8 * (loss(1) - loss(-1)) - (loss(2) - loss(-2))) / (12 * h)
+    return float((8 * (loss(1) - loss(-1)) - (loss(2) - loss(-2))) / (12 * h))

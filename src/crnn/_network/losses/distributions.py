@@ -36,11 +36,11 @@ class Quantiles(Objective):
 
     Notes
     -----
-    For s series n_y is s times the number of levels. `predict_proba` gives all of them, the s values
-    of the first level before those of the next, and ``low, middle, high = np.split(y_hat, 3,
+    For s series n_y is s times the number of levels. `predict_proba` gives all of them, the s
+    values of the first level before those of the next, and ``low, middle, high = np.split(y_hat, 3,
     axis=-1)`` are shaped as the targets. `predict` gives the values of the level that is closest to
-    0.5, and the mean of two that are equally close. Nothing keeps quantiles of different levels from
-    crossing where there are few data: ``np.sort`` puts those of one series in order.
+    0.5, and the mean of two that are equally close. Nothing keeps quantiles of different levels
+    from crossing where there are few data: ``np.sort`` puts those of one series in order.
 
     References
     ----------
@@ -108,9 +108,9 @@ class Quantiles(Objective):
 class GaussianNLL(Objective):
     """``-log p(y)``, p the normal density whose mean and log variance the outputs are.
 
-    With the mean z and the log variance v it is ``((z - y)^2 exp(-v) + v + log 2 pi) / 2``; the mean
-    over rows and series. For s series n_y is 2 s: the means, then the log variances. The metric is
-    the mean absolute error of the means.
+    With the mean z and the log variance v it is ``((z - y)^2 exp(-v) + v + log 2 pi) / 2``; the
+    mean over rows and series. For s series n_y is 2 s: the means, then the log variances. The
+    metric is the mean absolute error of the means.
     """
 
     name = "gaussian_nll"
