@@ -54,7 +54,7 @@ def mul(graph: Graph, node: NodeProto, a: Any, b: Any) -> Array:
     value, factor = _constant_second(a, b)
     rows, which = graph.answers(value, "logits")
     n = rows.width
-    half = np.broadcast_to(factor, which.shape + (n,))[..., n // 2 :]
+    half = np.broadcast_to(factor, (*which.shape, n))[..., n // 2 :]
     if n % 2 or (half != 0.5).any():
         raise ValueError("expected half of the log variances, which are the logits' second half")
     return _new(graph, rows, which, Deviations(rows, False))
@@ -71,7 +71,7 @@ def where(graph: Graph, node: NodeProto, condition: Any, a: Any, b: Any) -> Arra
     rows, which = _deviations(graph, a, True)
     logits, same = graph.answers(b, "logits")
     n = rows.width
-    are = np.broadcast_to(condition, which.shape + (n,))
+    are = np.broadcast_to(condition, (*which.shape, n))
     if (
         logits is not rows.of.logits
         or (same != which).any()

@@ -302,7 +302,9 @@ def _metadata(config: Config, model: ModelProto) -> tuple[dict[str, str], Any]:
     except ValueError as error:
         raise ValueError(f"metadata_props: {CONFIG} is {text}: {error}") from None
     loss = said.pop("loss", None)
-    if {**found, **said} != found:
+    own = isinstance(loss, dict) and set(loss) == {"own"}  # whose y_hat is the logits
+    fits = loss is None or own or chosen(loss).link == config.objective.link
+    if {**found, **said} != found or not fits:
         entries = json.dumps(config.entries())
         raise ValueError(f"metadata_props: {CONFIG} is {text}, the graph's is {entries}")
     return properties, loss

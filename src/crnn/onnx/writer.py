@@ -58,8 +58,8 @@ def to_onnx(
         If `model` is not a crnn.RNN, a flag is not True or False, or metadata are not strings.
     ValueError
         If the parameters are too large for ONNX (2 GB), or the model's metadata have the entry
-        "crnn.config", or its loss has a `y_hat` of its own, or its cell is leaky, with a leak below 1 or noise, or its initial state is
-        trained, or its answers are pooled over time.
+        "crnn.config", or its loss has a `y_hat` of its own, or its cell is leaky, with a leak below
+        1 or noise, or its initial state is trained, or its answers are pooled over time.
     OSError
         If the file cannot be written; what is at `path` is left unchanged.
 
@@ -114,7 +114,7 @@ def _in_onnx(config: Config) -> Config:
     if config.objective.link is None:
         raise ValueError(
             f"model: expected a loss of crnn's, or one without y_hat of its own, got "
-            f"{config.objective.entry()['own']}, whose y_hat is a function in Python"
+            f"{validate.shown(config.loss)}, whose y_hat is a function in Python"
         )
     config = replace(config, masks=None, signs=None)
     if config.cell != "leaky":
