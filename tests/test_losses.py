@@ -3,8 +3,10 @@
 import copy
 import json
 import pickle
+from pathlib import Path
 
 import numpy as np
+import pages
 import pytest
 from safetensors import safe_open
 
@@ -289,3 +291,8 @@ def test_a_file_with_another_entry_is_refused(entry, tmp_path):
     save_file(dict(model.parameters), path, {"crnn": json.dumps(header)})
     with pytest.raises(ValueError, match=r"not a model of crnn's, or damaged: (loss|delta|levels)"):
         crnn.load(path)
+
+
+def test_the_page(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pages.run_python(Path(__file__).parent.parent / "docs" / "losses.md")
