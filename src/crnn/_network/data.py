@@ -37,6 +37,12 @@ class Batch(NamedTuple):
     start: layers.State | None = None  # where its examples begin; None for the model's own
     examples: Array | None = None  # their numbers in the call; None for all
 
+    @property
+    def m(self) -> int:
+        """The number of examples."""
+        m: int = self.x.shape[1]
+        return m
+
 
 class Sequences:
     """All examples of a call, checked: x as one array or as a list, and y if it is given.
@@ -114,9 +120,13 @@ class Sequences:
 
     def shuffled(self, size: int, rng: np.random.Generator) -> Iterator[Batch]:
         """One epoch in batches of `size` (the last may be smaller) and of similar lengths."""
+        for chosen in self.order(size, rng):
+            yield self.batch(chosen)
+
+    def order(self, size: int, rng: np.random.Generator) -> list[Array] | list[None]:
+        """Which examples are in each batch of `shuffled`; [None] means all in one batch."""
         if self.m <= size:  # the order within the only batch does not matter: no copy
-            yield self.batch()
-            return
+            return [None]
         order = rng.permutation(self.m)
         chunks = [order[i : i + size] for i in range(0, self.m, size)]
         if self.lengths is not None:
@@ -127,8 +137,7 @@ class Sequences:
             ]
             chunks = [part[i : i + size] for part in spans for i in range(0, len(part), size)]
             chunks = [chunks[i] for i in rng.permutation(len(chunks))]
-        for chunk in chunks:
-            yield self.batch(chunk)
+        return chunks
 
     def batches(self, backward: bool = False, penalty: Penalty | None = None) -> Iterator[Batch]:
         """All examples, in the groups of `groups`."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from crnn._network.data import Batch
 from crnn._network.network import Means
-from crnn._training.batches import Examples
+from crnn._training.batches import Examples, Shards
 from crnn._training.iterable import Batches
 from crnn._training.trainer import Trainer
 from crnn.reference import Array
@@ -50,15 +50,19 @@ class Grouped:
         batches = self.data.num_batches
         return None if batches is None else -(-batches // self.k)
 
-    def batches(self) -> Iterator[list[Batch]]:
-        """The groups of one epoch."""
-        batches = self.data.batches()
+    def batches(self) -> Iterator[list[Any]]:
+        """The groups of one epoch, of Batch or of Shards."""
+        batches: Iterator[Any] = self.data.batches()
         while group := list(islice(batches, self.k)):
             yield group
 
-    def validation(self) -> Iterator[Batch] | None:
-        """The held-out examples, or None."""
+    def validation(self) -> Any:
+        """The held-out examples, as those of the data, or None."""
         return self.data.validation()
+
+    def same(self) -> dict[str, object]:
+        """What must be the same on all ranks."""
+        return self.data.same()
 
     def fault(self, of_validation: bool) -> str | None:
         """The place in the data that explains a loss that is not finite."""
@@ -93,7 +97,7 @@ class Accumulating(Trainer):
         return Means(loss / rows, metric / rows, rows)
 
 
-def examples_of(batch: Batch | list[Batch]) -> int:
+def examples_of(batch: Batch | Shards | list[Batch] | list[Shards]) -> int:
     """The number of examples in a batch or in a group of batches."""
     group = batch if isinstance(batch, list) else [batch]
-    return sum(one.x.shape[1] for one in group)
+    return sum(one.m for one in group)

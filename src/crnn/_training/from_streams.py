@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from crnn._engine import validate
 from crnn._network.penalties import Penalty, checked
-from crnn._training.batches import LongSequence, checked_symbols, windows
+from crnn._training.batches import LongSequence, checked_batch_size, checked_symbols, windows
+from crnn._training.checkpoint import Checkpoint
 from crnn._training.history import History
 from crnn._training.optim import SGD, Optimizer, chosen
 from crnn._training.plan import Plan
+from crnn._training.ranks import over_ranks
 from crnn._training.trained import Trained
 
 
 class FromStreams(Trained):
     """A model that learns from one long sequence."""
 
+    @over_ranks
     def fit_stream(
         self,
         symbols: Any,
@@ -32,7 +37,12 @@ class FromStreams(Trained):
         progress: bool = True,
         rng: Any = None,
         callback: Callable[[History], object] | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        every: str | int | timedelta = "epoch",
+        resume: bool | str | os.PathLike[str] = True,
         penalty: Penalty | None = None,
+        comm: Any = None,
+        shards: int | None = None,
     ) -> History:
         """Train to predict the next symbol of one long sequence, by truncated BPTT.
 
@@ -50,6 +60,10 @@ class FromStreams(Trained):
             A held-out sequence; its loss after each epoch is in nats per symbol.
         epochs, batch_size, optimizer, clip_norm, clip_value, patience, progress, callback, penalty
             As for `fit`. The order is that of the sequence.
+        checkpoint, every, resume
+            As for `fit`.
+        comm, shards
+            As for `fit`; each rank trains its own of the parallel rows.
         rng : int or numpy.random.Generator, optional
             Draws the noise of a leaky cell, the only thing that is random here.
 
@@ -59,7 +73,7 @@ class FromStreams(Trained):
 
         Raises
         ------
-        ValueError, TypeError, DivergenceError
+        ValueError, TypeError, OSError, DivergenceError
             As for `fit`.
 
         Examples
@@ -77,14 +91,15 @@ class FromStreams(Trained):
         generator = validate.generator(rng)
         plan = Plan(
             epochs, chosen(optimizer), clip_norm, clip_value, patience, progress, callback,
-            generator, penalty=checked(penalty),
+            generator, penalty=checked(penalty), ranks=comm,
+            checkpoint=comm.from_first(lambda: Checkpoint.asked(checkpoint, every, resume, rng)),
         )  # fmt: skip
-        batch_size = validate.count("batch_size", batch_size)
+        batch_size = checked_batch_size(batch_size, comm)
         steps = validate.count("steps", steps)
         symbols = checked_symbols(self.config, "symbols", symbols, batch_size)
         if validation is not None:
             validation = checked_symbols(self.config, "validation", validation, 1)
-        return self._train(LongSequence(symbols, batch_size, steps, validation), plan)
+        return self._train(LongSequence(symbols, batch_size, steps, validation, comm), plan)
 
     def evaluate_stream(self, symbols: Any, batch_size: int = 32) -> tuple[float, float]:
         """Mean loss (nats per symbol) and accuracy of predicting a sequence's next symbol.
