@@ -176,8 +176,20 @@ class TestKeeping:
 
     def test_a_file_with_a_loss_of_crnns_takes_no_other(self, tmp_path):
         problem("mse")[0].save(tmp_path / "m")
-        with pytest.raises(ValueError, match="loss: expected None, the model has the loss 'mse'"):
+        with pytest.raises(ValueError, match="loss: expected None, because the model has 'mse'"):
             crnn.load(tmp_path / "m", loss=squared)
+
+    def test_training_goes_on_from_a_checkpoint(self, tmp_path):
+        models = []
+        for epochs in ([4], [2, 4]):
+            for last in epochs:
+                model, x, y = problem(squared)
+                path = tmp_path / f"{len(epochs)}"
+                model.fit(x, y, epochs=last, batch_size=2, checkpoint=path, progress=False, rng=0)
+            models.append(model)
+        np.testing.assert_array_equal(*(m.parameters["Waa"] for m in models))
+        with pytest.raises(ValueError, match=r"loss: .*squared, which no file can hold"):
+            problem("mse")[0].fit(x, y, epochs=4, batch_size=2, checkpoint=path, progress=False)
 
     def test_a_pickle_has_it_if_it_can_be_pickled(self):
         model, x, y = problem(squared)

@@ -100,8 +100,9 @@ def load(
 ) -> tuple[Config, dict[str, Array], dict[str, str]]:
     """Configuration, parameters and metadata of a file that `save` wrote.
 
-    `loss` is that of a model with a loss of the user's, of which a file has only the name. Raises
-    ValueError if the file is anything else, and OSError if it cannot be read.
+    `loss` is that of a model with a loss of the user's, of which a file has only the name; other
+    models have their own. Raises ValueError if the file is anything else, and OSError if it cannot
+    be read.
     """
     return _read(path, loss, with_training=False)[:3]
 
@@ -174,9 +175,7 @@ def _config(values: Any, loss: Any) -> tuple[Config, dict[str, list[str]]]:
     entry = values.get("loss", Config.loss)
     if not isinstance(entry, (str, dict)):
         raise ValueError(f"loss: expected a name, got {shown(entry)}")
-    if loss is not None:
-        if not isinstance(entry, dict) or set(entry) != {"own"}:
-            raise ValueError(f"loss: expected None, the model has the loss {shown(entry)}")
+    if loss is not None and isinstance(entry, dict) and set(entry) == {"own"}:
         values["loss"] = loss
     patterns = {field: values.pop(field, None) for field in PATTERNS}
     patterns = {field: names for field, names in patterns.items() if names is not None}

@@ -259,4 +259,7 @@ def load(path: str | os.PathLike[str], *, loss: Any = None) -> RNN:
     >>> crnn.load(path).config.n_a
     3
     """
-    return RNN._of(*files.load(path, loss))
+    config, parameters, metadata = files.load(path, loss)
+    if loss is not None and config.loss is not loss:
+        raise ValueError(f"loss: expected None, because the model has {config.loss!r}")
+    return RNN._of(config, parameters, metadata)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import asdict
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, NamedTuple
@@ -186,7 +185,7 @@ class BaseRNN(BaseEstimator):  # type: ignore[misc]
     def _check_structure(self, fitted: Config) -> None:
         """Refuse parameters with which the fitted model, whose training goes on, was not built."""
         asked = Config(fitted.n_x, self.hidden_size, fitted.n_y, **self._structure())
-        for name, value in asdict(asked).items():
+        for name, value in asked.arguments().items():
             built = getattr(fitted, name)
             if value != built:
                 name = "hidden_size" if name == "n_a" else name
