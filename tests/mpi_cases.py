@@ -6,6 +6,7 @@ Each rank writes what it found to FOLDER/RANK.json.
 import hashlib
 import json
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -41,6 +42,9 @@ class Calls:
     def step(self, parameters, gradients, memory):
         self(None)
         parameters -= 0.1 * gradients
+
+    def __repr__(self):
+        return "Calls()"  # the same in every program, as the file of a training needs it
 
     def __call__(self, history):
         self.calls += 1
@@ -198,6 +202,7 @@ def failures(comm):
     bad = [(x, y), (x, y if comm.rank == 0 else y[1:])]
     return {
         "other arguments": outcome(small, comm, batch_size=6 + last),
+        "other arrays": outcome(whole.fit, x + last, y, comm=comm, **QUIET),
         "a bad argument": outcome(small, comm, epochs=0 if last else 1),
         "callback": outcome(small, comm, callback=Calls(1, fail)),
         "gradient": outcome(broken.fit, x, y, batch_size=4, comm=comm, **QUIET),
@@ -210,6 +215,43 @@ def failures(comm):
         "inspect": outcome(small, comm, inspect=True),
         "threads": threads,
     }  # fmt: skip
+
+
+def saved(path, act, **ranks):
+    """Train with a file, and act at the third step."""
+    model = crnn.RNN(5, 8, 5, steps="all", cell="gru", rng=0)
+    history = model.fit_stream(
+        symbols(), batch_size=10, steps=16, optimizer=Calls(3, act), checkpoint=path, **QUIET,
+        **ranks,
+    )  # fmt: skip
+    return model, history
+
+
+def bits(model):
+    """A digest of the parameters."""
+    return hashlib.sha256(model._network.arena.flat.tobytes()).hexdigest()
+
+
+def resumed(comm):
+    """The bits after a Ctrl-C, and after a SIGTERM on the last rank; both resumed."""
+    last, found = comm.rank == comm.size - 1, {}
+
+    def terminated(*_):
+        raise OSError("terminated")
+
+    signal.signal(signal.SIGTERM, terminated)
+    for name, number in (("Ctrl-C", signal.SIGINT), ("SIGTERM", signal.SIGTERM)):
+        path = Path(sys.argv[1]) / f"{name}.safetensors"
+        ends = outcome(
+            lambda *a, **o: saved(*a, **o)[1],
+            path, lambda n=number: os.kill(os.getpid(), n) if last else None, comm=comm, shards=4,
+        )  # fmt: skip
+        if comm.rank == 0:
+            shutil.copy(path, path.with_suffix(".copy"))
+        comm.Barrier()
+        model, _ = saved(path, lambda: None, comm=comm, shards=4)
+        found[name] = {"ends": ends, "bits": bits(model)}
+    return found
 
 
 def dies(comm):

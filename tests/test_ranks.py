@@ -107,6 +107,9 @@ class TestEnds:
         message = "ValueError: batch_size: expected the same on all ranks, got 6 on rank 0 and 7"
         assert all(found["other arguments"].startswith(message) for found in failures)
 
+        message = "ValueError: x: expected the same on all ranks, got 'float"
+        assert all(found["other arrays"].startswith(message) for found in failures)
+
     def test_an_error_on_one_rank_is_quoted_by_the_others(self, failures):
         bad = "ValueError: epochs: expected a whole number >= 1, got 0"
         assert failures[1]["a bad argument"] == bad
@@ -165,6 +168,23 @@ class TestEnds:
         assert done.returncode != 0
         assert done.stderr.count("ValueError: epochs: expected a whole number >= 1, got 0") == 1
         assert done.stderr.count("epoch 2/2: 100%") == 1
+
+
+@needs_mpi
+def test_a_training_that_was_stopped_goes_on_with_the_same_bits(tmp_path):
+    """On as many ranks as before, and in one process."""
+    found = results(tmp_path, 2, "resumed")
+    never_stopped, _ = mpi_cases.saved(tmp_path / "other", lambda: None, shards=4)
+    expected = mpi_cases.bits(never_stopped)
+    for of_rank in found:
+        assert of_rank["Ctrl-C"] == {"ends": "interrupted: True, epochs 1", "bits": expected}
+        assert of_rank["SIGTERM"]["bits"] == expected
+    assert found[1]["SIGTERM"]["ends"] == "OSError: terminated"
+    assert found[0]["SIGTERM"]["ends"] == "RuntimeError: rank 1 of 2 failed: OSError: terminated"
+    for name in ("Ctrl-C", "SIGTERM"):
+        model, history = mpi_cases.saved(tmp_path / f"{name}.copy", lambda: None, shards=4)
+        assert mpi_cases.bits(model) == expected
+        assert len(history.loss) == 2
 
 
 @pytest.mark.parametrize("comm", [0, "world", object()])

@@ -60,10 +60,6 @@ class Grouped:
         """The held-out examples, as those of the data, or None."""
         return self.data.validation()
 
-    def same(self) -> dict[str, object]:
-        """What must be the same on all ranks."""
-        return self.data.same()
-
     def fault(self, of_validation: bool) -> str | None:
         """The place in the data that explains a loss that is not finite."""
         return self.data.fault(of_validation)

@@ -65,14 +65,6 @@ class Examples:
         sequences = self.held_out if of_validation else self.sequences
         return None if sequences is None else sequences.fault()
 
-    def same(self) -> dict[str, object]:
-        """What must be the same on all ranks."""
-        return {
-            "batch_size": self.batch_size,
-            "the size of x": (self.sequences.m, self.sequences.longest),
-            "the size of validation": size_of(self.held_out),
-        }
-
 
 @dataclass(frozen=True)
 class LongSequence:
@@ -118,15 +110,6 @@ class LongSequence:
         """None: symbols are always finite."""
         return None
 
-    def same(self) -> dict[str, object]:
-        """What must be the same on all ranks."""
-        return {
-            "batch_size": self.batch_size,
-            "steps": self.steps,
-            "the number of symbols": len(self.symbols),
-            "the size of validation": None if self.held_out is None else len(self.held_out),
-        }
-
 
 def checked_batch_size(batch_size: Any, ranks: Ranks) -> int:
     """The argument: a count, and a row for each shard."""
@@ -137,11 +120,6 @@ def checked_batch_size(batch_size: Any, ranks: Ranks) -> int:
             f"{'shards' if ranks.exact else 'ranks'}, got {size}"
         )
     return size
-
-
-def size_of(sequences: Sequences | None) -> tuple[int, int] | None:
-    """How many examples there are, and the steps of the longest."""
-    return None if sequences is None else (sequences.m, sequences.longest)
 
 
 def parts_of(sequences: Sequences, chosen: Array | None, cut: list[slice]) -> list[Batch | None]:

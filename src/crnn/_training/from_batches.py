@@ -9,7 +9,7 @@ from crnn._network.class_weight import checked as checked_class_weight
 from crnn._network.data import Sequences
 from crnn._network.memory import checked_memory
 from crnn._network.penalties import Penalty, checked
-from crnn._training.batches import shards_of, size_of
+from crnn._training.batches import shards_of
 from crnn._training.cores import divided
 from crnn._training.divergence import DivergenceError
 from crnn._training.optim import SGD, Optimizer, chosen
@@ -123,7 +123,7 @@ class FromBatches(Trained):
             trainer = None
         joined = trainer is not None and trainer.memory is state
         of_this_step = {
-            "the size of x": size_of(sequences),
+            "the size of x": (sequences.m, sequences.longest),
             "the number of steps before": trainer.steps if trainer and joined else 0,
         }
         ranks.begin({"the model": self.config, **plan.same(), **of_this_step})

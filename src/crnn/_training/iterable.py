@@ -11,7 +11,7 @@ from crnn._engine import validate
 from crnn._network.class_weight import ClassWeight
 from crnn._network.config import Config
 from crnn._network.data import Batch, Sequences
-from crnn._training.batches import Parts, Shards, held_out_shards, parts_of, size_of
+from crnn._training.batches import Parts, Shards, held_out_shards, parts_of
 from crnn._training.ranks import ALONE, Ranks
 
 _PARTS = "(x, y[, lengths[, sample_weight[, a0]]])"
@@ -95,10 +95,6 @@ class Batches:
     def validation(self) -> Iterator[Batch] | Parts | None:
         """The held-out examples, or this rank's shards of them, or None."""
         return held_out_shards(self.held_out, self._ranks)
-
-    def same(self) -> dict[str, object]:
-        """What must be the same on all ranks."""
-        return {"the size of x": "batches", "the size of validation": size_of(self.held_out)}
 
     def fault(self, of_validation: bool) -> str | None:
         """The place in the last batch that explains a loss that is not finite, or None."""

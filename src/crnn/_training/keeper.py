@@ -49,13 +49,14 @@ class Keeper:
             due = due if ranks.size == 1 else ranks.from_first(lambda: due)
         else:
             due = not isinstance(every, str) and self._trainer.steps % every == 0
-        if due or self._trainer.interrupt.held is not None:
+        if due or self._trainer.held:
             self.now(carry)
 
     def after_epoch(self, carry: bool, validated: bool) -> None:
         """Write the file after an epoch that is not the last one, unless steps are counted."""
-        counted, waits = isinstance(self._request.every, int), self._trainer.interrupt.held
-        if not counted or waits is not None or self._course.history.interrupted:
+        interrupt, ranks = self._trainer.interrupt, self._trainer.plan.ranks
+        counted, waits = isinstance(self._request.every, int), ranks.any(interrupt.held is not None)
+        if not counted or waits or self._course.history.interrupted:
             self.now(carry, confirmed=validated)
 
     def now(self, carry: bool, confirmed: bool = False) -> None:
@@ -66,7 +67,8 @@ class Keeper:
         if not confirmed:
             self._trainer.confirm_last(carry)
         self.write()
-        self._trainer.interrupt.deliver()
+        with self._trainer.plan.ranks.together():
+            self._trainer.interrupt.deliver()
 
     def write(self) -> None:
         """Write model and training, unless the file has this state already.

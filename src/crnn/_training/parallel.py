@@ -16,8 +16,9 @@ from crnn._training.tree import Exchange, Tree
 from crnn.reference import Array
 
 #: What follows the gradient in an array that is summed: the sums of loss and metric over the rows,
-#: the rows in two parts, and how many ranks were asked to stop or failed.
-LOSS, METRIC, ROWS_HIGH, ROWS_LOW, STOPS, FAILURES = range(-6, 0)
+#: the rows in two parts, and how many shards are of a rank that was asked to stop, on which a
+#: signal waits, or that failed.
+LOSS, METRIC, ROWS_HIGH, ROWS_LOW, STOPS, HOLDS, FAILURES = range(-7, 0)
 
 #: The unit of ROWS_HIGH. Float32 counts to 2^24 only; the two parts count to 2^36.
 MANY = 4096
@@ -41,12 +42,17 @@ class ParallelTrainer(Trainer):
         self._spare: list[Array] = []  # arrays (size,)
         self._size = size
         self._states: list[State | None] = []
-        self._stopped = False
+        self._stopped = self._held = False
 
     @property
     def stopped(self) -> bool:
         """Whether any rank was asked to stop before the last sum."""
         return self._stopped
+
+    @property
+    def held(self) -> bool:
+        """Whether a signal waited on any rank before the last sum."""
+        return self._held
 
     def gradient(
         self, batch: Shards | list[Shards], state: list[State] | None, norms: Array | None
@@ -60,7 +66,7 @@ class ParallelTrainer(Trainer):
             error, nodes = caught, self._failed_nodes()
         total = self._exchange.sum(nodes)  # (size,)
         self._spare.extend(nodes)
-        self._stopped = bool(total[STOPS] > 0)
+        self._stopped, self._held = bool(total[STOPS] > 0), bool(total[HOLDS] > 0)
         if total[FAILURES] > 0:
             self._ranks.agree(error)
         rows = int(total[ROWS_HIGH]) * MANY + int(total[ROWS_LOW])
@@ -113,11 +119,11 @@ class ParallelTrainer(Trainer):
         """The sums of this rank's shards; keeps their states."""
         tree: Tree[Array] = Tree(self._ranks.shards, self._spare.append)
         self._states = []
-        stops = int(self.interrupt.requested)
+        flags = int(self.interrupt.requested), int(self.interrupt.held is not None)
         for i, s in enumerate(self._ranks.own):
             leaf = self._array()
             leaf[...] = 0
-            leaf[STOPS] = stops
+            leaf[STOPS:FAILURES] = flags
             state = None if states is None else states[i]
             for batch, seed in zip(group, seeds, strict=True):
                 part = batch.parts[i]

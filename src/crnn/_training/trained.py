@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from crnn._network.model import Model
 from crnn._training.accumulating import Accumulating
 from crnn._training.cores import divided
@@ -28,11 +30,11 @@ class Trained(Model):
         if plan.patience is not None and data.held_out is None:
             raise ValueError("patience: expected None without validation data")
         ranks, request = plan.ranks, plan.checkpoint
-        ranks.begin({"the model": self.config, **plan.same(), **data.same()})
+        arguments = {} if request is None and ranks.size == 1 else fingerprint(data, plan)
+        ranks.begin({"the model": self.config, **plan.same(), **_same_on_all_ranks(arguments)})
         memory, batches = self._state_of(plan.optimizer), ranks.most(data.num_batches)
         steps = None if batches is None else plan.epochs * batches
         course = Course(History(self._network.loss.metric), self._network.arena.flat.copy())
-        arguments = {} if request is None else fingerprint(data, plan)
         found: Resumed | None = None
         if request is not None and request.source is not None:
             fresh = memory
@@ -67,3 +69,9 @@ class Trained(Model):
         if self._memory is not None and self._memory[0] is optimizer:
             return self._memory[1]
         return start(optimizer, self._network.arena.flat, self._network.layout)
+
+
+def _same_on_all_ranks(arguments: dict[str, Any]) -> dict[str, Any]:
+    """All but the seed, for which that of the first rank counts, and batches of each rank's own."""
+    own = {"rng", "x"} if arguments.get("data") == "Batches" else {"rng"}
+    return {name: value for name, value in arguments.items() if name not in own}

@@ -29,13 +29,17 @@ class Trainer:
         self.restart(memory, plan)
         self.last: tuple[Any, Any] | None = None  # batch and state
         self.steps = 0
-        # Several ranks cannot wait for one of them, so that only Ctrl-C is held there.
-        self.interrupt = Interrupt(hold=plan.checkpoint is not None and plan.ranks.size == 1)
+        self.interrupt = Interrupt(hold=plan.checkpoint is not None)
 
     @property
     def stopped(self) -> bool:
         """Whether training ends after this step because of Ctrl-C."""
         return self.interrupt.requested
+
+    @property
+    def held(self) -> bool:
+        """Whether a signal waits until the file is written."""
+        return self.interrupt.held is not None
 
     def restart(self, memory: Memory, plan: Plan) -> None:
         """Begin with the parameters as they are; the caller may have assigned others."""
