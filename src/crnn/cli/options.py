@@ -131,8 +131,13 @@ def _add_train(commands: Commands[_Parser]) -> None:
     add = _add(commands, "train", "train a character model on a text").add_argument
     add("--text", type=_named, metavar="FILE",
         help="UTF-8 text (default: the help topics of Python)")  # fmt: skip
-    add("--out", type=_named, default="model.safetensors", metavar="FILE", help="the model")
-    add("--resume", type=_named, metavar="FILE", help="continue training this model")
+    add("--out", type=_named, metavar="FILE",
+        help="the model, and the state of its training (default: that of --resume, or "
+        "model.safetensors)")  # fmt: skip
+    add("--resume", type=_named, metavar="FILE",
+        help="continue the training in this file, with the same options")  # fmt: skip
+    add("--start", type=_named, metavar="FILE",
+        help="begin a new training with the model of this file")  # fmt: skip
     add("--cell", choices=[*CELLS], help="of the hidden units (default: vanilla)")
     add("--leak", type=LEAK, metavar="SHARE", help="of --cell leaky, in (0, 1]")
     add("--hidden", type=COUNT, metavar="N", help="hidden units (default: 256)")

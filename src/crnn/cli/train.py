@@ -9,10 +9,14 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 
 import crnn
+from crnn._training.fingerprint import OtherTraining
 from crnn._training.rule import Rule
+from crnn.cli import resume
 from crnn.cli.errors import UsageError, check_writable
 from crnn.cli.sample import load
 from crnn.reference import Array
@@ -21,7 +25,10 @@ from crnn.text import Vocabulary, python_topics
 
 BITS = 1 / math.log(2)  # per nat
 
-#: Options for a new model, with their defaults. A resumed model has its own values.
+#: How often the file is written, besides after each epoch.
+EVERY = timedelta(seconds=10)
+
+#: Options for a new model, with their defaults. A model from a file has its own values.
 OF_A_NEW_MODEL = {
     "cell": "vanilla", "leak": None, "hidden": 256, "layers": 1, "activation": "tanh",
     "dtype": "float32",
@@ -32,6 +39,10 @@ def run(options: argparse.Namespace) -> int:
     """Run the command and return the exit code."""
     _refuse_contradictions(options)
     text = read_text(options.text)
+    if options.out is None:
+        options.out = "model.safetensors"
+        if options.resume is not None and resume.has_training(options.resume):
+            options.out = options.resume
     _check_out(options)
     model, vocabulary = _model_to_train(options, text)
     learned = _learned(len(text), options)
@@ -67,13 +78,13 @@ def _refuse_contradictions(options: argparse.Namespace) -> None:
         raise UsageError("--momentum: expected only with --optimizer sgd or rmsprop")
     if options.weight_decay is not None and options.optimizer == "adam":
         raise UsageError("--weight-decay: expected only with --optimizer adamw, sgd or rmsprop")
+    if options.resume is not None and options.start is not None:
+        raise UsageError("--start: expected only without --resume")
+    if options.resume is not None or options.start is not None:
+        return
     for name, default in OF_A_NEW_MODEL.items():
         if getattr(options, name) is None:
             setattr(options, name, default)
-        elif options.resume is not None:
-            raise UsageError(f"--{name}: expected only without --resume, whose model has its own")
-    if options.resume is not None:
-        return
     if options.cell in ("gru", "lstm") and options.activation != "tanh":
         raise UsageError(f"--activation: expected tanh with --cell {options.cell}")
     if (options.leak is None) == (options.cell == "leaky"):
@@ -108,8 +119,10 @@ def _check_out(options: argparse.Namespace) -> None:
 
 def _model_to_train(options: argparse.Namespace, text: str) -> tuple[crnn.RNN, Vocabulary]:
     vocabulary = Vocabulary.of(text)
-    if options.resume is not None:
-        model, known = load(options.resume)
+    path = options.resume or options.start
+    if path is not None:
+        model, known = load(path)
+        resume.check_model(options, path, model)
         try:
             known.encode(vocabulary.characters)
         except ValueError as error:
@@ -155,9 +168,26 @@ def _learned(characters: int, options: argparse.Namespace) -> int:
 def _fit(
     model: crnn.RNN, learn: Array, held_out: Array, options: argparse.Namespace, began: float
 ) -> crnn.History:
-    """Train and save the model, even if training diverges or a signal ends it."""
+    """Train, with a file that has every epoch and that another call can continue from."""
     rows = (len(learn) - 1) // options.batch  # steps of each parallel row
-    characters = rows * options.batch / math.ceil(rows / options.steps)  # in a window, on average
+    windows = math.ceil(rows / options.steps)
+    characters = rows * options.batch / windows  # in a window, on average
+    reported = 0
+
+    def report(history: crnn.History) -> None:
+        """Print the lines of the epochs that have none yet: also those before a resume."""
+        nonlocal began, reported
+        for k in range(reported, len(history.loss)):
+            done = replace(
+                history, loss=history.loss[: k + 1], val_loss=history.val_loss[: k + 1],
+                steps_per_second=history.steps_per_second[: k + 1],
+            )  # fmt: skip
+            if k + 1 < len(history.loss):  # its time was that of its steps
+                began -= windows / history.steps_per_second[k]
+            _report(done, characters, began, options)
+        reported = len(history.loss)
+
+    continues = options.resume is not None and resume.has_training(options.resume)
     try:
         history = model.fit_stream(
             learn,
@@ -170,23 +200,19 @@ def _fit(
             clip_value=options.clip_value,
             patience=options.patience,
             progress=not options.quiet,
-            callback=lambda history: _report(history, characters, began, options),
+            callback=report,
+            checkpoint=options.out,
+            every=EVERY,
+            resume=options.resume if continues else False,
         )
+    except OtherTraining as error:
+        raise resume.named(error) from None
     except (crnn.DivergenceError, KeyboardInterrupt):
-        _save(model, options.out)
-        print(f"wrote {options.out}: the model of the last good step")
+        resume.report_steps(options.out)
         raise
-    _save(model, options.out)
+    if not history.interrupted:
+        report(history)  # those of a training that was complete before
     return history
-
-
-def _save(model: crnn.RNN, path: str) -> None:
-    """Save. If a signal arrives meanwhile, save again before it ends the command."""
-    try:
-        model.save(path)
-    except KeyboardInterrupt:
-        model.save(path)
-        raise
 
 
 #: The optimizers by their names as options, with their learning rates.
