@@ -660,6 +660,7 @@ USAGE = [
     ("train --lr fast", "--lr: expected a finite number > 0, got 'fast'"),
     ("train --clip -1", "--clip: expected a finite number >= 0, got '-1'"),
     ("train --momentum 1 --optimizer sgd", "--momentum: expected a number in [0, 1), got '1'"),
+    ("train --dropout 0.5", "--dropout: expected only with --layers 2 or more"),
     ("train --momentum 0.5", "--momentum: expected only with --optimizer sgd or rmsprop"),
     (
         "train --weight-decay 0.5",

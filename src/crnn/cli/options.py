@@ -142,6 +142,8 @@ def _add_train(commands: Commands[_Parser]) -> None:
     add("--leak", type=LEAK, metavar="SHARE", help="of --cell leaky, in (0, 1]")
     add("--hidden", type=COUNT, metavar="N", help="hidden units (default: 256)")
     add("--layers", type=COUNT, metavar="N", help="recurrent layers (default: 1)")
+    add("--dropout", type=DECAY, metavar="P",
+        help="share of units dropped between layers in training (default: 0)")  # fmt: skip
     add("--activation", choices=["tanh", "relu"], help="of the hidden units (default: tanh)")
     add("--dtype", choices=["float32", "float64"], help="of the parameters (default: float32)")
     add("--epochs", type=COUNT, default=7, metavar="N", help="passes over the text")

@@ -30,7 +30,8 @@ EVERY = timedelta(seconds=10)
 
 #: Options for a new model, with their defaults. A model from a file has its own values.
 OF_A_NEW_MODEL = {
-    "cell": "vanilla", "leak": None, "hidden": 256, "layers": 1, "activation": "tanh",
+    "cell": "vanilla", "leak": None, "hidden": 256, "layers": 1, "dropout": 0.0,
+    "activation": "tanh",
     "dtype": "float32",
 }  # fmt: skip
 
@@ -87,6 +88,8 @@ def _refuse_contradictions(options: argparse.Namespace) -> None:
             setattr(options, name, default)
     if options.cell in ("gru", "lstm") and options.activation != "tanh":
         raise UsageError(f"--activation: expected tanh with --cell {options.cell}")
+    if options.dropout and options.layers == 1:
+        raise UsageError("--dropout: expected only with --layers 2 or more, it acts between layers")
     if (options.leak is None) == (options.cell == "leaky"):
         raise UsageError("--leak: expected with --cell leaky, and only there")
 
@@ -138,6 +141,7 @@ def _model_to_train(options: argparse.Namespace, text: str) -> tuple[crnn.RNN, V
             options.hidden,
             len(vocabulary),
             num_layers=options.layers,
+            dropout=options.dropout,
             activation=options.activation,
             steps="all",
             dtype=options.dtype,

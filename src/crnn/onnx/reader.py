@@ -100,8 +100,10 @@ def from_onnx(model: ModelProto | bytes | str | os.PathLike[str], *, loss: Any =
     first, second = (_read(proto, inputs, probe) for probe in _PROBES)
     if not first.same(second):
         raise ValueError("the graph's model depends on the number of steps or examples")
-    metadata, own_loss = _metadata(first.config(None), proto)
-    read = crnn.RNN(**first.config(own_loss if loss is None else loss).arguments(), rng=0)
+    metadata, of_training = _metadata(first.config(None), proto)
+    said_loss = of_training.pop("loss", None)
+    config = first.config(said_loss if loss is None else loss)
+    read = crnn.RNN(**{**config.arguments(), **of_training}, rng=0)
     for name, value in first.parameters().items():
         read.parameters[name] = value
     read.metadata.update(metadata)
@@ -286,10 +288,10 @@ def _layers(linear: Linear) -> tuple[list[list[Cell]], Array | None]:
     return layers, below[0].of.table
 
 
-def _metadata(config: Config, model: ModelProto) -> tuple[dict[str, str], Any]:
-    """The metadata_props without the configuration, which must agree with the graph, and its loss.
+def _metadata(config: Config, model: ModelProto) -> tuple[dict[str, str], dict[str, Any]]:
+    """The metadata_props without the configuration, and what no graph has: dropout and loss.
 
-    The loss is an entry for `losses.chosen`, or None.
+    The rest of the configuration must agree with the graph, and the loss with its end.
     """
     properties = {entry.key: entry.value for entry in model.metadata_props}
     text, found = properties.pop(CONFIG, "{}"), config.arguments()
@@ -301,10 +303,11 @@ def _metadata(config: Config, model: ModelProto) -> tuple[dict[str, str], Any]:
         files.check_entries(said)
     except ValueError as error:
         raise ValueError(f"metadata_props: {CONFIG} is {text}: {error}") from None
-    loss = said.pop("loss", None)
+    of_training = {name: said[name] for name in ("dropout", "loss") if name in said}
+    loss = of_training.get("loss", config.loss)
     own = isinstance(loss, dict) and set(loss) == {"own"}  # whose y_hat is the logits
-    fits = loss is None or own or chosen(loss).link == config.objective.link
-    if {**found, **said} != found or not fits:
+    fits = own or chosen(loss).link == config.objective.link
+    if {**found, **said} != {**found, **of_training} or not fits:
         entries = json.dumps(config.entries())
         raise ValueError(f"metadata_props: {CONFIG} is {text}, the graph's is {entries}")
-    return properties, loss
+    return properties, of_training
