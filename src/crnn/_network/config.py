@@ -151,6 +151,11 @@ class Config:
         return self.activation == "relu"
 
     @property
+    def draws(self) -> bool:
+        """Whether a step of training draws numbers, for noise or dropout."""
+        return self.noise > 0 or self.dropout > 0
+
+    @property
     def objective(self) -> Objective:
         """The loss, with its answers, targets and metric."""
         return LOSSES[self.loss]

@@ -108,8 +108,8 @@ class ParallelTrainer(Trainer):
         return float(loss / rows), float(metric / rows)
 
     def _seeds(self) -> list[int | None]:
-        """A seed for the noise of each of this rank's shards."""
-        rng = self.plan.rng if self.network.config.noise else None
+        """A seed for the noise and the dropout of each of this rank's shards."""
+        rng = self.plan.rng if self.network.config.draws else None
         seeds = [seed_for_noise(rng) for _ in range(self._ranks.shards)]
         return [seeds[s] for s in self._ranks.own]
 
