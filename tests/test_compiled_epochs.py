@@ -1,6 +1,7 @@
 """Epochs in compiled code have the bits of the loop in Python, and end as it does."""
 
 import itertools
+import signal
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ def examples(steps="last", symbols=False, dtype="float32"):
 
 
 def both(monkeypatch, model_options, fit_options, x, y):
-    """The model, History and optimizer's memory after compiled epochs, and after those in Python."""
+    """The model, History and optimizer's memory after compiled epochs, and those in Python."""
     results = []
     for in_python in (False, True):
         used = []
@@ -116,14 +117,17 @@ def test_calls_are_short(monkeypatch):
 
 
 class TestDivergence:
-    def fails(self, monkeypatch, optimizer, x, y, batch_size=2):
+    def fails(self, monkeypatch, optimizer, x, y, batch_size=2, scale=1, **options):
         """What both raise, and the parameters that remain."""
         found = []
         for find in (compiled.compiled, lambda trainer, data: None):
             monkeypatch.setattr(train, "compiled", find)
-            model = crnn.RNN(3, 5, 4, rng=0)
+            model = crnn.RNN(3, 5, 4, activation="relu", rng=0)
+            model.parameters["Wax"] *= np.float32(scale)
+            model.parameters["Wya"] *= 100
+            given = {"batch_size": batch_size, "optimizer": optimizer, "progress": False, "rng": 0}
             with pytest.raises(crnn.DivergenceError) as caught:
-                model.fit(x, y, batch_size=batch_size, optimizer=optimizer, progress=False, rng=0)
+                model.fit(x, y, **given, **options)
             found.append((str(caught.value), model._network.arena.flat.tobytes()))
         assert found[0] == found[1]
         return found[0][0]
@@ -135,15 +139,18 @@ class TestDivergence:
 
     def test_a_gradient(self, monkeypatch):
         x, y = examples()
-        x[:, 9] *= np.float32(3e38)
-        assert "not finite" in self.fails(monkeypatch, crnn.SGD(1e-40), x, y)
+        x[:, 9] = 3e38  # the states are small, because Wax is, but not what it is multiplied by
+        error = self.fails(monkeypatch, crnn.SGD(1e-40), x, y, scale=1e-38)
+        assert "the gradient is not finite" in error
 
     def test_an_update(self, monkeypatch):
         assert "the update is not finite" in self.fails(monkeypatch, crnn.SGD(1e300), *examples())
 
     def test_the_last_step(self, monkeypatch):
         """Checked by a forward pass over the last batch."""
-        assert "not finite" in self.fails(monkeypatch, crnn.SGD(1e38), *examples(), 11)
+        x, y = examples()
+        error = self.fails(monkeypatch, crnn.SGD(1e30), x[:, :12], y[:12], 11, epochs=1)
+        assert "at step 2: the loss is not finite" in error
 
 
 @pytest.mark.parametrize("of", ["x", "y"])
@@ -191,3 +198,25 @@ def test_the_bar_counts_examples(capsys):
     x, y = examples()
     crnn.RNN(3, 5, 4, rng=0).fit(x, y, batch_size=6, epochs=2, rng=0)
     assert "44.0/44.0" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not hasattr(signal, "raise_signal"), reason="no signals")
+def test_ctrl_c_ends_after_the_steps_of_a_call(monkeypatch):
+    """At once, even if it comes before the first step of an epoch, of which one is done."""
+    x, y = examples()
+    monkeypatch.setattr(compiled, "MOST_SECONDS", 1e-9)  # a step in each call
+    seen = []
+    rates = compiled._rates
+
+    def pressed(optimizer, memory, count):
+        seen.append(count)
+        if len(seen) == 4 + 2:
+            signal.raise_signal(signal.SIGINT)
+        return rates(optimizer, memory, count)
+
+    monkeypatch.setattr(compiled, "_rates", pressed)
+    model = crnn.RNN(3, 5, 4, rng=0)
+    history = model.fit(x, y, batch_size=6, epochs=3, progress=False, rng=0)
+    assert history.interrupted
+    assert (seen, len(history.loss)) == ([1] * 6, 2)
+    assert model._memory[1]["step"] == 6

@@ -16,7 +16,7 @@ import numpy as np
 
 from crnn._engine.workspace import aligned
 
-from crnn._c_api cimport CRNN_LSTM, crnn_rnn_call
+from crnn._c_api cimport crnn_rnn_call
 from crnn._engine.integers cimport within
 from crnn._engine.kernels cimport (_operations, _threads, clip_numbers, crnn_linear,
                                    crnn_operations, scale_spans)

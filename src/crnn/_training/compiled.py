@@ -112,25 +112,24 @@ class CompiledEpochs:
         rule = _compiled_rule(plan.optimizer, trainer.memory)
         most = math.inf if plan.clip_norm is None else plan.clip_norm
         totals = np.array([sums.loss, sums.metric, sums.norm, 0.0])
-        while sums.steps < len(chosen) and not trainer.stopped:
-            count = max(int(MOST_SECONDS / self._seconds), 1)
-            count = min(count, len(chosen) - sums.steps)
+        going = True
+        while going:
+            count = min(max(int(MOST_SECONDS / self._seconds), 1), len(chosen) - sums.steps)
             rates = _rates(plan.optimizer, trainer.memory, count)
-            began = time.perf_counter()
+            began, shown = time.perf_counter(), sums.shown
             done, failed = self._steps.run(rule, order, sums.steps, rates, most, totals)
             self._count(course, began, done, totals, chosen)
             trainer.memory["step"] += done
             if done:
                 trainer.memory["lr"] = float(rates[done - 1])
-                trainer.last = chosen[sums.steps - 1], None
             trainer.steps += done + bool(failed)
             if failed:
                 self._fail(failed, float(totals[3]))
             if bar is not None:
                 bar.set_postfix(loss=f"{sums.loss / sums.rows:.4f}", refresh=False)
-                bar.update(sums.shown - bar.n)
-        if trainer.last is not None:
-            trainer.last = self._data.sequences.batch(trainer.last[0]), None
+                bar.update(sums.shown - shown)
+            going = sums.steps < len(chosen) and not trainer.stopped
+        trainer.last = self._data.sequences.batch(chosen[sums.steps - 1]), None
 
     def _count(
         self, course: Course, began: float, done: int, totals: Array, chosen: list[Array]
