@@ -42,6 +42,11 @@ def test_a_missing_extension_is_an_import_error_with_build_instructions(tmp_path
     assert "python -m pip install ." in done.stderr
 
 
+def test_the_citation_has_the_version():
+    path = Path(__file__).parent.parent / "CITATION.cff"
+    assert f"\nversion: {crnn.__version__}\n" in path.read_text(encoding="utf-8")
+
+
 def test_version_equals_the_metadata():
     assert crnn.__version__ == importlib.metadata.version("crnn")
 
@@ -142,8 +147,8 @@ def test_pickles_of_0_1_0_can_be_loaded():
 def test_dir_lists_public_names_only():
     done = python("import crnn, crnn.cli; print(*dir(crnn))")
     assert set(done.stdout.split()) == {
-        *crnn.__all__, "__version__", "benchmark", "check", "cli", "files", "functional", "inspect",
-        "model", "reference", "schedules", "streaming", "tasks", "text", "weights",
+        *crnn.__all__, "__version__", "benchmark", "check", "cli", "data", "files", "functional",
+        "inspect", "model", "reference", "schedules", "streaming", "tasks", "text", "weights",
     }  # fmt: skip
 
 
@@ -151,7 +156,7 @@ def public():
     """Yield all public classes and functions, and the public methods of RNN, Stream, Vocabulary."""
     for name in crnn.__all__:
         yield f"crnn.{name}", getattr(crnn, name)
-    for module in (reference, text, crnn.inspect, crnn.schedules):
+    for module in (reference, text, crnn.data, crnn.inspect, crnn.schedules):
         for name, value in vars(module).items():
             if not name.startswith("_") and str(getattr(value, "__module__", "")).startswith(
                 module.__name__

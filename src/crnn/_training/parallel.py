@@ -7,7 +7,7 @@ import numpy as np
 from crnn._engine.workspace import aligned
 from crnn._network.data import Batch
 from crnn._network.layers import State
-from crnn._network.network import Means, Network, seed_for_noise
+from crnn._network.network import Means, Network
 from crnn._training.batches import Parts, Shards
 from crnn._training.plan import Plan
 from crnn._training.rule import Memory
@@ -109,8 +109,7 @@ class ParallelTrainer(Trainer):
 
     def _seeds(self) -> list[int | None]:
         """A seed for the noise and the dropout of each of this rank's shards."""
-        rng = self.plan.rng if self.network.config.draws else None
-        seeds = [seed_for_noise(rng) for _ in range(self._ranks.shards)]
+        seeds = [self._noise() for _ in range(self._ranks.shards)]
         return [seeds[s] for s in self._ranks.own]
 
     def _own_nodes(

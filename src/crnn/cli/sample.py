@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 
 import crnn
+from crnn._vocabulary import vocabulary_of
 from crnn.cli.errors import UsageError
 from crnn.text import Vocabulary
 
@@ -25,12 +25,9 @@ def run(options: argparse.Namespace) -> int:
 def load(path: str) -> tuple[crnn.RNN, Vocabulary]:
     """Load a model that predicts the next character, and its vocabulary."""
     model = crnn.load(path)
-    try:
-        vocabulary = Vocabulary(json.loads(model.metadata["vocabulary"]))
-    except (KeyError, ValueError, TypeError, RecursionError):
-        raise UsageError(
-            f"{path}: the model has no vocabulary, so it is not a model of text"
-        ) from None
+    vocabulary = vocabulary_of(model.metadata)
+    if vocabulary is None:
+        raise UsageError(f"{path}: the model has no vocabulary, so it is not a model of text")
     config = model.config
     if not len(vocabulary) == config.n_x == config.n_y:
         raise UsageError(f"{path}: its vocabulary does not fit its inputs and outputs")
