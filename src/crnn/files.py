@@ -69,9 +69,19 @@ def write(path: str | os.PathLike[str], content: bytes) -> None:
     An existing file's permissions are kept. Raises OSError if `path` cannot be written, and leaves
     what is there unchanged.
     """
+    with replaced(path) as file:
+        file.write(content)
+
+
+@contextlib.contextmanager
+def replaced(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """A file under a temporary name beside `path`, which takes its place at the end: see `write`.
+
+    If anything fails, what is at `path` is left unchanged.
+    """
     target, mode = _target(path)
     with _renamed_to(target, mode) as file:
-        file.write(content)
+        yield file
         file.flush()
         os.fsync(file.fileno())
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import json
 
 import crnn
 from crnn.cli.errors import UsageError
-from crnn.text import Vocabulary
+from crnn.text.stored import of_metadata
+from crnn.text.units import Units
 
 
 def run(options: argparse.Namespace) -> int:
     """Run the command and return the exit code."""
     model, vocabulary = load(options.model)
     try:
-        prime = vocabulary.encode(options.prime)
+        prime = vocabulary.encode(options.prime, options.unknown)
     except ValueError as error:
         raise UsageError(f"--prime: {error}") from None
     drawn = model.sample(options.length, prime, options.temperature, options.seed)
@@ -22,15 +22,13 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def load(path: str) -> tuple[crnn.RNN, Vocabulary]:
-    """Load a model that predicts the next character, and its vocabulary."""
+def load(path: str) -> tuple[crnn.RNN, Units]:
+    """Load a model that predicts the next symbol, and its vocabulary."""
     model = crnn.load(path)
     try:
-        vocabulary = Vocabulary(json.loads(model.metadata["vocabulary"]))
-    except (KeyError, ValueError, TypeError, RecursionError):
-        raise UsageError(
-            f"{path}: the model has no vocabulary, so it is not a model of text"
-        ) from None
+        vocabulary = of_metadata(model.metadata)
+    except ValueError as error:
+        raise UsageError(f"{path}: {error}") from None
     config = model.config
     if not len(vocabulary) == config.n_x == config.n_y:
         raise UsageError(f"{path}: its vocabulary does not fit its inputs and outputs")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import os
 import sys
@@ -13,35 +12,34 @@ import crnn
 from crnn._training.rule import Rule
 from crnn.cli.errors import UsageError, check_writable
 from crnn.cli.sample import load
+from crnn.cli.texts import symbols_of, vocabulary_of
 from crnn.reference import Array
-from crnn.text import Vocabulary, python_topics
+from crnn.text.units import Units
 
 BITS = 1 / math.log(2)  # per nat
 
 #: Options for a new model, with their defaults. A resumed model has its own values.
 OF_A_NEW_MODEL = {
     "cell": "vanilla", "leak": None, "hidden": 256, "layers": 1, "activation": "tanh",
-    "dtype": "float32",
+    "dtype": "float32", "units": "characters", "most": None,
 }  # fmt: skip
 
 
 def run(options: argparse.Namespace) -> int:
     """Run the command and return the exit code."""
     _refuse_contradictions(options)
-    text = read_text(options.text)
-    _check_out(options)
-    model, vocabulary = _model_to_train(options, text)
-    learned = _learned(len(text), options)
+    model, vocabulary, symbols = _model_and_symbols(options)
+    unit = vocabulary.unit
+    learned = _learned(len(symbols), unit, options)
     size = sum(p.size for p in model.parameters.values())
     print(
-        f"{len(text)} characters, {len(vocabulary)} different; {learned} to learn from, "
-        f"{len(text) - learned} held out\n{size} parameters in {model.config.num_layers} "
+        f"{len(symbols)} {unit}s, {len(vocabulary)} different; {learned} to learn from, "
+        f"{len(symbols) - learned} held out\n{size} parameters in {model.config.num_layers} "
         f"layer(s) of {model.config.n_a} {_named(model)} units",
         flush=True,
     )
-    symbols = vocabulary.encode(text)
     began = time.perf_counter()
-    history = _fit(model, symbols[:learned], symbols[learned:], options, began)
+    history = _fit(model, symbols[:learned], symbols[learned:], unit, options, began)
     if history.interrupted:
         print("interrupted: the model of the last finished step is kept")
     print(f"wrote {options.out} after {time.perf_counter() - began:.1f} s of training\n")
@@ -77,25 +75,6 @@ def _refuse_contradictions(options: argparse.Namespace) -> None:
         raise UsageError("--leak: expected with --cell leaky, and only there")
 
 
-def read_text(path: str | None) -> str:
-    """The text of a file, or the help topics of Python."""
-    if path is None:
-        try:
-            return python_topics()
-        except ImportError:
-            raise UsageError(
-                "--text: expected a file, this Python has no pydoc_data.topics"
-            ) from None
-    try:
-        with open(path, encoding="utf-8-sig") as file:  # without a byte order mark
-            text = file.read()
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from None
-    if not text:
-        raise UsageError(f"{path}: the file is empty")
-    return text
-
-
 def _check_out(options: argparse.Namespace) -> None:
     """Check before training that the model can be saved afterwards."""
     check_writable("--out", options.out)
@@ -103,18 +82,27 @@ def _check_out(options: argparse.Namespace) -> None:
         raise UsageError("--out: expected another file than --text, which it would replace")
 
 
-def _model_to_train(options: argparse.Namespace, text: str) -> tuple[crnn.RNN, Vocabulary]:
-    vocabulary = Vocabulary.of(text)
-    if options.resume is not None:
-        model, known = load(options.resume)
-        try:
-            known.encode(vocabulary.characters)
-        except ValueError as error:
-            raise UsageError(f"--text: {error}") from None
-        return model, known
+def _model_and_symbols(options: argparse.Namespace) -> tuple[crnn.RNN, Units, Array]:
+    """The model, its vocabulary and the text as symbols."""
+    if options.resume is None:
+        vocabulary = vocabulary_of(options.text, options.units or "characters", options.most)
+        _check_out(options)
+        model = _new_model(options, vocabulary)
+    else:
+        _check_out(options)
+        model, vocabulary = load(options.resume)
+    try:
+        symbols, _ = symbols_of(options.text, vocabulary, options.unknown, options.out)
+    except UsageError as error:
+        raise UsageError(f"--text: {error}") from None
+    return model, vocabulary, symbols
+
+
+def _new_model(options: argparse.Namespace, vocabulary: Units) -> crnn.RNN:
     if len(vocabulary) < 2:
         raise UsageError(
-            f"--text: expected at least 2 different characters, got {text[:1]!r} alone"
+            f"--text: expected at least 2 different {vocabulary.unit}s, got "
+            f"{vocabulary.decode([0])!r} alone"
         )
     try:
         model = crnn.RNN(
@@ -133,28 +121,33 @@ def _model_to_train(options: argparse.Namespace, text: str) -> tuple[crnn.RNN, V
         raise UsageError(
             f"--hidden {options.hidden}, --layers {options.layers}: too large for this machine"
         ) from None
-    model.metadata["vocabulary"] = json.dumps(vocabulary.characters)
-    return model, vocabulary
+    model.metadata["vocabulary"] = vocabulary.to_json()
+    return model
 
 
-def _learned(characters: int, options: argparse.Namespace) -> int:
-    """The number of characters to train on; the rest is held out."""
-    held_out: int = round(characters * options.validation)
-    learned = characters - held_out
+def _learned(n: int, unit: str, options: argparse.Namespace) -> int:
+    """The number of symbols to train on; the rest is held out."""
+    held_out: int = round(n * options.validation)
+    learned = n - held_out
     if learned <= options.batch or held_out < 2:
         raise UsageError(
-            f"the text of {characters} characters is too short for --batch {options.batch} and "
+            f"the text of {n} {unit}s is too short for --batch {options.batch} and "
             f"--validation {options.validation:g}"
         )
     return learned
 
 
 def _fit(
-    model: crnn.RNN, learn: Array, held_out: Array, options: argparse.Namespace, began: float
+    model: crnn.RNN,
+    learn: Array,
+    held_out: Array,
+    unit: str,
+    options: argparse.Namespace,
+    began: float,
 ) -> crnn.History:
     """Train and save the model, even if training diverges or a signal ends it."""
     rows = (len(learn) - 1) // options.batch  # steps of each parallel row
-    characters = rows * options.batch / math.ceil(rows / options.steps)  # in a window, on average
+    per_step = rows * options.batch / math.ceil(rows / options.steps)  # symbols, on average
     try:
         history = model.fit_stream(
             learn,
@@ -167,7 +160,7 @@ def _fit(
             clip_value=options.clip_value,
             patience=options.patience,
             progress=not options.quiet,
-            callback=lambda history: _report(history, characters, began, options),
+            callback=lambda history: _report(history, per_step, began, options, unit),
         )
     except (crnn.DivergenceError, KeyboardInterrupt):
         _save(model, options.out)
@@ -201,9 +194,13 @@ def _optimizer(options: argparse.Namespace) -> Rule:
 
 
 def _report(
-    history: crnn.History, characters: float, began: float, options: argparse.Namespace
+    history: crnn.History,
+    per_step: float,
+    began: float,
+    options: argparse.Namespace,
+    unit: str = "character",
 ) -> None:
-    """Print one line per epoch. `characters` is the average number in a window."""
+    """Print one line per epoch. `per_step` is the average number of symbols in a window."""
     from tqdm import tqdm
 
     if len(history.val_loss) < len(history.loss):  # interrupted: nothing was validated
@@ -212,9 +209,9 @@ def _report(
     write = tqdm.write if sys.stderr.isatty() else print
     write(
         f"epoch {len(history.loss)}/{options.epochs}  "
-        f"bits per character {history.loss[-1] * BITS:.3f}, "
+        f"bits per {unit} {history.loss[-1] * BITS:.3f}, "
         f"held out {history.val_loss[-1] * BITS:.3f}  "
-        f"{history.steps_per_second[-1] * characters:,.0f} characters/s  "
+        f"{history.steps_per_second[-1] * per_step:,.0f} {unit}s/s  "
         f"{time.perf_counter() - began:.1f} s",
         file=sys.stdout,
     )

@@ -1,20 +1,20 @@
-"""The characters that a model's symbols stand for, as its metadata have them."""
+"""The parts of text that a model's symbols stand for, as its metadata have them."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
 from crnn._network.config import Config
 from crnn.reference import Array
-from crnn.text import Vocabulary
+from crnn.text.stored import of_metadata
+from crnn.text.units import Units
 
 
-def vocabulary_of(metadata: Mapping[str, str]) -> Vocabulary:
+def vocabulary_of(metadata: Mapping[str, str]) -> Units:
     """The vocabulary that `crnn train` saves with a model."""
     try:
-        return Vocabulary(json.loads(metadata["vocabulary"]))
-    except (KeyError, TypeError, ValueError):
+        return of_metadata(metadata)
+    except ValueError:
         raise ValueError(
             "x: expected numbers or symbols, since the model's metadata have no vocabulary, got a "
             "str"
@@ -29,4 +29,8 @@ def tokens_of(
         vocabulary = vocabulary_of(metadata)
     except ValueError:
         return None
-    return tuple(vocabulary.decode(symbols)) if len(vocabulary) == config.n_x else None
+    return (
+        tuple(vocabulary.decode([k]) for k in symbols.tolist())
+        if len(vocabulary) == config.n_x
+        else None
+    )
