@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 import crnn
-from crnn import check, cli, text
+from crnn import _atomic, check, cli, text
 from crnn._training import batches
 from crnn.cli import options, train
 from crnn.cli.outlet import Outlet
+from crnn.schedules import Cosine, Linear, Warmup
 
 WORDS = "the cat sat on the mat and the dog sat on the log. " * 120
 BRIEF = ["--batch", "8", "--steps", "16", "--epochs", "2", "--length", "40"]
@@ -110,6 +111,11 @@ class TestTrain:
             ("--optimizer sgd --lr 0.1 --momentum 0.9", {"optimizer": crnn.SGD(0.1, 0.9)}),
             ("--optimizer rmsprop", {"optimizer": crnn.RMSprop(0.001)}),
             ("--optimizer adamw", {"optimizer": crnn.AdamW(0.002)}),
+            ("--schedule cosine", {"optimizer": crnn.Adam(Cosine(0.002))}),
+            (
+                "--schedule linear --warmup 10 --lr 0.01",
+                {"optimizer": crnn.Adam(Warmup(10, Linear(0.01)))},
+            ),
             (
                 "--optimizer sgd --weight-decay 0.1",
                 {"optimizer": crnn.SGD(0.5, weight_decay=0.1)},
@@ -625,7 +631,7 @@ class TestErrors:
         def refuse(*_):
             raise PermissionError(13, "Permission denied")
 
-        monkeypatch.setattr(crnn.files, "open", refuse, raising=False)
+        monkeypatch.setattr(_atomic, "open", refuse, raising=False)
         self.check_error(
             run, files, ["train", "--text", "words.txt"], "model.safetensors: Permission"
         )

@@ -88,7 +88,7 @@ class TestKilledWhileSaving:
     """After kill -9 at any moment the path holds a complete model, old or new."""
 
     def save_in_a_child(self, path, code):
-        code = f"import crnn, crnn.files, os, time\nm = crnn.RNN(4, 300, 4, rng=1)\n{code}"
+        code = f"import crnn, crnn._atomic, os, time\nm = crnn.RNN(4, 300, 4, rng=1)\n{code}"
         command = [sys.executable, "-c", code, str(path)]
         return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
@@ -112,7 +112,7 @@ class Slow:
         self.file.flush()
         print("half", flush=True)
         time.sleep(60)
-crnn.files.open = Slow
+crnn._atomic.open = Slow
 m.save(sys.argv[1])
 """
         child = self.save_in_a_child(path, slow)
@@ -405,3 +405,40 @@ class TestHostile:
             crnn.load(tmp_path / "none")
         with pytest.raises(OSError, match=r"directory|denied"):
             crnn.load(tmp_path)
+
+
+class TestStateOfATraining:
+    """A file may hold a training's state beside the model."""
+
+    STATE = crnn.files.Training(
+        {"version": 1, "rng": np.random.default_rng(0).bit_generator.state, "best": float("inf")},
+        {"memory.m": np.arange(5.0), "memory.t": np.zeros((), "int8")},
+    )
+
+    @pytest.fixture
+    def path(self, tmp_path, model):
+        crnn.files.save(tmp_path / "m", model.config, model.parameters, {"a": "b"}, self.STATE)
+        return tmp_path / "m"
+
+    def test_comes_back_bit_for_bit(self, path, model):
+        config, parameters, metadata, state = crnn.files.load_training(path)
+        assert (config, metadata) == (model.config, {"a": "b"})
+        assert all((parameters[name] == p).all() for name, p in model.parameters.items())
+        assert state.entry == self.STATE.entry
+        assert state.tensors.keys() == self.STATE.tensors.keys()
+        for name, a in self.STATE.tensors.items():
+            assert (state.tensors[name].dtype, state.tensors[name].shape) == (a.dtype, a.shape)
+            assert state.tensors[name].tobytes() == a.tobytes()
+
+    def test_load_reads_the_model_and_save_writes_the_model_alone(self, path, model):
+        loaded = crnn.load(path)
+        np.testing.assert_array_equal(loaded.parameters["Wya"], model.parameters["Wya"])
+        loaded.save(path)
+        assert crnn.files.load_training(path)[3] is None
+
+    @pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.99])
+    def test_a_truncated_file_is_refused(self, path, share):
+        content = path.read_bytes()
+        path.write_bytes(content[: int(share * len(content))])
+        with pytest.raises(ValueError, match="not a model of crnn's, or damaged"):
+            crnn.files.load_training(path)

@@ -143,7 +143,7 @@ def test_dir_lists_public_names_only():
     done = python("import crnn, crnn.cli; print(*dir(crnn))")
     assert set(done.stdout.split()) == {
         *crnn.__all__, "__version__", "benchmark", "check", "cli", "files", "functional", "inspect",
-        "model", "reference", "streaming", "tasks", "text", "weights",
+        "model", "reference", "schedules", "streaming", "tasks", "text", "weights",
     }  # fmt: skip
 
 
@@ -154,7 +154,7 @@ def public():
     """Yield all public classes and functions, and the public methods of classes."""
     for name in crnn.__all__:
         yield f"crnn.{name}", getattr(crnn, name)
-    for module in (reference, text, crnn.inspect):
+    for module in (reference, text, crnn.inspect, crnn.schedules):
         for name, value in vars(module).items():
             if not name.startswith("_") and str(getattr(value, "__module__", "")).startswith(
                 module.__name__

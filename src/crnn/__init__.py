@@ -12,6 +12,7 @@ except Exception as error:  # a BLAS of another kind is a TypeError
     ) from error
 
 from crnn import _moved
+from crnn import schedules as schedules
 from crnn._engine.config import get_include, get_num_threads, set_num_threads, set_up, show_config
 from crnn._network.initial import Init
 from crnn._network.memory import MemoryPlan, plan_memory

@@ -6,29 +6,43 @@ the model's own metadata. A file is read as data and nothing in it is ever execu
 Versions of crnn read each other's files. A configuration without a field has the field's default,
 and a field that 0.1.0 did not have is written only if its value is not the default. So an older
 crnn reads every model that does not need the new field, and refuses the others by its name.
+
+A file can hold the state of a training too: the header's entry "training", and tensors whose names
+begin with "training.". `load` reads the model of such a file and skips the rest. Versions of crnn
+that do not know the entry refuse the file, because of its additional tensors.
 """
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import json
 import os
-import secrets
-import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields, replace
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, NamedTuple
 
+from crnn._atomic import check_writable, regular_mode, spelled, write
 from crnn._engine.validate import shown
 from crnn._network.config import Config
 from crnn.reference import Array
+
+__all__ = [
+    "FORMAT", "PATTERNS", "Training", "check_entries", "check_writable", "load", "load_training",
+    "save", "write",
+]  # fmt: skip
 
 FORMAT = 1
 _DTYPES = {"float32": "F32", "float64": "F64"}
 #: The fields of a configuration that are arrays by the names of weights, and their dtypes.
 PATTERNS = {"masks": "BOOL", "signs": "I8"}
+#: The names of tensors that belong to the state of a training begin with this.
+TRAINING = "training."
+
+
+class Training(NamedTuple):
+    """The state of a training as a file holds it."""
+
+    entry: dict[str, Any]  # of the header: what JSON can hold
+    tensors: dict[str, Array]  # without TRAINING before their names
 
 
 def save(
@@ -36,8 +50,9 @@ def save(
     config: Config,
     parameters: Mapping[str, Array],
     metadata: Mapping[str, str],
+    training: Training | None = None,
 ) -> None:
-    """Write a model's file completely or not at all: see `write`.
+    """Write a model, and perhaps the state of its training, completely or not at all: see `write`.
 
     Raises TypeError if metadata are not strings.
     """
@@ -49,7 +64,14 @@ def save(
         if field in entries:  # the header has their names, and tensors have the arrays
             tensors |= {f"{field}.{name}": a for name, a in entries[field].items()}
             entries[field] = list(entries[field])
-    header = {"format": FORMAT, "config": entries, "metadata": _strings(metadata)}
+    header: dict[str, Any] = {
+        "format": FORMAT,
+        "config": entries,
+        "metadata": _strings(metadata),
+    }
+    if training is not None:
+        header["training"] = training.entry
+        tensors |= {TRAINING + name: a for name, a in training.tensors.items()}
     write(path, to_bytes(tensors, {"crnn": json.dumps(header)}))
 
 
@@ -63,39 +85,6 @@ def check_entries(values: Any) -> dict[str, Any]:
     return values
 
 
-def write(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write a whole file under a temporary name beside `path`, then rename it.
-
-    An existing file's permissions are kept. Raises OSError if `path` cannot be written, and leaves
-    what is there unchanged.
-    """
-    with replaced(path) as file:
-        file.write(content)
-
-
-@contextlib.contextmanager
-def replaced(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """A file under a temporary name beside `path`, which takes its place at the end: see `write`.
-
-    If anything fails, what is at `path` is left unchanged.
-    """
-    target, mode = _target(path)
-    with _renamed_to(target, mode) as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def check_writable(path: str | os.PathLike[str]) -> None:
-    """Raise what `save` would raise for this path, without changing what is there."""
-    target, mode = _target(path)
-    if mode is not None and not os.access(target, os.W_OK):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), os.fspath(path))
-    temporary, file = _new_file_beside(target)
-    file.close()
-    temporary.unlink()
-
-
 def _strings(metadata: Any) -> dict[str, str]:
     if not isinstance(metadata, Mapping):
         raise TypeError(f"metadata: expected a dict of strings, got {metadata!r}")
@@ -105,91 +94,42 @@ def _strings(metadata: Any) -> dict[str, str]:
     return dict(metadata)
 
 
-def _spelled(path: Any) -> str:
-    """A path as text, and never an integer: `open` would take it as a file descriptor."""
-    try:
-        text = os.fsdecode(path)
-    except TypeError:
-        raise TypeError(f"path: expected a path, got {shown(path)}") from None
-    if "\0" in text:
-        raise ValueError(f"path: expected no null character, got {shown(text)}")
-    return text
-
-
-def _target(path: str | os.PathLike[str]) -> tuple[Path, int | None]:
-    """The file that a path leads to, and its permissions if it exists."""
-    target = Path(
-        os.path.realpath(_spelled(path))
-    )  # a symbolic link stays, and leads to the new file
-    try:
-        mode = _regular_mode(target, path)
-    except FileNotFoundError:
-        return target, None
-    return target, stat.S_IMODE(mode)
-
-
-def _regular_mode(file: str | Path, path: str | os.PathLike[str]) -> int:
-    """A file's mode; OSError, with the path that the caller gave, if it is a device or a pipe.
-
-    Those can neither be mapped into memory nor replaced, and opening a pipe waits for its writer.
-    """
-    mode = os.stat(file).st_mode
-    if stat.S_ISDIR(mode):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
-    if not stat.S_ISREG(mode):
-        raise OSError(errno.EINVAL, "Not a regular file", os.fspath(path))
-    return mode
-
-
-def _new_file_beside(target: Path) -> tuple[Path, BinaryIO]:
-    """A new file, open for writing, with the permissions that the umask gives.
-
-    (tempfile's would be 0600, and the umask cannot be read without setting it.)
-    """
-    temporary = target.with_name(f".crnn-{secrets.token_hex(8)}.tmp")
-    try:
-        return temporary, open(temporary, "xb")
-    except OSError as error:
-        # Report the name that the caller knows.
-        raise type(error)(error.errno, error.strerror, str(target)) from None
-
-
-@contextlib.contextmanager
-def _renamed_to(target: Path, mode: int | None) -> Iterator[BinaryIO]:
-    """A new file that replaces the target at the end, or is deleted if anything fails."""
-    temporary, file = _new_file_beside(target)
-    try:
-        with file:
-            if mode is not None:
-                os.chmod(temporary, mode)
-            yield file
-        os.replace(temporary, target)
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        if isinstance(error, OSError) and error.errno is not None and error.filename is None:
-            # Such as "no space left": report the name that the caller knows.
-            raise OSError(error.errno, error.strerror, str(target)) from None
-        raise
-
-
 def load(path: str | os.PathLike[str]) -> tuple[Config, dict[str, Array], dict[str, str]]:
     """Configuration, parameters and metadata of a file that `save` wrote.
 
     Raises ValueError if the file is anything else, and OSError if it cannot be read.
     """
+    return _read(path, with_training=False)[:3]
+
+
+def load_training(
+    path: str | os.PathLike[str],
+) -> tuple[Config, dict[str, Array], dict[str, str], Training | None]:
+    """What `load` returns, and the state of the training if the file has one."""
+    return _read(path, with_training=True)
+
+
+def _read(
+    path: Any, with_training: bool
+) -> tuple[Config, dict[str, Array], dict[str, str], Training | None]:
     from safetensors import SafetensorError, safe_open
 
-    path = _spelled(path)
-    _regular_mode(path, path)
+    path = spelled(path)
+    regular_mode(path, path)
     with open(path, "rb"):  # a file that may not be read raises Python's own error
         pass
     try:
         with safe_open(path, framework="numpy") as file:
             header = _header(file.metadata())
             config, patterns = _config(header.get("config"))
+            names, training = list(file.keys()), None
+            if "training" in header:
+                own = [name for name in names if name.startswith(TRAINING)]
+                names = [name for name in names if not name.startswith(TRAINING)]
+                if with_training:
+                    of = {name.removeprefix(TRAINING): file.get_tensor(name) for name in own}
+                    training = Training(header["training"], of)
             # Every tensor's size is checked before memory is allocated.
-            names = list(file.keys())
             _check_tensors(config, patterns, {name: file.get_slice(name) for name in names})
             parameters = {name: file.get_tensor(name) for name in config.shapes()}
             read: dict[str, Any] = {
@@ -206,7 +146,7 @@ def load(path: str | os.PathLike[str]) -> tuple[Config, dict[str, Array], dict[s
         OverflowError,
     ) as error:
         raise ValueError(f"{path}: not a model of crnn's, or damaged: {error}") from None
-    return config, parameters, header.get("metadata", {})
+    return config, parameters, header.get("metadata", {}), training
 
 
 def _header(metadata: dict[str, str] | None) -> dict[str, Any]:

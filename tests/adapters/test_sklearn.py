@@ -36,6 +36,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import crnn
 import crnn.sklearn
+from crnn.schedules import Cosine
 from crnn.sklearn import RNNClassifier, RNNRegressor, RNNSequenceTagger
 from crnn.sklearn._training import threads
 
@@ -849,3 +850,16 @@ def test_every_parameter_is_documented(estimator):
 
 def test_examples_of_the_page_run():
     pages.run_python(ROOT / "docs" / "sklearn.md")
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_schedule_of_the_learning_rate_is_passed_on():
+    X = np.random.default_rng(0).standard_normal((20, 5, 2))
+    y = np.arange(20) % 2
+    rates = {}
+    for lr in (0.01, Cosine(0.01)):
+        rnn = clone(RNNClassifier(4, learning_rate_init=lr, max_iter=3, tol=0.0, random_state=0))
+        assert rnn.fit(X, y)._optimizer.lr == lr
+        rates[type(lr)] = rnn.loss_curve_
+    assert rates[float][0] == rates[Cosine][0]
+    assert rates[float][2] != rates[Cosine][2]

@@ -25,15 +25,21 @@ from crnn.reference import Array
 
 
 @dataclass
-class Step:
-    """The result of a forward and backward pass: means over its counted rows.
-
-    Its trace is valid until the next pass that uses the same buffers.
-    """
+class Means:
+    """The loss and the metric of a batch: means over its counted rows."""
 
     loss: float
     metric: float
     rows: int
+
+
+@dataclass
+class Step(Means):
+    """The result of a forward and backward pass.
+
+    Its trace is valid until the next pass that uses the same buffers.
+    """
+
     trace: layers.Trace
 
 

@@ -31,6 +31,11 @@ class Examples:
         """The number of examples in an epoch."""
         return self.sequences.m
 
+    @property
+    def num_batches(self) -> int:
+        """The number of batches in an epoch."""
+        return -(-self.sequences.m // self.batch_size)
+
     def batches(self) -> Iterator[Batch]:
         """The batches of one epoch."""
         return self.sequences.shuffled(self.batch_size, self.rng)
@@ -62,6 +67,11 @@ class LongSequence:
         """The number of symbols predicted in an epoch."""
         return (len(self.symbols) - 1) // self.batch_size * self.batch_size
 
+    @property
+    def num_batches(self) -> int:
+        """The number of windows in an epoch."""
+        return -(-self.size // (self.batch_size * self.steps))
+
     def batches(self) -> Iterator[Batch]:
         """The batches of one epoch."""
         return windows(self.symbols, self.batch_size, self.steps)
@@ -75,9 +85,6 @@ class LongSequence:
     def fault(self, of_validation: bool) -> str | None:
         """None: symbols are always finite."""
         return None
-
-
-TrainingData = Examples | LongSequence
 
 
 def checked_symbols(config: Config, name: str, symbols: Any, more_than: int) -> Array:

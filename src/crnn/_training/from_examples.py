@@ -10,6 +10,7 @@ from crnn._network.data import Sequences
 from crnn._network.memory import checked_memory
 from crnn._network.memory import plan as plan_of
 from crnn._network.penalties import Penalty, checked
+from crnn._training.accumulating import Grouped
 from crnn._training.batches import Examples
 from crnn._training.history import History
 from crnn._training.optim import SGD, Optimizer, chosen
@@ -41,6 +42,7 @@ class FromExamples(Trained):
         penalty: Penalty | None = None,
         inspect: bool = False,
         a0: Any = None,
+        accumulate: int = 1,
     ) -> History:
         """Train by gradient descent on shuffled mini-batches of similar lengths.
 
@@ -84,6 +86,10 @@ class FromExamples(Trained):
         a0 : list of array (m, n_a), or of pairs of them, optional
             Where the examples begin, as for `RNN.predict_proba`. It is given, not learned: the
             parameters of a trained initial state then stay as they are.
+        accumulate : int, optional
+            The batches of a step: it uses their mean gradient, that of one batch of
+            ``accumulate * batch_size`` examples up to rounding, in the memory of a small one. The
+            last step of an epoch may have fewer.
 
         Returns
         -------
@@ -114,6 +120,7 @@ class FromExamples(Trained):
         plan = Plan(
             epochs, chosen(optimizer), clip_norm, clip_value, patience, progress, callback,
             generator, checked_memory(memory, self.config, penalty), penalty, inspect,
+            accumulate,
         )  # fmt: skip
         batch_size = validate.count("batch_size", batch_size)
         sequences = Sequences(self.config, x, validate.given("y", y), lengths, sample_weight, a0)
@@ -129,4 +136,5 @@ class FromExamples(Trained):
             held_out = Sequences(self.config, val_x, val_y, *val_options, of="validation ")
         if plan.memory is not None:  # refuse bytes that cannot suffice before the first step
             plan_of(self.config, sequences.longest, min(batch_size, sequences.m), plan.memory)
-        return self._train(Examples(sequences, batch_size, generator, held_out), plan)
+        data = Examples(sequences, batch_size, generator, held_out)
+        return self._train(Grouped(data, accumulate) if accumulate > 1 else data, plan)

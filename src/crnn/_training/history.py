@@ -20,7 +20,7 @@ class History:
     gradient_norm : list of float
         Mean over the epoch of the gradient's global norm, before clipping.
     learning_rate : list of float
-        The optimizer's lr; NaN if it has none.
+        The rate of the epoch's last step; NaN if the optimizer has none.
     rate, reach, saturated : list of list of float
         With ``inspect=True`` one list per epoch, with a number per cell, of its first batch: the
         change of the log norm of the gradient per step back, how many steps back it has fallen to

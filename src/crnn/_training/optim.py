@@ -7,6 +7,7 @@ so one optimizer can train many models.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 
 from crnn._engine import kernels, validate
 from crnn._training.rule import Memory, Optimizer, Rule
+from crnn._training.schedule import Schedule
 from crnn.reference import Array
 
 __all__ = [
@@ -30,8 +32,9 @@ class SGD(Rule):
 
     Parameters
     ----------
-    lr : float
-        The learning rate, above 0.
+    lr : float, Schedule or callable
+        The learning rate, above 0; a schedule of `crnn.schedules`; or a callable of the number of
+        the step, from 0.
     momentum : float, optional
         In [0, 1); 0 is the plain rule.
     weight_decay : float, optional
@@ -49,7 +52,7 @@ class SGD(Rule):
     SGD(lr=0.1, momentum=0.0, weight_decay=0.0)
     """
 
-    lr: float
+    lr: float | Schedule | Callable[[int], float]
     momentum: float = 0.0
     weight_decay: float = 0.0
 
@@ -69,8 +72,8 @@ class Adam(Rule):
 
     Parameters
     ----------
-    lr : float, optional
-        The step size, above 0.
+    lr : float, Schedule or callable, optional
+        The step size: see `SGD`.
     beta1, beta2 : float, optional
         Decay of the two means, in [0, 1).
     eps : float, optional
@@ -92,7 +95,7 @@ class Adam(Rule):
     Adam(lr=0.002, beta1=0.9, beta2=0.999, eps=1e-08)
     """
 
-    lr: float = 1e-3
+    lr: float | Schedule | Callable[[int], float] = 1e-3
     beta1: float = 0.9
     beta2: float = 0.999
     eps: float = 1e-8
@@ -120,7 +123,7 @@ class AdamW(Adam):
 
     Parameters
     ----------
-    lr, beta1, beta2, eps : float, optional
+    lr, beta1, beta2, eps : optional
         As for `Adam`.
     weight_decay : float, optional
         At least 0. Weights decay, but biases and trained initial states do not.
@@ -153,8 +156,8 @@ class RMSprop(Rule):
 
     Parameters
     ----------
-    lr : float, optional
-        The step size, above 0.
+    lr : float, Schedule or callable, optional
+        The step size: see `SGD`.
     decay : float, optional
         Decay of the mean of squares v, in [0, 1): 0.9 in the lecture; PyTorch calls it alpha, and
         its default is 0.99.
@@ -183,7 +186,7 @@ class RMSprop(Rule):
     RMSprop(lr=0.0001, decay=0.9, eps=1e-08, momentum=0.0, weight_decay=0.0)
     """
 
-    lr: float = 1e-3
+    lr: float | Schedule | Callable[[int], float] = 1e-3
     decay: float = 0.9
     eps: float = 1e-8
     momentum: float = 0.0

@@ -29,6 +29,7 @@ class Plan:
     memory: MemoryLimit = None
     penalty: Penalty | None = None
     inspect: bool = False
+    accumulate: int = 1
 
     def __post_init__(self) -> None:
         validate.count("epochs", self.epochs)
@@ -43,6 +44,9 @@ class Plan:
             validate.count("patience", self.patience)
         validate.flag("progress", self.progress)
         validate.flag("inspect", self.inspect)
+        validate.count("accumulate", self.accumulate)
+        if self.inspect and self.accumulate > 1:
+            raise ValueError(f"inspect: expected False with accumulate={self.accumulate}, got True")
         if self.inspect and self.memory is not None:
             raise ValueError("inspect: expected False with memory, which keeps no states, got True")
         if self.callback is not None and not callable(self.callback):

@@ -6,21 +6,25 @@ import contextlib
 import math
 import sys
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from crnn._network.data import Batch
 from crnn._network.flow import Saturation, by_lag, rates, reach_of
-from crnn._network.layers import State
-from crnn._network.network import Step
-from crnn._training.batches import TrainingData
+from crnn._network.network import Means, Step
+from crnn._training.accumulating import Grouped, examples_of
+from crnn._training.batches import Examples, LongSequence
 from crnn._training.divergence import VALIDATION_LOSS, DivergenceError
 from crnn._training.history import History
 from crnn._training.interrupt import Interrupt
 from crnn._training.plan import Plan
+from crnn._training.rule import end_epoch, rate_in_use
 from crnn._training.trainer import Trainer
 from crnn.reference import Array
+
+TrainingData = Examples | Grouped | LongSequence
 
 
 def train(trainer: Trainer, data: TrainingData, plan: Plan) -> History:
@@ -50,6 +54,9 @@ def _train(trainer: Trainer, data: TrainingData, plan: Plan) -> History:
                     best[...] = trainer.parameters
                 history.val_loss.append(loss)
                 history.val_metric.append(metric)
+            if not interrupt.requested:
+                losses = history.loss if held_out is None else history.val_loss
+                end_epoch(plan.optimizer, trainer.memory, losses[-1])
             enough = plan.callback is not None and _is_true(plan.callback(history))
             if interrupt.requested:
                 history.interrupted = True
@@ -78,7 +85,7 @@ class _Epoch:
         self.steps = self.rows = 0
         self.loss = self.metric = self.norm = self.seconds = 0.0
 
-    def add(self, step: Step, norm: float, seconds: float) -> None:
+    def add(self, step: Means, norm: float, seconds: float) -> None:
         self.steps += 1
         self.rows += step.rows
         self.loss += step.loss * step.rows
@@ -98,8 +105,9 @@ def _one_epoch(
 ) -> None:
     """Train on every batch once, or on those before Ctrl-C."""
     sums = _Epoch()
-    state: State | None = None
-    for batch in data.batches():
+    state: Any = None
+    batches: Iterator[Any] = data.batches()
+    for batch in batches:
         began = time.perf_counter()
         norms = None
         if trainer.plan.inspect and sums.steps == 0:
@@ -107,16 +115,17 @@ def _one_epoch(
             norms = np.empty((cells, *batch.x.shape[:2]))  # (cells, T, m)
         step, norm = trainer.update(batch, state, norms)
         if norms is not None:
+            assert isinstance(step, Step)
             _inspect(trainer, batch, step, norms, history)
         sums.add(step, norm, time.perf_counter() - began)
-        state = step.trace.final_states() if data.carry else None
+        state = trainer.state_after(step) if data.carry else None
         if bar is not None:
             bar.set_postfix(loss=f"{sums.loss / sums.rows:.4f}", refresh=False)
-            bar.update(step.rows if data.carry else batch.x.shape[1])
+            bar.update(step.rows if data.carry else examples_of(batch))
         if interrupt.requested:
             break
     sums.close(history)
-    history.learning_rate.append(float(getattr(trainer.plan.optimizer, "lr", math.nan)))
+    history.learning_rate.append(rate_in_use(trainer.plan.optimizer, trainer.memory))
 
 
 def _inspect(trainer: Trainer, batch: Batch, step: Step, norms: Array, history: History) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from crnn._network.model import Model
-from crnn._training.batches import TrainingData
+from crnn._training.accumulating import Accumulating
 from crnn._training.divergence import DivergenceError
 from crnn._training.history import History
 from crnn._training.plan import Plan
-from crnn._training.rule import Memory, Optimizer, start
-from crnn._training.train import train
+from crnn._training.rule import Memory, Optimizer, begin, start
+from crnn._training.train import TrainingData, train
 from crnn._training.trainer import Trainer
 
 
@@ -21,12 +21,18 @@ class Trained(Model):
     def _train(self, data: TrainingData, plan: Plan) -> History:
         if plan.patience is not None and data.held_out is None:
             raise ValueError("patience: expected None without validation data")
-        if self._memory is None or self._memory[0] is not plan.optimizer:
-            network = self._network
-            memory = start(plan.optimizer, network.arena.flat, network.layout)
-            self._memory = plan.optimizer, memory
+        memory, batches = self._state_of(plan.optimizer), data.num_batches
+        begin(plan.optimizer, memory, None if batches is None else plan.epochs * batches)
+        self._memory = plan.optimizer, memory
         try:
-            return train(Trainer(self._network, self._memory[1], plan), data, plan)
+            make = Accumulating if plan.accumulate > 1 else Trainer
+            return train(make(self._network, memory, plan), data, plan)
         except DivergenceError:
             self._memory = None
             raise
+
+    def _state_of(self, optimizer: Optimizer) -> Memory:
+        """The state of the optimizer: that of the last call, if it is the same object."""
+        if self._memory is not None and self._memory[0] is optimizer:
+            return self._memory[1]
+        return start(optimizer, self._network.arena.flat, self._network.layout)

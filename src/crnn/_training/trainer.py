@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
 from crnn._engine import kernels
 from crnn._network.data import Batch
-from crnn._network.layers import State
-from crnn._network.network import Network, Step, seed_for_noise
+from crnn._network.network import Means, Network, Step, seed_for_noise
 from crnn._training.divergence import VALIDATION_LOSS, DivergenceError
 from crnn._training.optim import clip_by_norm, clip_by_value
 from crnn._training.plan import Plan
@@ -28,23 +28,19 @@ class Trainer:
         self.gradients = network.new_arena()
         self.buffers = network.new_buffers()
         self.last_good = self.parameters.copy()
-        self.last: tuple[Batch, State | None]
+        self.last: tuple[Any, Any]  # batch and state
         self.steps = 0
 
-    def update(
-        self, batch: Batch, state: State | None, norms: Array | None = None
-    ) -> tuple[Step, float]:
+    def update(self, batch: Any, state: Any, norms: Array | None = None) -> tuple[Means, float]:
         """Do one step, and return it with the gradient's norm before clipping.
 
-        Fills `norms` of the gradients of the states, if they are given. Raises DivergenceError.
+        The batch and the state are those that `gradient` takes. Fills `norms` of the gradients of
+        the states, if they are given. Raises DivergenceError.
         """
         self.steps += 1
         gradients = self.gradients.flat
         with _without_warnings():
-            step = self.network.gradients(
-                batch, state, self.gradients.views, self.buffers, self._noise(),
-                norms=norms, memory=self.plan.memory, penalty=self.plan.penalty,
-            )  # fmt: skip
+            step = self.gradient(batch, state, norms)
         norm = self._clip(gradients)
         self._require(math.isfinite(step.loss), step.loss, "loss")
         self._require(math.isfinite(norm), step.loss, "gradient")
@@ -58,6 +54,18 @@ class Trainer:
             raise
         self.last = batch, state
         return step, norm
+
+    def gradient(self, batch: Any, state: Any, norms: Array | None) -> Means:
+        """Fill `gradients` with that of a Batch from a State, or from zeros without one."""
+        return self.network.gradients(
+            batch, state, self.gradients.views, self.buffers, self._noise(),
+            norms=norms, memory=self.plan.memory, penalty=self.plan.penalty,
+        )  # fmt: skip
+
+    def state_after(self, step: Means) -> Any:
+        """The state from which the next window continues; valid for the last step only."""
+        assert isinstance(step, Step)
+        return step.trace.final_states()
 
     def _clip(self, gradients: Array) -> float:
         """Clip by value, then by norm; return the norm before both."""

@@ -154,6 +154,11 @@ def _add_train(commands: Commands[_Parser]) -> None:
         help="learning rate (default: 0.002; sgd 0.5; rmsprop 0.001)")  # fmt: skip
     add("--optimizer", default="adam", choices=["adam", "adamw", "rmsprop", "sgd"],
         help="the optimizer")  # fmt: skip
+    add("--schedule", default="constant", choices=["constant", "cosine", "linear", "plateau"],
+        help="how the learning rate falls: to 0 over the whole training, or on plateau to a half "
+             "after each epoch without improvement")  # fmt: skip
+    add("--warmup", type=COUNT_OR_0, default=0, metavar="N",
+        help="steps in which the learning rate rises to its full size")  # fmt: skip
     add("--momentum", type=DECAY, metavar="M", help="of sgd and rmsprop (default: 0)")
     add("--weight-decay", type=NOT_BELOW_0, metavar="D",
         help="of adamw, sgd and rmsprop (default: adamw 0.01, else 0)")  # fmt: skip

@@ -7,6 +7,8 @@ import math
 import os
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 
 import crnn
 from crnn._training.rule import Rule
@@ -14,6 +16,7 @@ from crnn.cli.errors import UsageError, check_writable
 from crnn.cli.sample import load
 from crnn.cli.texts import symbols_of, vocabulary_of
 from crnn.reference import Array
+from crnn.schedules import Cosine, Linear, OnPlateau, Schedule, Warmup
 from crnn.text.units import Units
 
 BITS = 1 / math.log(2)  # per nat
@@ -85,7 +88,7 @@ def _check_out(options: argparse.Namespace) -> None:
 def _model_and_symbols(options: argparse.Namespace) -> tuple[crnn.RNN, Units, Array]:
     """The model, its vocabulary and the text as symbols."""
     if options.resume is None:
-        vocabulary = vocabulary_of(options.text, options.units or "characters", options.most)
+        vocabulary = vocabulary_of(options.text, options.units, options.most)
         _check_out(options)
         model = _new_model(options, vocabulary)
     else:
@@ -180,17 +183,29 @@ def _save(model: crnn.RNN, path: str) -> None:
 
 
 #: The optimizers by their names as options, with their learning rates.
-OPTIMIZERS: dict[str, tuple[type[Rule], float]] = {
+OPTIMIZERS: dict[str, tuple[Callable[..., Rule], float]] = {
     "adam": (crnn.Adam, 0.002), "adamw": (crnn.AdamW, 0.002), "rmsprop": (crnn.RMSprop, 0.001),
     "sgd": (crnn.SGD, 0.5),
 }  # fmt: skip
 
 
+#: The schedules by their names as options, for a rate.
+SCHEDULES: dict[str, Callable[[float], float | Schedule]] = {
+    "constant": float,
+    "cosine": Cosine,
+    "linear": Linear,
+    "plateau": partial(OnPlateau, factor=0.5, patience=0),
+}
+
+
 def _optimizer(options: argparse.Namespace) -> Rule:
-    make, rate = OPTIMIZERS[options.optimizer]
-    chosen = {"lr": options.lr, "momentum": options.momentum, "weight_decay": options.weight_decay}
+    make, usual = OPTIMIZERS[options.optimizer]
+    lr = SCHEDULES[options.schedule](usual if options.lr is None else options.lr)
+    if options.warmup:
+        lr = Warmup(options.warmup, lr)
+    chosen = {"momentum": options.momentum, "weight_decay": options.weight_decay}
     given = {name: value for name, value in chosen.items() if value is not None}
-    return make(**{"lr": rate, **given})
+    return make(lr=lr, **given)
 
 
 def _report(

@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 import crnn
 from crnn.model import Config
+from crnn.schedules import Schedule
 from crnn.sklearn._data import Array, Examples, Inputs, check_X
 from crnn.sklearn._training import Watch, threads
 
@@ -52,7 +53,7 @@ class BaseRNN(BaseEstimator):  # type: ignore[misc]
         noise: float = 0.0,
         equation: str = "rate",
         solver: str = "adam",
-        learning_rate_init: float = 0.001,
+        learning_rate_init: float | Schedule = 0.001,
         momentum: float = 0.9,
         clip_norm: float | None = 1.0,
         batch_size: int = 32,
@@ -157,8 +158,9 @@ class BaseRNN(BaseEstimator):  # type: ignore[misc]
         check_scalar(self.tol, "tol", Real, min_val=0)
         check_scalar(self.validation_fraction, "validation_fraction", Real, min_val=0, max_val=1,
                      include_boundaries="neither")  # fmt: skip
-        check_scalar(self.learning_rate_init, "learning_rate_init", Real, min_val=0,
-                     include_boundaries="neither")  # fmt: skip
+        if not isinstance(self.learning_rate_init, Schedule):
+            check_scalar(self.learning_rate_init, "learning_rate_init", Real, min_val=0,
+                         include_boundaries="neither")  # fmt: skip
         check_scalar(self.momentum, "momentum", Real, min_val=0, max_val=1,
                      include_boundaries="left")  # fmt: skip
         if self.solver not in ("adam", "sgd"):

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 
+from crnn.schedules import Schedule
 from crnn.sklearn._base import BaseRNN
 from crnn.sklearn._data import Array
 
@@ -28,7 +29,7 @@ class Labelling(BaseRNN):
         noise: float = 0.0,
         equation: str = "rate",
         solver: str = "adam",
-        learning_rate_init: float = 0.001,
+        learning_rate_init: float | Schedule = 0.001,
         momentum: float = 0.9,
         clip_norm: float | None = 1.0,
         batch_size: int = 32,

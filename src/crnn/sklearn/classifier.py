@@ -34,7 +34,7 @@ class RNNClassifier(ClassifierMixin, Labelling):  # type: ignore[misc]
         Of a leaky cell: see `crnn.RNN`.
     solver : {"adam", "sgd"}, default="adam"
         `crnn.Adam`, or `crnn.SGD` with momentum.
-    learning_rate_init : float, default=0.001
+    learning_rate_init : float or crnn.schedules.Schedule, default=0.001
         The learning rate, from the first step to the last.
     momentum : float, default=0.9
         In [0, 1); for solver="sgd".

@@ -49,6 +49,8 @@ class Annealed:
                 f"rule: expected a crnn.SGD, crnn.Adam or crnn.RMSprop, got "
                 f"{validate.shown(self.rule)}"
             )
+        if not isinstance(self.rule.lr, float):
+            raise TypeError(f"rule: expected one whose lr is a number, got {self.rule}")
         object.__setattr__(self, "updates", validate.count("updates", self.updates))
 
     def start(self, parameters: Array) -> Memory:
@@ -57,6 +59,6 @@ class Annealed:
 
     def step(self, parameters: Array, gradients: Array, memory: Memory) -> None:
         """One update, in place."""
-        k = min(memory["step"], self.updates - 1)
-        rule = replace(self.rule, lr=self.rule.lr * (1 - k / self.updates))
-        rule.step(parameters, gradients, memory)
+        k, lr = min(memory["step"], self.updates - 1), self.rule.lr
+        assert isinstance(lr, float)
+        replace(self.rule, lr=lr * (1 - k / self.updates)).step(parameters, gradients, memory)

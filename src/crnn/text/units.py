@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from crnn import files
+from crnn._atomic import replaced
 from crnn._engine import validate
 from crnn.reference import Array
 from crnn.text.pieces import of_file
@@ -90,7 +90,7 @@ class Units:
         >>> Vocabulary("abn").encode_file(folder / "text", folder / "symbols.npy")
         memmap([1, 0, 2, 0, 2, 0], dtype=uint8)
         """
-        with files.replaced(to) as file:
+        with replaced(to) as file:
             write(file, self._encoded(of_file(path), unknown), self.dtype)
         symbols: Array = np.load(Path(to), mmap_mode="r")
         return symbols
