@@ -17,6 +17,7 @@ from crnn._network.config import Config
 from crnn._network.constraints import constrain_initial
 from crnn._network.reading import Reading
 from crnn._network.scoring import Scoring
+from crnn._training.from_batches import FromBatches
 from crnn._training.from_examples import FromExamples
 from crnn._training.from_streams import FromStreams
 from crnn.reference import Array
@@ -25,7 +26,7 @@ from crnn.weights.convertible import Convertible
 __all__ = ["RNN", "Config", "load"]
 
 
-class RNN(Answering, Scoring, Reading, FromExamples, FromStreams, Convertible):
+class RNN(Answering, Scoring, Reading, FromExamples, FromBatches, FromStreams, Convertible):
     """A recurrent network: layers of one kind of cell, and an output layer.
 
     The vanilla cell is ``a<t> = tanh(Waa a<t-1> + Wax x<t> + ba)``. The equations of the others are

@@ -10,7 +10,7 @@ from crnn._network.network import Network
 from crnn.reference import Array, stack
 
 #: The attributes that are not copied: a copy builds its own.
-_BUILT = ("_network", "_memory", "metadata")
+_BUILT = ("_network", "_memory", "_trainer", "metadata")
 
 
 class Model:

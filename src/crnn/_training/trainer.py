@@ -22,14 +22,20 @@ class Trainer:
     """Updates the parameters of a network. A step that is not finite or not finished is undone."""
 
     def __init__(self, network: Network, memory: Memory, plan: Plan) -> None:
-        self.network, self.memory, self.plan = network, memory, plan
-        network.project()  # the caller may have assigned other parameters
+        self.network = network
         self.parameters = network.arena.flat  # (size,)
         self.gradients = network.new_arena()
         self.buffers = network.new_buffers()
-        self.last_good = self.parameters.copy()
+        self.last_good = np.empty_like(self.parameters)  # (size,)
+        self.restart(memory, plan)
         self.last: tuple[Any, Any]  # batch and state
         self.steps = 0
+
+    def restart(self, memory: Memory, plan: Plan) -> None:
+        """Begin with the parameters as they are; the caller may have assigned others."""
+        self.memory, self.plan = memory, plan
+        self.network.project()
+        self.last_good[...] = self.parameters
 
     def update(self, batch: Any, state: Any, norms: Array | None = None) -> tuple[Means, float]:
         """Do one step, and return it with the gradient's norm before clipping.

@@ -1,0 +1,132 @@
+"""Training a batch at a time."""
+
+import copy
+
+import numpy as np
+import pytest
+
+import crnn
+
+
+def examples(m=6, T=5, steps="last"):
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, (T, m) if steps == "all" else m)
+    return rng.standard_normal((T, m, 2)).astype("f4"), y
+
+
+def flat(model):
+    return model._network.arena.flat.copy()
+
+
+@pytest.mark.parametrize("optimizer", [crnn.SGD(0.1, 0.9), crnn.AdamW(0.01), "rmsprop"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"lengths": [1, 5, 2, 3, 4, 5], "clip_norm": 0.1},
+        {"sample_weight": [1, 2, 0, 1, 3, 1], "clip_value": 0.01},
+        {"memory": "sqrt", "penalty": crnn.Penalty(weights_l2=0.1)},
+    ],
+)
+def test_calls_have_the_bits_of_fit_with_one_batch_an_epoch(optimizer, options):
+    x, y = examples(steps="all")
+    one, all_at_once = (crnn.RNN(2, 3, 2, steps="all", rng=0) for _ in range(2))
+    told = [one.train_on_batch(x, y, optimizer=optimizer, **options) for _ in range(4)]
+    history = all_at_once.fit(x, y, epochs=4, optimizer=optimizer, progress=False, **options)
+    np.testing.assert_array_equal(flat(one), flat(all_at_once))
+    means = history.loss, history.metric  # times and over the number of rows
+    np.testing.assert_allclose(np.transpose(told), means, rtol=1e-14)
+
+
+def test_lists_and_batches_of_any_shape():
+    model, adam = crnn.RNN(2, 3, 2, rng=0), crnn.Adam(0.1)
+    x, y = examples(8)
+    before = flat(model)
+    model.train_on_batch(x[:3, :2], y[:2], optimizer=adam)
+    model.train_on_batch([x[:2, 0], x[:5, 1], x[:1, 2]], y[:3], optimizer=adam)
+    model.train_on_batch(x, y, optimizer=adam)
+    assert model._memory[1]["step"] == 3
+    assert np.any(flat(model) != before)
+
+
+def test_fit_continues_with_the_same_moments():
+    x, y = examples()
+    adam = crnn.Adam(0.01)
+    mixed, alone = (crnn.RNN(2, 3, 2, rng=0) for _ in range(2))
+    mixed.train_on_batch(x, y, optimizer=adam)
+    mixed.fit(x, y, epochs=1, optimizer=adam, progress=False)
+    mixed.train_on_batch(x, y, optimizer=adam)
+    alone.fit(x, y, epochs=3, optimizer=adam, progress=False)
+    np.testing.assert_array_equal(flat(mixed), flat(alone))
+
+
+def test_parameters_that_the_caller_assigns_between_calls_are_used():
+    x, y = examples()
+    model, fresh = crnn.RNN(2, 3, 2, rng=0), crnn.RNN(2, 3, 2, rng=1)
+    model.train_on_batch(x, y)
+    for name, p in fresh.parameters.items():
+        model.parameters[name] = p
+    assert model.train_on_batch(x, y) == fresh.train_on_batch(x, y)
+    np.testing.assert_array_equal(flat(model), flat(fresh))
+
+
+def test_masks_hold():
+    x, y = examples()
+    model = crnn.RNN(2, 3, 2, masks={"Waa": np.eye(3)}, rng=0)
+    model.parameters["Waa"] = np.ones((3, 3))
+    model.train_on_batch(x, y)
+    assert np.count_nonzero(model.parameters["Waa"]) == 3
+
+
+def test_the_noise_is_drawn_from_rng():
+    x, y = examples()
+    losses = []
+    for seeds in ((0, 0), (0, 1)):
+        model = crnn.RNN(2, 3, 2, cell="leaky", leak=0.5, noise=0.5, rng=0)
+        losses.append([copy.copy(model).train_on_batch(x, y, rng=seed)[0] for seed in seeds])
+    assert losses[0][0] == losses[0][1] == losses[1][0] != losses[1][1]
+
+
+def test_a_copy_trains_alone():
+    x, y = examples()
+    model = crnn.RNN(2, 3, 2, rng=0)
+    model.train_on_batch(x, y)
+    other, before = copy.deepcopy(model), flat(model)
+    other.train_on_batch(x, y)
+    np.testing.assert_array_equal(flat(model), before)
+    assert np.any(flat(other) != before)
+
+
+def test_what_diverges_leaves_the_parameters_of_before():
+    x, y = examples()
+    model, sgd = crnn.RNN(2, 3, 2, rng=0), crnn.SGD(0.1, 0.9)
+    model.train_on_batch(x, y, optimizer=sgd)
+    before = flat(model)
+    x[1, 2, 0] = np.nan
+    with pytest.raises(crnn.DivergenceError, match=r"x: expected finite numbers.*\(1, 2, 0\)"):
+        model.train_on_batch(x, y, optimizer=sgd)
+    with pytest.raises(crnn.DivergenceError, match="the update is not finite"):
+        model.train_on_batch(*examples(), optimizer=crnn.SGD(1e300))
+    np.testing.assert_array_equal(flat(model), before)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"y": None}, TypeError, "y: expected targets, got None"),
+        ({"y": [0, 1]}, ValueError, "y: expected"),
+        ({"lengths": [9] * 6}, ValueError, "lengths: expected"),
+        ({"sample_weight": [0] * 6}, ValueError, "sample_weight: expected"),
+        ({"clip_norm": 0}, ValueError, "clip_norm: expected"),
+        ({"optimizer": "fast"}, ValueError, "optimizer: expected one of"),
+        ({"optimizer": crnn.SGD(crnn.schedules.Cosine(0.1))}, ValueError, "lr: expected a sched"),
+        ({"memory": 1}, ValueError, "memory"),
+    ],
+)
+def test_what_does_not_fit_is_refused(options, error, message):
+    x, y = examples()
+    model = crnn.RNN(2, 3, 2, rng=0)
+    before = flat(model)
+    with pytest.raises(error, match=message):
+        model.train_on_batch(**{"x": x, "y": y, **options})
+    np.testing.assert_array_equal(flat(model), before)
