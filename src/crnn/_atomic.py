@@ -26,7 +26,7 @@ def write(path: str | os.PathLike[str], content: bytes) -> None:
 
 @contextlib.contextmanager
 def replaced(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """A file under a temporary name beside `path`, which takes its place at the end: see `write`."""
+    """A file under a temporary name, which takes the place of `path` at the end: see `write`."""
     target, mode = _target(path)
     with _renamed_to(target, mode) as file:
         yield file
