@@ -194,7 +194,7 @@ class TestTrain:
         assert run("train", *arguments)[0] == 0
 
     def test_header_is_printed_before_training(self, run, monkeypatch):
-        def stop(*_):
+        def stop(*_, **__):
             raise KeyboardInterrupt
 
         monkeypatch.setattr(crnn.RNN, "fit_stream", stop)
