@@ -112,6 +112,11 @@ cdef class Stepper:
         with self._lock:
             memcpy(self._call.a, cnp.PyArray_DATA(a), cnp.PyArray_NBYTES(a))
 
+    def write_rows(self, a, rows):
+        """Set the states of some of the m sequences: as `write_states`, at rows (k,) alone."""
+        with self._lock:
+            self._a[:, :, rows] = a[:, :, rows]
+
     def sample(self, logits, symbols, uniforms, double temperature):
         """Draw every one of `symbols` (n,), of intp, and step on it, for a model with m = 1.
 

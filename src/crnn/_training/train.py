@@ -21,10 +21,11 @@ from crnn._training.history import History
 from crnn._training.interrupt import Interrupt
 from crnn._training.plan import Plan
 from crnn._training.rule import end_epoch, rate_in_use
+from crnn._training.series import LongSeries
 from crnn._training.trainer import Trainer
 from crnn.reference import Array
 
-TrainingData = Examples | Grouped | LongSequence
+TrainingData = Examples | Grouped | LongSequence | LongSeries
 
 
 def train(trainer: Trainer, data: TrainingData, plan: Plan) -> History:
