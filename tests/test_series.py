@@ -162,6 +162,34 @@ def test_training_stops_early_on_a_held_out_series():
     assert min(history.val_loss) < 0.05
 
 
+def test_a_stopped_training_goes_on_with_the_same_bits(tmp_path):
+    """From a file that has the states of a window with more parts than rows."""
+    x, y = series(shape=(40, 2))
+    resets = np.random.default_rng(0).random((40, 2)) < 0.2
+    rule = {"resets": resets, "steps": 6, "optimizer": "adam", "progress": False}
+    whole, part = values_model(cell="lstm"), values_model(cell="lstm")
+    whole.fit_stream(x, y, epochs=3, **rule)
+
+    class Stopped(Exception):
+        pass
+
+    class Stopping(type(crnn.Adam())):
+        done = 0
+
+        def step(self, *arguments):
+            Stopping.done += 1
+            if Stopping.done == 12:
+                raise Stopped
+            super().step(*arguments)
+
+    rule |= {"checkpoint": tmp_path / "m", "every": 1, "epochs": 3}
+    with pytest.raises(Stopped):
+        part.fit_stream(x, y, **{**rule, "optimizer": Stopping()})
+    part = values_model(cell="lstm")
+    part.fit_stream(x, y, **{**rule, "optimizer": Stopping()})
+    np.testing.assert_array_equal(part.parameters["Waa"], whole.parameters["Waa"])
+
+
 class TestStream:
     @pytest.mark.parametrize("cell", ["gru", "lstm"])
     def test_some_rows_go_back_to_the_initial_state(self, cell):
@@ -219,5 +247,5 @@ def test_a_long_series_is_not_copied():
     """Rows are views, so a series that is mapped into memory is read a window at a time."""
     x, _ = series(shape=(40,))
     found = checked_series(values_model(n_y=N_X).config, x, rows=3)
-    assert np.shares_memory(found.x, x)
+    assert np.shares_memory(found.symbols, x)
     assert np.shares_memory(found.y, x)

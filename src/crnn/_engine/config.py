@@ -62,6 +62,11 @@ def set_up() -> None:
         raise ImportError(f"CRNN_SIMD: {error}") from None
 
 
+def simd() -> str:
+    """The name of the kernels in use."""
+    return _simd
+
+
 def set_num_threads(n: int) -> None:
     """Set the number of threads that crnn uses at most.
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from crnn._engine import validate
 from crnn._network import layers
+from crnn._network.class_weight import ClassWeight, weighted
 from crnn._network.config import Config
 from crnn._network.penalties import Penalty
 from crnn._network.state import checked_state
@@ -38,6 +39,12 @@ class Batch(NamedTuple):
     #: (m,): of which example of the batch before each one continues the state; -1 for none
     continues: Array | None = None
 
+    @property
+    def m(self) -> int:
+        """The number of examples."""
+        m: int = self.x.shape[1]
+        return m
+
 
 class Sequences:
     """All examples of a call, checked: x as one array or as a list, and y if it is given.
@@ -55,6 +62,7 @@ class Sequences:
         a0: Any = None,
         *,
         of: str = "",
+        class_weight: ClassWeight = None,
     ) -> None:
         self._config = config
         self._of = of  # begins an argument's name: "validation "
@@ -78,8 +86,8 @@ class Sequences:
         if y is not None:
             self.y = self._list_of_y(y) if self._lists_y else self._array_of_y(y)
         self._start = None if a0 is None else checked_state(config, f"{of}a0", a0, self.m)
-        if sample_weight is not None:
-            self._weigh(sample_weight)
+        if sample_weight is not None or class_weight is not None:
+            self._weigh(np.ones(self.m) if sample_weight is None else sample_weight, class_weight)
 
     @property
     def _lists_y(self) -> bool:
@@ -114,9 +122,13 @@ class Sequences:
 
     def shuffled(self, size: int, rng: np.random.Generator) -> Iterator[Batch]:
         """One epoch in batches of `size` (the last may be smaller) and of similar lengths."""
+        for chosen in self.order(size, rng):
+            yield self.batch(chosen)
+
+    def order(self, size: int, rng: np.random.Generator) -> list[Array] | list[None]:
+        """Which examples are in each batch of `shuffled`; [None] means all in one batch."""
         if self.m <= size:  # the order within the only batch does not matter: no copy
-            yield self.batch()
-            return
+            return [None]
         order = rng.permutation(self.m)
         chunks = [order[i : i + size] for i in range(0, self.m, size)]
         if self.lengths is not None:
@@ -127,8 +139,7 @@ class Sequences:
             ]
             chunks = [part[i : i + size] for part in spans for i in range(0, len(part), size)]
             chunks = [chunks[i] for i in rng.permutation(len(chunks))]
-        for chunk in chunks:
-            yield self.batch(chunk)
+        return chunks
 
     def batches(self, backward: bool = False, penalty: Penalty | None = None) -> Iterator[Batch]:
         """All examples, in the groups of `groups`."""
@@ -287,10 +298,11 @@ class Sequences:
         picked: Array = values if chosen is None else values[chosen]
         return picked
 
-    def _weigh(self, sample_weight: Any) -> None:
+    def _weigh(self, sample_weight: Any, class_weight: ClassWeight) -> None:
         """Set the weights; the weight of a whole example is used at each of its steps."""
         name = self._of + "sample_weight"
         w = self._checked_weights(name, sample_weight)
+        w = weighted(class_weight, self._config.n_y, self.y, w, self.lengths)
         if isinstance(w, list):
             sums = np.array([item.sum() for item in w])
         else:

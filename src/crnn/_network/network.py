@@ -195,10 +195,24 @@ class Network:
         noise: np.random.Generator | None = None,
         finals: FinalStates | None = None,
     ) -> tuple[float, float]:
-        """Mean loss and metric over all rows of all batches. The first one starts from `state`.
+        """Mean loss and metric over all rows of all batches: see `sums`."""
+        loss, metric, rows = self.sums(batches, carry, state, buffers, memory, noise, finals)
+        return loss / rows, metric / rows
 
-        With `memory`, no state is carried. `noise` draws a seed for the noise of each batch;
-        without it there is none.
+    def sums(
+        self,
+        batches: Iterable[Batch],
+        carry: bool = False,
+        state: State | None = None,
+        buffers: Buffers | None = None,
+        memory: MemoryLimit = None,
+        noise: np.random.Generator | None = None,
+        finals: FinalStates | None = None,
+    ) -> tuple[float, float, int]:
+        """Sums of loss and metric over all rows of all batches, and the number of these rows.
+
+        The first batch starts from `state`. With `memory`, no state is carried. `noise` draws a
+        seed for the noise of each batch; without it there is none.
         """
         rows, loss, metric = 0, 0.0, 0.0
         if buffers is None:
@@ -216,7 +230,7 @@ class Network:
             state = trace.final_states() if carry else None
             if finals is not None:
                 finals.add(trace, batch.examples)
-        return loss / rows, metric / rows
+        return loss, metric, rows
 
     def _recomputed(
         self,

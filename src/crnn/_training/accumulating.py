@@ -11,16 +11,17 @@ import numpy as np
 
 from crnn._network.data import Batch
 from crnn._network.network import Means
-from crnn._training.batches import Examples
+from crnn._training.batches import Examples, Shards
+from crnn._training.iterable import Batches
 from crnn._training.trainer import Trainer
 from crnn.reference import Array
 
 
 @dataclass(frozen=True)
 class Grouped:
-    """Training data whose batches are groups of up to `k` batches of the examples."""
+    """Training data whose batches are groups of up to `k` batches of examples."""
 
-    data: Examples
+    data: Examples | Batches
     k: int
 
     @property
@@ -34,8 +35,8 @@ class Grouped:
         return self.data.unit
 
     @property
-    def size(self) -> int:
-        """The number of examples in an epoch."""
+    def size(self) -> int | None:
+        """The number of examples in an epoch, if it is known."""
         return self.data.size
 
     @property
@@ -44,18 +45,19 @@ class Grouped:
         return self.data.held_out
 
     @property
-    def num_batches(self) -> int:
-        """The number of groups in an epoch; the last may be smaller."""
-        return -(-self.data.num_batches // self.k)
+    def num_batches(self) -> int | None:
+        """The number of groups in an epoch, if it is known; the last may be smaller."""
+        batches = self.data.num_batches
+        return None if batches is None else -(-batches // self.k)
 
-    def batches(self) -> Iterator[list[Batch]]:
-        """The groups of one epoch."""
-        batches = self.data.batches()
+    def batches(self) -> Iterator[list[Any]]:
+        """The groups of one epoch, of Batch or of Shards."""
+        batches: Iterator[Any] = self.data.batches()
         while group := list(islice(batches, self.k)):
             yield group
 
-    def validation(self) -> Iterator[Batch] | None:
-        """The held-out examples, or None."""
+    def validation(self) -> Any:
+        """The held-out examples, as those of the data, or None."""
         return self.data.validation()
 
     def fault(self, of_validation: bool) -> str | None:
@@ -91,7 +93,7 @@ class Accumulating(Trainer):
         return Means(loss / rows, metric / rows, rows)
 
 
-def examples_of(batch: Batch | list[Batch]) -> int:
+def examples_of(batch: Batch | Shards | list[Batch] | list[Shards]) -> int:
     """The number of examples in a batch or in a group of batches."""
     group = batch if isinstance(batch, list) else [batch]
-    return sum(one.x.shape[1] for one in group)
+    return sum(one.m for one in group)

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from crnn._engine import validate
 from crnn._network.config import Config
 from crnn._network.data import Batch, Sequences
+from crnn._training.ranks import ALONE, Ranks
 from crnn.reference import Array
+
+
+class Shards(NamedTuple):
+    """The parts of one batch that belong to this rank."""
+
+    parts: list[Batch | None]  # one for each of the rank's shards; None has no rows
+    m: int  # examples of the whole batch
+
+
+#: Held-out batches for each of the rank's shards.
+Parts = Sequence[Iterable[Batch]]
 
 
 @dataclass(frozen=True)
@@ -22,6 +34,7 @@ class Examples:
     batch_size: int
     rng: np.random.Generator
     held_out: Sequences | None
+    ranks: Ranks = ALONE
 
     carry: ClassVar[bool] = False
     unit: ClassVar[str] = "example"
@@ -36,13 +49,16 @@ class Examples:
         """The number of batches in an epoch."""
         return -(-self.sequences.m // self.batch_size)
 
-    def batches(self) -> Iterator[Batch]:
-        """The batches of one epoch."""
-        return self.sequences.shuffled(self.batch_size, self.rng)
+    def batches(self) -> Iterator[Batch] | Iterator[Shards]:
+        """The batches of one epoch, or this rank's shards of them."""
+        if self.ranks.alone:
+            return self.sequences.shuffled(self.batch_size, self.rng)
+        order = self.sequences.order(self.batch_size, self.rng)
+        return (shards_of(self.sequences, chosen, self.ranks) for chosen in order)
 
-    def validation(self) -> Iterator[Batch] | None:
-        """The held-out examples, or None."""
-        return None if self.held_out is None else self.held_out.batches()
+    def validation(self) -> Iterator[Batch] | Parts | None:
+        """The held-out examples, or this rank's shards of them, or None."""
+        return held_out_shards(self.held_out, self.ranks)
 
     def fault(self, of_validation: bool) -> str | None:
         """The place in the data that explains a loss that is not finite: see `Sequences.fault`."""
@@ -58,6 +74,7 @@ class LongSequence:
     batch_size: int
     steps: int
     held_out: Array | None
+    ranks: Ranks = ALONE
 
     carry: ClassVar[bool] = True
     unit: ClassVar[str] = "symbol"
@@ -72,19 +89,77 @@ class LongSequence:
         """The number of windows in an epoch."""
         return -(-self.size // (self.batch_size * self.steps))
 
-    def batches(self) -> Iterator[Batch]:
-        """The batches of one epoch."""
-        return windows(self.symbols, self.batch_size, self.steps)
+    def batches(self) -> Iterator[Batch] | Iterator[Shards]:
+        """The batches of one epoch, or this rank's shards of them."""
+        if self.ranks.alone:
+            return windows(self.symbols, self.batch_size, self.steps)
+        m = self.batch_size
+        own = [windows(self.symbols, m, self.steps, rows) for rows in self.ranks.cut(m)]
+        return (Shards(list(parts), m) for parts in zip(*own, strict=True))
 
-    def validation(self) -> Iterator[Batch] | None:
-        """The held-out sequence, or None."""
+    def validation(self) -> Iterator[Batch] | Parts | None:
+        """The held-out sequence, or this rank's shards of its rows, or None."""
         if self.held_out is None:
             return None
-        return windows(self.held_out, min(self.batch_size, len(self.held_out) - 1), self.steps)
+        m = min(self.batch_size, len(self.held_out) - 1)
+        if self.ranks.alone:
+            return windows(self.held_out, m, self.steps)
+        return [windows(self.held_out, m, self.steps, rows) for rows in self.ranks.cut(m)]
 
     def fault(self, of_validation: bool) -> str | None:
         """None: symbols are always finite."""
         return None
+
+
+def checked_batch_size(batch_size: Any, ranks: Ranks) -> int:
+    """The argument: a count, and a row for each shard."""
+    size = validate.count("batch_size", batch_size)
+    require_rows("batch_size", size, ranks)
+    return size
+
+
+def require_rows(name: str, m: int, ranks: Ranks) -> None:
+    """Raise ValueError if there is no row for each shard."""
+    if m < ranks.shards:
+        raise ValueError(
+            f"{name}: expected at least one row for each of the {ranks.shards} "
+            f"{'shards' if ranks.exact else 'ranks'}, got {m}"
+        )
+
+
+def parts_of(sequences: Sequences, chosen: Array | None, cut: list[slice]) -> list[Batch | None]:
+    """The parts of a batch of chosen examples, None being all; None for a part without rows."""
+    if chosen is None:
+        chosen = np.arange(sequences.m)
+    parts = (chosen[rows] for rows in cut)
+    return [sequences.batch(part) if len(part) else None for part in parts]
+
+
+def shards_of(sequences: Sequences, chosen: Array | None, ranks: Ranks) -> Shards:
+    """The shards, of this rank, of a batch of chosen examples, None being all."""
+    m = sequences.m if chosen is None else len(chosen)
+    return Shards(parts_of(sequences, chosen, ranks.cut(m)), m)
+
+
+def held_out_shards(held_out: Sequences | None, ranks: Ranks) -> Iterator[Batch] | Parts | None:
+    """The held-out examples, or this rank's shards of them, or None."""
+    if held_out is None:
+        return None
+    if ranks.alone:
+        return held_out.batches()
+    groups, own = held_out.groups(), range(len(ranks.own))
+    return [_one_shard(held_out, groups, ranks, i) for i in own]
+
+
+def _one_shard(
+    sequences: Sequences, groups: list[Array | None], ranks: Ranks, i: int
+) -> Iterator[Batch]:
+    """The part of each group that belongs to the i-th shard of this rank."""
+    for group in groups:
+        m = sequences.m if group is None else len(group)
+        (part,) = parts_of(sequences, group, [ranks.cut(m)[i]])
+        if part is not None:
+            yield part
 
 
 def checked_symbols(config: Config, name: str, symbols: Any, more_than: int) -> Array:
@@ -109,15 +184,23 @@ def checked_symbols(config: Config, name: str, symbols: Any, more_than: int) -> 
     return a
 
 
-def windows(symbols: Array, m: int, T: int) -> Iterator[Batch]:
+def windows(
+    symbols: Array,
+    m: int,
+    T: int,
+    rows: slice = slice(None),
+) -> Iterator[Batch]:
     """One long sequence (N,) as m parallel rows, T steps at a time; y is the next symbol.
 
     The sequence is cut into m equal parts, and row i reads part i, so that each window continues
     the one before. The last window may be shorter. Fewer than m symbols at the end are not read.
+    With `rows`, only these of the m rows are in the windows; if there are none, nor are windows.
     """
     length = (len(symbols) - 1) // m
-    x = symbols[: length * m].reshape(m, length).T  # (length, m)
-    y = symbols[1 : length * m + 1].reshape(m, length).T
+    x = symbols[: length * m].reshape(m, length)[rows].T  # (length, m)
+    y = symbols[1 : length * m + 1].reshape(m, length)[rows].T
+    if x.shape[1] == 0:
+        return
     for t in range(0, length, T):
         here, following = (np.ascontiguousarray(s[t : t + T], np.intp) for s in (x, y))
         yield Batch(here, following, None)

@@ -5,12 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from crnn._engine import validate
+from crnn._network.class_weight import checked as checked_class_weight
 from crnn._network.data import Sequences
 from crnn._network.memory import checked_memory
 from crnn._network.penalties import Penalty, checked
+from crnn._training.batches import shards_of
+from crnn._training.cores import divided
 from crnn._training.divergence import DivergenceError
 from crnn._training.optim import SGD, Optimizer, chosen
+from crnn._training.parallel import ParallelTrainer
 from crnn._training.plan import Plan
+from crnn._training.ranks import over_ranks
 from crnn._training.rule import begin
 from crnn._training.trained import Trained
 from crnn._training.trainer import Trainer
@@ -22,6 +27,7 @@ class FromBatches(Trained):
     #: The trainer of the last call, whose arrays the next one uses.
     _trainer: Trainer | None = None
 
+    @over_ranks
     def train_on_batch(
         self,
         x: Any,
@@ -36,6 +42,9 @@ class FromBatches(Trained):
         memory: Any = None,
         penalty: Penalty | None = None,
         a0: Any = None,
+        class_weight: Any = None,
+        comm: Any = None,
+        shards: int | None = None,
     ) -> tuple[float, float]:
         """Take one step of training on all examples of the call.
 
@@ -49,8 +58,14 @@ class FromBatches(Trained):
         optimizer, clip_norm, clip_value, memory, penalty
             As for `fit`. A schedule needs its number of steps, and `OnPlateau`, which watches
             epochs, does not change.
+        class_weight : dict of int to float, optional
+            As for `fit`.
         rng : int or numpy.random.Generator, optional
             Draws the noise of a leaky cell. Give a Generator: a number draws the same at each call.
+        comm, shards
+            As for `fit`: every rank has the same arrays, and works on its own rows of them. The
+            first of several calls with the same optimizer and `comm` sends the parameters and the
+            optimizer's state of the first rank to the others.
 
         Returns
         -------
@@ -81,16 +96,18 @@ class FromBatches(Trained):
         plan = Plan(
             1, chosen(optimizer), clip_norm, clip_value, None, False, None,
             validate.generator(rng), checked_memory(memory, self.config, penalty), penalty,
+            ranks=comm,
         )  # fmt: skip
-        sequences = Sequences(self.config, x, validate.given("y", y), lengths, sample_weight, a0)
-        state = self._state_of(plan.optimizer)
-        begin(plan.optimizer, state, None)
-        self._memory = plan.optimizer, state
-        if self._trainer is None:
-            self._trainer = Trainer(self._network, state, plan)
-        self._trainer.restart(state, plan)
+        validate.given("y", y)
+        sequences = Sequences(
+            self.config, x, y, lengths, sample_weight, a0,
+            class_weight=checked_class_weight(class_weight, self.config, totals_known=False),
+        )  # fmt: skip
+        trainer = self._ready(sequences, plan)
+        batch = sequences.batch() if comm.alone else shards_of(sequences, None, comm)
         try:
-            step, _ = self._trainer.update(sequences.batch(), None)
+            with divided(comm):
+                step, _ = trainer.update(batch, None)
         except DivergenceError as error:
             self._memory = None
             fault = sequences.fault()
@@ -98,3 +115,28 @@ class FromBatches(Trained):
                 raise
             raise DivergenceError(error.step, error.loss, error.what, fault) from None
         return step.loss, step.metric
+
+    def _ready(self, sequences: Sequences, plan: Plan) -> Trainer:
+        """The trainer of the last call, or another one, ready for a step that all ranks do."""
+        ranks, trainer, state = plan.ranks, self._trainer, self._state_of(plan.optimizer)
+        if trainer is not None and not trainer.plan.ranks.like(ranks):
+            trainer = None
+        joined = trainer is not None and trainer.memory is state
+        of_this_step = {
+            "the size of x": (sequences.m, sequences.longest),
+            "the number of steps before": trainer.steps if trainer and joined else 0,
+        }
+        ranks.begin({"the model": self.config, **plan.same(), **of_this_step})
+        if not joined:
+            ranks.share_memory(state)
+        begin(plan.optimizer, state, None)
+        self._memory = plan.optimizer, state
+        if not joined:
+            ranks.share_arena(self._network.arena)
+        if trainer is None:
+            trainer = (Trainer if ranks.alone else ParallelTrainer)(self._network, state, plan)
+        if self.config.noise:
+            ranks.share_generator(plan.rng)
+        trainer.restart(state, plan)
+        self._trainer = trainer
+        return trainer

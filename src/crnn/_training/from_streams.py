@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from crnn._engine import validate
 from crnn._network.penalties import Penalty, checked
-from crnn._training.batches import LongSequence, checked_symbols, windows
+from crnn._training.batches import (
+    LongSequence,
+    checked_batch_size,
+    checked_symbols,
+    require_rows,
+    windows,
+)
+from crnn._training.checkpoint import Checkpoint
 from crnn._training.history import History
 from crnn._training.optim import SGD, Optimizer, chosen
 from crnn._training.plan import Plan
+from crnn._training.ranks import over_ranks
 from crnn._training.series import LongSeries, checked_series
 from crnn._training.trained import Trained
 
@@ -21,6 +31,7 @@ STEPS = 64
 class FromStreams(Trained):
     """A model that learns from one long sequence."""
 
+    @over_ranks
     def fit_stream(
         self,
         symbols: Any,
@@ -39,7 +50,12 @@ class FromStreams(Trained):
         progress: bool = True,
         rng: Any = None,
         callback: Callable[[History], object] | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        every: str | int | timedelta = "epoch",
+        resume: bool | str | os.PathLike[str] = True,
         penalty: Penalty | None = None,
+        comm: Any = None,
+        shards: int | None = None,
     ) -> History:
         """Train on a long sequence of symbols or numbers, by truncated BPTT.
 
@@ -69,6 +85,10 @@ class FromStreams(Trained):
             Held out; its loss after each epoch is that of a step, in nats for symbols.
         epochs, batch_size, optimizer, clip_norm, clip_value, patience, progress, callback, penalty
             As for `fit`. The order is that of the sequence.
+        checkpoint, every, resume
+            As for `fit`.
+        comm, shards
+            As for `fit`; each rank trains its own of the parallel rows.
         rng : int or numpy.random.Generator, optional
             Draws the noise of a leaky cell, the only thing that is random here.
 
@@ -78,7 +98,7 @@ class FromStreams(Trained):
 
         Raises
         ------
-        ValueError, TypeError, DivergenceError
+        ValueError, TypeError, OSError, DivergenceError
             As for `fit`.
 
         Examples
@@ -108,9 +128,10 @@ class FromStreams(Trained):
         generator = validate.generator(rng)
         plan = Plan(
             epochs, chosen(optimizer), clip_norm, clip_value, patience, progress, callback,
-            generator, penalty=checked(penalty),
+            generator, penalty=checked(penalty), ranks=comm,
+            checkpoint=comm.from_first(lambda: Checkpoint.asked(checkpoint, every, resume, rng)),
         )  # fmt: skip
-        batch_size = validate.count("batch_size", batch_size)
+        batch_size = checked_batch_size(batch_size, comm)
         steps = validate.count("steps", steps)
         symbols = validate.plain("symbols", symbols)
         given = (y, resets, mask, *_several(validation)[1:])
@@ -118,12 +139,13 @@ class FromStreams(Trained):
             symbols = checked_symbols(self.config, "symbols", symbols, batch_size)
             if validation is not None:
                 validation = checked_symbols(self.config, "validation", validation, 1)
-            return self._train(LongSequence(symbols, batch_size, steps, validation), plan)
+            return self._train(LongSequence(symbols, batch_size, steps, validation, comm), plan)
         series = checked_series(self.config, symbols, y, resets, mask, batch_size)
         held_out = None
         if validation is not None:
             held_out = checked_series(self.config, *_several(validation), of="validation ")
-        return self._train(LongSeries(series, steps, held_out), plan)
+        require_rows("symbols", series.m, comm)
+        return self._train(LongSeries(series, steps, held_out, comm), plan)
 
     def evaluate_stream(
         self, symbols: Any, batch_size: int = 32, y: Any = None, *, resets: Any = None,

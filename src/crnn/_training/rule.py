@@ -92,7 +92,13 @@ def begin(optimizer: Optimizer, memory: Memory, steps: int | None) -> None:
             f"known, got {optimizer.lr}"
         )
     memory["since"] = memory["step"]
-    memory["until"] = None if steps is None else memory["step"] + steps
+    set_end(optimizer, memory, steps)
+
+
+def set_end(optimizer: Optimizer, memory: Memory, steps: int | None) -> None:
+    """Set the number of steps of a call of `fit`, from its beginning; None if it is not known."""
+    if isinstance(optimizer, Rule):
+        memory["until"] = None if steps is None else memory["since"] + steps
 
 
 def end_epoch(optimizer: Optimizer, memory: Memory, loss: float) -> None:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import numpy as np
 
 from crnn._engine import validate
 from crnn._network.config import Config
 from crnn._network.data import Batch
+from crnn._training.batches import Parts, Shards
+from crnn._training.ranks import ALONE, Ranks
 from crnn.reference import Array
 
 
-class Series(NamedTuple):
+@dataclass(frozen=True)
+class Series:
     """The rows of a stream: L steps of m sequences that are read side by side."""
 
     config: Config
-    x: Array  # (L, m, n_x), or symbols (L, m)
+    symbols: Array  # (L, m, n_x) of numbers, or (L, m)
     y: Array  # (L, m, n) or classes (L, m)
     weights: Array | None  # (L, m), with a mean of 1; None if every step counts
     seen: Array | None  # bool (L, m) or (L, m, n_x): where x is not missing; None for everywhere
@@ -27,22 +30,31 @@ class Series(NamedTuple):
     @property
     def m(self) -> int:
         """The number of rows."""
-        return int(self.x.shape[1])
+        return int(self.symbols.shape[1])
 
     @property
     def size(self) -> int:
         """The number of steps of all rows."""
-        return len(self.x) * self.m
+        return len(self.symbols) * self.m
+
+    def rows(self, which: slice) -> Series:
+        """Some of the rows."""
+        names = ("symbols", "y", "weights", "seen", "resets")
+        parts = {name: getattr(self, name) for name in names}
+        cut = {name: part[:, which] for name, part in parts.items() if part is not None}
+        return replace(self, **cut)
 
     def windows(self, T: int) -> Iterator[Batch]:
         """The rows, T steps at a time; each window continues the one before.
 
         In a window the parts of a row between two resets are examples of their own.
         """
+        if self.m == 0:
+            return
         before = np.arange(self.m)  # of each row, its example in the window before
-        for t in range(0, len(self.x), T):
+        for t in range(0, len(self.symbols), T):
             part = slice(t, t + T)
-            x, y = self._own(self.x[part]), self._own(self.y[part])
+            x, y = self._own(self.symbols[part]), self._own(self.y[part])
             if self.seen is not None:
                 seen = self.seen[part]
                 x[~seen] = 0
@@ -59,7 +71,10 @@ class Series(NamedTuple):
 
     def fault(self, of: str) -> str | None:
         """The first number that is not missing and not finite, as a message, or None."""
-        for name, values, counted in (("symbols", self.x, self.seen), ("y", self.y, self.weights)):
+        for name, values, counted in (
+            ("symbols", self.symbols, self.seen),
+            ("y", self.y, self.weights),
+        ):
             if values.dtype.kind != "f":
                 continue
             wrong = ~np.isfinite(values)
@@ -80,6 +95,7 @@ class LongSeries:
     series: Series
     steps: int
     held_out: Series | None
+    ranks: Ranks = ALONE
 
     carry: ClassVar[bool] = True
     unit: ClassVar[str] = "step"
@@ -92,15 +108,25 @@ class LongSeries:
     @property
     def num_batches(self) -> int:
         """The number of windows in an epoch."""
-        return -(-len(self.series.x) // self.steps)
+        return -(-len(self.series.symbols) // self.steps)
 
-    def batches(self) -> Iterator[Batch]:
-        """The batches of one epoch."""
-        return self.series.windows(self.steps)
+    def batches(self) -> Iterator[Batch] | Iterator[Shards]:
+        """The batches of one epoch, or this rank's shards of them."""
+        if self.ranks.alone:
+            return self.series.windows(self.steps)
+        m = self.series.m
+        own = [self.series.rows(rows).windows(self.steps) for rows in self.ranks.cut(m)]
+        return (Shards(list(parts), m) for parts in zip(*own, strict=True))
 
-    def validation(self) -> Iterator[Batch] | None:
-        """The held-out series, or None."""
-        return None if self.held_out is None else self.held_out.windows(self.steps)
+    def validation(self) -> Iterator[Batch] | Parts | None:
+        """The held-out series, or this rank's shards of its rows, or None."""
+        held_out = self.held_out
+        if held_out is None:
+            return None
+        if self.ranks.alone:
+            return held_out.windows(self.steps)
+        cut = self.ranks.cut(held_out.m)
+        return [held_out.rows(rows).windows(self.steps) for rows in cut]
 
     def fault(self, of_validation: bool) -> str | None:
         """The place in the data that explains a loss that is not finite."""

@@ -13,120 +13,126 @@ import numpy as np
 
 from crnn._network.data import Batch
 from crnn._network.flow import Saturation, by_lag, rates, reach_of
-from crnn._network.network import Means, Step
+from crnn._network.network import Step
 from crnn._training.accumulating import Grouped, examples_of
 from crnn._training.batches import Examples, LongSequence
+from crnn._training.course import Course
 from crnn._training.divergence import VALIDATION_LOSS, DivergenceError
 from crnn._training.history import History
-from crnn._training.interrupt import Interrupt
+from crnn._training.iterable import Batches
+from crnn._training.keeper import Keeper
 from crnn._training.plan import Plan
 from crnn._training.rule import end_epoch, rate_in_use
 from crnn._training.series import LongSeries
 from crnn._training.trainer import Trainer
 from crnn.reference import Array
 
-TrainingData = Examples | Grouped | LongSequence | LongSeries
+TrainingData = Examples | Batches | Grouped | LongSequence | LongSeries
 
 
-def train(trainer: Trainer, data: TrainingData, plan: Plan) -> History:
-    """Train on the data according to the plan."""
+def train(
+    trainer: Trainer, data: TrainingData, plan: Plan, course: Course, keeper: Keeper | None = None
+) -> History:
+    """Train on the data according to the plan, from where the course stands."""
     try:
-        return _train(trainer, data, plan)
+        return _train(trainer, data, plan, course, keeper)
     except DivergenceError as error:
-        fault = data.fault(error.what == VALIDATION_LOSS)
+        faults = plan.ranks.agree(None, data.fault(error.what == VALIDATION_LOSS))
+        fault = next((found for found in faults if found is not None), None)
         if fault is None:
             raise
         raise DivergenceError(error.step, error.loss, error.what, fault) from None
 
 
-def _train(trainer: Trainer, data: TrainingData, plan: Plan) -> History:
-    history = History(trainer.network.loss.metric)
-    best = trainer.parameters.copy()
-    with _progress_bar(plan, data) as bar, Interrupt() as interrupt:
-        for epoch in range(plan.epochs):
+def _train(
+    trainer: Trainer, data: TrainingData, plan: Plan, course: Course, keeper: Keeper | None
+) -> History:
+    history, ranks = course.history, plan.ranks
+    with _progress_bar(plan, data, course) as bar, trainer.interrupt as interrupt:
+        if keeper is not None:
+            keeper.begin()
+        while course.epoch < plan.epochs and not course.ended and not history.interrupted:
             if bar is not None:
-                bar.set_description(f"epoch {epoch + 1}/{plan.epochs}", refresh=False)
-            _one_epoch(trainer, data, history, bar, interrupt)
-            held_out = None if interrupt.requested else data.validation()
-            if held_out is not None:
-                loss, metric = trainer.confirm(held_out, data.carry)
-                if history.best_epoch is None or loss < history.val_loss[history.best_epoch]:
-                    history.best_epoch = epoch
-                    best[...] = trainer.parameters
-                history.val_loss.append(loss)
-                history.val_metric.append(metric)
-            if not interrupt.requested:
-                losses = history.loss if held_out is None else history.val_loss
-                end_epoch(plan.optimizer, trainer.memory, losses[-1])
-            enough = plan.callback is not None and _is_true(plan.callback(history))
-            if interrupt.requested:
-                history.interrupted = True
-                break
-            if plan.patience is not None and epoch - (history.best_epoch or 0) >= plan.patience:
-                enough = True
-            if enough:
-                history.stopped_early = True
-                break
+                bar.set_description(f"epoch {course.epoch + 1}/{plan.epochs}", refresh=False)
+            _steps(trainer, data, course, bar, keeper)
+            whole = not trainer.stopped
+            if keeper is not None and not whole:
+                keeper.now(data.carry)
+            course.sums.close(history, rate_in_use(plan.optimizer, trainer.memory))
+            if whole:
+                _end_epoch(trainer, data, plan, course)
+            else:
+                ranks.from_first(lambda: plan.enough(history))
+            history.interrupted = ranks.any(interrupt.requested)
+            finished = course.epoch == plan.epochs or course.ended
+            if keeper is not None and whole and (history.interrupted or not finished):
+                keeper.after_epoch(data.carry, data.held_out is not None)
         if data.held_out is None or history.interrupted:
-            trainer.confirm(None, data.carry)
-    if plan.patience is not None and not history.interrupted:
-        trainer.parameters[...] = best
+            trainer.confirm_last(data.carry)
+        if not history.interrupted:
+            _finish(trainer, plan, course)
+            if keeper is not None:
+                keeper.write()
     return history
 
 
-def _is_true(answer: object) -> bool:
-    """Whether the answer is True itself or NumPy's; other true values do not count."""
-    return isinstance(answer, (bool, np.bool_)) and bool(answer)
+def _end_epoch(trainer: Trainer, data: TrainingData, plan: Plan, course: Course) -> None:
+    """Validate after an epoch, and decide whether it was the last one."""
+    history, held_out = course.history, data.validation()
+    if held_out is not None:
+        loss, metric = trainer.confirm(held_out, data.carry)
+        if history.best_epoch is None or loss < history.val_loss[history.best_epoch]:
+            history.best_epoch = course.epoch
+            course.best[...] = trainer.parameters
+        history.val_loss.append(loss)
+        history.val_metric.append(metric)
+    losses = history.loss if held_out is None else history.val_loss
+    end_epoch(plan.optimizer, trainer.memory, losses[-1])
+    if plan.ranks.from_first(lambda: plan.enough(history)):
+        course.ended = "callback"
+    if plan.patience is not None and course.epoch - (history.best_epoch or 0) >= plan.patience:
+        course.ended = "patience"
+    course.next_epoch()
 
 
-class _Epoch:
-    """Running sums of one epoch."""
-
-    def __init__(self) -> None:
-        self.steps = self.rows = 0
-        self.loss = self.metric = self.norm = self.seconds = 0.0
-
-    def add(self, step: Means, norm: float, seconds: float) -> None:
-        self.steps += 1
-        self.rows += step.rows
-        self.loss += step.loss * step.rows
-        self.metric += step.metric * step.rows
-        self.norm += norm
-        self.seconds += seconds
-
-    def close(self, history: History) -> None:
-        history.loss.append(self.loss / self.rows)
-        history.metric.append(self.metric / self.rows)
-        history.gradient_norm.append(self.norm / self.steps)
-        history.steps_per_second.append(self.steps / self.seconds)
+def _finish(trainer: Trainer, plan: Plan, course: Course) -> None:
+    """With patience, give the model the parameters of the best epoch."""
+    course.history.stopped_early = bool(course.ended)
+    if plan.patience is not None and not course.done:
+        course.last = trainer.parameters.copy()
+        trainer.parameters[...] = course.best
+    course.done = True
 
 
-def _one_epoch(
-    trainer: Trainer, data: TrainingData, history: History, bar: Any, interrupt: Interrupt
+def _steps(
+    trainer: Trainer, data: TrainingData, course: Course, bar: Any, keeper: Keeper | None
 ) -> None:
-    """Train on every batch once, or on those before Ctrl-C."""
-    sums = _Epoch()
-    state: Any = None
-    batches: Iterator[Any] = data.batches()
+    """Train on every batch of an epoch that is not done yet, or on those before Ctrl-C."""
+    sums = course.sums
+    batches: Iterator[Any] = (
+        data.batches() if keeper is None else course.remaining(data.batches, trainer.plan.rng)
+    )
     for batch in batches:
         began = time.perf_counter()
         norms = None
         if trainer.plan.inspect and sums.steps == 0:
             cells = len(trainer.network.config.recurrences())
+            assert isinstance(batch, Batch)
             norms = np.empty((cells, *batch.x.shape[:2]))  # (cells, T, m)
-        step, norm = trainer.update(batch, state, norms)
+        step, norm = trainer.update(batch, course.state, norms)
         if norms is not None:
             assert isinstance(step, Step)
-            _inspect(trainer, batch, step, norms, history)
-        sums.add(step, norm, time.perf_counter() - began)
-        state = trainer.state_after(step) if data.carry else None
+            _inspect(trainer, batch, step, norms, course.history)
+        shown = step.rows if data.carry else examples_of(batch)
+        sums.add(step, norm, time.perf_counter() - began, shown)
+        course.state = trainer.state_after(step) if data.carry else None
         if bar is not None:
             bar.set_postfix(loss=f"{sums.loss / sums.rows:.4f}", refresh=False)
-            bar.update(step.rows if data.carry else examples_of(batch))
-        if interrupt.requested:
+            bar.update(shown)
+        if keeper is not None:
+            keeper.after_step(data.carry)
+        if trainer.stopped:
             break
-    sums.close(history)
-    history.learning_rate.append(rate_in_use(trainer.plan.optimizer, trainer.memory))
 
 
 def _inspect(trainer: Trainer, batch: Batch, step: Step, norms: Array, history: History) -> None:
@@ -141,14 +147,15 @@ def _inspect(trainer: Trainer, batch: Batch, step: Step, norms: Array, history: 
     history.saturated.append(seen.saturated().tolist())
 
 
-def _progress_bar(plan: Plan, data: TrainingData) -> Any:
+def _progress_bar(plan: Plan, data: TrainingData, course: Course) -> Any:
     """The context of a tqdm bar on stderr with loss and throughput, or of None without progress."""
-    if not plan.progress or sys.stderr is None:  # None: a program without a console
+    if not (plan.progress and plan.ranks.first) or sys.stderr is None:  # no console
         return contextlib.nullcontext()
     from tqdm import tqdm  # imported here to keep `import crnn` fast
 
     return tqdm(
-        total=plan.epochs * data.size,
+        total=None if data.size is None else plan.epochs * data.size,
+        initial=course.epoch * (data.size or 0) + course.sums.shown,
         unit=data.unit,
         unit_scale=True,
         mininterval=0.1 if sys.stderr.isatty() else 10,  # seconds; a log keeps every line

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from crnn._network.model import Model
 from crnn._training.accumulating import Accumulating
+from crnn._training.cores import divided
+from crnn._training.course import Course
 from crnn._training.divergence import DivergenceError
+from crnn._training.fingerprint import fingerprint
 from crnn._training.history import History
+from crnn._training.keeper import Keeper
+from crnn._training.parallel import ParallelTrainer
 from crnn._training.plan import Plan
-from crnn._training.rule import Memory, Optimizer, begin, start
+from crnn._training.resuming import Resumed, resumed
+from crnn._training.rule import Memory, Optimizer, begin, set_end, start
 from crnn._training.train import TrainingData, train
 from crnn._training.trainer import Trainer
 
@@ -21,12 +29,37 @@ class Trained(Model):
     def _train(self, data: TrainingData, plan: Plan) -> History:
         if plan.patience is not None and data.held_out is None:
             raise ValueError("patience: expected None without validation data")
-        memory, batches = self._state_of(plan.optimizer), data.num_batches
-        begin(plan.optimizer, memory, None if batches is None else plan.epochs * batches)
+        ranks, request = plan.ranks, plan.checkpoint
+        arguments = {} if request is None and ranks.size == 1 else fingerprint(data, plan)
+        ranks.begin({"the model": self.config, **plan.same(), **_same_on_all_ranks(arguments)})
+        memory, batches = self._state_of(plan.optimizer), ranks.most(data.num_batches)
+        steps = None if batches is None else plan.epochs * batches
+        course = Course(History(self._network.loss.metric), self._network.arena.flat.copy())
+        found: Resumed | None = None
+        if request is not None and request.source is not None:
+            fresh = memory
+            found = ranks.from_first(lambda: resumed(self._network, fresh, plan, arguments))
+        if found is None:
+            ranks.share_memory(memory)
+            begin(plan.optimizer, memory, steps)
+        else:
+            memory, course = found.memory, found.course
+            set_end(plan.optimizer, memory, steps)
+            found.restore(self._network, plan.rng, self.metadata)
         self._memory = plan.optimizer, memory
+        make: type[Trainer] = Accumulating if plan.accumulate > 1 else Trainer
+        if not ranks.alone:
+            make = ParallelTrainer
+            ranks.share_arena(self._network.arena)
+            ranks.share_generator(plan.rng)
         try:
-            make = Accumulating if plan.accumulate > 1 else Trainer
-            return train(make(self._network, memory, plan), data, plan)
+            with divided(ranks):
+                trainer, keeper = make(self._network, memory, plan), None
+                if request is not None:
+                    trainer.steps = 0 if found is None else found.steps
+                    course.state = trainer.of_this_rank(course.state)
+                    keeper = Keeper(request, trainer, course, arguments, self.metadata)
+                return train(trainer, data, plan, course, keeper)
         except DivergenceError:
             self._memory = None
             raise
@@ -36,3 +69,9 @@ class Trained(Model):
         if self._memory is not None and self._memory[0] is optimizer:
             return self._memory[1]
         return start(optimizer, self._network.arena.flat, self._network.layout)
+
+
+def _same_on_all_ranks(arguments: dict[str, Any]) -> dict[str, Any]:
+    """All but the seed, for which that of the first rank counts, and batches of each rank's own."""
+    own = {"rng", "x"} if arguments.get("data") == "Batches" else {"rng"}
+    return {name: value for name, value in arguments.items() if name not in own}

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from crnn._engine import kernels
-from crnn._network.data import Batch
 from crnn._network.network import Means, Network, Step, seed_for_noise
 from crnn._training.divergence import VALIDATION_LOSS, DivergenceError
+from crnn._training.interrupt import Interrupt
 from crnn._training.optim import clip_by_norm, clip_by_value
 from crnn._training.plan import Plan
 from crnn._training.rule import Memory
@@ -28,8 +27,19 @@ class Trainer:
         self.buffers = network.new_buffers()
         self.last_good = np.empty_like(self.parameters)  # (size,)
         self.restart(memory, plan)
-        self.last: tuple[Any, Any]  # batch and state
+        self.last: tuple[Any, Any] | None = None  # batch and state
         self.steps = 0
+        self.interrupt = Interrupt(hold=plan.checkpoint is not None)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether training ends after this step because of Ctrl-C."""
+        return self.interrupt.requested
+
+    @property
+    def held(self) -> bool:
+        """Whether a signal waits until the file is written."""
+        return self.interrupt.held is not None
 
     def restart(self, memory: Memory, plan: Plan) -> None:
         """Begin with the parameters as they are; the caller may have assigned others."""
@@ -45,7 +55,7 @@ class Trainer:
         """
         self.steps += 1
         gradients = self.gradients.flat
-        with _without_warnings():
+        with without_warnings():
             step = self.gradient(batch, state, norms)
         norm = self._clip(gradients)
         self._require(math.isfinite(step.loss), step.loss, "loss")
@@ -73,6 +83,14 @@ class Trainer:
         assert isinstance(step, Step)
         return step.trace.final_states()
 
+    def of_all_ranks(self, state: Any) -> Any:
+        """The state of `state_after` with those of the other ranks, as a file holds it."""
+        return state
+
+    def of_this_rank(self, state: Any) -> Any:
+        """The opposite of `of_all_ranks`."""
+        return state
+
     def _clip(self, gradients: Array) -> float:
         """Clip by value, then by norm; return the norm before both."""
         if self.plan.clip_value is None:
@@ -87,22 +105,30 @@ class Trainer:
         """A seed for the noise of one step, or None if the cell has none."""
         return seed_for_noise(self.plan.rng if self.network.config.noise else None)
 
-    def confirm(self, held_out: Iterable[Batch] | None, carry: bool) -> tuple[float, float]:
+    def confirm(self, held_out: Any, carry: bool) -> tuple[float, float]:
         """Loss and metric on held-out batches, or by default on the last training batch.
 
         A step is known to be good if the next step's loss is finite. For the last step this loss
         is checked instead.
         """
-        batches, state = held_out, None
-        if batches is None:
-            batch, state = self.last
-            batches = [batch]
-        with _without_warnings():
-            loss, metric = self.network.evaluate(
-                batches, carry, state, self.buffers, self.plan.memory
-            )
+        with without_warnings():
+            loss, metric = self.evaluate(held_out, carry)
         self._require(math.isfinite(loss), loss, "loss" if held_out is None else VALIDATION_LOSS)
         return loss, metric
+
+    def evaluate(self, held_out: Any, carry: bool) -> tuple[float, float]:
+        """Mean loss and metric on an Iterable of Batch, or on the last training batch."""
+        batches, state = held_out, None
+        if batches is None:
+            assert self.last is not None
+            batch, state = self.last
+            batches = [batch]
+        return self.network.evaluate(batches, carry, state, self.buffers, self.plan.memory)
+
+    def confirm_last(self, carry: bool) -> None:
+        """Check the last step, if one was done since the trainer was made."""
+        if self.last is not None:
+            self.confirm(None, carry)
 
     def _require(self, finite: bool, loss: float, what: str) -> None:
         if not finite:
@@ -110,7 +136,7 @@ class Trainer:
             raise DivergenceError(self.steps, loss, what)
 
 
-def _without_warnings() -> np.errstate:
+def without_warnings() -> np.errstate:
     """No warnings of NumPy about numbers that are not finite: training checks for them itself.
 
     This applies to the network's own arithmetic only. Callbacks and optimizers, which a user may

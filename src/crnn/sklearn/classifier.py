@@ -35,7 +35,7 @@ class RNNClassifier(ClassifierMixin, Labelling):  # type: ignore[misc]
     solver : {"adam", "sgd"}, default="adam"
         `crnn.Adam`, or `crnn.SGD` with momentum.
     learning_rate_init : float or crnn.schedules.Schedule, default=0.001
-        The learning rate, from the first step to the last.
+        The learning rate; a number stays the same from the first step to the last.
     momentum : float, default=0.9
         In [0, 1); for solver="sgd".
     clip_norm : float or None, default=1.0

@@ -1,1 +1,0 @@
-"""Forecasts of series: windows, scaling, feeding answers back, and walk-forward validation."""

@@ -1,0 +1,116 @@
+"""Where a training stands: what changes while it runs, beside model, optimizer and generator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from crnn._network.network import Means
+from crnn._training.history import History
+from crnn.reference import Array
+
+
+@dataclass
+class Sums:
+    """Running sums of one epoch."""
+
+    steps: int = 0
+    rows: int = 0
+    loss: float = 0.0
+    metric: float = 0.0
+    norm: float = 0.0
+    seconds: float = 0.0
+    shown: int = 0  # what the progress bar counts: examples, or symbols
+
+    def add(self, step: Means, norm: float, seconds: float, shown: int) -> None:
+        """Count one step."""
+        self.steps += 1
+        self.rows += step.rows
+        self.loss += step.loss * step.rows
+        self.metric += step.metric * step.rows
+        self.norm += norm
+        self.seconds += seconds
+        self.shown += shown
+
+    def close(self, history: History, rate: float) -> None:
+        """Append the epoch's means, and its learning rate."""
+        history.loss.append(self.loss / self.rows)
+        history.metric.append(self.metric / self.rows)
+        history.gradient_norm.append(self.norm / self.steps)
+        history.steps_per_second.append(self.steps / self.seconds)
+        history.learning_rate.append(rate)
+
+
+@dataclass
+class Course:
+    """Where a training stands between two steps.
+
+    `best` and `last` are parameters (size,): those of the best epoch, and those of the last step
+    once the model has the best ones again.
+    """
+
+    history: History
+    best: Array
+    epoch: int = 0  # epochs that are complete, with validation
+    sums: Sums = field(default_factory=Sums)  # of the next epoch; its steps are batches done
+    state: Any = None  # carried to the next window
+    order: Any = None  # the generator's state at the beginning of the epoch
+    ended: str = ""  # "patience" or "callback", if one of them ended the training early
+    done: bool = False
+    last: Array | None = None
+
+    def remaining(
+        self, epoch: Callable[[], Iterator[Any]], rng: np.random.Generator
+    ) -> Iterator[Any]:
+        """The batches of the epoch that are not done yet, of a function that begins the epoch.
+
+        The order is drawn from the generator before the first batch. To draw it again, the
+        generator goes back to where it was, and after that to where it is now.
+        """
+        if not self.sums.steps:
+            self.order = rng.bit_generator.state
+            return epoch()
+        now = rng.bit_generator.state
+        rng.bit_generator.state = self.order
+        batches = epoch()
+        for k in range(self.sums.steps):
+            if next(batches, None) is None:
+                raise ValueError(
+                    f"x: expected the batches of the training that is resumed, of which "
+                    f"{self.sums.steps} are done in this epoch, got {k}"
+                )
+        rng.bit_generator.state = now
+        return batches
+
+    def next_epoch(self) -> None:
+        """Begin the next epoch."""
+        self.epoch += 1
+        self.sums, self.state, self.order = Sums(), None, None
+
+    def entries(self, with_best: bool) -> dict[str, Any]:
+        """The course as a file holds it: see `packing`."""
+        history = {**asdict(self.history), "interrupted": False, "stopped_early": False}
+        found = {**vars(self), "history": history, "sums": asdict(self.sums)}
+        if not with_best:
+            del found["best"]
+        return found
+
+    @classmethod
+    def of(cls, entries: dict[str, Any], parameters: Array) -> Course:
+        """The opposite of `entries`, for a network with these parameters (size,)."""
+        values = {"best": parameters.copy(), **entries}
+        course = cls(
+            **{**values, "history": History(**values["history"]), "sums": Sums(**values["sums"])}
+        )
+        for name in ("best", "last"):
+            a = getattr(course, name)
+            same = isinstance(a, np.ndarray) and (a.dtype, a.shape) == (
+                parameters.dtype,
+                parameters.shape,
+            )
+            if not same and (name, a) != ("last", None):
+                raise ValueError(f"{name}: expected parameters of shape {parameters.shape}")
+        return course

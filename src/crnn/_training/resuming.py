@@ -1,0 +1,141 @@
+"""Training that goes on where a file stands: everything is checked before anything is changed."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from crnn import files
+from crnn._network.config import Config
+from crnn._network.network import Network
+from crnn._training.course import Course
+from crnn._training.fingerprint import OtherTraining, require_same, require_same_model
+from crnn._training.keeper import VERSION
+from crnn._training.packing import unpack
+from crnn._training.plan import Plan
+from crnn._training.rule import Memory
+from crnn.reference import Array
+
+
+class Saved(NamedTuple):
+    """What a file has of a training."""
+
+    config: Config
+    parameters: dict[str, Array]
+    metadata: dict[str, str]
+    fingerprint: dict[str, Any]
+    state: dict[str, Any]  # "course", "memory", "steps" and "rng"
+
+
+def _read(path: str) -> Saved:
+    """The training in a file.
+
+    Raises ValueError if it is not a file of crnn's or has only a model, and OSError.
+    """
+    config, parameters, metadata, training = files.load_training(path)
+    if training is None:
+        raise ValueError(
+            f"{path}: expected a file with the state of a training, and it has a model alone; "
+            "resume=False replaces it"
+        )
+    entry = training.entry
+    try:
+        if entry["version"] != VERSION:
+            raise ValueError(f"its training has version {entry['version']}: it needs a newer crnn")
+        state = unpack(entry["state"], training.tensors)
+        return Saved(config, parameters, metadata, entry["arguments"], state)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: str, error: BaseException) -> ValueError:
+    """The error for a file whose training cannot be read."""
+    return ValueError(f"{path}: the training in this file is damaged: {error}")
+
+
+def _check_memory(name: str, saved: Any, fresh: Any) -> None:
+    """Raise ValueError if arrays of an optimizer's memory have other shapes than at first."""
+    if isinstance(fresh, dict):
+        if not isinstance(saved, dict) or fresh.keys() - saved.keys():
+            raise ValueError(f"{name}: expected {', '.join(fresh)}")
+        for key, value in fresh.items():
+            _check_memory(f"{name}.{key}", saved[key], value)
+    elif isinstance(fresh, np.ndarray):
+        wanted = fresh.dtype, fresh.shape
+        if not isinstance(saved, np.ndarray) or (saved.dtype, saved.shape) != wanted:
+            raise ValueError(f"{name}: expected {fresh.dtype} of shape {fresh.shape}")
+
+
+def _check_generator(path: str, rng: np.random.Generator, state: Any) -> None:
+    """Raise ValueError if this is not the state of a generator of the same kind."""
+    kind = type(rng.bit_generator)
+    if state["bit_generator"] != kind.__name__:
+        raise OtherTraining(path, "rng", state["bit_generator"], kind.__name__)
+    kind().state = state
+
+
+class Resumed(NamedTuple):
+    """A training from a file, checked, that is still to be given to a model."""
+
+    saved: Saved
+    course: Course
+    memory: Memory
+    steps: int
+
+    def restore(self, network: Network, rng: np.random.Generator, metadata: dict[str, str]) -> None:
+        """Give a model the parameters of the file, and the generator its state.
+
+        If the training had ended and now goes on, the parameters are those of its last step. With
+        patience, the file's own are those of its best epoch.
+        """
+        for name, value in self.saved.parameters.items():
+            network.parameters[name] = value
+        if self.course.last is not None and not self.course.done:
+            network.arena.flat[...] = self.course.last
+            self.course.last = None
+        rng.bit_generator.state = self.saved.state["rng"]
+        for key, text in self.saved.metadata.items():
+            metadata.setdefault(key, text)
+
+
+def resumed(network: Network, fresh: Memory, plan: Plan, arguments: dict[str, Any]) -> Resumed:
+    """The training in the file that the plan names.
+
+    Raises ValueError if it is not the training that was asked for, or damaged, and OSError.
+    """
+    assert plan.checkpoint is not None
+    assert plan.checkpoint.source is not None
+    path = plan.checkpoint.source
+    saved = _read(path)
+    require_same_model(path, saved.config, network.config)
+    require_same(path, saved.fingerprint, arguments)
+    parameters: Array = network.arena.flat
+    try:
+        course = Course.of(saved.state["course"], parameters)
+        _check_memory("optimizer", saved.state["memory"], fresh)
+        steps = int(saved.state["steps"])
+        for state in (saved.state["rng"], course.order):
+            if state is not None:
+                _check_generator(path, plan.rng, state)
+    except OtherTraining:
+        raise
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged(path, error) from None
+    least = course.epoch + (course.sums.steps > 0)
+    if plan.epochs < least:
+        raise ValueError(
+            f"epochs: expected at least {least}, which the training in {path} has begun or done, "
+            f"got {plan.epochs}: epochs are counted from its beginning"
+        )
+    if course.done and course.epoch < plan.epochs and not _stays_ended(course, plan):
+        course.done, course.ended = False, ""
+    course.history.stopped_early = course.done and bool(course.ended)
+    return Resumed(saved, course, saved.state["memory"], steps)
+
+
+def _stays_ended(course: Course, plan: Plan) -> bool:
+    """Whether a training that ended early is not to go on."""
+    if course.ended == "callback":
+        return plan.enough(course.history)
+    return bool(course.ended)
