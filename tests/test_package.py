@@ -142,8 +142,8 @@ def test_pickles_of_0_1_0_can_be_loaded():
 def test_dir_lists_public_names_only():
     done = python("import crnn, crnn.cli; print(*dir(crnn))")
     assert set(done.stdout.split()) == {
-        *crnn.__all__, "__version__", "benchmark", "check", "cli", "files", "functional", "inspect",
-        "model", "reference", "schedules", "streaming", "tasks", "text", "weights",
+        *crnn.__all__, "__version__", "benchmark", "check", "cli", "data", "files", "functional",
+        "inspect", "model", "reference", "schedules", "streaming", "tasks", "text", "weights",
     }  # fmt: skip
 
 
@@ -160,7 +160,10 @@ def public():
                 module.__name__
             ):
                 yield f"{module.__name__}.{name}", value
-    for owner in (crnn.RNN, crnn.Stream, *VOCABULARIES):
+    for name in crnn.data.__all__:
+        yield f"crnn.data.{name}", getattr(crnn.data, name)
+    owners = (crnn.RNN, crnn.Stream, crnn.data.Scaling, crnn.data.Backtest, *VOCABULARIES)
+    for owner in owners:
         for name in dir(owner):
             if not name.startswith("_") and inspect.isroutine(getattr(owner, name)):
                 yield f"{owner.__name__}.{name}", getattr(owner, name)

@@ -1,10 +1,8 @@
 """Streams of numbers and symbols: rows, resets, missing values, and the state that is carried."""
 
 import itertools
-from pathlib import Path
 
 import numpy as np
-import pages
 import pytest
 
 import crnn
@@ -34,10 +32,6 @@ def after_one_step(model, *arguments, **options):
 def assert_same(found, wanted):
     for name, gradient in wanted.items():
         np.testing.assert_allclose(found[name], gradient, rtol=1e-9, atol=1e-12, err_msg=name)
-
-
-def test_the_page_on_forecasting_runs():
-    pages.run_python(Path(__file__).parent.parent / "docs" / "forecasting.md")
 
 
 class TestRows:

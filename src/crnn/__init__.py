@@ -75,7 +75,7 @@ __all__ = [
     "show_config",
 ]
 
-_LATER = ("inspect",)  # modules that most programs do not need
+_LATER = ("data", "inspect")  # modules that most programs do not need
 
 __version__ = "0.1.0"  # the one source: pyproject.toml reads it here
 
@@ -84,7 +84,7 @@ del set_up
 
 
 def __getattr__(name: str) -> _ModuleType:
-    """`crnn.inspect`, which is imported when it is first used."""
+    """`crnn.data` and `crnn.inspect`, which are imported when they are first used."""
     if name in _LATER:
         return _import_module(f"crnn.{name}")
     raise AttributeError(f"module 'crnn' has no attribute {name!r}")

@@ -4,11 +4,10 @@ import sys
 
 import crnn
 from crnn._network import config, initial, layers, losses, network
-from crnn._training import batches, optim, train
+from crnn._training import optim, train
 
 MOVED = {
     "config": config,
-    "data": batches,
     "initial": initial,
     "layers": layers,
     "losses": losses,
