@@ -395,7 +395,7 @@ REFUSED = [
     ({"sample_weight": np.arange(1, 61)}, "sample_weight: expected None"),
     ({"validation": (Fit.x, Fit.y)}, "validation x: expected float32"),
     ({"patience": 2}, "patience: expected 3"),
-    ({"epochs": 1}, "epochs: expected at least 2, which the training in .* got 1"),
+    ({"epochs": 1}, "epochs: expected at least 2, as in the training .* got 1"),
 ]
 
 

@@ -6,12 +6,13 @@ import signal
 import subprocess
 import sys
 import threading
+from datetime import timedelta
 
 import numpy as np
 import pytest
 
 import crnn
-from crnn import _atomic, check, cli, text
+from crnn import _atomic, check, cli, files, text
 from crnn._training import batches
 from crnn.cli import options, train
 from crnn.cli.outlet import Outlet
@@ -331,6 +332,146 @@ class TestBrokenOutputStreams:
         assert cli.main(["sample", "none"]) == 2
 
 
+class TestResume:
+    """A training that was stopped goes on to the same end."""
+
+    def lines(self, out):
+        """What was printed of each epoch, without times."""
+        return [
+            line.split("  ")[:2] for line in out.splitlines() if "bits per character" in line
+        ] + [out.split("of training")[-1]]
+
+    @pytest.fixture
+    def whole(self, run):
+        """The lines and the bits of a training that never stopped."""
+        code, out, _ = run("train", "--text", "words.txt", *SMALL, "--out", "whole")
+        assert code == 0
+        return self.lines(out), parameters("whole")
+
+    @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL")
+    @pytest.mark.parametrize("step", [1, 30, 43, 44])
+    def test_after_kill(self, run, whole, step):
+        """By SIGKILL in the middle of a step; an epoch has 43 steps."""
+        code = f"""
+import os, signal, sys, crnn
+from datetime import timedelta
+from crnn import cli
+from crnn.cli import train
+step = crnn.Adam.step
+def kills(self, parameters, gradients, memory):
+    step(self, parameters, gradients, memory)
+    if memory["step"] == {step}:
+        os.kill(os.getpid(), signal.SIGKILL)
+crnn.Adam.step = kills
+train.EVERY = timedelta(microseconds=1)
+cli.main(sys.argv[1:])
+"""
+        arguments = ["train", "--text", "words.txt", *SMALL, "--out", "m"]
+        done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True)
+        assert done.returncode == -signal.SIGKILL, done.stderr
+        assert files.load_training("m")[3].entry["state"]["steps"] == step - 1
+        code, out, _ = run(*arguments, "--resume", "m")
+        assert code == 0
+        assert (self.lines(out), parameters("m")) == whole
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_after_a_signal(self, run, whole, monkeypatch, number):
+        with monkeypatch.context() as patch:
+            raise_signals_in_step(patch, 50, number)
+            before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            try:
+                code, out, _ = run("train", "--text", "words.txt", *SMALL, "--out", "m")
+            finally:
+                signal.signal(signal.SIGTERM, before)
+        assert code == 128 + number
+        code, out, err = run("train", "--text", "words.txt", *BRIEF, "--resume", "m")
+        assert code == 0
+        assert (self.lines(out), parameters("m")) == whole
+        assert "epoch 2/2" in err
+        assert "11.0k/11.0k" in err
+
+    def test_with_more_epochs(self, run, whole):
+        arguments = ["train", "--text", "words.txt", *SMALL]
+        run(*arguments, "--epochs", "1", "--out", "m")
+        code, out, _ = run(*arguments, "--resume", "m")
+        lines, bits = whole
+        found = self.lines(out)
+        assert [line[1] for line in found[:2]] == [line[1] for line in lines[:2]]
+        assert (code, found[2], parameters("m")) == (0, lines[2], bits)
+
+    def test_a_complete_training_is_only_shown(self, run, whole, monkeypatch):
+        monkeypatch.setattr(crnn.Adam, "step", lambda *_: pytest.fail("trained"))
+        with open("whole", "rb") as file:
+            before = file.read()
+        code, out, _ = run("train", "--text", "words.txt", *BRIEF, "--resume", "whole")
+        assert (code, self.lines(out)) == (0, whole[0])
+        with open("whole", "rb") as file:
+            assert file.read() == before
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ("--batch 4", "--batch: expected 8, as in m, got 4; --start m begins a new training"),
+            ("--steps 8", "--steps: expected 16, as in m, got 8"),
+            ("--clip 0", "--clip: expected 1.0, as in m, got 0"),
+            ("--clip-value 1", "--clip-value: expected none, as in m, got 1.0"),
+            ("--patience 3", "--patience: expected none, as in m, got 3"),
+            ("--epochs 1", "--epochs: expected at least 2, as in m, got 1"),
+            ("--lr 1", "--optimizer: expected Adam(lr=0.002, "),
+            ("--optimizer sgd", "--optimizer: expected Adam(lr=0.002, "),
+            ("--validation 0.2", "--text, --validation: expected those that m was trained with"),
+            ("--hidden 25", "--hidden: expected 24, as m has, got 25"),
+        ],
+    )
+    def test_other_options_are_refused_by_name(self, run, whole, options, message):
+        os.replace("whole", "m")
+        bits = parameters("m")
+        code, _, err = run(
+            "train", "--text", "words.txt", *BRIEF, "--resume", "m", *options.split()
+        )
+        assert code == 2
+        assert err.startswith(f"crnn train: {message}")
+        assert len(err.splitlines()) == 1
+        assert parameters("m") == bits
+
+    def test_start_begins_a_new_training(self, run, whole):
+        start = ["train", "--text", "words.txt", *BRIEF, "--lr", "1e-6", "--start", "whole"]
+        code, out, _ = run(*start, "--epochs", "1")
+        assert code == 0
+        assert "epoch 1/1" in out
+        assert float(out.split("held out ")[1].split()[0]) < 3
+        assert parameters("whole") == whole[1], "--out is model.safetensors"
+
+    def test_a_file_with_a_model_alone_begins_a_new_training(self, run, whole):
+        crnn.load("whole").save("plain")
+        before = parameters("plain")
+        assert run("train", "--text", "words.txt", *BRIEF, "--resume", "plain")[0] == 0
+        assert parameters("plain") == before
+        assert files.load_training("model.safetensors")[3].entry["state"]["steps"] == 86
+
+    def test_a_full_disk_keeps_the_last_good_file(self, run, monkeypatch):
+        fsync, room = os.fsync, [2]
+
+        def full(file):
+            room[0] -= 1
+            if room[0] < 0:
+                raise OSError(28, "No space left on device")
+            fsync(file)
+
+        monkeypatch.setattr(os, "fsync", full)
+        code, _, err = run("train", "--text", "words.txt", *SMALL, "--quiet")
+        assert code == 2
+        assert err.startswith("crnn train: ")
+        assert err.endswith("model.safetensors: No space left on device\n")
+        assert len(err.splitlines()) == 1
+        assert files.load_training("model.safetensors")[3].entry["state"]["steps"] == 43
+
+
+def parameters(path):
+    """The bits of a model in a file."""
+    return b"".join(p.tobytes() for p in crnn.load(path).parameters.values())
+
+
 class TestInterruptions:
     @pytest.fixture(autouse=True)
     def default_handlers(self):
@@ -375,22 +516,30 @@ class TestInterruptions:
     @pytest.mark.parametrize(
         ("signals", "code", "word"),
         [
-            (["SIGINT", "SIGINT"], 130, "interrupted"),
             (["SIGTERM"], 143, "terminated"),
             (["SIGHUP"], 129, "the terminal was closed"),
             (["SIGINT", "SIGTERM"], 143, "terminated"),
         ],
     )
-    def test_a_signal_saves_the_last_completed_step(self, run, monkeypatch, signals, code, word):
-        """A signal in the middle of the third step saves the model of the second."""
+    def test_a_signal_saves_the_step_under_way(self, run, monkeypatch, signals, code, word):
         if not all(hasattr(signal, name) for name in signals):
             pytest.skip("this system has no such signal")
         raise_signals_in_step(monkeypatch, 3, *(getattr(signal, name) for name in signals))
         got, out, err = run("train", "--text", "words.txt", *SMALL, "--quiet")
         assert (got, err) == (code, f"crnn train: {word}\n")
-        assert "wrote model.safetensors: the model of the last good step" in out
-        assert_trained(run, steps=2)
+        assert "model.safetensors has the training up to step 3" in out
+        assert_trained(run, steps=3)
         assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+    @pytest.mark.parametrize(("number", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+    def test_a_second_signal_leaves_the_last_file(self, run, monkeypatch, number, code):
+        """It ends the command in the middle of the third step, after the file of the second."""
+        monkeypatch.setattr(train, "EVERY", timedelta(microseconds=1))
+        raise_signals_in_step(monkeypatch, 3, *[getattr(signal, number)] * 2)
+        got, out, _ = run("train", "--text", "words.txt", *SMALL, "--quiet")
+        assert got == code
+        assert "model.safetensors has the training up to step 2" in out
+        assert_trained(run, steps=2)
 
     @pytest.mark.parametrize("signals", [["SIGINT"], ["SIGTERM"]])
     def test_a_signal_while_saving_the_model(self, run, monkeypatch, signals):
@@ -511,6 +660,7 @@ USAGE = [
     ("train --lr fast", "--lr: expected a finite number > 0, got 'fast'"),
     ("train --clip -1", "--clip: expected a finite number >= 0, got '-1'"),
     ("train --momentum 1 --optimizer sgd", "--momentum: expected a number in [0, 1), got '1'"),
+    ("train --dropout 0.5", "--dropout: expected only with --layers 2 or more"),
     ("train --momentum 0.5", "--momentum: expected only with --optimizer sgd or rmsprop"),
     (
         "train --weight-decay 0.5",
@@ -524,13 +674,15 @@ USAGE = [
     ("train --cell leaky", "--leak: expected with --cell leaky, and only there"),
     ("train --leak 0.5", "--leak: expected with --cell leaky, and only there"),
     ("train --cell leaky --leak 0", "--leak: expected a number in (0, 1], got '0'"),
-    ("train --resume small --cell vanilla", "--cell: expected only without --resume"),
-    ("train --resume small --leak 0.5", "--leak: expected only without --resume"),
-    ("train --resume small --hidden 3", "--hidden: expected only without --resume"),
-    ("train --resume small --layers 1", "--layers: expected only without --resume"),
-    ("train --resume small --activation tanh", "--activation: expected only without --resume"),
-    ("train --resume small --dtype float32", "--dtype: expected only without --resume"),
-    ("train --resume small --units words", "--units: expected only without --resume"),
+    ("train --resume small --cell gru", "--cell: expected vanilla, as small has, got gru"),
+    ("train --resume small --leak 0.5", "--leak: expected no --leak, as small has, got 0.5"),
+    ("train --start small --hidden 4", "--hidden: expected 3, as small has, got 4"),
+    ("train --resume small --layers 2", "--layers: expected 1, as small has, got 2"),
+    ("train --resume small --activation relu", "--activation: expected tanh, as small has"),
+    ("train --start small --dtype float64", "--dtype: expected float32, as small has"),
+    ("train --start small --resume small", "--start: expected only without --resume"),
+    ("train --start small --units words", "--units: expected characters, as small has, got words"),
+    ("train --start small --most 1", "--most: expected at least 2, as small has, got 1"),
     ("train --most 0", "--most: expected a whole number in 1..2147483647"),
     ("sample small --unknown x", "--unknown: invalid choice: 'x'"),
     ("sample small -n -1", "crnn sample: -n/--length: expected a whole number in 0..2147483647"),

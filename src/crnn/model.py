@@ -79,6 +79,10 @@ class RNN(Forecasting, Scoring, Reading, FromExamples, FromBatches, FromStreams,
         Where each sequence begins: at 0, or at states that are parameters, one for all examples and
         0 before training: "a0" (n_a,) of each layer and direction, and "c0" of an LSTM. With
         equation="current", a0 is v<0>.
+    dropout : float, optional
+        The share of units, in [0, 1), whose outputs the layer above does not see in a step of
+        training; the others are scaled by ``1 / (1 - dropout)``. Drawn for each step, example and
+        unit, and by `fit`, `fit_stream` and `train_on_batch` only (Zaremba et al. 2014).
     init : {"orthogonal", "identity", "np", "uniform", "pytorch", "keras"} or Init, optional
         How the initial parameters are drawn. "orthogonal": orthogonal Waa and Glorot-uniform Wax,
         each gate a matrix of its own, Glorot-uniform Wya and zero biases. The others, and scales
@@ -128,13 +132,14 @@ class RNN(Forecasting, Scoring, Reading, FromExamples, FromBatches, FromStreams,
         masks: Any = None,
         signs: Any = None,
         initial_state: str = "zeros",
+        dropout: float = 0.0,
         init: initial.Init | str = "orthogonal",
         forget_bias: float | None = None,
         rng: Any = None,
     ) -> None:
         config = Config(
             n_x, n_a, n_y, num_layers, direction, activation, steps, loss, dtype,
-            cell, leak, noise, equation, masks, signs, initial_state,
+            cell, leak, noise, equation, masks, signs, initial_state, dropout,
         )  # fmt: skip
         generator = validate.generator(rng)
         self._build(config)

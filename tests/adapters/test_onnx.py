@@ -789,3 +789,11 @@ def test_docstring_examples_run(name):
 def test_examples_of_the_page_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run_python(ROOT / "docs" / "onnx.md")
+
+
+def test_dropout_is_not_part_of_an_exported_graph():
+    """It acts in training only; reading the model back restores it."""
+    models = [crnn.RNN(2, 3, 2, num_layers=2, dropout=p, rng=0) for p in (0, 0.5)]
+    graphs = [to_onnx(model).graph.SerializeToString() for model in models]
+    assert graphs[0] == graphs[1]
+    assert from_onnx(to_onnx(models[1])).config.dropout == 0.5

@@ -1,5 +1,7 @@
 """The declarations of csrc/crnn_kernels.h, for Cython."""
 
+from libc.stdint cimport uint64_t
+
 from crnn._c_api cimport crnn_rnn_call
 
 
@@ -62,6 +64,9 @@ cdef extern from "crnn_kernels.h" nogil:
                                   void *da) noexcept nogil
         void (*sum_rows)(Py_ssize_t rows, Py_ssize_t n, const void *dy, void *db) noexcept nogil
 
+        void (*dropout)(Py_ssize_t T, Py_ssize_t m, Py_ssize_t n, Py_ssize_t t0,
+                        const Py_ssize_t *ends, uint64_t seed, double rate, const void *x,
+                        void *y) noexcept nogil
         void (*softmax)(Py_ssize_t rows, Py_ssize_t n, void *logits) noexcept nogil
         double (*cross_entropy)(Py_ssize_t rows, Py_ssize_t n, const Py_ssize_t *y,
                                 const void *weights, void *logits, double *right) noexcept nogil

@@ -6,7 +6,7 @@ them. The only errors are a MemoryError for a workspace and the ValueError of `c
 entry to the recurrence itself is sequence.pyx.
 """
 from libc.math cimport INFINITY, sqrt
-from libc.stdint cimport uintptr_t
+from libc.stdint cimport uint64_t, uintptr_t
 from libc.string cimport memcmp
 
 cimport numpy as cnp
@@ -136,6 +136,21 @@ def output_backward(const real[:, ::1] Wya, const real[:, ::1] dlogits, const re
         call.threads = _threads()
         _operations(real is double).linear_backward(&call)
     give_back(workspace)
+
+
+def dropout(const real[:, :, ::1] x, real[:, :, ::1] out, double rate, uint64_t seed,
+            Py_ssize_t t0, const Py_ssize_t[::1] ends):
+    """Fill out (T, m, n) with x over 1 - rate, and with 0 for a share `rate` of its numbers.
+
+    Both may be the same array. Which numbers depends on the seed, the step, the example and the
+    unit: step s is t0 + s, or with ends (m), which may be None, ends - 1 - s.
+    """
+    cdef const Py_ssize_t *end = NULL
+    if ends is not None:
+        end = &ends[0]
+    with nogil:
+        _operations(real is double).dropout(x.shape[0], x.shape[1], x.shape[2], t0, end, seed, rate,
+                                            &x[0, 0, 0], &out[0, 0, 0])
 
 
 def softmax(real[:, ::1] logits):

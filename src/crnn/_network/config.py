@@ -75,6 +75,7 @@ class Config:
     masks: Patterns | None = None  # of weights, by name, in their shapes
     signs: Patterns | None = None
     initial_state: str = "zeros"
+    dropout: float = 0.0  # between layers
 
     def __post_init__(self) -> None:
         for name in ("n_x", "n_a", "n_y"):
@@ -90,6 +91,12 @@ class Config:
             ),
         )
         self.objective.check(self.n_y)
+        self._set(dropout=validate.number("dropout", self.dropout, below=1))
+        if self.dropout and self.num_layers == 1:
+            raise ValueError(
+                f"dropout: expected 0 with num_layers=1, got {self.dropout:g}: it acts between "
+                "layers"
+            )
         self._set(cell=validate.choice("cell", self.cell, tuple(CELLS)))
         self._set(**self.kind.check_options({name: getattr(self, name) for name in OPTIONS}))
         validate.finite_as("noise", self.noise, self.np_dtype)

@@ -55,7 +55,8 @@ class Costs:
         together = config.num_layers if config.num_directions == 1 else 1
         above = config.num_layers - 1 if config.num_directions == 1 else 0
         numbers = together * config.n_a * (1 + config.kind.kept + (config.equation == "current"))
-        numbers += above * config.n_a  # dx of the layers above the lowest
+        # dx of the layers above the lowest, and what dropout leaves of their inputs
+        numbers += above * config.n_a * (1 + (config.dropout > 0))
         stacked = config.num_directions > 1 and config.num_layers > 1
         if config.every_step or config.pools or stacked:
             numbers += config.n_a  # da of the top

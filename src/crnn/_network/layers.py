@@ -17,6 +17,7 @@ from crnn._engine import kernels, recurrence, validate
 from crnn._engine.recurrence import CellGradients, CellInputs, Packed, States
 from crnn._network.buffers import Buffers
 from crnn._network.config import Config, Recurrence
+from crnn._network.dropout import Dropout
 from crnn._network.penalties import Penalty, shares
 from crnn._network.pooling import Pool, parts_of, take_gradients
 from crnn._network.segments import Window
@@ -41,6 +42,7 @@ class Trace:
     buffers: Buffers
     continued: bool = False  # whether it began from a given state, not from the network's own
     pools: Sequence[Pool] = ()  # one for each direction, if the answers are pooled
+    dropout: Dropout | None = None  # that of this pass
     #: (m,): which of the examples that began from a given state began from the network's own
     fresh: Array | None = None
 
@@ -76,12 +78,14 @@ def forward(
     keep: bool = False,
     noise: int | None = None,
     packed: Sequence[Packed | None] | None = None,
+    dropout: Dropout | None = None,
 ) -> Trace:
     """Run all recurrences and the output layer on x, (T, m, n_x) or (T, m).
 
     They begin from `state`, by default from the trained initial state, if there is one, or from 0.
     `keep` says whether `backward` follows. `noise` is a seed, or None for a pass without noise.
-    `packed` are packed weights for each recurrence, as `recurrence.cell_forward` takes them.
+    `dropout` drops units between layers. `packed` are packed weights for each recurrence, as
+    `recurrence.cell_forward` takes them.
     """
     (T, m), n = x.shape[:2], config.num_directions
     if buffers is None:
@@ -93,6 +97,9 @@ def forward(
     for k, place in enumerate(config.recurrences()):
         if place.layer > 0 and k % n == 0:
             below = side_by_side(outputs[-n:], f"below {k}", buffers)
+            if dropout is not None:
+                read = buffers.array(f"dropped {k}", below.shape)  # (T, m, n_in)
+                below = dropout.apply(place.layer, below, read)
         start = None if state is None else state[k]
         if state is None and config.trained_states:
             start = _trained(config, place, parameters, m, k, buffers)
@@ -124,7 +131,8 @@ def forward(
     every_step = config.every_step
     continued = state is not None
     return Trace(
-        inputs, states, outputs, features, every_step, counted, logits, buffers, continued, pools
+        inputs, states, outputs, features, every_step, counted, logits, buffers, continued, pools,
+        dropout,
     )  # fmt: skip
 
 
@@ -179,6 +187,8 @@ def backward(
         below = None
         if dx:
             below = dx[0] if n == 1 else np.add(dx[0], dx[1], out=dx[0])  # (T, m, n_in)
+            if trace.dropout is not None and first > 0:
+                trace.dropout.apply(places[first].layer, below, below)
         if first > 0:
             assert below is not None
             da, da_n = [*_apart(below, n, buffers)], [None] * n
@@ -208,6 +218,7 @@ def bytes_per_step(config: Config, backward: bool, penalty: Penalty | None = Non
         states += above * width  # both directions side by side, as input
     if backward:
         states += config.num_layers * width * config.kind.kept
+        states += above * width * (config.dropout > 0)  # what is left of a layer's outputs
         if penalty is not None and penalty.of_rates:
             states += config.n_a * 2  # terms of the gradient, and with steps="last" the gradient
         # dx of each recurrence above the lowest layer, and its directions in arrays of their own

@@ -16,6 +16,7 @@ from crnn._network.buffers import Buffers
 from crnn._network.config import Config
 from crnn._network.constraints import Constraints
 from crnn._network.data import Batch
+from crnn._network.dropout import Dropout
 from crnn._network.layers import State
 from crnn._network.memory import MemoryLimit, plan
 from crnn._network.penalties import Penalty
@@ -95,6 +96,7 @@ class Network:
         buffers: Buffers | None = None,
         keep: bool = False,
         noise: int | None = None,
+        dropout: Dropout | None = None,
     ) -> layers.Trace:
         """Run the batch from `state`, or else from its own start: see `layers.forward`."""
         x, lengths = batch.x, batch.lengths
@@ -104,7 +106,7 @@ class Network:
             count = len(self.config.recurrences())
             packed = self._packed.of([self.arena.flat], count, x.shape[0] * x.shape[1])
         trace = layers.forward(
-            self.config, self.parameters, x, lengths, state, buffers, keep, noise, packed
+            self.config, self.parameters, x, lengths, state, buffers, keep, noise, packed, dropout
         )
         if batch.continues is not None:
             trace.fresh = batch.continues < 0
@@ -137,10 +139,16 @@ class Network:
         """Run the batch forward and backward, and fill `gradients` and, if given, `norms`.
 
         The loss has the penalty. With `memory`, states are recomputed: the trace and the norms have
-        none. The bits are the same.
+        none. The bits are the same. `noise` is a seed for the noise of the cells and for dropout;
+        without it there is neither.
         """
+        dropout = None
+        if noise is not None and self.config.dropout:
+            dropout = Dropout(self.config.dropout, noise)
+        if not self.config.noise:
+            noise = None
         if memory is None:
-            trace = self.forward(batch, state, buffers, keep=True, noise=noise)
+            trace = self.forward(batch, state, buffers, True, noise, dropout)
             loss, metric = self._loss_and_gradient(trace, batch)
             of_rates, _ = layers.backward(
                 self.config, self.parameters, trace, trace.logits, gradients,
@@ -148,7 +156,7 @@ class Network:
             )  # fmt: skip
             loss += of_rates
         else:
-            passes = self._recomputed(batch, memory, state, buffers, noise)
+            passes = self._recomputed(batch, memory, state, buffers, noise, dropout)
             trace = passes.forward()
             loss, metric = self._loss_and_gradient(trace, batch)
             passes.backward(trace.logits, gradients)
@@ -239,6 +247,7 @@ class Network:
         state: State | None,
         buffers: Buffers | None,
         noise: int | None,
+        dropout: Dropout | None = None,
     ) -> RecomputedPass:
         T, m = batch.x.shape[:2]
         found = plan(self.config, T, m, memory, batch.lengths, batch.x.ndim == 2)
@@ -251,6 +260,7 @@ class Network:
             batch.start if state is None else state,
             self.new_buffers() if buffers is None else buffers,
             noise,
+            dropout,
         )
 
     def _loss_and_gradient(self, trace: layers.Trace, batch: Batch) -> tuple[float, float]:

@@ -15,6 +15,7 @@ from crnn._network import layers
 from crnn._network.buffers import Buffers
 from crnn._network.config import Config
 from crnn._network.costs import streams
+from crnn._network.dropout import Dropout
 from crnn._network.layers import State, Trace
 from crnn._network.memory import MemoryPlan
 from crnn._network.pooling import Pool, parts_of, take_gradients
@@ -37,14 +38,16 @@ class RecomputedPass:
         state: State | None,
         buffers: Buffers,
         noise: int | None,
+        dropout: Dropout | None = None,
     ) -> None:
         self._config, self._parameters, self._buffers = config, parameters, buffers
         self._x, self._lengths = x, lengths
+        self._dropout = dropout if config.num_directions > 1 else None  # else its stack applies it
         places = dict(enumerate(config.recurrences()))
         n = config.num_directions
         groups = [places] if n == 1 else [{k: place} for k, place in places.items()]
         self._stacks = [
-            Stack(config, parameters, group, plan, lengths, state, noise, buffers)
+            Stack(config, parameters, group, plan, lengths, state, noise, buffers, dropout)
             for group in groups
         ]
         self._below: list[Array] = []  # what the stacks of each layer read, (T, m, n)
@@ -83,6 +86,8 @@ class RecomputedPass:
                 final.append(self._stacks[first + i].forward(below, sink))
                 if len(self._stacks) > 1:
                     self._stacks[first + i].forget()
+            if self._dropout is not None and not top and outputs is not None:
+                self._dropout.apply(first // n + 1, outputs, outputs)
             below = outputs if outputs is not None else below
         counted = None
         if not every_step:
@@ -128,6 +133,8 @@ class RecomputedPass:
                     above = self._spreader(self._pools[i])
                 sink = None if dx is None else _writer(dx, add=i > 0)
                 stack.backward(self._below[layer], above, da_n[i], gradients, sink)
+            if self._dropout is not None and dx is not None:
+                self._dropout.apply(layer, dx, dx)
             da, da_n = dx, [None] * n
 
     def _forward_streamed(self, head: StreamedHead) -> Trace:

@@ -17,6 +17,7 @@ from crnn._engine.sequence import Segment
 from crnn._network import layers
 from crnn._network.buffers import Buffers
 from crnn._network.config import Config, Recurrence
+from crnn._network.dropout import Dropout
 from crnn._network.memory import MemoryPlan, pieces
 from crnn._network.segments import Window
 from crnn.reference import Array
@@ -61,10 +62,11 @@ class Stack:
         start: layers.State | None,
         noise: int | None,
         buffers: Buffers,
+        dropout: Dropout | None = None,
     ) -> None:
         self._config, self._parameters, self._plan = config, parameters, plan
         self._places, self._lengths, self._noise = places, lengths, noise
-        self._buffers = buffers
+        self._buffers, self._dropout = buffers, dropout
         self._begins = [*plan.begins, plan.T]
         self._starts = [0, *(begin - 1 for begin in plan.begins[1:]), plan.T]
         self._longest = plan.steps + (len(plan.begins) > 1)  # with the step before
@@ -147,6 +149,9 @@ class Stack:
         config, found = self._config, Kept([], [], [])
         below, lengths = window.of(x), window.own_lengths
         for i, (k, place) in enumerate(self._places.items()):
+            if i > 0 and self._dropout is not None:
+                read = self._array(f"dropped {i}", window.steps, config.n_a)
+                below = self._dropout.apply(place.layer, below, read, window.t0, self._ends(window))
             seed = None if self._noise is None else (self._noise + k) % 2**64
             inputs = layers.inputs_of(
                 config, place, self._parameters, below, lengths, state[i], seed
@@ -171,6 +176,10 @@ class Stack:
         """A copy of the states after the last step of a window, where examples still run."""
         a = states.a[0 if self._reverse and self._lengths is None else -1].copy()
         return (a,) if states.c_n is None else (a, states.c_n)
+
+    def _ends(self, window: Window) -> Array | None:
+        """The lengths counted from the window's begin, where its steps are in reading order."""
+        return window.own_lengths if self._reverse else None
 
     def _last_states(self, window: Window, a: Array, final: Array) -> None:
         """Copy the outputs of the examples that end within a window."""
@@ -203,6 +212,8 @@ class Stack:
             above = layers.rate_backward(config, self._kept.outputs[i], above)
             segment = self._segments[i].place(window.t0, first, last)
             recurrence.cell_backward(inputs, states, above, into=into, da_n=da_n, segment=segment)
+            if i > 0 and dx is not None and self._dropout is not None:
+                self._dropout.apply(place.layer, dx, dx, window.t0, self._ends(window))
             above, da_n = dx, None
         if sink is not None:
             assert above is not None

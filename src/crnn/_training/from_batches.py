@@ -61,7 +61,8 @@ class FromBatches(Trained):
         class_weight : dict of int to float, optional
             As for `fit`.
         rng : int or numpy.random.Generator, optional
-            Draws the noise of a leaky cell. Give a Generator: a number draws the same at each call.
+            Draws dropout and the noise of a leaky cell. Give a Generator: a number draws the same
+            at each call.
         comm, shards
             As for `fit`: every rank has the same arrays, and works on its own rows of them. The
             first of several calls with the same optimizer and `comm` sends the parameters and the

@@ -85,7 +85,7 @@ class FromExamples(Trained):
         progress : bool, optional
             Show a bar with loss and throughput on stderr.
         rng : int or numpy.random.Generator, optional
-            Draws the order of the examples, and the noise of a leaky cell.
+            Draws the order of the examples, dropout, and the noise of a leaky cell.
         callback : callable, optional
             Called with the History after each epoch; training ends if it returns True.
         checkpoint : path, optional

@@ -90,7 +90,7 @@ class FromStreams(Trained):
         comm, shards
             As for `fit`; each rank trains its own of the parallel rows.
         rng : int or numpy.random.Generator, optional
-            Draws the noise of a leaky cell, the only thing that is random here.
+            Draws dropout and the noise of a leaky cell, the only things that are random here.
 
         Returns
         -------

@@ -124,10 +124,7 @@ def resumed(network: Network, fresh: Memory, plan: Plan, arguments: dict[str, An
         raise _damaged(path, error) from None
     least = course.epoch + (course.sums.steps > 0)
     if plan.epochs < least:
-        raise ValueError(
-            f"epochs: expected at least {least}, which the training in {path} has begun or done, "
-            f"got {plan.epochs}: epochs are counted from its beginning"
-        )
+        raise OtherTraining(path, "epochs", f"at least {least}", plan.epochs)
     if course.done and course.epoch < plan.epochs and not _stays_ended(course, plan):
         course.done, course.ended = False, ""
     course.history.stopped_early = course.done and bool(course.ended)

@@ -102,8 +102,9 @@ class Trainer:
         return norm
 
     def _noise(self) -> int | None:
-        """A seed for the noise of one step, or None if the cell has none."""
-        return seed_for_noise(self.plan.rng if self.network.config.noise else None)
+        """A seed for the noise and the dropout of one step, or None if there is neither."""
+        config = self.network.config
+        return seed_for_noise(self.plan.rng if config.noise or config.dropout else None)
 
     def confirm(self, held_out: Any, carry: bool) -> tuple[float, float]:
         """Loss and metric on held-out batches, or by default on the last training batch.

@@ -138,12 +138,19 @@ def _add_train(commands: Commands[_Parser]) -> None:
     add("--most", type=COUNT, metavar="N",
         help="know the N most frequent characters or words only (default: all)")  # fmt: skip
     add("--unknown", choices=["error", "skip", "replace"], help=UNKNOWN)
-    add("--out", type=_named, default="model.safetensors", metavar="FILE", help="the model")
-    add("--resume", type=_named, metavar="FILE", help="continue training this model")
+    add("--out", type=_named, metavar="FILE",
+        help="the model, and the state of its training (default: that of --resume, or "
+        "model.safetensors)")  # fmt: skip
+    add("--resume", type=_named, metavar="FILE",
+        help="continue the training in this file, with the same options")  # fmt: skip
+    add("--start", type=_named, metavar="FILE",
+        help="begin a new training with the model of this file")  # fmt: skip
     add("--cell", choices=[*CELLS], help="of the hidden units (default: vanilla)")
     add("--leak", type=LEAK, metavar="SHARE", help="of --cell leaky, in (0, 1]")
     add("--hidden", type=COUNT, metavar="N", help="hidden units (default: 256)")
     add("--layers", type=COUNT, metavar="N", help="recurrent layers (default: 1)")
+    add("--dropout", type=DECAY, metavar="P",
+        help="share of units dropped between layers in training (default: 0)")  # fmt: skip
     add("--activation", choices=["tanh", "relu"], help="of the hidden units (default: tanh)")
     add("--dtype", choices=["float32", "float64"], help="of the parameters (default: float32)")
     add("--epochs", type=COUNT, default=7, metavar="N", help="passes over the text")

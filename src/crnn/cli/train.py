@@ -8,10 +8,14 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 
 import crnn
+from crnn._training.fingerprint import OtherTraining
 from crnn._training.rule import Rule
+from crnn.cli import resume
 from crnn.cli.errors import UsageError, check_writable
 from crnn.cli.sample import load
 from crnn.cli.texts import symbols_of, vocabulary_of
@@ -21,9 +25,13 @@ from crnn.text.units import Units
 
 BITS = 1 / math.log(2)  # per nat
 
-#: Options for a new model, with their defaults. A resumed model has its own values.
+#: How often the file is written, besides after each epoch.
+EVERY = timedelta(seconds=10)
+
+#: Options for a new model, with their defaults. A model from a file has its own values.
 OF_A_NEW_MODEL = {
-    "cell": "vanilla", "leak": None, "hidden": 256, "layers": 1, "activation": "tanh",
+    "cell": "vanilla", "leak": None, "hidden": 256, "layers": 1, "dropout": 0.0,
+    "activation": "tanh",
     "dtype": "float32", "units": "characters", "most": None,
 }  # fmt: skip
 
@@ -31,7 +39,19 @@ OF_A_NEW_MODEL = {
 def run(options: argparse.Namespace) -> int:
     """Run the command and return the exit code."""
     _refuse_contradictions(options)
-    model, vocabulary, symbols = _model_and_symbols(options)
+    known = None
+    if options.resume is None and options.start is None:
+        known = vocabulary_of(options.text, options.units, options.most)
+    if options.out is None:
+        options.out = "model.safetensors"
+        if options.resume is not None and resume.has_training(options.resume):
+            options.out = options.resume
+    _check_out(options)
+    model, vocabulary = _model_to_train(options, known)
+    try:
+        symbols, _ = symbols_of(options.text, vocabulary, options.unknown, options.out)
+    except UsageError as error:
+        raise UsageError(f"--text: {error}") from None
     unit = vocabulary.unit
     learned = _learned(len(symbols), unit, options)
     size = sum(p.size for p in model.parameters.values())
@@ -65,15 +85,17 @@ def _refuse_contradictions(options: argparse.Namespace) -> None:
         raise UsageError("--momentum: expected only with --optimizer sgd or rmsprop")
     if options.weight_decay is not None and options.optimizer == "adam":
         raise UsageError("--weight-decay: expected only with --optimizer adamw, sgd or rmsprop")
+    if options.resume is not None and options.start is not None:
+        raise UsageError("--start: expected only without --resume")
+    if options.resume is not None or options.start is not None:
+        return
     for name, default in OF_A_NEW_MODEL.items():
         if getattr(options, name) is None:
             setattr(options, name, default)
-        elif options.resume is not None:
-            raise UsageError(f"--{name}: expected only without --resume, whose model has its own")
-    if options.resume is not None:
-        return
     if options.cell in ("gru", "lstm") and options.activation != "tanh":
         raise UsageError(f"--activation: expected tanh with --cell {options.cell}")
+    if options.dropout and options.layers == 1:
+        raise UsageError("--dropout: expected only with --layers 2 or more, it acts between layers")
     if (options.leak is None) == (options.cell == "leaky"):
         raise UsageError("--leak: expected with --cell leaky, and only there")
 
@@ -85,23 +107,16 @@ def _check_out(options: argparse.Namespace) -> None:
         raise UsageError("--out: expected another file than --text, which it would replace")
 
 
-def _model_and_symbols(options: argparse.Namespace) -> tuple[crnn.RNN, Units, Array]:
-    """The model, its vocabulary and the text as symbols."""
-    if options.resume is None:
-        vocabulary = vocabulary_of(options.text, options.units, options.most)
-        _check_out(options)
-        model = _new_model(options, vocabulary)
-    else:
-        _check_out(options)
-        model, vocabulary = load(options.resume)
-    try:
-        symbols, _ = symbols_of(options.text, vocabulary, options.unknown, options.out)
-    except UsageError as error:
-        raise UsageError(f"--text: {error}") from None
-    return model, vocabulary, symbols
-
-
-def _new_model(options: argparse.Namespace, vocabulary: Units) -> crnn.RNN:
+def _model_to_train(
+    options: argparse.Namespace, vocabulary: Units | None
+) -> tuple[crnn.RNN, Units]:
+    """The model of a file with its vocabulary, or a new model for the one that is given."""
+    if vocabulary is None:
+        path = options.resume or options.start
+        model, known = load(path)
+        resume.check_model(options, path, model)
+        resume.check_vocabulary(options, path, known)
+        return model, known
     if len(vocabulary) < 2:
         raise UsageError(
             f"--text: expected at least 2 different {vocabulary.unit}s, got "
@@ -113,6 +128,7 @@ def _new_model(options: argparse.Namespace, vocabulary: Units) -> crnn.RNN:
             options.hidden,
             len(vocabulary),
             num_layers=options.layers,
+            dropout=options.dropout,
             activation=options.activation,
             steps="all",
             dtype=options.dtype,
@@ -125,7 +141,7 @@ def _new_model(options: argparse.Namespace, vocabulary: Units) -> crnn.RNN:
             f"--hidden {options.hidden}, --layers {options.layers}: too large for this machine"
         ) from None
     model.metadata["vocabulary"] = vocabulary.to_json()
-    return model
+    return model, vocabulary
 
 
 def _learned(n: int, unit: str, options: argparse.Namespace) -> int:
@@ -148,9 +164,26 @@ def _fit(
     options: argparse.Namespace,
     began: float,
 ) -> crnn.History:
-    """Train and save the model, even if training diverges or a signal ends it."""
+    """Train, with a file that has every epoch and that another call can continue from."""
     rows = (len(learn) - 1) // options.batch  # steps of each parallel row
-    per_step = rows * options.batch / math.ceil(rows / options.steps)  # symbols, on average
+    windows = math.ceil(rows / options.steps)
+    per_step = rows * options.batch / windows  # symbols, on average
+    reported = 0
+
+    def report(history: crnn.History) -> None:
+        """Print the lines of the epochs that have none yet: also those before a resume."""
+        nonlocal began, reported
+        for k in range(reported, len(history.loss)):
+            done = replace(
+                history, loss=history.loss[: k + 1], val_loss=history.val_loss[: k + 1],
+                steps_per_second=history.steps_per_second[: k + 1],
+            )  # fmt: skip
+            if k + 1 < len(history.loss):  # its time was that of its steps
+                began -= windows / history.steps_per_second[k]
+            _report(done, per_step, began, options, unit)
+        reported = len(history.loss)
+
+    continues = options.resume is not None and resume.has_training(options.resume)
     try:
         history = model.fit_stream(
             learn,
@@ -163,23 +196,19 @@ def _fit(
             clip_value=options.clip_value,
             patience=options.patience,
             progress=not options.quiet,
-            callback=lambda history: _report(history, per_step, began, options, unit),
+            callback=report,
+            checkpoint=options.out,
+            every=EVERY,
+            resume=options.resume if continues else False,
         )
+    except OtherTraining as error:
+        raise resume.named(error) from None
     except (crnn.DivergenceError, KeyboardInterrupt):
-        _save(model, options.out)
-        print(f"wrote {options.out}: the model of the last good step")
+        resume.report_steps(options.out)
         raise
-    _save(model, options.out)
+    if not history.interrupted:
+        report(history)  # those of a training that was complete before
     return history
-
-
-def _save(model: crnn.RNN, path: str) -> None:
-    """Save. If a signal arrives meanwhile, save again before it ends the command."""
-    try:
-        model.save(path)
-    except KeyboardInterrupt:
-        model.save(path)
-        raise
 
 
 #: The optimizers by their names as options, with their learning rates.

@@ -9,6 +9,8 @@
 #ifndef CRNN_KERNELS_H
 #define CRNN_KERNELS_H
 
+#include <stdint.h>
+
 #include "crnn.h"
 
 /* One call of y = x W' + b, or of its gradients. */
@@ -95,6 +97,9 @@ typedef struct {
     void (*activate_backward)(int activation, ptrdiff_t rows, ptrdiff_t n, const void *a, void *da);
     /* db (n) = the sum over rows of dy (rows, n) */
     void (*sum_rows)(ptrdiff_t rows, ptrdiff_t n, const void *dy, void *db);
+    /* y = x with a share `rate` of the units dropped: (T, m, n); see dropout.inc */
+    void (*dropout)(ptrdiff_t T, ptrdiff_t m, ptrdiff_t n, ptrdiff_t t0, const ptrdiff_t *ends,
+                    uint64_t seed, double rate, const void *x, void *y);
     /* training (training.inc): logits (rows, n), and flat arenas of n numbers */
     void (*softmax)(ptrdiff_t rows, ptrdiff_t n, void *logits);
     double (*cross_entropy)(ptrdiff_t rows, ptrdiff_t n, const ptrdiff_t *y, const void *weights,

@@ -1,0 +1,76 @@
+"""What ``crnn train`` does with a file that has a model, or a training that was stopped."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from typing import Any
+
+import crnn
+from crnn import files
+from crnn._training.fingerprint import OtherTraining
+from crnn.cli.errors import UsageError
+from crnn.text.units import Units
+
+#: The options that set an argument of `fit_stream`.
+_OPTIONS = {
+    "batch_size": "--batch", "steps": "--steps", "clip_norm": "--clip", "patience": "--patience",
+    "clip_value": "--clip-value", "epochs": "--epochs", "optimizer": "--optimizer",
+}  # fmt: skip
+#: The field of a configuration that an option of a new model sets.
+_FIELDS = {
+    "cell": "cell", "leak": "leak", "hidden": "n_a", "layers": "num_layers",
+    "activation": "activation", "dtype": "dtype",
+}  # fmt: skip
+
+
+def has_training(path: str) -> bool:
+    """Whether a file has the state of a training, not a model alone."""
+    return files.load_training(path)[3] is not None
+
+
+def report_steps(path: str) -> None:
+    """Print how far the training in a file is, if there is one."""
+    with contextlib.suppress(OSError, ValueError):
+        training = files.load_training(path)[3]
+        if training is not None:
+            print(f"{path} has the training up to step {training.entry['state']['steps']}")
+
+
+def check_model(options: argparse.Namespace, path: str, model: crnn.RNN) -> None:
+    """Refuse options of a new model that a model from a file does not have."""
+    for name, field in _FIELDS.items():
+        asked, own = getattr(options, name), getattr(model.config, field)
+        if asked is not None and asked != own:
+            expected = f"no --{name}" if own is None else own
+            raise UsageError(f"--{name}: expected {expected}, as {path} has, got {asked}")
+
+
+def check_vocabulary(options: argparse.Namespace, path: str, vocabulary: Units) -> None:
+    """Refuse options of a new vocabulary that the one of a file does not have."""
+    own = f"{vocabulary.unit}s"
+    if options.units not in (None, own):
+        raise UsageError(f"--units: expected {own}, as {path} has, got {options.units}")
+    known = len(vocabulary) - (vocabulary.unknown is not None)
+    if options.most is not None and options.most < known:
+        raise UsageError(f"--most: expected at least {known}, as {path} has, got {options.most}")
+
+
+def named(error: OtherTraining) -> UsageError:
+    """The error of a training with other options, with the option's name."""
+    path, argument = error.path, error.argument
+    hint = f"; --start {path} begins a new training with its model"
+    if argument in ("symbols", "validation"):
+        return UsageError(
+            f"--text, --validation: expected those that {path} was trained with{hint}"
+        )
+    name = _OPTIONS.get(argument, argument)
+    expected, got = (_spelled(argument, value) for value in (error.expected, error.got))
+    return UsageError(f"{name}: expected {expected}, as in {path}, got {got}{hint}")
+
+
+def _spelled(argument: str, value: Any) -> Any:
+    """A value as the option has it."""
+    if value == "None":
+        return 0 if argument == "clip_norm" else "none"
+    return value
