@@ -2,14 +2,15 @@
 
 Two series: the passengers of international airlines from 1949 to 1960 (Box and Jenkins, "Time Series
 Analysis", 1970, series G), in thousands; and the carbon dioxide in the air at Mauna Loa from 1959 on
-(Keeling and Whorf, Scripps Institution of Oceanography; statsmodels ships it), of which the last twelve
-years here. Walk-forward validation: from each origin, three months apart, a GRU of 32 units learns from
+(Keeling and Whorf, Scripps Institution of Oceanography; statsmodels ships it), of which these are
+the last twelve years. Walk-forward validation: from each origin, three months apart, a GRU of 32 units learns from
 the months before it alone. It reads 24 changes of the logarithm and answers with the next 12 at once.
 
     pip install "crnn[examples]"
-    python examples/forecasting.py
+    python examples/forecasting.py                 # about a minute
 """
 
+import argparse
 import time
 import warnings
 from collections.abc import Callable
@@ -120,4 +121,6 @@ def main(networks: int = 5) -> dict[str, dict[str, float]]:
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--networks", type=int, default=5, help="how many to take the mean of")
+    main(parser.parse_args().networks)
