@@ -1,10 +1,12 @@
 """Forecast real monthly series twelve months ahead, and say how wrong the forecasts are.
 
-Two series: the passengers of international airlines from 1949 to 1960 (Box and Jenkins, "Time Series
-Analysis", 1970, series G), in thousands; and the carbon dioxide in the air at Mauna Loa from 1959 on
-(Keeling and Whorf, Scripps Institution of Oceanography; statsmodels ships it), of which these are
-the last twelve years. Walk-forward validation: from each origin, three months apart, a GRU of 32 units learns from
-the months before it alone. It reads 24 changes of the logarithm and answers with the next 12 at once.
+Two series: the passengers of international airlines from 1949 to 1960, in thousands (Box and
+Jenkins, "Time Series Analysis", 1970, series G); and the carbon dioxide in the air at Mauna Loa
+(Keeling and Whorf, Scripps Institution of Oceanography; statsmodels ships it), in the last twelve
+years that are there.
+
+Walk-forward validation: from each origin, three months apart, a GRU of 32 units learns from the
+months before it alone. It reads 24 changes of the logarithm and answers with the next 12 at once.
 
     pip install "crnn[examples]"
     python examples/forecasting.py                 # about a minute

@@ -78,6 +78,13 @@ def test_other_readme_commands_run(tmp_path, monkeypatch, capsys):
             1,
             1,
         ),
+        (
+            "cures",
+            ["--tables", "scales", "--steps", "5", "--seeds", "1", "--updates", "400"],
+            r"input_std=0.005, output_gain=50 +(\d)/1",
+            1,
+            1,
+        ),
     ],
 )
 def test_examples_reach_their_documented_figures(example, arguments, figure, lowest, highest):

@@ -90,6 +90,12 @@ def test_a_norm_that_is_nan_makes_the_quantiles_of_its_steps_nan_and_no_others()
     assert np.isfinite(flow.quantiles[0, :, 7:]).all()
 
 
+def test_relu_units_that_are_nan_are_not_dead():
+    x = X.copy()
+    x[3, 1] = np.nan
+    assert gradient_flow(model_of(activation="relu"), x, Y).saturated[0] == 0
+
+
 def test_groups_of_examples_give_the_same(monkeypatch):
     model = model_of("gru", steps="all")
     y = RNG.integers(0, 3, X.shape[:2])
@@ -171,6 +177,19 @@ def test_the_plot_by_lag_shows_what_the_rate_is_fitted_to():
         flow.plot(lag=1)
     with pytest.raises(TypeError, match="ax: expected a matplotlib Axes or None"):
         flow.plot("flow.png")
+    pyplot.close("all")
+
+
+@pytest.mark.parametrize("Wya", [0, np.nan])
+def test_norms_without_a_logarithm_have_a_plot(Wya):
+    """All zero, or NaN after a training that diverged."""
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    model = model_of()
+    model.parameters["Wya"] = Wya
+    flow = gradient_flow(model, X, Y)
+    assert np.isnan(flow.rate).all()
+    for lag in (False, True):
+        flow.plot(lag=lag).figure.canvas.draw()
     pyplot.close("all")
 
 

@@ -72,6 +72,7 @@ def test_a_float32_model_is_read_in_float64():
         (np.zeros(3), np.zeros(N_X), 0, r"a: expected numbers of shape \(n_a,\) or \(rows, n_a\)"),
         (np.zeros(4), np.zeros(2), 0, r"x: expected numbers of shape \(n_in,\)"),
         (np.zeros(4), 3, 0, r"x: expected integers in 0\.\.2, got 3"),
+        (np.zeros(4), [0, 1, 2], 0, r"or integers, which are symbols, of shape \(\) or \(1,\)"),
         (np.zeros((2, 4)), np.zeros((3, N_X)), 0, "x: expected one row or 2"),
         (np.zeros(4), np.zeros(N_X), 1, "cell: expected a whole number <= 0, got 1"),
         ("abcd", np.zeros(N_X), 0, "a: expected numbers"),

@@ -137,6 +137,14 @@ def test_a_long_saliency_may_have_a_logarithmic_axis(pyplot):
     pyplot.gcf().canvas.draw()
 
 
+def test_a_saliency_of_zeros_has_a_plot_on_either_axis(pyplot):
+    model = model_of("tanh")
+    model.parameters["Wya"] = 0
+    found = crnn.inspect.saliency(model, np.ones((7, N_X)))
+    for log in (False, True):
+        found.plot(log=log).figure.canvas.draw()
+
+
 def test_plots_go_to_given_axes(pyplot, strong):
     figure, axes = pyplot.subplots(1, 2)
     assert strong.plot(axes[0]) is axes[0]

@@ -167,6 +167,16 @@ class TestShown:
     def test_norms_of_zero_have_level_zero(self):
         assert Saliency(np.zeros(2), 1, 0).text("ab", colour=False) == "ab\n00"
 
+    def test_norms_that_are_not_finite_leave_the_levels_of_the_others(self):
+        norms = np.array([1.0, 2.0, np.inf, np.nan])
+        assert Saliency(norms, 3, 0).text("abcd", colour=False) == "abcd\n4990"
+
+    def test_a_character_that_the_model_does_not_know_is_named(self):
+        model = model_of("gru")
+        model.metadata["vocabulary"] = json.dumps("abc")
+        with pytest.raises(ValueError, match="x: character 'z' is not among the 3"):
+            saliency(model, "abz")
+
     def test_a_model_of_text_reads_and_shows_text(self):
         model = model_of("gru", steps="all", n_y=3)
         model.metadata["vocabulary"] = json.dumps("ab<")
@@ -177,7 +187,7 @@ class TestShown:
 
     def test_a_vocabulary_of_something_else_is_not_used(self):
         model = model_of("gru")
-        for metadata in ("[]", "3", "not JSON", json.dumps("abcdef")):
+        for metadata in ("[]", "3", "not JSON", "[" * 100_000, json.dumps("abcdef")):
             model.metadata["vocabulary"] = metadata
             assert saliency(model, [0, 1, 2]).tokens is None
 

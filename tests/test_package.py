@@ -42,6 +42,11 @@ def test_a_missing_extension_is_an_import_error_with_build_instructions(tmp_path
     assert "python -m pip install ." in done.stderr
 
 
+def test_the_citation_has_the_version():
+    path = Path(__file__).parent.parent / "CITATION.cff"
+    assert f"\nversion: {crnn.__version__}\n" in path.read_text(encoding="utf-8")
+
+
 def test_version_equals_the_metadata():
     assert crnn.__version__ == importlib.metadata.version("crnn")
 
@@ -154,7 +159,7 @@ def public():
     """Yield all public classes and functions, and the public methods of classes."""
     for name in crnn.__all__:
         yield f"crnn.{name}", getattr(crnn, name)
-    for module in (reference, text, crnn.inspect, crnn.schedules):
+    for module in (reference, text, crnn.data, crnn.inspect, crnn.schedules):
         for name, value in vars(module).items():
             if not name.startswith("_") and str(getattr(value, "__module__", "")).startswith(
                 module.__name__

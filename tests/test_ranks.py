@@ -66,6 +66,16 @@ def test_shards_agree_with_whole_batches(case):
     np.testing.assert_allclose(cut["losses"], whole["losses"], rtol=1e-5)
 
 
+def test_shards_draw_dropout():
+    x, y, *_ = mpi_cases.examples()
+    found = []
+    for dropout in (0.0, 0.5):
+        model = crnn.RNN(3, 8, 2, num_layers=2, dropout=dropout, rng=0)
+        model.fit(x, y, shards=2, rng=0, **mpi_cases.QUIET)
+        found.append(model.parameters["Waa_l0"].copy())
+    assert (found[0] != found[1]).any()
+
+
 def test_uneven_shards_have_the_gradient_of_the_whole_batch():
     """In float64 to its rounding: shards of unequal sizes, lengths and weights."""
     x, y, lengths, w = mpi_cases.examples()

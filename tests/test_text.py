@@ -116,9 +116,15 @@ class TestOfModel:
         assert type(found) is type(vocabulary)
         assert found.to_json() == vocabulary.to_json()
 
+    def test_the_tokens_of_saliency_are_words(self):
+        vocabulary = WordVocabulary.of("to be or not to be")
+        model = crnn.RNN(len(vocabulary), 4, len(vocabulary), steps="all", rng=0)
+        model.metadata["vocabulary"] = vocabulary.to_json()
+        assert crnn.inspect.saliency(model, "to be now").tokens == ("to", " be", " <unk>")
+
     def test_refuses_a_model_without_or_with_another_one(self):
         model = crnn.RNN(3, 2, 3, steps="all", rng=0)
-        with pytest.raises(ValueError, match="the model has no vocabulary"):
+        with pytest.raises(ValueError, match="model: expected a vocabulary in its metadata"):
             Vocabulary.of_model(model)
         model.metadata["vocabulary"] = Vocabulary("ab").to_json()
         with pytest.raises(ValueError, match="its vocabulary of 2 characters does not fit"):

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from crnn._extras import extra
 
 BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY = (
@@ -43,6 +45,17 @@ def axes(ax: Any = None, size: tuple[float, float] = (6.4, 4.0)) -> Any:
             raise TypeError(f"ax: expected a matplotlib Axes or None, got {type(ax).__name__}")
         return ax
     return plotting.subplots(figsize=size, layout="constrained")[1]
+
+
+def positive(values: Any) -> Any:
+    """The values above 0, which a logarithmic axis can show, and NaN in place of the others."""
+    return np.where(values > 0, values, np.nan)
+
+
+def log_scale(ax: Any, values: Any) -> None:
+    """A logarithmic axis for these values; matplotlib draws none where no value is above 0."""
+    if np.isfinite(positive(values)).any():
+        ax.set_yscale("log")
 
 
 def legend(ax: Any, place: str, columns: int = 3) -> None:

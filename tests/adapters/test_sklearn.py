@@ -51,7 +51,10 @@ pytestmark = pytest.mark.filterwarnings(
 
 # --- scikit-learn's own checks --------------------------------------------------------------------
 
-SMALL = {"hidden_size": 8, "learning_rate_init": 0.02, "max_iter": 60, "tol": 1e-3}
+# One batch has all examples: copies of an example in several batches are not a weight.
+SMALL = {
+    "hidden_size": 8, "learning_rate_init": 0.02, "max_iter": 60, "tol": 1e-3, "batch_size": 64,
+}  # fmt: skip
 
 
 class OneLabelPerSequence(RNNSequenceTagger):
@@ -149,9 +152,9 @@ def test_digits():
     images, y = load_digits(return_X_y=True)
     learn = train_test_split(images.reshape(-1, 8, 8) / 16, y, stratify=y, random_state=0)
     X, X_held_out, y, y_held_out = learn
-    rnn = RNNClassifier(direction="bidirectional", n_jobs=1, random_state=0).fit(X, y)
+    rnn = RNNClassifier(n_jobs=1, random_state=0).fit(X, y)
     assert rnn.score(X_held_out, y_held_out) >= 0.97
-    assert rnn.n_iter_ < rnn.max_iter, "tol ends it"
+    assert rnn.n_iter_ == 20, "the fewest epochs of max_iter='auto'"
 
 
 def cut(sequences, *lengths):
@@ -291,7 +294,8 @@ class TestAllEstimators:
         X, y = walks()
         y = targets(estimator, X, y)
         options = {} if estimator is RNNRegressor else {"classes": ["down", "up"]}
-        whole, step_by_step = small(estimator, max_iter=5, tol=0), small(estimator)
+        whole = small(estimator, max_iter=5, tol=0, learning_rate="constant")
+        step_by_step = small(estimator)
         whole.fit(X, y)
         for _ in range(5):
             step_by_step.partial_fit(X, y, **options)
@@ -340,9 +344,10 @@ class TestAllEstimators:
     def test_early_stopping_keeps_the_best_validation_loss(self, estimator):
         X, y = walks(300)
         y = targets(estimator, X, y)
-        rnn = small(
-            estimator, early_stopping=True, learning_rate_init=0.05, max_iter=60, n_iter_no_change=4
-        ).fit(X, y)
+        course = {"learning_rate": "constant", "learning_rate_init": 0.05, "max_iter": 60}
+        rnn = small(estimator, early_stopping=True, batch_size=8, n_iter_no_change=4, **course).fit(
+            X, y
+        )
         assert rnn.n_iter_ == len(rnn.validation_scores_) < 60
         assert rnn.best_validation_score_ == max(rnn.validation_scores_)
         assert rnn.best_validation_score_ > rnn.validation_scores_[-1], (
@@ -501,8 +506,8 @@ class TestAllEstimators:
         X, y = walks()
         y = targets(estimator, X, y)
         with pytest.warns(ConvergenceWarning, match=r"Maximum iterations \(2\)"):
-            small(estimator, max_iter=2).fit(X, y)
-        rnn = small(estimator, tol=1e9, n_iter_no_change=3)
+            small(estimator, max_iter=2, learning_rate="constant").fit(X, y)
+        rnn = small(estimator, learning_rate="constant", tol=1e9, n_iter_no_change=3)
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             rnn.fit(X, y)
@@ -543,8 +548,11 @@ class TestAllEstimators:
             ({"learning_rate_init": 0.0}, ValueError, "learning_rate_init == 0.0, must be > 0"),
             ({"solver": "sgd", "momentum": 1.0}, ValueError, "momentum == 1.0, must be < 1"),
             ({"clip_norm": 0}, ValueError, "clip_norm: expected"),
-            ({"batch_size": 0}, ValueError, "batch_size: expected"),
+            ({"batch_size": 0}, ValueError, "batch_size == 0, must be >= 1"),
             ({"max_iter": 0}, ValueError, "max_iter == 0"),
+            ({"max_iter": "many"}, ValueError, "max_iter: expected 'auto' or a number"),
+            ({"learning_rate": "adaptive"}, ValueError, "learning_rate: expected 'constant' or"),
+            ({"standardize": "yes"}, TypeError, "standardize: expected True or False"),
             ({"tol": -1.0}, ValueError, "tol == -1.0"),
             ({"n_iter_no_change": 0}, ValueError, "n_iter_no_change == 0"),
             ({"validation_fraction": 1.0}, ValueError, "validation_fraction == 1.0"),
@@ -756,7 +764,8 @@ class TestRegressor:
         """relu is unbounded: outputs may overflow on larger examples than those of training."""
         X = np.full((60, 400, 1), 1e-3)
         y = np.linspace(0, 1, 60)
-        rnn = small(RNNRegressor, activation="relu", early_stopping=True, max_iter=3, batch_size=60)
+        options = {"direction": "forward", "steps": "last", "samples_per_step": 1}
+        rnn = small(RNNRegressor, activation="relu", early_stopping=True, max_iter=3, **options)
         rnn.fit(X, y)
         rnn.model_.parameters["Waa"] = 2 * np.eye(8)
         held_out = type("Held", (), {"x": np.ones((400, 5, 1), "f4"), "y": y[:5], "weights": None})
@@ -848,8 +857,10 @@ def test_every_parameter_is_documented(estimator):
         assert re.search(rf"\b{name}\b", text), name
 
 
-def test_examples_of_the_page_run():
-    pages.run_python(ROOT / "docs" / "sklearn.md")
+@pytest.mark.parametrize("page", ["sklearn.md", "classification.md"])
+def test_examples_of_the_page_run(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pages.run_python(ROOT / "docs" / page)
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -858,7 +869,8 @@ def test_a_schedule_of_the_learning_rate_is_passed_on():
     y = np.arange(20) % 2
     rates = {}
     for lr in (0.01, Cosine(0.01)):
-        rnn = clone(RNNClassifier(4, learning_rate_init=lr, max_iter=3, tol=0.0, random_state=0))
+        options = {"learning_rate": "constant", "learning_rate_init": lr, "max_iter": 3}
+        rnn = clone(RNNClassifier(4, **options, tol=0.0, random_state=0))
         assert rnn.fit(X, y)._optimizer.lr == lr
         rates[type(lr)] = rnn.loss_curve_
     assert rates[float][0] == rates[Cosine][0]

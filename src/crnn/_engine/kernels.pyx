@@ -229,12 +229,14 @@ def count_beyond(const real[:, :, :] values, double low, double high):
 
     The last axis is contiguous. NaN counts as neither.
     """
-    cdef Py_ssize_t t, m = values.shape[1], n = values.shape[2]
+    cdef Py_ssize_t t, T = values.shape[0], m = values.shape[1], n = values.shape[2]
     cdef Py_ssize_t stride = values.strides[1] // <Py_ssize_t>sizeof(real)
     cdef Py_ssize_t[2] counts = [0, 0]
     assert n < 2 or values.strides[2] == sizeof(real)
+    if values.strides[0] == m * values.strides[1]:  # as one step with more rows
+        T, m = 1, T * m
     with nogil:
-        for t in range(values.shape[0]):
+        for t in range(T):
             _operations(real is double).count_beyond(m, n, stride, &values[t, 0, 0], low, high,
                                                      counts)
     return counts[0], counts[1]

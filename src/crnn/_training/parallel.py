@@ -7,7 +7,7 @@ import numpy as np
 from crnn._engine.workspace import aligned
 from crnn._network.data import Batch
 from crnn._network.layers import State
-from crnn._network.network import Means, Network, seed_for_noise
+from crnn._network.network import Means, Network
 from crnn._training.batches import Parts, Shards
 from crnn._training.plan import Plan
 from crnn._training.rule import Memory
@@ -108,9 +108,8 @@ class ParallelTrainer(Trainer):
         return float(loss / rows), float(metric / rows)
 
     def _seeds(self) -> list[int | None]:
-        """A seed for the noise of each of this rank's shards."""
-        rng = self.plan.rng if self.network.config.noise else None
-        seeds = [seed_for_noise(rng) for _ in range(self._ranks.shards)]
+        """A seed for the noise and the dropout of each of this rank's shards."""
+        seeds = [self._noise() for _ in range(self._ranks.shards)]
         return [seeds[s] for s in self._ranks.own]
 
     def _own_nodes(

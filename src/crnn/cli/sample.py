@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 
 import crnn
+from crnn._vocabulary import vocabulary_of
 from crnn.cli.errors import UsageError
-from crnn.text.stored import of_metadata
 from crnn.text.units import Units
 
 
@@ -25,10 +25,9 @@ def run(options: argparse.Namespace) -> int:
 def load(path: str) -> tuple[crnn.RNN, Units]:
     """Load a model that predicts the next symbol, and its vocabulary."""
     model = crnn.load(path)
-    try:
-        vocabulary = of_metadata(model.metadata)
-    except ValueError as error:
-        raise UsageError(f"{path}: {error}") from None
+    vocabulary = vocabulary_of(model.metadata)
+    if vocabulary is None:
+        raise UsageError(f"{path}: the model has no vocabulary, so it is not a model of text")
     config = model.config
     if not len(vocabulary) == config.n_x == config.n_y:
         raise UsageError(f"{path}: its vocabulary does not fit its inputs and outputs")

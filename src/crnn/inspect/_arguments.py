@@ -14,6 +14,7 @@ from crnn._network.data import Sequences
 from crnn._network.model import Model
 from crnn.inspect._cells import Cell
 from crnn.reference import Array
+from crnn.text.units import Units
 
 
 def in_float64(model: Any) -> tuple[Config, Mapping[str, Array]]:
@@ -51,6 +52,19 @@ def one_sequence(config: Config, x: Any) -> Array:
     return checked
 
 
+def symbols_of(text: str, vocabulary: Units | None) -> Array:
+    """The symbols of a text."""
+    if vocabulary is None:
+        raise ValueError(
+            "x: expected numbers or symbols, since the model's metadata have no vocabulary, got a "
+            "str"
+        )
+    try:
+        return vocabulary.encode(text)
+    except ValueError as error:
+        raise ValueError(f"x: {error}") from None
+
+
 def states(name: str, value: Any, cell: Cell, other: str = "") -> Array:
     """States (N,) or (rows, N) in float64; of an LSTM also as a pair (a, c).
 
@@ -76,6 +90,11 @@ def inputs_of(x: Any, cell: Cell, rows: int) -> Array:
     a = validate.plain("x", x)
     n_in = cell.place.n_in
     if a.dtype.kind in "iu" and cell.place.layer == 0:
+        if a.ndim > 0 and a.shape != (rows,):
+            raise ValueError(
+                f"x: expected numbers of shape (n_in,) or (rows, n_in), or integers, which are "
+                f"symbols, of shape () or ({rows},), got {validate.described(a)}"
+            )
         a = validate.class_numbers("x", a, n_in, None, *(() if a.ndim == 0 else (rows,)))
         return np.ascontiguousarray(np.broadcast_to(a, (rows,)))
     if a.ndim == 1 or (a.ndim == 2 and len(a) != rows):

@@ -47,12 +47,14 @@ def wanted() -> bool:
 
 
 def levels(values: Array) -> Array:
-    """Each value as a whole number from 0 to 9, in proportion to the largest."""
-    largest = values.max()
-    if not largest > 0:
-        return np.zeros(len(values), np.intp)
-    found: Array = (values / largest * 9).round().astype(np.intp)
-    return found
+    """Each value as a whole number from 0 to 9, in proportion to the largest finite one.
+
+    Infinity is 9, and NaN 0.
+    """
+    largest = values.max(initial=0, where=np.isfinite(values))
+    shares = values / (largest or 1.0)
+    found: Array = np.nan_to_num(shares, nan=0, posinf=1).clip(0, 1)
+    return (found * 9).round().astype(np.intp)
 
 
 def terminal(tokens: Sequence[str], values: Array) -> str:

@@ -22,26 +22,23 @@ def draw(flow: GradientFlow, ax: Any, lag: bool) -> Any:
         label = name if np.isnan(rate) else f"{name}: {rate:+.3f} per step"
         marker = "o" if len(steps) == 1 else None  # a line of one point has no length
         norms = flow.by_lag[k] if lag else flow.norms[k]
-        ax.plot(steps, _positive(norms), color=colour, linestyle=style, marker=marker, label=label)
+        ax.plot(
+            steps, _axes.positive(norms), color=colour, linestyle=style, marker=marker, label=label
+        )
         if not lag:
-            low, _, high = _positive(flow.quantiles[k])
+            low, _, high = _axes.positive(flow.quantiles[k])
             ax.fill_between(steps, low, high, color=colour, alpha=0.15, linewidth=0)
         if not np.isnan(rate):
             backwards = not lag and not name.endswith("reverse")
             fitted = _fitted(flow, k)[:: -1 if backwards else 1]
             ax.plot(steps, fitted, color=_axes.BLACK, linewidth=0.8, linestyle=style)
-    ax.set_yscale("log")
+    _axes.log_scale(ax, flow.by_lag)
     ax.set_xlabel("steps before the last one that the cell reads" if lag else "step t")
     ax.set_ylabel("norm of the gradient of a<t>")
     shaded = "" if lag else "shaded: 10 to 90 %; "
     ax.set_title(f"mean over examples; {shaded}thin: fitted rates", fontsize="small")
     _axes.legend(ax, "lower center", columns=2)
     return ax
-
-
-def _positive(norms: Any) -> Any:
-    """The norms above 0, which a logarithmic axis can show, and NaN in place of the others."""
-    return np.where(norms > 0, norms, np.nan)
 
 
 def _fitted(flow: GradientFlow, k: int) -> Any:

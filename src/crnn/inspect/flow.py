@@ -196,10 +196,13 @@ def gradient_flow(
     norms = np.zeros((len(places), steps, sequences.m))  # (cells, T, m)
     states = Saturation(config)
     rows, loss = 0, 0.0
-    for chosen, norms_of_batch, trace, mean_loss in _passes(model, sequences):
-        T, counted = norms_of_batch.shape[1], len(trace.logits)
-        where = slice(None) if chosen is None else chosen
-        norms[:, :T, where] = norms_of_batch * counted
+    for chosen, own, trace, mean_loss in _passes(model, sequences):
+        T, counted = own.shape[1], len(trace.logits)
+        own *= counted  # of the summed loss
+        if chosen is None and steps == T:
+            norms = own
+        else:
+            norms[:, :T, slice(None) if chosen is None else chosen] = own
         states.add(trace)
         rows, loss = rows + counted, loss + mean_loss * counted
     ends = np.full(sequences.m, steps) if ends is None else ends

@@ -13,8 +13,9 @@ from crnn._engine import validate
 from crnn._network import layers
 from crnn._network.arena import Arena, Layout
 from crnn._network.config import Config
+from crnn._vocabulary import vocabulary_of
 from crnn._words import counted
-from crnn.inspect import _arguments, _coloured, _tokens
+from crnn.inspect import _arguments, _coloured
 from crnn.reference import Array
 
 
@@ -131,8 +132,8 @@ class Saliency:
         ax = _axes.axes(ax, (6.4, 3.2))
         t = np.arange(len(self.norms))
         if validate.flag("log", log):
-            ax.plot(t, np.where(self.norms > 0, self.norms, np.nan), ".-", color=_axes.BLUE)
-            ax.set_yscale("log")
+            ax.plot(t, _axes.positive(self.norms), ".-", color=_axes.BLUE)
+            _axes.log_scale(ax, self.norms)
         elif len(t) <= 100:
             ax.bar(t, self.norms, width=0.8, color=_axes.BLUE)
         else:  # bars would be thinner than a dot
@@ -219,13 +220,14 @@ def saliency(model: Any, x: Any, step: int = -1, output: int | None = None) -> S
     array([0.125, 0.25 , 0.5  , 1.   ])
     """
     config, parameters = _arguments.in_float64(model)
-    vocabulary = _tokens.vocabulary_of(model.metadata) if isinstance(x, str) else None
-    if vocabulary is not None:
-        x = vocabulary.encode(x)
+    vocabulary = vocabulary_of(model.metadata)
+    if isinstance(x, str):
+        x = _arguments.symbols_of(x, vocabulary)
     rows = _arguments.one_sequence(config, x)
     tokens = None
     if rows.dtype.kind == "i":
-        tokens = _tokens.tokens_of(model.metadata, config, rows[:, 0])
+        if vocabulary is not None and len(vocabulary) == config.n_x:
+            tokens = tuple(vocabulary.decode([symbol]) for symbol in rows[:, 0].tolist())
         rows = (rows[:, :, None] == np.arange(config.n_x)).astype(np.float64)  # (T, 1, n_x)
     T = len(rows)
     step = _checked_step(config, step, T)

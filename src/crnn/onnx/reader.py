@@ -92,8 +92,8 @@ def from_onnx(
     first, second = (_read(proto, inputs, probe) for probe in _PROBES)
     if not first.same(second):
         raise ValueError("the graph's model depends on the number of steps or examples")
-    metadata = _metadata(first.config(None), proto)
-    read = crnn.RNN(**asdict(first.config(loss)), rng=0)
+    metadata, of_training = _metadata(first.config(None), proto)
+    read = crnn.RNN(**{**asdict(first.config(loss)), **of_training}, rng=0)
     for name, value in first.parameters().items():
         read.parameters[name] = value
     read.metadata.update(metadata)
@@ -274,8 +274,11 @@ def _layers(linear: Linear) -> tuple[list[list[Cell]], Array | None]:
     return layers, below[0].of.table
 
 
-def _metadata(config: Config, model: ModelProto) -> dict[str, str]:
-    """The metadata_props without the configuration, which must agree with the graph."""
+def _metadata(config: Config, model: ModelProto) -> tuple[dict[str, str], dict[str, Any]]:
+    """The metadata_props without the configuration, and what no graph has of it: the dropout.
+
+    The rest of the configuration must agree with the graph.
+    """
     properties = {entry.key: entry.value for entry in model.metadata_props}
     text, found = properties.pop(CONFIG, "{}"), asdict(config)
     try:
@@ -286,6 +289,7 @@ def _metadata(config: Config, model: ModelProto) -> dict[str, str]:
         files.check_entries(said)
     except ValueError as error:
         raise ValueError(f"metadata_props: {CONFIG} is {text}: {error}") from None
-    if {**found, **said} != found:
+    of_training = {name: said[name] for name in ("dropout",) if name in said}
+    if {**found, **said} != {**found, **of_training}:
         raise ValueError(f"metadata_props: {CONFIG} is {text}, the graph's is {json.dumps(found)}")
-    return properties
+    return properties, of_training

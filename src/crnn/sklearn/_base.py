@@ -1,25 +1,23 @@
-"""The base class of the three estimators: their parameters, and how they are fitted."""
+"""The base class of the three estimators: how they are fitted."""
 
 from __future__ import annotations
 
 import warnings
-from dataclasses import asdict
 from functools import partial
-from numbers import Integral, Real
+from math import ceil
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state, check_scalar
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 import crnn
-from crnn.model import Config
-from crnn.schedules import Schedule
 from crnn.sklearn._data import Array, Examples, Inputs, check_X
-from crnn.sklearn._training import Watch, threads
+from crnn.sklearn._parameters import Parameters
+from crnn.sklearn._preparing import Preparation, checked_samples, prepare
+from crnn.sklearn._training import FEWEST_EPOCHS, UPDATES, Watch, threads
 
 
 class Targets(NamedTuple):
@@ -31,66 +29,13 @@ class Targets(NamedTuple):
     strata: Array | None = None  # (n,): classes to hold out in proportion
 
 
-class BaseRNN(BaseEstimator):  # type: ignore[misc]
+class BaseRNN(Parameters):
     """An estimator over one `crnn.RNN`."""
-
-    _loss = "cross_entropy"
-    _steps = "last"
 
     model_: crnn.RNN
     loss_curve_: list[float]
+    samples_per_step_: int
     _optimizer: crnn.Adam | crnn.SGD
-
-    def __init__(
-        self,
-        hidden_size: int = 64,
-        *,
-        num_layers: int = 1,
-        direction: str = "forward",
-        activation: str = "tanh",
-        cell: str = "vanilla",
-        leak: Any = None,
-        noise: float = 0.0,
-        equation: str = "rate",
-        solver: str = "adam",
-        learning_rate_init: float | Schedule = 0.001,
-        momentum: float = 0.9,
-        clip_norm: float | None = 1.0,
-        batch_size: int = 32,
-        max_iter: int = 200,
-        tol: float = 1e-4,
-        n_iter_no_change: int = 10,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        warm_start: bool = False,
-        random_state: Any = None,
-        n_jobs: int | None = None,
-        dtype: Any = "float32",
-        verbose: bool = False,
-    ) -> None:
-        self.hidden_size = hidden_size
-        self.num_layers = num_layers
-        self.direction = direction
-        self.activation = activation
-        self.cell = cell
-        self.leak = leak
-        self.noise = noise
-        self.equation = equation
-        self.solver = solver
-        self.learning_rate_init = learning_rate_init
-        self.momentum = momentum
-        self.clip_norm = clip_norm
-        self.batch_size = batch_size
-        self.max_iter = max_iter
-        self.tol = tol
-        self.n_iter_no_change = n_iter_no_change
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.warm_start = warm_start
-        self.random_state = random_state
-        self.n_jobs = n_jobs
-        self.dtype = dtype
-        self.verbose = verbose
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -120,7 +65,7 @@ class BaseRNN(BaseEstimator):  # type: ignore[misc]
         incremental: bool = False,
     ) -> Any:
         """Train for up to max_iter epochs or, if incremental, for one more epoch."""
-        optimizer = self._checked_optimizer()
+        optimizer = self._checked_optimizer(incremental)
         if incremental and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
         if y is None:
@@ -131,69 +76,38 @@ class BaseRNN(BaseEstimator):  # type: ignore[misc]
         cold = not hasattr(self, "model_") or not (incremental or self.warm_start)
         if not cold:
             self._check_structure(self.model_.config)
+            self._check_preparation()
         inputs = check_X(self, X, reset=cold)
         targets = self._check_targets(inputs, y, sample_weight, classes, cold)
         random = check_random_state(self.random_state)
         seed = random.randint(np.iinfo(np.int32).max)
+        preparation = self._preparation if not cold else self._prepare(inputs, targets)
+        inputs = preparation(inputs)
         model = self._new_model(inputs.n_x, targets.n_y, seed) if cold else self.model_
         if incremental and not cold and optimizer == self._optimizer:
             optimizer = self._optimizer  # the same object, which keeps its moments
-        examples = Examples(inputs.x, targets.y, targets.weights, self._steps == "all")
+        examples = Examples(inputs.x, targets.y, targets.weights, self.steps == "all")
         held_out = None
         if self.early_stopping:
             examples, held_out = self._split(examples, targets.strata, random)
         if cold:
             self.__dict__.pop("model_", None)  # if training fails, the estimator is not fitted
             self.loss_curve_ = []
+            self._preparation, self.samples_per_step_ = preparation, preparation.samples_per_step
+            model.metadata.update(preparation.metadata())
         self._optimizer = optimizer
         self._train(model, examples, held_out, incremental)
         self.model_ = model
         return self
-
-    def _checked_optimizer(self) -> crnn.Adam | crnn.SGD:
-        """Check the parameters that have another name in crnn, which checks all others."""
-        check_scalar(self.hidden_size, "hidden_size", Integral, min_val=1)
-        check_scalar(self.max_iter, "max_iter", Integral, min_val=1)
-        check_scalar(self.n_iter_no_change, "n_iter_no_change", Integral, min_val=1)
-        check_scalar(self.tol, "tol", Real, min_val=0)
-        check_scalar(self.validation_fraction, "validation_fraction", Real, min_val=0, max_val=1,
-                     include_boundaries="neither")  # fmt: skip
-        if not isinstance(self.learning_rate_init, Schedule):
-            check_scalar(self.learning_rate_init, "learning_rate_init", Real, min_val=0,
-                         include_boundaries="neither")  # fmt: skip
-        check_scalar(self.momentum, "momentum", Real, min_val=0, max_val=1,
-                     include_boundaries="left")  # fmt: skip
-        if self.solver not in ("adam", "sgd"):
-            raise ValueError(f"solver: expected 'adam' or 'sgd', got {self.solver!r}")
-        if self.solver == "adam":
-            return crnn.Adam(self.learning_rate_init)
-        return crnn.SGD(self.learning_rate_init, self.momentum)
 
     def _new_model(self, n_x: int, n_y: int, seed: int) -> crnn.RNN:
         # It draws the initial parameters and each epoch's order.
         self._rng = np.random.default_rng(seed)
         return crnn.RNN(n_x, self.hidden_size, n_y, **self._structure(), rng=self._rng)
 
-    def _structure(self) -> dict[str, Any]:
-        """The arguments of `crnn.RNN` that a model keeps for life, besides its sizes."""
-        return {
-            "num_layers": self.num_layers, "direction": self.direction,
-            "activation": self.activation, "steps": self._steps, "loss": self._loss,
-            "dtype": self.dtype, "cell": self.cell, "leak": self.leak, "noise": self.noise,
-            "equation": self.equation,
-        }  # fmt: skip
-
-    def _check_structure(self, fitted: Config) -> None:
-        """Refuse parameters with which the fitted model, whose training goes on, was not built."""
-        asked = Config(fitted.n_x, self.hidden_size, fitted.n_y, **self._structure())
-        for name, value in asdict(asked).items():
-            built = getattr(fitted, name)
-            if value != built:
-                name = "hidden_size" if name == "n_a" else name
-                raise ValueError(
-                    f"{name}: expected {built!r} as in the model whose training warm_start or "
-                    f"partial_fit continues, got {value!r}"
-                )
+    def _prepare(self, inputs: Inputs, targets: Targets) -> Preparation:
+        samples = checked_samples(self.samples_per_step)
+        return prepare(inputs, targets.weights, samples, bool(self.standardize))
 
     def _split(
         self, examples: Examples, strata: Array | None, random: Any
@@ -218,31 +132,39 @@ class BaseRNN(BaseEstimator):  # type: ignore[misc]
     ) -> None:
         score = None if held_out is None else partial(self._held_out_score, model, held_out)
         watch = Watch(model, self.tol, self.n_iter_no_change, score)
+        batches = max(1, ceil(len(examples.with_weight()) / self.batch_size))
+        epochs = 1 if incremental else self._epochs(batches)
+        planned = self._planned() and not incremental
         with threads.limited(self.n_jobs):
             history = model.fit(
                 examples.x,
                 examples.y,
                 sample_weight=examples.weights,
-                epochs=1 if incremental else self.max_iter,
+                epochs=epochs,
                 batch_size=self.batch_size,
                 optimizer=self._optimizer,
                 clip_norm=self.clip_norm,
                 progress=bool(self.verbose),
                 rng=self._rng,
-                callback=None if incremental else watch,
+                callback=None if incremental or (planned and score is None) else watch,
             )
         if held_out is not None:
             watch.restore_best()
         self._set_attributes(history, watch, held_out is not None)
         if history.interrupted:
             warnings.warn("Training interrupted by user.", stacklevel=4)
-        elif not (incremental or history.stopped_early):
+        elif not (incremental or planned or history.stopped_early):
             warnings.warn(
-                f"Maximum iterations ({self.max_iter}) reached and the optimization hasn't "
-                "converged yet.",
+                f"Maximum iterations ({epochs}) reached and the optimization hasn't converged yet.",
                 ConvergenceWarning,
                 stacklevel=4,
             )
+
+    def _epochs(self, batches: int) -> int:
+        """max_iter, or with "auto" so many epochs that they have about UPDATES batches."""
+        if isinstance(self.max_iter, str):
+            return max(round(UPDATES / batches), FEWEST_EPOCHS)
+        return self.max_iter
 
     def _set_attributes(self, history: crnn.History, watch: Watch, scored: bool) -> None:
         """Set the fitted attributes that describe the training."""
@@ -260,6 +182,7 @@ class BaseRNN(BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self)
         inputs = check_X(self, X, reset=False)
+        inputs = self._preparation(inputs)
         with threads.limited(self.n_jobs):
             predict = self.model_.predict if decide else self.model_.predict_proba
             return inputs, predict(inputs.x)

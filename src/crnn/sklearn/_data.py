@@ -106,11 +106,11 @@ def check_X(estimator: Any, X: Any, *, reset: bool) -> Inputs:
         if not columns:
             estimator.n_features_in_ = inputs.n_x
             estimator.__dict__.pop("feature_names_in_", None)
-    elif inputs.n_x != estimator.model_.config.n_x:
+    elif inputs.n_x != estimator._preparation.n_x:
         raise ValueError(
             f"X has {inputs.n_x} features, but {type(estimator).__name__} is expecting "
-            f"{estimator.model_.config.n_x} features as input, at each step"
-            + _other_order(inputs, estimator.model_.config.n_x)
+            f"{estimator._preparation.n_x} features as input, at each step"
+            + _other_order(inputs, estimator._preparation.n_x)
         )
     return inputs
 

@@ -9,7 +9,6 @@ import numpy as np
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 
-from crnn.schedules import Schedule
 from crnn.sklearn._base import BaseRNN
 from crnn.sklearn._data import Array
 
@@ -17,60 +16,7 @@ from crnn.sklearn._data import Array
 class Labelling(BaseRNN):
     """The base class of the estimators whose targets are labels."""
 
-    def __init__(
-        self,
-        hidden_size: int = 64,
-        *,
-        num_layers: int = 1,
-        direction: str = "forward",
-        activation: str = "tanh",
-        cell: str = "vanilla",
-        leak: Any = None,
-        noise: float = 0.0,
-        equation: str = "rate",
-        solver: str = "adam",
-        learning_rate_init: float | Schedule = 0.001,
-        momentum: float = 0.9,
-        clip_norm: float | None = 1.0,
-        batch_size: int = 32,
-        max_iter: int = 200,
-        tol: float = 1e-4,
-        n_iter_no_change: int = 10,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        class_weight: Any = None,
-        warm_start: bool = False,
-        random_state: Any = None,
-        n_jobs: int | None = None,
-        dtype: Any = "float32",
-        verbose: bool = False,
-    ) -> None:
-        super().__init__(
-            hidden_size,
-            num_layers=num_layers,
-            direction=direction,
-            activation=activation,
-            cell=cell,
-            leak=leak,
-            noise=noise,
-            equation=equation,
-            solver=solver,
-            learning_rate_init=learning_rate_init,
-            momentum=momentum,
-            clip_norm=clip_norm,
-            batch_size=batch_size,
-            max_iter=max_iter,
-            tol=tol,
-            n_iter_no_change=n_iter_no_change,
-            early_stopping=early_stopping,
-            validation_fraction=validation_fraction,
-            warm_start=warm_start,
-            random_state=random_state,
-            n_jobs=n_jobs,
-            dtype=dtype,
-            verbose=verbose,
-        )
-        self.class_weight = class_weight
+    class_weight: Any
 
     def _fit_first_or_further(self, X: Any, y: Any, sample_weight: Any, classes: Any) -> Any:
         """`partial_fit`: the first call must name the classes."""

@@ -1,4 +1,4 @@
-"""The rule for stopping, and the number of threads."""
+"""The length of training, the rule for stopping, and the number of threads."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ import numpy as np
 from joblib import effective_n_jobs
 
 import crnn
+
+#: With max_iter="auto" training has about so many updates, and at least so many epochs.
+UPDATES, FEWEST_EPOCHS = 500, 20
 
 
 class Watch:

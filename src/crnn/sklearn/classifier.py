@@ -7,13 +7,14 @@ from typing import Any
 from sklearn.base import ClassifierMixin
 from sklearn.utils import check_consistent_length, column_or_1d
 
+from crnn.schedules import Schedule
 from crnn.sklearn._base import Targets
 from crnn.sklearn._data import Array, Inputs, check_weights
 from crnn.sklearn._labels import Labelling
 
 
 class RNNClassifier(ClassifierMixin, Labelling):  # type: ignore[misc]
-    """A label for each sequence, from the last state of a recurrent network.
+    """A label for each sequence, from the states of a recurrent network.
 
     Trained on cross entropy with `crnn.RNN.fit`. Parameters and attributes that
     `sklearn.neural_network.MLPClassifier` has too are named as there.
@@ -24,31 +25,46 @@ class RNNClassifier(ClassifierMixin, Labelling):  # type: ignore[misc]
         Hidden units of each layer (and direction).
     num_layers : int, default=1
         Recurrent layers, each reading the states of the one below.
-    direction : {"forward", "reverse", "bidirectional"}, default="forward"
+    direction : {"forward", "reverse", "bidirectional"}, default="bidirectional"
         The direction in which each layer reads a sequence.
+    steps : {"last", "mean", "max", "pooled"}, default="max"
+        What the answer is read from: the last state, the mean over all steps, the largest value of
+        each unit, or these three together.
+    samples_per_step : int or "auto", default="auto"
+        Samples of a sequence that the network reads as one step, by `crnn.data.frames`. "auto":
+        ``max(1, round(T / 40))``, where T is the median length of the training data; 1 is a step
+        for each sample.
     activation : {"tanh", "relu"}, default="tanh"
         Of the units of a vanilla or leaky cell.
     cell : {"vanilla", "leaky", "gru", "lstm"}, default="vanilla"
         What each hidden unit computes.
     leak, noise, equation
         Of a leaky cell: see `crnn.RNN`.
+    standardize : bool, default=True
+        Whether to subtract each feature's mean over all steps of the training data and divide by
+        its standard deviation. `partial_fit` takes both from its first call.
     solver : {"adam", "sgd"}, default="adam"
         `crnn.Adam`, or `crnn.SGD` with momentum.
-    learning_rate_init : float or crnn.schedules.Schedule, default=0.001
-        The learning rate; a number stays the same from the first step to the last.
+    learning_rate : {"cosine", "constant"}, default="cosine"
+        Whether the learning rate falls along half a cosine until `max_iter`, or stays as it is.
+        Each call of `fit` begins anew, and in `partial_fit`, which has no end, it stays.
+    learning_rate_init : float or crnn.schedules.Schedule, default=0.003
+        The learning rate at first; or a schedule, in the place of `learning_rate`.
     momentum : float, default=0.9
         In [0, 1); for solver="sgd".
     clip_norm : float or None, default=1.0
         Gradients with a larger norm are scaled down to this norm.
-    batch_size : int, default=32
+    batch_size : int, default=16
         Sequences per step; new batches are drawn in each epoch.
-    max_iter : int, default=200
-        The most epochs. A fit that needs them all ends with a ConvergenceWarning.
+    max_iter : int or "auto", default="auto"
+        The most epochs. "auto": about 500 batches, but at least 20 epochs. With
+        learning_rate="constant", a fit that needs them all ends with a ConvergenceWarning.
     tol : float, default=1e-4
         The least improvement of the training loss (with early_stopping, of the score on held-out
         examples) that counts as progress.
     n_iter_no_change : int, default=10
-        Training ends after this many epochs in a row without progress.
+        Training ends after this many epochs in a row without progress. With
+        learning_rate="cosine" it ends so with early_stopping only, and else at max_iter.
     early_stopping : bool, default=False
         Hold out a stratified part of the training data, watch the score on it, and keep the
         parameters of the epoch with the best score.
@@ -60,8 +76,9 @@ class RNNClassifier(ClassifierMixin, Labelling):  # type: ignore[misc]
     warm_start : bool, default=False
         Whether `fit` continues from the present parameters. As elsewhere in scikit-learn, what
         the fitted model cannot follow is then a ValueError: another ``hidden_size``,
-        ``num_layers``, ``direction``, ``activation``, ``cell``, ``leak``, ``noise``, ``equation``
-        or ``dtype``. The same holds for `partial_fit`.
+        ``num_layers``, ``direction``, ``steps``, ``samples_per_step``, ``standardize``,
+        ``activation``, ``cell``, ``leak``, ``noise``, ``equation`` or ``dtype``. The same holds for
+        `partial_fit`.
     random_state : int, RandomState instance or None, default=None
         Draws the initial parameters, each epoch's order and the held-out part.
     n_jobs : int or None, default=None
@@ -75,7 +92,10 @@ class RNNClassifier(ClassifierMixin, Labelling):  # type: ignore[misc]
     Attributes
     ----------
     model_ : crnn.RNN
-        The network: `model_.save` writes it as safetensors.
+        The network: `model_.save` writes it as safetensors. Its inputs are scaled and in frames;
+        its metadata say how.
+    samples_per_step_ : int
+        Samples in a step of the network.
     classes_ : array (n_classes,)
         Labels, in order.
     n_features_in_ : int
@@ -97,12 +117,56 @@ class RNNClassifier(ClassifierMixin, Labelling):  # type: ignore[misc]
     >>> from crnn.sklearn import RNNClassifier
     >>> X = np.random.default_rng(0).standard_normal((200, 12))    # n = 200, T = 12
     >>> y = np.where(X.sum(axis=1) > 0, "up", "down")
-    >>> rnn = RNNClassifier(16, learning_rate_init=0.01, max_iter=100, tol=1e-3, random_state=0)
+    >>> rnn = RNNClassifier(16, steps="mean", random_state=0)
     >>> rnn.fit(X, y).score(X, y) > 0.95
     True
     >>> rnn.predict([np.full(5, 0.5), np.full(9, -0.5)])           # sequences of other lengths
     array(['up', 'down'], dtype='<U4')
     """
+
+    def __init__(
+        self,
+        hidden_size: int = 64,
+        *,
+        num_layers: int = 1,
+        direction: str = "bidirectional",
+        steps: str = "max",
+        samples_per_step: int | str = "auto",
+        activation: str = "tanh",
+        cell: str = "vanilla",
+        leak: Any = None,
+        noise: float = 0.0,
+        equation: str = "rate",
+        standardize: bool = True,
+        solver: str = "adam",
+        learning_rate: str = "cosine",
+        learning_rate_init: float | Schedule = 0.003,
+        momentum: float = 0.9,
+        clip_norm: float | None = 1.0,
+        batch_size: int = 16,
+        max_iter: int | str = "auto",
+        tol: float = 1e-4,
+        n_iter_no_change: int = 10,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        class_weight: Any = None,
+        warm_start: bool = False,
+        random_state: Any = None,
+        n_jobs: int | None = None,
+        dtype: Any = "float32",
+        verbose: bool = False,
+    ) -> None:
+        self._store(
+            hidden_size=hidden_size, num_layers=num_layers, direction=direction, steps=steps,
+            samples_per_step=samples_per_step, activation=activation, cell=cell, leak=leak,
+            noise=noise, equation=equation, standardize=standardize, solver=solver,
+            learning_rate=learning_rate, learning_rate_init=learning_rate_init, momentum=momentum,
+            clip_norm=clip_norm, batch_size=batch_size, max_iter=max_iter, tol=tol,
+            n_iter_no_change=n_iter_no_change, early_stopping=early_stopping,
+            validation_fraction=validation_fraction, class_weight=class_weight,
+            warm_start=warm_start, random_state=random_state, n_jobs=n_jobs, dtype=dtype,
+            verbose=verbose,
+        )  # fmt: skip
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> RNNClassifier:
         """Train on sequences and their labels.

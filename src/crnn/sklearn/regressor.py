@@ -10,28 +10,29 @@ from sklearn.metrics import r2_score
 from sklearn.utils import check_array, check_consistent_length
 
 import crnn
+from crnn.schedules import Schedule
 from crnn.sklearn._base import BaseRNN, Targets
 from crnn.sklearn._data import Array, Examples, Inputs, check_weights
 
 
 class RNNRegressor(RegressorMixin, BaseRNN):  # type: ignore[misc]
-    """Values for each sequence, from the last state of a recurrent network.
+    """Values for each sequence, from the states of a recurrent network.
 
     Trained on the mean squared error with `crnn.RNN.fit`. The output is linear: scale y to about
     1, as `sklearn.compose.TransformedTargetRegressor` does.
 
     Parameters
     ----------
-    hidden_size, num_layers, direction, activation, cell, leak, noise, equation, solver, \
-learning_rate_init, momentum, clip_norm, batch_size, max_iter, tol, n_iter_no_change, \
-early_stopping, validation_fraction, \
-warm_start, random_state, n_jobs, dtype, verbose
+    hidden_size, num_layers, direction, steps, samples_per_step, activation, cell, leak, noise, \
+equation, standardize, solver, learning_rate, learning_rate_init, momentum, clip_norm, \
+batch_size, max_iter, tol, n_iter_no_change, early_stopping, validation_fraction, warm_start, \
+random_state, n_jobs, dtype, verbose
         As for `RNNClassifier`. The score that early_stopping watches is R^2.
 
     Attributes
     ----------
-    model_, n_features_in_, feature_names_in_, n_iter_, loss_, loss_curve_, best_loss_, \
-validation_scores_, best_validation_score_
+    model_, samples_per_step_, n_features_in_, feature_names_in_, n_iter_, loss_, loss_curve_, \
+best_loss_, validation_scores_, best_validation_score_
         As for `RNNClassifier`.
     n_outputs_ : int
         Values for each sequence.
@@ -48,6 +49,48 @@ validation_scores_, best_validation_score_
     """
 
     _loss = "mse"
+
+    def __init__(
+        self,
+        hidden_size: int = 64,
+        *,
+        num_layers: int = 1,
+        direction: str = "bidirectional",
+        steps: str = "max",
+        samples_per_step: int | str = "auto",
+        activation: str = "tanh",
+        cell: str = "vanilla",
+        leak: Any = None,
+        noise: float = 0.0,
+        equation: str = "rate",
+        standardize: bool = True,
+        solver: str = "adam",
+        learning_rate: str = "cosine",
+        learning_rate_init: float | Schedule = 0.003,
+        momentum: float = 0.9,
+        clip_norm: float | None = 1.0,
+        batch_size: int = 16,
+        max_iter: int | str = "auto",
+        tol: float = 1e-4,
+        n_iter_no_change: int = 10,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        warm_start: bool = False,
+        random_state: Any = None,
+        n_jobs: int | None = None,
+        dtype: Any = "float32",
+        verbose: bool = False,
+    ) -> None:
+        self._store(
+            hidden_size=hidden_size, num_layers=num_layers, direction=direction, steps=steps,
+            samples_per_step=samples_per_step, activation=activation, cell=cell, leak=leak,
+            noise=noise, equation=equation, standardize=standardize, solver=solver,
+            learning_rate=learning_rate, learning_rate_init=learning_rate_init, momentum=momentum,
+            clip_norm=clip_norm, batch_size=batch_size, max_iter=max_iter, tol=tol,
+            n_iter_no_change=n_iter_no_change, early_stopping=early_stopping,
+            validation_fraction=validation_fraction, warm_start=warm_start,
+            random_state=random_state, n_jobs=n_jobs, dtype=dtype, verbose=verbose,
+        )  # fmt: skip
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

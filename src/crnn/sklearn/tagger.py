@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import accuracy_score
 
+from crnn.schedules import Schedule
 from crnn.sklearn._base import Targets
 from crnn.sklearn._data import Array, Inputs, check_weights, checked, items_of
 from crnn.sklearn._labels import Labelling
@@ -21,17 +22,19 @@ class RNNSequenceTagger(Labelling):
 
     Parameters
     ----------
-    hidden_size, num_layers, direction, activation, cell, leak, noise, equation, solver, \
-learning_rate_init, momentum, clip_norm, batch_size, max_iter, tol, n_iter_no_change, \
-early_stopping, validation_fraction, \
-class_weight, warm_start, random_state, n_jobs, dtype, verbose
-        As for `RNNClassifier`. The weight of a class applies to steps, and the part that
+    hidden_size, num_layers, direction, activation, cell, leak, noise, equation, standardize, \
+solver, learning_rate, learning_rate_init, momentum, clip_norm, batch_size, max_iter, tol, \
+n_iter_no_change, early_stopping, validation_fraction, class_weight, warm_start, random_state, \
+n_jobs, dtype, verbose
+        As for `RNNClassifier`, with these defaults: direction="forward", standardize=False,
+        learning_rate="constant", learning_rate_init=0.001, batch_size=32 and max_iter=200. There
+        is a label for each sample. The weight of a class applies to steps, and the part that
         early_stopping holds out is not stratified.
 
     Attributes
     ----------
-    model_, classes_, n_features_in_, feature_names_in_, n_iter_, loss_, loss_curve_, best_loss_, \
-validation_scores_, best_validation_score_
+    model_, samples_per_step_, classes_, n_features_in_, feature_names_in_, n_iter_, loss_, \
+loss_curve_, best_loss_, validation_scores_, best_validation_score_
         As for `RNNClassifier`.
 
     Examples
@@ -48,7 +51,46 @@ validation_scores_, best_validation_score_
     [array(['above', 'above', 'below'], dtype='<U5')]
     """
 
-    _steps = "all"
+    def __init__(
+        self,
+        hidden_size: int = 64,
+        *,
+        num_layers: int = 1,
+        direction: str = "forward",
+        activation: str = "tanh",
+        cell: str = "vanilla",
+        leak: Any = None,
+        noise: float = 0.0,
+        equation: str = "rate",
+        standardize: bool = False,
+        solver: str = "adam",
+        learning_rate: str = "constant",
+        learning_rate_init: float | Schedule = 0.001,
+        momentum: float = 0.9,
+        clip_norm: float | None = 1.0,
+        batch_size: int = 32,
+        max_iter: int | str = 200,
+        tol: float = 1e-4,
+        n_iter_no_change: int = 10,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        class_weight: Any = None,
+        warm_start: bool = False,
+        random_state: Any = None,
+        n_jobs: int | None = None,
+        dtype: Any = "float32",
+        verbose: bool = False,
+    ) -> None:
+        self._store(
+            hidden_size=hidden_size, num_layers=num_layers, direction=direction,
+            activation=activation, cell=cell, leak=leak, noise=noise, equation=equation,
+            standardize=standardize, solver=solver, learning_rate=learning_rate,
+            learning_rate_init=learning_rate_init, momentum=momentum, clip_norm=clip_norm,
+            batch_size=batch_size, max_iter=max_iter, tol=tol, n_iter_no_change=n_iter_no_change,
+            early_stopping=early_stopping, validation_fraction=validation_fraction,
+            class_weight=class_weight, warm_start=warm_start, random_state=random_state,
+            n_jobs=n_jobs, dtype=dtype, verbose=verbose,
+        )  # fmt: skip
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -183,9 +183,11 @@ class Vocabulary(Units):
         >>> Vocabulary.of_model(model).encode("ban")
         array([1, 0, 2], dtype=uint8)
         """
-        from crnn.text.stored import of_metadata  # which imports this module
+        from crnn._vocabulary import vocabulary_of  # which imports this module
 
-        found = of_metadata(model.metadata)
+        found = vocabulary_of(model.metadata)
+        if found is None:
+            raise ValueError("model: expected a vocabulary in its metadata, which have none")
         if len(found) != model.config.n_x:
             raise ValueError(
                 f"model: its vocabulary of {len(found)} {found.unit}s does not fit its inputs, "
