@@ -182,6 +182,13 @@ class TestRefused:
             to_onnx(model(steps))
 
 
+def test_more_steps_than_can_be_numbered(monkeypatch):
+    monkeypatch.setattr("crnn._network.pooling.MOST_STEPS", T - 1)
+    model("mean").predict(numbers(T, M, N_X))
+    with pytest.raises(ValueError, match=f"x: expected at most 8 steps with a maximum, got {T}"):
+        model("max").predict(numbers(T, M, N_X))
+
+
 def test_unknown_steps():
     with pytest.raises(ValueError, match="steps: expected one of 'last', 'mean', 'max', 'pooled'"):
         crnn.RNN(1, 2, 2, steps="median")
@@ -192,7 +199,7 @@ def test_kernel_sums_and_maxima(falling, last_wins):
     """Against NumPy, in one call and in two; NaN is larger than any number."""
     a = np.round(numbers(8, 3, 5), 1)  # rounded, so that some are equal
     a[4, 1, 2] = np.nan
-    sums, largest, at = np.zeros((3, 5)), np.empty((3, 5)), np.full((3, 5), -1, np.intp)
+    sums, largest, at = np.zeros((3, 5)), np.empty((3, 5)), np.full((3, 5), -1, np.intc)
     halves = [(a[5:], 5), (a[:5], 0)] if falling else [(a[:5], 0), (a[5:], 5)]
     for half, first in halves:
         pooling.pool(half, None, first, falling, last_wins, sums, largest, at)

@@ -93,7 +93,7 @@ class Costs:
         """
         if not streams(self._config):
             config = self._config
-            numbers = 8 * ("mean" in config.parts) + (8 + self._size) * ("max" in config.parts)
+            numbers = 8 * ("mean" in config.parts) + (4 + self._size) * ("max" in config.parts)
             return numbers * self.m * config.width
         rows = self.T * self.m
         sums = -(-rows // STRETCH) * self._config.n_y

@@ -14,6 +14,9 @@ from crnn._network.config import Config
 from crnn._network.segments import Window
 from crnn.reference import Array
 
+#: The kernels number steps with C's int.
+MOST_STEPS = int(np.iinfo(np.intc).max)
+
 
 class Pool:
     """The mean and the maximum over the steps of one direction, which may come in windows."""
@@ -28,8 +31,12 @@ class Pool:
         self._dmean: Array | None = None
         self._dlargest: Array | None = None
         if "max" in config.parts:
+            if whole.T > MOST_STEPS:
+                raise ValueError(
+                    f"x: expected at most {MOST_STEPS} steps with a maximum, got {whole.T}"
+                )
             self._largest = np.empty(shape, config.np_dtype)
-            self._at = np.full(shape, -1, np.intp)
+            self._at = np.full(shape, -1, np.intc)
 
     def add(self, window: Window, a: Array) -> None:
         """Add the outputs (steps, m, n_a) of the window that is read next."""
