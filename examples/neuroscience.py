@@ -113,16 +113,6 @@ def psychometric(axis, given: Trials, answers: dict[str, np.ndarray]) -> None:
     axis.legend()
 
 
-def states(model: crnn.RNN, given: Trials) -> np.ndarray:
-    """The rates (T, m, n_a) of all units, with noise."""
-    p, config = model.parameters, model.config
-    a0 = np.tile(p["a0"], (given.x.shape[1], 1))
-    return crnn.leaky_forward(
-        given.x, p["Waa"], p["Wax"], p["ba"], a0, leak=config.leak, noise=config.noise, seed=0,
-        activation=config.activation, keep=False,
-    ).a  # fmt: skip
-
-
 def rates(axis, given: Trials, a: np.ndarray) -> None:
     """Mean rates of the excitatory units that prefer each choice, and of the inhibitory ones."""
     one, two = (given.signed == sign * COHERENCES[-1] for sign in (1, -1))  # the clearest trials
@@ -156,12 +146,12 @@ def draw(path: str, model: crnn.RNN, given: Trials, answers: dict[str, np.ndarra
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(1, 3, figsize=(15, 4.2), layout="constrained")
-    a = states(model, given)
+    figure, axes = plt.subplots(1, 3, figsize=(12, 4.2), layout="constrained")
+    a = model.states(given.x, layer=0, noise=True, rng=0)  # (T, m, n_a)
     psychometric(axes[0], given, answers)
     rates(axes[1], given, a)
     fixed_points(axes[2], model, a)
-    figure.savefig(path, dpi=150)
+    figure.savefig(path, dpi=120)
 
 
 def main() -> float:

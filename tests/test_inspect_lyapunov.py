@@ -186,6 +186,17 @@ class TestErrors:
         assert np.isnan(found.errors).all()
 
 
+@pytest.mark.parametrize("kind", ["tanh", "lstm"])
+def test_small_chunks_give_the_same(kind, monkeypatch):
+    """Large networks have them, so that Ctrl-C is seen soon."""
+    model, x = model_of(kind), driving(100)
+    whole = lyapunov_exponents(model, x)
+    monkeypatch.setattr("crnn.inspect.lyapunov.LEAST_CHUNK", 3)
+    monkeypatch.setattr("crnn.inspect.lyapunov.WORK", 1)
+    found = lyapunov_exponents(model, x)
+    np.testing.assert_allclose(found.exponents, whole.exponents, rtol=0, atol=ATOL)
+
+
 def test_discarded_steps_are_not_counted():
     model, x = model_of("gru"), driving(60)
     found, every = lyapunov_exponents(model, x, discard=20), lyapunov_exponents(model, x)

@@ -151,3 +151,12 @@ def test_plots_go_to_given_axes(pyplot, strong):
     found = crnn.inspect.saliency(model_of("tanh"), np.ones((7, N_X)))
     assert found.plot(axes[1]) is axes[1]
     assert pyplot.get_fignums() == [figure.number]
+
+
+def test_a_legend_beside_other_axes_hides_no_point(pyplot, strong):
+    figure, axes = pyplot.subplots(1, 2, layout="constrained")
+    strong.plot(axes[0])
+    figure.canvas.draw()
+    drawn, box = axes[0].get_window_extent(), axes[0].get_legend().get_window_extent()
+    assert box.y1 < drawn.y0  # it is below the axes, and in the picture
+    assert box.y0 >= 0

@@ -18,6 +18,7 @@ BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY = (
 COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
 BLACK, GREY = "#000000", "#8C8C8C"
 STYLES = ("-", "--", "-.", ":")
+LABELS = 32  # points below the axes that the numbers and the label of the x axis take
 
 
 def pyplot() -> Any:
@@ -59,12 +60,29 @@ def log_scale(ax: Any, values: Any) -> None:
 
 
 def legend(ax: Any, place: str, columns: int = 3) -> None:
-    """A legend outside the axes, at a place such as "lower center"; inside axes that were given."""
+    """A legend outside the axes, at "lower center" or "upper right", where the layout makes room.
+
+    Otherwise it is inside the axes. In a figure with other axes, so is one at "upper right".
+    """
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    if ax.get_legend_handles_labels()[0]:
-        makes_room = isinstance(ax.figure.get_layout_engine(), ConstrainedLayoutEngine)
-        if makes_room and len(ax.figure.axes) == 1:
-            ax.figure.legend(loc=f"outside {place}", ncols=columns, frameon=False)
-        else:
-            ax.legend(loc="best", fontsize="small")
+    if not ax.get_legend_handles_labels()[0]:
+        return
+    makes_room = isinstance(ax.figure.get_layout_engine(), ConstrainedLayoutEngine)
+    if makes_room and len(ax.figure.axes) == 1:
+        ax.figure.legend(loc=f"outside {place}", ncols=columns, frameon=False)
+    elif makes_room and place == "lower center":
+        _below(ax, columns)
+    else:
+        ax.legend(loc="best", fontsize="small")
+
+
+def _below(ax: Any, columns: int) -> None:
+    """A legend under the label of the x axis: "best" may lie on markers."""
+    from matplotlib.transforms import ScaledTranslation
+
+    down = ScaledTranslation(0, -LABELS / 72, ax.figure.dpi_scale_trans)  # in inches
+    ax.legend(
+        loc="upper center", bbox_to_anchor=(0.5, 0), bbox_transform=ax.transAxes + down,
+        ncols=columns, frameon=False, fontsize="small",
+    )  # fmt: skip

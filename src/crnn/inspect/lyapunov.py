@@ -17,7 +17,9 @@ from crnn.inspect._cells import Slopes
 from crnn.reference import Array
 
 BLOCKS = 16  # parts of the trajectory whose rates are compared, for the errors
-CHUNK = 256  # steps whose Jacobians are held at a time
+#: Steps whose Jacobians are held at a time, of which 32 share a decomposition at best. Ctrl-C is
+#: seen between two chunks, so large ones of much WORK (operations) are made smaller.
+LEAST_CHUNK, MOST_CHUNK, WORK = 32, 256, 2e10
 SHOWN = 20  # exponents of a printed table, at most
 
 
@@ -141,7 +143,7 @@ def lyapunov_exponents(
     growth = np.zeros((B + 1, k))  # the first row is that of what is not counted
     Q, interval = np.eye(k, N), 1  # (k, N): the directions are its rows
     with np.errstate(invalid="ignore"):  # infinite rates
-        for block, factors in driven.slopes([0, *edges]):
+        for block, factors in driven.slopes([0, *edges], _chunk(driven.cell.Waa.size * k)):
             interval = advance(
                 driven.cell.Waa, *factors, Q=Q, growth=growth[block], interval=interval
             )
@@ -152,6 +154,11 @@ def lyapunov_exponents(
             errors = np.sqrt(np.square(blocks - exponents).sum(axis=0) / (B * (B - 1)))
     order = np.argsort(-exponents, kind="stable")
     return LyapunovExponents(exponents[order], errors[order], blocks[:, order])
+
+
+def _chunk(products: int) -> int:
+    """How many steps to take at a time, for the multiplications of one step."""
+    return int(min(max(WORK / (2 * products), LEAST_CHUNK), MOST_CHUNK))
 
 
 class _Driven:
@@ -169,13 +176,13 @@ class _Driven:
         a0, c0 = trace.inputs[number].a0, trace.inputs[number].c0  # None if not trained
         self.a0, self.c0 = (np.zeros(self.cell.n_a) if s is None else s[0] for s in (a0, c0))
 
-    def slopes(self, edges: list[int]) -> Iterator[tuple[int, Slopes]]:
+    def slopes(self, edges: list[int], chunk: int) -> Iterator[tuple[int, Slopes]]:
         """The factors of all Jacobians, in chunks, with the number of the part they belong to."""
         n_a, lstm = self.cell.n_a, self.cell.size > self.cell.n_a
         c = self.c0
         for part, (start, end) in enumerate(pairwise(edges)):
-            for first in range(start, end, CHUNK):
-                last = min(first + CHUNK, end)
+            for first in range(start, end, chunk):
+                last = min(first + chunk, end)
                 before = np.empty((last - first, n_a))  # (rows, n_a)
                 before[0] = self.a[first - 1] if first > 0 else self.a0
                 before[1:] = self.a[first : last - 1]
