@@ -277,6 +277,15 @@ def alone(comm):
     small(comm, optimizer=Calls(3, fail if comm.rank == comm.size - 1 else lambda: None))
 
 
+def lost(comm):
+    """MPI cannot reach another process."""
+
+    def fail():
+        raise MPI.Exception(MPI.ERR_OTHER)
+
+    small(comm, optimizer=Calls(3, fail if comm.rank == comm.size - 1 else lambda: None))
+
+
 def printed(comm):
     """An error of all ranks that nobody catches, and before it a bar."""
     small(comm, progress=True)

@@ -14,8 +14,9 @@ from functools import partial
 
 import crnn
 from crnn._training.fingerprint import OtherTraining
+from crnn._training.ranks import Ranks
 from crnn._training.rule import Rule
-from crnn.cli import resume
+from crnn.cli import many, resume
 from crnn.cli.errors import UsageError, check_writable
 from crnn.cli.sample import load
 from crnn.cli.texts import symbols_of, vocabulary_of
@@ -38,7 +39,23 @@ OF_A_NEW_MODEL = {
 
 def run(options: argparse.Namespace) -> int:
     """Run the command and return the exit code."""
+    ranks = many.processes()
+    with many.first_alone_prints(ranks):
+        with ranks.together():
+            model, vocabulary, symbols = _prepared(options, ranks)
+        return _train(model, vocabulary, symbols, options, ranks)
+
+
+def _prepared(options: argparse.Namespace, ranks: Ranks) -> tuple[crnn.RNN, Units, Array]:
+    """The model, its vocabulary and the symbols of the text, checked before the work begins."""
     _refuse_contradictions(options)
+    if options.shards is not None and options.shards < ranks.size:
+        raise UsageError(f"--shards: expected at least {ranks.size}, one for each process")
+    parts = options.shards or ranks.size
+    if options.batch < parts:
+        raise UsageError(
+            f"--batch: expected a row for each of {parts} processes or shards, got {options.batch}"
+        )
     known = None
     if options.resume is None and options.start is None:
         known = vocabulary_of(options.text, options.units, options.most)
@@ -46,12 +63,22 @@ def run(options: argparse.Namespace) -> int:
         options.out = "model.safetensors"
         if options.resume is not None and resume.has_training(options.resume):
             options.out = options.resume
-    _check_out(options)
+    if ranks.first:
+        _check_out(options)
     model, vocabulary = _model_to_train(options, known)
+    beside = options.out if ranks.first else None
     try:
-        symbols, _ = symbols_of(options.text, vocabulary, options.unknown, options.out)
+        symbols, _ = symbols_of(options.text, vocabulary, options.unknown, beside)
     except UsageError as error:
         raise UsageError(f"--text: {error}") from None
+    _learned(len(symbols), vocabulary.unit, options)
+    return model, vocabulary, symbols
+
+
+def _train(
+    model: crnn.RNN, vocabulary: Units, symbols: Array, options: argparse.Namespace, ranks: Ranks
+) -> int:
+    """Train, print what came of it, and return the exit code."""
     unit = vocabulary.unit
     learned = _learned(len(symbols), unit, options)
     size = sum(p.size for p in model.parameters.values())
@@ -62,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
         flush=True,
     )
     began = time.perf_counter()
-    history = _fit(model, symbols[:learned], symbols[learned:], unit, options, began)
+    history = _fit(model, symbols[:learned], symbols[learned:], unit, options, began, ranks)
     if history.interrupted:
         print("interrupted: the model of the last finished step is kept")
     print(f"wrote {options.out} after {time.perf_counter() - began:.1f} s of training\n")
@@ -163,6 +190,7 @@ def _fit(
     unit: str,
     options: argparse.Namespace,
     began: float,
+    ranks: Ranks,
 ) -> crnn.History:
     """Train, with a file that has every epoch and that another call can continue from."""
     rows = (len(learn) - 1) // options.batch  # steps of each parallel row
@@ -200,6 +228,8 @@ def _fit(
             checkpoint=options.out,
             every=EVERY,
             resume=options.resume if continues else False,
+            comm=ranks.comm,
+            shards=options.shards,
         )
     except OtherTraining as error:
         raise resume.named(error) from None
