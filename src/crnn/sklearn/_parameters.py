@@ -112,7 +112,7 @@ class Parameters(BaseEstimator):  # type: ignore[misc]
         fitted, samples = self._preparation, checked_samples(self.samples_per_step)
         for name, asked, built in (
             ("samples_per_step", samples, fitted.samples_per_step),
-            ("standardize", bool(self.standardize), fitted.mean is not None),
+            ("standardize", bool(self.standardize), fitted.of_x is not None),
         ):
             if asked not in ("auto", built):
                 raise ValueError(_changed(name, built, asked))
