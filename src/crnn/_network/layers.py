@@ -44,6 +44,8 @@ class Trace:
     continued: bool = False  # whether it began from a given state, not from the network's own
     pools: Sequence[Pool] = ()  # one for each direction, if the answers are pooled
     dropout: Dropout | None = None  # that of this pass
+    #: (m,): which of the examples that began from a given state began from the network's own
+    fresh: Array | None = None
 
     @property
     def steps(self) -> int:
@@ -173,7 +175,7 @@ def backward(
             da_n_k = rate_backward(config, final_state(a, inputs), da_n[k - first])
             of_k = None if norms is None else norms[k]
             recurrence.cell_backward(inputs, states, da_k, into=into, da_n=da_n_k, norms=of_k)
-            sum_of_start(own, d0, trace.continued)
+            sum_of_start(own, d0, trace.continued, trace.fresh)
         below = None
         if dx:
             below = dx[0] if n == 1 else np.add(dx[0], dx[1], out=dx[0])  # (T, m, n_in)

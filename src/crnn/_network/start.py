@@ -39,10 +39,15 @@ def of_start(config: Config, m: int, buffers: Buffers) -> dict[str, Array]:
     return {name: buffers.array(f"d{name}", (m, config.n_a)) for name in config.trained_states}
 
 
-def sum_of_start(own: dict[str, Array], d0: dict[str, Array], continued: bool) -> None:
+def sum_of_start(
+    own: dict[str, Array], d0: dict[str, Array], continued: bool, fresh: Array | None = None
+) -> None:
     """Fill the gradients of a recurrence's trained states, one for all examples, from `of_start`.
 
-    They are 0 if the pass was `continued` from a given state, which it then began from.
+    A pass that `continued` from a given state began from the trained ones at no example, or at
+    those of `fresh` (m,).
     """
     for name, d in d0.items():
-        own[name][...] = 0 if continued else d.sum(axis=0)
+        if continued:
+            d = d[:0] if fresh is None else d[fresh]
+        own[name][...] = d.sum(axis=0)
