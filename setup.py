@@ -81,6 +81,7 @@ def extension(name, *sources):
 
 extensions = [
     extension("_engine.kernels", *KERNELS),
+    extension("_engine.losses"),
     extension("_engine.sequence"),
     extension("_engine.over_blas", ORDER),
     extension("_engine.stream"),

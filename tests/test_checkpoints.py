@@ -2,6 +2,7 @@
 
 import copy
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -10,10 +11,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
+import pages
 import pytest
 
 import crnn
-from crnn import files
+from crnn import cli, files
 from crnn.schedules import OnPlateau
 from crnn.tasks import Annealed
 
@@ -588,3 +590,18 @@ def test_the_bar_goes_on_where_it_stopped(path, capsys, stop_at):
         TRAININGS[1].run(TRAININGS[1].model(), checkpoint=path, every=4, progress=True)
     # One epoch of 276 symbols and three windows of 4 rows and 8 steps, of four epochs.
     assert "372/1.10k" in capsys.readouterr().err
+
+
+def test_the_page_does_what_it_says(tmp_path, monkeypatch, capsys):
+    page = Path(__file__).parent.parent / "docs" / "resume.md"
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "words.txt").write_text("the cat sat on the mat. " * 200)
+    pages.run_python(page)
+    assert "batch_size: expected 32, as in the training that" in capsys.readouterr().out
+    (commands,) = pages.blocks(page.read_text(encoding="utf-8"), "sh")
+    for command in commands.splitlines():
+        program, *arguments = shlex.split(command)
+        assert program == "crnn"
+        assert cli.main([*arguments, "--quiet"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("epoch 2/3") == out.count("epoch 3/3") == 1

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import mpi_cases
 import numpy as np
+import pages
 import pytest
 
 import crnn
@@ -166,7 +167,16 @@ class TestEnds:
         assert [found["threads"] for found in failures] == [[most]] * 2
 
     def test_a_rank_that_is_killed_ends_all(self, tmp_path):
-        assert start(tmp_path, 2, "dies").returncode != 0
+        done = start(tmp_path, 2, "dies")
+        assert done.returncode != 0
+        assert "Traceback" not in done.stderr
+
+    def test_an_error_of_mpi_is_one_line(self, tmp_path):
+        done = start(tmp_path, 2, "lost")
+        assert done.returncode != 0
+        says = "crnn: rank 1 of 2: another process ended or cannot be reached (MPI: "
+        assert says in done.stderr
+        assert "Traceback" not in done.stderr
 
     def test_an_error_that_no_sum_can_tell_ends_all_with_its_message(self, tmp_path):
         done = start(tmp_path, 2, "alone")
@@ -195,6 +205,71 @@ def test_a_training_that_was_stopped_goes_on_with_the_same_bits(tmp_path):
         model, history = mpi_cases.saved(tmp_path / f"{name}.copy", lambda: None, shards=4)
         assert mpi_cases.bits(model) == expected
         assert len(history.loss) == 2
+
+
+@needs_mpi
+def test_the_page_runs_in_one_process_and_its_script_in_several(tmp_path):
+    page = Path(__file__).parent.parent / "docs" / "scaling.md"
+    names = pages.run_python(page)
+    script = tmp_path / "train.py"
+    script.write_text(pages.blocks(page.read_text("utf-8"), "python")[0], "utf-8")
+    command = [mpiexec(), "-n", "2", sys.executable, script]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.startswith("accuracy 0.9")
+    assert names["comm"].size == 1
+
+
+@needs_mpi
+class TestCommand:
+    """``mpiexec -n 2 crnn train``."""
+
+    @pytest.fixture
+    def crnn_train(self, tmp_path):
+        """A function that runs `crnn train` on a small text, in some processes."""
+        (tmp_path / "text.txt").write_text("to be or not to be, that is the question\n" * 30)
+
+        def run(ranks, *arguments):
+            small = ["--text", "text.txt", "--hidden", "8", "--steps", "16", "--batch", "8"]
+            command = [mpiexec(), "-n", str(ranks)] if ranks > 1 else []
+            command += [sys.executable, "-m", "crnn", "train", *small, "--length", "10", *arguments]
+            return subprocess.run(
+                command, capture_output=True, text=True, timeout=60, cwd=tmp_path, check=False
+            )
+
+        return run
+
+    def test_the_first_process_prints_and_the_bits_are_those_of_one(self, crnn_train, tmp_path):
+        done = crnn_train(2, "--shards", "2", "--epochs", "2", "--out", "two")
+        assert (done.returncode, done.stdout.count("epoch 2/2")) == (0, 1), done.stderr
+        assert done.stderr.count("epoch 2/2: 100%") == 1
+        more = crnn_train(2, "--shards", "2", "--resume", "two", "--epochs", "3")
+        assert (more.returncode, more.stdout.count("epoch 3/3")) == (0, 1), more.stderr
+        assert crnn_train(1, "--shards", "2", "--epochs", "3", "--out", "one").returncode == 0
+        one, two = (crnn.load(tmp_path / name).parameters for name in ("one", "two"))
+        assert all(np.array_equal(one[name], p) for name, p in two.items())
+
+    def test_errors_are_printed_once(self, crnn_train):
+        done = crnn_train(2, "--text", "missing.txt")
+        assert done.returncode == 2
+        assert done.stderr.count("crnn train: missing.txt: No such file or directory\n") == 1
+        assert "rank" not in done.stderr
+        diverged = crnn_train(2, "--lr", "1e30", "--clip", "0", "--quiet")
+        assert diverged.returncode == 1
+        assert diverged.stderr.count("crnn train: training diverged at step") == 1
+
+    def test_processes_that_cannot_reach_each_other_are_refused(self, crnn_train, monkeypatch):
+        monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
+        done = crnn_train(1)
+        assert done.returncode == 2
+        assert done.stderr.startswith(
+            "crnn train: 2 processes were started, but each one is alone: the launcher does not fit"
+        )
+
+    def test_every_process_has_rows(self, crnn_train):
+        done = crnn_train(1, "--shards", "9")
+        assert (done.returncode, done.stderr) == (
+            2, "crnn train: --batch: expected a row for each of 9 processes or shards, got 8\n"
+        )  # fmt: skip
 
 
 @pytest.mark.parametrize("comm", [0, "world", object()])

@@ -91,6 +91,43 @@ def test_scaling_changes_neither_with_units_nor_for_constants():
     assert np.isfinite(RNNClassifier(**FAST).fit(both, y).predict_proba(both)).all()
 
 
+class TestValues:
+    X, k = bumps(60, 50)
+    y = 1000 + 100 * np.stack([k, -k], axis=1) + X[:, :1]
+
+    def test_are_scaled_and_scaled_back(self):
+        rnn = RNNRegressor(**FAST).fit(self.X, self.y)
+        mean, scale = self.y.mean(axis=0), self.y.std(axis=0)
+        inputs = frames(list((self.X[..., None] - self.X.mean()) / self.X.std()), 1)
+        expected = rnn.model_.predict(inputs) * scale + mean
+        np.testing.assert_allclose(rnn.predict(self.X), expected, rtol=1e-5)
+        np.testing.assert_allclose(json.loads(rnn.model_.metadata["y_mean"]), mean, rtol=1e-5)
+        np.testing.assert_allclose(json.loads(rnn.model_.metadata["y_scale"]), scale, rtol=1e-5)
+
+    def test_of_any_size_are_learned(self):
+        values = RNNRegressor(16, random_state=0).fit(self.X, self.y)
+        assert values.score(self.X, self.y) > 0.9
+        constant = RNNRegressor(**FAST).fit(self.X, np.full(60, 1e5))
+        np.testing.assert_allclose(constant.predict(self.X), 1e5, rtol=1e-3)
+
+    def test_of_weight_0_are_not_seen(self):
+        w = np.arange(60) % 3
+        spoiled = np.where(w[:, None] == 0, 1e9, self.y)
+        one = RNNRegressor(**FAST).fit(self.X, spoiled, w)
+        other = RNNRegressor(**FAST).fit(self.X[w > 0], self.y[w > 0], w[w > 0])
+        np.testing.assert_array_equal(one.predict(self.X), other.predict(self.X))
+
+    def test_of_later_calls_are_scaled_as_those_of_the_first(self):
+        rnn = RNNRegressor(**FAST).fit(self.X, self.y)
+        scaling = rnn._preparation.of_y
+        assert rnn.partial_fit(self.X, 2 * self.y)._preparation.of_y is scaling
+
+    def test_without_standardize_they_are_learned_as_they_are(self):
+        rnn = RNNRegressor(standardize=False, samples_per_step=1, **FAST).fit(self.X, self.y)
+        expected = rnn.model_.predict(self.X.T[:, :, None])
+        np.testing.assert_array_equal(rnn.predict(self.X), expected)
+
+
 @pytest.mark.parametrize("steps", ["last", "mean", "max", "pooled"])
 def test_steps(steps):
     X, y = bumps(20, 50)

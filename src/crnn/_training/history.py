@@ -28,7 +28,7 @@ class History:
     steps_per_second : list of float
         Optimizer steps per second, not counting the time for making batches and for validation.
     metric_name : str
-        "accuracy" for cross entropy, "mean absolute error" for mse.
+        Such as "accuracy", "mean absolute error", "coverage of the 90 % interval"; see the losses.
     best_epoch : int or None
         The epoch (from 0) with the lowest validation loss.
     stopped_early, interrupted : bool

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -20,7 +21,7 @@ import numpy as np
 from crnn._engine import config, validate
 from crnn._network.arena import Arena
 from crnn._training.divergence import DivergenceError
-from crnn._training.shared_errors import is_shared, quoted, shared
+from crnn._training.shared_errors import Lost, is_shared, quoted, shared
 
 Result = TypeVar("Result")
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -192,12 +193,13 @@ class Ranks:
             self.began = True
             self.agree(error)
         text, trace = quoted(error)
-        print(
-            f"{trace}crnn: rank {self.rank} of {self.size} failed: {text}; all ranks end",
-            file=sys.__stderr__,
-            flush=True,
-        )
-        self.comm.Abort(130 if isinstance(error, KeyboardInterrupt) else 1)
+        what = f"{trace}crnn: rank {self.rank} of {self.size} failed: {text}; all ranks end"
+        if isinstance(error, Lost):
+            what = f"crnn: rank {self.rank} of {self.size}: {error}; all ranks end"
+        print(what, file=sys.__stderr__, flush=True)
+        code = 130 if isinstance(error, KeyboardInterrupt) else 1
+        self.comm.Abort(code)
+        os._exit(code)  # some libraries return from Abort
 
 
 ALONE = Ranks()
@@ -218,8 +220,10 @@ def over_ranks(method: Method) -> Method:
         try:
             return method(*arguments, **options | {"comm": ranks})
         except BaseException as error:
+            if type(error).__module__.startswith("mpi4py") and not is_shared(error):
+                error = Lost(error)
             ranks.left(error)
-            raise
+            raise error
 
     return run  # type: ignore[return-value]
 

@@ -10,9 +10,22 @@ from typing import Any
 _SHARED = "_crnn_shared"
 
 
+class Lost(RuntimeError):
+    """MPI cannot reach a process, most often because it was killed."""
+
+    def __init__(self, error: BaseException) -> None:
+        says = str(error).partition(",")[0]
+        super().__init__(f"another process ended or cannot be reached (MPI: {says})")
+
+
 def is_shared(error: BaseException) -> bool:
     """Whether all ranks raise this error, or one that quotes it."""
     return hasattr(error, _SHARED)
+
+
+def printed_by_first(error: BaseException) -> bool:
+    """Whether the first rank raises this error too, or one that quotes it, and this is another."""
+    return bool(getattr(error, _SHARED, 0))
 
 
 def shared(error: BaseException, rank: int) -> BaseException:
@@ -31,7 +44,7 @@ _before = sys.excepthook
 
 
 def _print_unless_shared(kind: Any, error: BaseException, trace: Any) -> None:
-    if not getattr(error, _SHARED, 0):
+    if not printed_by_first(error):
         _before(kind, error, trace)
 
 

@@ -6,6 +6,7 @@ import argparse
 import sys
 
 import crnn
+from crnn._training.shared_errors import printed_by_first
 from crnn.benchmark.command import bench
 from crnn.cli import check, evaluate, inspect, options, sample, signals, tasks, train
 from crnn.cli.errors import UsageError, one_line
@@ -72,5 +73,8 @@ def _exit_code(name: str, out: Outlet, code: int) -> int:
 
 
 def _failed(name: str, what: str | BaseException, code: int) -> int:
+    """Print why the command failed, unless another process does, and return the exit code."""
+    if isinstance(what, BaseException) and printed_by_first(what):
+        return code
     print(f"{name}: {one_line(what)}", file=sys.stderr)
     return code

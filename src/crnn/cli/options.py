@@ -169,6 +169,8 @@ def _add_train(commands: Commands[_Parser]) -> None:
     add("--patience", type=COUNT, metavar="N", help="stop after N epochs without improvement")
     add("--validation", type=SHARE, default=0.1, metavar="SHARE",
         help="the share of the text that is held out, from its end")  # fmt: skip
+    add("--shards", type=COUNT, metavar="N",
+        help="parts of a sum of gradients: the same bits for up to N processes")  # fmt: skip
     add("--seed", type=SEED, default=0, metavar="N", help="for parameters and sample")
     add("--length", type=COUNT_OR_0, default=300, metavar="N",
         help="characters of the final sample")  # fmt: skip

@@ -14,7 +14,8 @@ from crnn.cli.errors import UsageError
 #: The options that set an argument of `fit_stream`.
 _OPTIONS = {
     "batch_size": "--batch", "steps": "--steps", "clip_norm": "--clip", "patience": "--patience",
-    "clip_value": "--clip-value", "epochs": "--epochs", "optimizer": "--optimizer",
+    "clip_value": "--clip-value", "shards": "--shards",
+    "epochs": "--epochs", "optimizer": "--optimizer",
 }  # fmt: skip
 #: The field of a configuration that an option of a new model sets.
 _FIELDS = {

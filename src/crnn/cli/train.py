@@ -15,8 +15,9 @@ from functools import partial
 
 import crnn
 from crnn._training.fingerprint import OtherTraining
+from crnn._training.ranks import Ranks
 from crnn._training.rule import Rule
-from crnn.cli import resume
+from crnn.cli import many, resume
 from crnn.cli.errors import UsageError, check_writable
 from crnn.cli.sample import load
 from crnn.reference import Array
@@ -38,14 +39,39 @@ OF_A_NEW_MODEL = {
 
 def run(options: argparse.Namespace) -> int:
     """Run the command and return the exit code."""
+    ranks = many.processes()
+    with many.first_alone_prints(ranks):
+        with ranks.together():
+            model, vocabulary, text = _prepared(options, ranks)
+        return _train(model, vocabulary, text, options, ranks)
+
+
+def _prepared(options: argparse.Namespace, ranks: Ranks) -> tuple[crnn.RNN, Vocabulary, str]:
+    """The model, its vocabulary and the text; everything is checked before the work begins."""
     _refuse_contradictions(options)
+    if options.shards is not None and options.shards < ranks.size:
+        raise UsageError(f"--shards: expected at least {ranks.size}, one for each process")
+    parts = options.shards or ranks.size
+    if options.batch < parts:
+        raise UsageError(
+            f"--batch: expected a row for each of {parts} processes or shards, got {options.batch}"
+        )
     text = read_text(options.text)
     if options.out is None:
         options.out = "model.safetensors"
         if options.resume is not None and resume.has_training(options.resume):
             options.out = options.resume
-    _check_out(options)
+    if ranks.first:
+        _check_out(options)
     model, vocabulary = _model_to_train(options, text)
+    _learned(len(text), options)
+    return model, vocabulary, text
+
+
+def _train(
+    model: crnn.RNN, vocabulary: Vocabulary, text: str, options: argparse.Namespace, ranks: Ranks
+) -> int:
+    """Train, print what came of it, and return the exit code."""
     learned = _learned(len(text), options)
     size = sum(p.size for p in model.parameters.values())
     print(
@@ -56,7 +82,7 @@ def run(options: argparse.Namespace) -> int:
     )
     symbols = vocabulary.encode(text)
     began = time.perf_counter()
-    history = _fit(model, symbols[:learned], symbols[learned:], options, began)
+    history = _fit(model, symbols[:learned], symbols[learned:], options, began, ranks)
     if history.interrupted:
         print("interrupted: the model of the last finished step is kept")
     print(f"wrote {options.out} after {time.perf_counter() - began:.1f} s of training\n")
@@ -170,7 +196,12 @@ def _learned(characters: int, options: argparse.Namespace) -> int:
 
 
 def _fit(
-    model: crnn.RNN, learn: Array, held_out: Array, options: argparse.Namespace, began: float
+    model: crnn.RNN,
+    learn: Array,
+    held_out: Array,
+    options: argparse.Namespace,
+    began: float,
+    ranks: Ranks,
 ) -> crnn.History:
     """Train, with a file that has every epoch and that another call can continue from."""
     rows = (len(learn) - 1) // options.batch  # steps of each parallel row
@@ -208,6 +239,8 @@ def _fit(
             checkpoint=options.out,
             every=EVERY,
             resume=options.resume if continues else False,
+            comm=ranks.comm,
+            shards=options.shards,
         )
     except OtherTraining as error:
         raise resume.named(error) from None

@@ -86,7 +86,8 @@ class BaseRNN(Parameters):
         model = self._new_model(inputs.n_x, targets.n_y, seed) if cold else self.model_
         if incremental and not cold and optimizer == self._optimizer:
             optimizer = self._optimizer  # the same object, which keeps its moments
-        examples = Examples(inputs.x, targets.y, targets.weights, self.steps == "all")
+        y = targets.y if preparation.of_y is None else preparation.of_y(targets.y)
+        examples = Examples(inputs.x, y, targets.weights, self.steps == "all")
         held_out = None
         if self.early_stopping:
             examples, held_out = self._split(examples, targets.strata, random)
@@ -107,7 +108,8 @@ class BaseRNN(Parameters):
 
     def _prepare(self, inputs: Inputs, targets: Targets) -> Preparation:
         samples = checked_samples(self.samples_per_step)
-        return prepare(inputs, targets.weights, samples, bool(self.standardize))
+        values = targets.y if self._loss == "mse" else None
+        return prepare(inputs, targets.weights, values, samples, bool(self.standardize))
 
     def _split(
         self, examples: Examples, strata: Array | None, random: Any

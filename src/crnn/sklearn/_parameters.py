@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from numbers import Integral, Real
 from typing import Any
 
@@ -112,7 +111,7 @@ class Parameters(BaseEstimator):  # type: ignore[misc]
         fitted, samples = self._preparation, checked_samples(self.samples_per_step)
         for name, asked, built in (
             ("samples_per_step", samples, fitted.samples_per_step),
-            ("standardize", bool(self.standardize), fitted.mean is not None),
+            ("standardize", bool(self.standardize), fitted.of_x is not None),
         ):
             if asked not in ("auto", built):
                 raise ValueError(_changed(name, built, asked))
@@ -120,7 +119,7 @@ class Parameters(BaseEstimator):  # type: ignore[misc]
     def _check_structure(self, fitted: Config) -> None:
         """Refuse parameters with which the fitted model, whose training goes on, was not built."""
         asked = Config(fitted.n_x, self.hidden_size, fitted.n_y, **self._structure())
-        for name, value in asdict(asked).items():
+        for name, value in asked.arguments().items():
             built = getattr(fitted, name)
             if value != built:
                 name = "hidden_size" if name == "n_a" else name

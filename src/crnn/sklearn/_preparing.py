@@ -16,58 +16,82 @@ from crnn.sklearn._data import Array, Inputs
 STEPS = 40
 
 
+class Scaling(NamedTuple):
+    """Subtracts a mean and divides by a scale."""
+
+    mean: Array  # (n,) of float64
+    scale: Array  # (n,)
+
+    def __call__(self, x: Array) -> Array:
+        """The numbers (..., n), scaled."""
+        scaled: Array = ((x - self.mean) / self.scale).astype(x.dtype)
+        return scaled
+
+    def back(self, x: Array) -> Array:
+        """The inverse."""
+        found: Array = (x * self.scale + self.mean).astype(x.dtype)
+        return found
+
+
+def scaling_of(rows: Array, w: Array | None) -> Scaling:
+    """To a mean of 0 and a standard deviation of 1, of rows (rows, n) with weights (rows,)."""
+    rows = rows.astype(np.float64)
+    mean = np.average(rows, axis=0, weights=w)
+    scale = np.sqrt(np.average(np.square(rows - mean), axis=0, weights=w))
+    scale[(scale == 0) | (scale <= 1e-7 * np.abs(mean))] = 1  # a constant, but for rounding
+    return Scaling(mean, scale)
+
+
 class Preparation(NamedTuple):
-    """How X becomes what the network reads."""
+    """How X becomes what the network reads, and its answers what the estimator predicts."""
 
     n_x: int  # of X
     samples_per_step: int
-    mean: Array | None  # (n_x,) of float64; None without scaling
-    scale: Array | None  # (n_x,)
+    of_x: Scaling | None
+    of_y: Scaling | None  # of values
 
     def __call__(self, inputs: Inputs) -> Inputs:
         """The sequences, scaled and in frames."""
         x, lengths, k = inputs.x, inputs.lengths, self.samples_per_step
-        if self.mean is not None and self.scale is not None:
-            if isinstance(x, list):
-                x = [self._scaled(item) for item in x]
-            else:
-                x = self._scaled(x)
+        if self.of_x is not None:
+            x = [self.of_x(item) for item in x] if isinstance(x, list) else self.of_x(x)
         if k > 1:
             x, lengths = frames(x, k), -(-lengths // k)
         return Inputs(x, lengths)
 
-    def _scaled(self, x: Array) -> Array:
-        scaled: Array = ((x - self.mean) / self.scale).astype(x.dtype)
-        return scaled
-
     def metadata(self) -> dict[str, str]:
         """For the metadata of the network, which does not do this itself."""
         found = {"samples_per_step": str(self.samples_per_step)}
-        if self.mean is not None and self.scale is not None:
-            found |= {
-                "mean": json.dumps(self.mean.tolist()), "scale": json.dumps(self.scale.tolist())
-            }  # fmt: skip
+        for scaling, prefix in ((self.of_x, ""), (self.of_y, "y_")):
+            if scaling is not None:
+                found[f"{prefix}mean"] = json.dumps(scaling.mean.tolist())
+                found[f"{prefix}scale"] = json.dumps(scaling.scale.tolist())
         return found
 
 
 def prepare(
-    inputs: Inputs, weights: Any, samples_per_step: int | str, standardize: bool
+    inputs: Inputs,
+    weights: Any,
+    values: Array | None,
+    samples_per_step: int | str,
+    standardize: bool,
 ) -> Preparation:
     """The preparation for training data: means and scales over its steps, as their weights count.
 
-    `weights` are (n,), (T, n), a list of (T_i,) or None. Examples of weight 0 are not seen.
+    `weights` are (n,), (T, n), a list of (T_i,) or None; examples of weight 0 are not seen.
+    `values` are (n, n_y), or None for labels.
     """
-    rows, w = _rows(inputs, weights)
-    mean = scale = None
+    of_x = of_y = None
     if standardize:
-        mean = np.average(rows, axis=0, weights=w)
-        scale = np.sqrt(np.average(np.square(rows - mean), axis=0, weights=w))
-        scale[scale <= 1e-7 * np.abs(mean)] = 1  # a constant, up to rounding in float32
-        scale[scale == 0] = 1
+        of_x = scaling_of(*_rows(inputs, weights))
+        if values is not None:
+            seen = _seen(inputs, weights)
+            counts = weights is not None and weights.any()
+            of_y = scaling_of(values[seen], weights[seen] if counts else None)
     k = samples_per_step
     if isinstance(k, str):
         k = max(1, round(float(np.median(inputs.lengths[_seen(inputs, weights)])) / STEPS))
-    return Preparation(inputs.n_x, k, mean, scale)
+    return Preparation(inputs.n_x, k, of_x, of_y)
 
 
 def checked_samples(samples_per_step: Any) -> int | str:
@@ -98,7 +122,7 @@ def _rows(inputs: Inputs, weights: Any) -> tuple[Array, Array | None]:
     """The steps of all examples in their order, (rows, n_x), and their weights above 0."""
     x = inputs.x if isinstance(inputs.x, list) else list(inputs.x.swapaxes(0, 1))
     if weights is None:
-        return np.concatenate(x).astype(np.float64), None
+        return np.concatenate(x), None
     if not isinstance(weights, list) and weights.ndim == 2:
         weights = list(weights.T)
     w = np.concatenate(
@@ -108,4 +132,4 @@ def _rows(inputs: Inputs, weights: Any) -> tuple[Array, Array | None]:
     if not kept.any():  # as in _seen
         kept[:] = True
         w = np.ones(len(w))
-    return np.concatenate(x)[kept].astype(np.float64), w[kept]
+    return np.concatenate(x)[kept], w[kept]

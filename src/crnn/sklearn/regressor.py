@@ -18,8 +18,9 @@ from crnn.sklearn._data import Array, Examples, Inputs, check_weights
 class RNNRegressor(RegressorMixin, BaseRNN):  # type: ignore[misc]
     """Values for each sequence, from the states of a recurrent network.
 
-    Trained on the mean squared error with `crnn.RNN.fit`. The output is linear: scale y to about
-    1, as `sklearn.compose.TransformedTargetRegressor` does.
+    Trained on the mean squared error with `crnn.RNN.fit`. The output is linear. With standardize,
+    y is scaled as the features of X are, and `predict` scales back; the losses are those of scaled
+    values.
 
     Parameters
     ----------
@@ -190,6 +191,8 @@ best_loss_, validation_scores_, best_validation_score_
         (4, 2)
         """
         y_hat: Array = self._answers(X)[1]
+        if self._preparation.of_y is not None:
+            y_hat = self._preparation.of_y.back(y_hat)
         return y_hat[:, 0] if self._one_value else y_hat
 
     def _check_targets(
