@@ -155,6 +155,11 @@ class Config:
         """Whether the activation is relu."""
         return self.activation == "relu"
 
+    @property
+    def draws(self) -> bool:
+        """Whether a step of training draws numbers, for noise or dropout."""
+        return self.noise > 0 or self.dropout > 0
+
     @cached_property
     def objective(self) -> Objective:
         """The loss, with its answers, targets and metric."""
