@@ -200,7 +200,7 @@ class TestPlan:
         assert plan.levels > 1
 
     @pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["equal", "unequal"])
-    @pytest.mark.parametrize("steps", ["last", "all"])
+    @pytest.mark.parametrize("steps", ["last", "pooled", "all"])
     @pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
     @pytest.mark.parametrize(("cell", "layers"), [("vanilla", 1), ("current", 2), ("lstm", 2)])
     def test_its_peak_is_that_of_the_arrays(self, cell, layers, direction, steps, lengths):
