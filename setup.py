@@ -81,8 +81,10 @@ def extension(name, *sources):
 
 extensions = [
     extension("_engine.kernels", *KERNELS),
+    extension("_engine.losses"),
     extension("_engine.sequence"),
     extension("_engine.over_blas", ORDER),
+    extension("_engine.steps"),
     extension("_engine.stream"),
     extension("_c_api"),
     extension("_engine.xla", XLA),

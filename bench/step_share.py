@@ -2,10 +2,11 @@
 
     python bench/step_share.py
 
-The calls that the steps of `RNN.fit` make into the kernels are recorded with their arguments and
-then repeated alone. The time of a step is that of `fit` divided by its number of steps, and
-includes the making of batches. The two measurements alternate, so that other load on the machine
-affects both, and the median of their ratio is reported. One thread.
+The calls that the steps of `RNN.fit` make into the kernels are recorded with their arguments, where
+a schedule in Python has it run step by step, and then repeated alone. The time of a step is that of
+`fit` divided by its number of steps, and includes the making of batches. The two measurements
+alternate, so that other load on the machine affects both, and the median of their ratio is
+reported. One thread.
 """
 
 import statistics
@@ -21,7 +22,11 @@ from crnn._engine import kernels, sequence
 CASES = [(1, 32, 16), (1, 32, 32), (32, 32, 16), (8, 64, 16), (1, 64, 32), (32, 64, 32)]
 T, STEPS, EPOCHS, ROUNDS = 50, 40, 5, 15
 
-NAMES = ("output_forward", "output_backward", "cross_entropy", "clip", "all_finite", "adam")
+NAMES = (
+    "output_forward", "output_backward", "cross_entropy", "clip", "all_finite",
+    "sgd", "adam", "rmsprop", "scale",
+)  # fmt: skip
+RECURRENCES = ("rnn_forward", "rnn_backward", "cell_forward", "cell_backward")
 
 
 @contextmanager
@@ -36,7 +41,7 @@ def recorded(calls):
         return call
 
     places = [(vars(kernels), name) for name in NAMES]
-    places += [(vars(sequence), name) for name in ("rnn_forward", "rnn_backward")]
+    places += [(vars(sequence), name) for name in RECURRENCES]
     before = [(place, key, place[key]) for place, key in places]
     for place, key, function in before:
         place[key] = noting(function)
@@ -47,8 +52,8 @@ def recorded(calls):
             place[key] = function
 
 
-def fitted(model, x, y, epochs):
-    options = {"optimizer": crnn.Adam(1e-3), "clip_norm": 1.0, "progress": False, "rng": 0}
+def fitted(model, x, y, epochs, lr=1e-3):
+    options = {"optimizer": crnn.Adam(lr), "clip_norm": 1.0, "progress": False, "rng": 0}
     return model.fit(x, y, epochs=epochs, batch_size=x.shape[1] // STEPS, **options)
 
 
@@ -71,7 +76,7 @@ def share(n_x, n_a, m, steps):
     y = rng.integers(0, 5, (T, m * STEPS) if steps == "all" else m * STEPS)
     calls = []
     with recorded(calls):
-        fitted(model, x[:, : 2 * m * STEPS], y, 1)
+        fitted(model, x, y, 1, lr=lambda step: 1e-3)  # which is called from Python at each step
     calls = calls[: len(calls) // STEPS * STEPS]  # less the final loss of the last batch
     whole, kernels = [], []
     for _ in range(ROUNDS):
@@ -86,6 +91,6 @@ if __name__ == "__main__":
     print("n_x n_a  m  steps  kernels    step  share")
     for case in CASES:
         for steps in ("last", "all"):
-            ratio, kernels, whole = share(*case, steps)
-            times = f"{kernels:7.0f} us{whole:5.0f} us{ratio:7.0%}"
+            ratio, alone, whole = share(*case, steps)
+            times = f"{alone:7.0f} us{whole:5.0f} us{ratio:7.0%}"
             print("{:3} {:3} {:2}".format(*case), f"{steps:>6}", times)

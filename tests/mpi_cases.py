@@ -74,10 +74,10 @@ def few(seed, **ranks):
 
 
 def grouped(seed, **ranks):
-    """Steps on the gradient of three batches each, at a rate that falls to the end."""
+    """Steps on the gradient of three batches each, with dropout and a rate that falls."""
     x, y, *_ = examples()
     rule = crnn.Adam(crnn.schedules.Cosine(1e-2))
-    model = crnn.RNN(3, 8, 2, cell="leaky", leak=0.5, noise=0.1, rng=seed)
+    model = crnn.RNN(3, 8, 2, num_layers=2, dropout=0.2, rng=seed)
     options = {"batch_size": 8, "accumulate": 3, "optimizer": rule, "rng": seed}
     return model, model.fit(x, y, **options, **QUIET, **ranks)
 

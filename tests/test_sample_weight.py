@@ -12,7 +12,7 @@ REPEATED = np.repeat(np.arange(M), W.astype(int))
 KINDS = [
     pytest.param(steps, loss, id=f"{steps}, {loss}")
     for steps in ("last", "all")
-    for loss in ("cross_entropy", "mse")
+    for loss in ("cross_entropy", "mse", "binary_cross_entropy", "quantiles")
 ]
 
 
@@ -21,7 +21,12 @@ def problem(steps, loss, dtype="float64", **options):
     rng = np.random.default_rng(0)
     model = crnn.RNN(N_X, 5, N_Y, steps=steps, loss=loss, dtype=dtype, rng=1, **options)
     shape = (M,) if steps == "last" else (T, M)
-    y = rng.integers(0, N_Y, shape) if loss == "cross_entropy" else rng.random((*shape, N_Y))
+    if loss == "cross_entropy":
+        y = rng.integers(0, N_Y, shape)
+    elif loss == "quantiles":  # of one series, and not near an answer, where the loss has a kink
+        y = rng.choice([-3.0, 3.0], (*shape, 1))
+    else:
+        y = rng.random((*shape, N_Y))
     return model, rng.standard_normal((T, M, N_X)), y
 
 

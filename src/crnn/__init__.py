@@ -15,6 +15,8 @@ from crnn import _moved
 from crnn import schedules as schedules
 from crnn._engine.config import get_include, get_num_threads, set_num_threads, set_up, show_config
 from crnn._network.initial import Init
+from crnn._network.losses import Huber, Loss, Quantiles
+from crnn._network.losses.check import check_loss
 from crnn._network.memory import MemoryPlan, plan_memory
 from crnn._network.penalties import Penalty
 from crnn._training.divergence import DivergenceError
@@ -50,15 +52,19 @@ __all__ = [
     "GRUStates",
     "Gradients",
     "History",
+    "Huber",
     "Init",
     "LSTMGradients",
     "LSTMStates",
     "LeakyStates",
+    "Loss",
     "MemoryPlan",
     "Penalty",
     "Prepared",
+    "Quantiles",
     "RMSprop",
     "Stream",
+    "check_loss",
     "get_include",
     "get_num_threads",
     "gru_backward",

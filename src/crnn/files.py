@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 from crnn._atomic import check_writable, regular_mode, spelled, write
 from crnn._engine.validate import shown
 from crnn._network.config import Config
+from crnn._network.losses import UnknownLossError
 from crnn.reference import Array
 
 __all__ = [
@@ -94,23 +95,27 @@ def _strings(metadata: Any) -> dict[str, str]:
     return dict(metadata)
 
 
-def load(path: str | os.PathLike[str]) -> tuple[Config, dict[str, Array], dict[str, str]]:
+def load(
+    path: str | os.PathLike[str], loss: Any = None
+) -> tuple[Config, dict[str, Array], dict[str, str]]:
     """Configuration, parameters and metadata of a file that `save` wrote.
 
-    Raises ValueError if the file is anything else, and OSError if it cannot be read.
+    `loss` is that of a model with a loss of the user's, of which a file has only the name; other
+    models have their own. Raises ValueError if the file is anything else, and OSError if it cannot
+    be read.
     """
-    return _read(path, with_training=False)[:3]
+    return _read(path, loss, with_training=False)[:3]
 
 
 def load_training(
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str], loss: Any = None
 ) -> tuple[Config, dict[str, Array], dict[str, str], Training | None]:
     """What `load` returns, and the state of the training if the file has one."""
-    return _read(path, with_training=True)
+    return _read(path, loss, with_training=True)
 
 
 def _read(
-    path: Any, with_training: bool
+    path: Any, loss: Any, with_training: bool
 ) -> tuple[Config, dict[str, Array], dict[str, str], Training | None]:
     from safetensors import SafetensorError, safe_open
 
@@ -121,7 +126,7 @@ def _read(
     try:
         with safe_open(path, framework="numpy") as file:
             header = _header(file.metadata())
-            config, patterns = _config(header.get("config"))
+            config, patterns = _config(header.get("config"), loss)
             names, training = list(file.keys()), None
             if "training" in header:
                 own = [name for name in names if name.startswith(TRAINING)]
@@ -137,6 +142,8 @@ def _read(
                 for field, named in patterns.items()
             }
             config = replace(config, **read) if read else config
+    except UnknownLossError as error:
+        raise ValueError(f"{path}: {error}") from None
     except (
         SafetensorError,
         ValueError,
@@ -162,9 +169,14 @@ def _header(metadata: dict[str, str] | None) -> dict[str, Any]:
     return header
 
 
-def _config(values: Any) -> tuple[Config, dict[str, list[str]]]:
+def _config(values: Any, loss: Any) -> tuple[Config, dict[str, list[str]]]:
     """The configuration without its patterns, and the names of the weights that have some."""
     values = dict(check_entries(values))
+    entry = values.get("loss", Config.loss)
+    if not isinstance(entry, (str, dict)):
+        raise ValueError(f"loss: expected a name, got {shown(entry)}")
+    if loss is not None and isinstance(entry, dict) and set(entry) == {"own"}:
+        values["loss"] = loss
     patterns = {field: values.pop(field, None) for field in PATTERNS}
     patterns = {field: names for field, names in patterns.items() if names is not None}
     for field, names in patterns.items():

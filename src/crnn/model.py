@@ -49,9 +49,13 @@ class RNN(Answering, Scoring, Reading, FromExamples, FromBatches, FromStreams, C
         ("pooled"; Wya is then (n_y, 3 n_a) or (n_y, 6 n_a): last, mean, max, and in each forward
         first); or at every step ("all"). The gradient of a maximum goes to the first step that has
         it. Layers with equation="current" give their rates.
-    loss : {"cross_entropy", "mse"}, optional
-        ``y_hat = softmax(Wya a<t> + by)`` and cross entropy with class numbers, or
-        ``y_hat = Wya a<t> + by`` and the mean squared error with values.
+    loss : str, Huber, Quantiles or callable, optional
+        What y_hat is, and what training makes small; see docs/losses.md. "cross_entropy": ``y_hat =
+        softmax(Wya a<t> + by)`` with class numbers. "binary_cross_entropy": probabilities of one
+        label or many, ``1 / (1 + exp(-(Wya a<t> + by)))``. "mse", "mae" and "huber", or `Huber`
+        with another delta: ``y_hat = Wya a<t> + by`` with values. "quantiles", or `Quantiles` with
+        other levels: n_y outputs are the quantiles of each series. "gaussian_nll": means and
+        standard deviations. A callable or `Loss`: your own.
     dtype : {"float32", "float64"}, optional
         The dtype of parameters and results; inputs are converted to it.
     cell : {"vanilla", "leaky", "gru", "lstm"}, optional
@@ -123,7 +127,7 @@ class RNN(Answering, Scoring, Reading, FromExamples, FromBatches, FromStreams, C
         direction: str = "forward",
         activation: str = "tanh",
         steps: str = "last",
-        loss: str = "cross_entropy",
+        loss: Any = "cross_entropy",
         dtype: Any = "float32",
         cell: str = "vanilla",
         leak: Any = None,
@@ -229,12 +233,15 @@ class RNN(Answering, Scoring, Reading, FromExamples, FromBatches, FromStreams, C
         files.save(path, self.config, self.parameters, self.metadata)
 
 
-def load(path: str | os.PathLike[str]) -> RNN:
+def load(path: str | os.PathLike[str], *, loss: Any = None) -> RNN:
     """Read a model that `RNN.save` wrote.
 
     Parameters
     ----------
     path : path
+    loss : callable, optional
+        The loss of a model that has one of its own: a file has only the name of its class or
+        function, and nothing in a file is ever executed.
 
     Returns
     -------
@@ -244,7 +251,8 @@ def load(path: str | os.PathLike[str]) -> RNN:
     Raises
     ------
     ValueError
-        If the file is truncated, foreign or damaged. Nothing in a file is ever executed.
+        If the file is truncated, foreign or damaged, or the model has a loss of its own and `loss`
+        is not given, or the other way round.
     OSError
         If it cannot be read.
 
@@ -256,4 +264,7 @@ def load(path: str | os.PathLike[str]) -> RNN:
     >>> crnn.load(path).config.n_a
     3
     """
-    return RNN._of(*files.load(path))
+    config, parameters, metadata = files.load(path, loss)
+    if loss is not None and config.loss is not loss:
+        raise ValueError(f"loss: expected None, because the model has {config.loss!r}")
+    return RNN._of(config, parameters, metadata)

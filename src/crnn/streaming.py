@@ -38,7 +38,7 @@ class Stream:
     """
 
     def __init__(
-        self, config: Config, parameters: dict[str, Array], m: int, softmax: bool | None = None
+        self, config: Config, parameters: dict[str, Array], m: int, logits: bool = False
     ) -> None:
         if config.direction != "forward":
             raise ValueError(
@@ -51,13 +51,16 @@ class Stream:
                 "answer needs the states of all steps"
             )
         self._config, self._parameters, self._m = config, parameters, m
-        self._softmax = config.classifies if softmax is None else softmax
+        self._softmax = config.classifies and not logits
+        self._of_logits = logits
+        #: Whether a function in Python makes y_hat of the logits.
+        self._converts = not logits and config.objective.link not in ("softmax", "linear")
         self._dtype = config.np_dtype
         self.refresh()
 
     def __reduce__(self) -> tuple[Any, ...]:
         parameters = {name: p.copy() for name, p in self._parameters.items()}
-        arguments = (self._config, parameters, self._m, self._softmax)
+        arguments = (self._config, parameters, self._m, self._of_logits)
         return type(self), arguments, {"state": self.state}
 
     def __setstate__(self, kept: dict[str, Any]) -> None:
@@ -142,7 +145,7 @@ class Stream:
         Returns
         -------
         y_hat : array (m, n_y)
-            Class probabilities for cross entropy, values for mse; `out` if it is given.
+            As `RNN.predict_proba` gives it; `out` if it is given.
 
         Raises
         ------
@@ -158,7 +161,7 @@ class Stream:
         """
         y_hat = self._stepper.step(x_t, out)
         if y_hat is not None:  # both fit as they are
-            return y_hat
+            return self._answer(y_hat) if self._converts else y_hat
         x_t = self._checked(x_t)
         if out is not None:
             shape_y = (self._m, self._config.n_y)
@@ -166,7 +169,14 @@ class Stream:
         y_hat = self._stepper.step(x_t, None if out is None else np.asarray(out))
         if y_hat is None:
             raise RuntimeError("x_t no longer fits: it changed after it had been checked")
+        if self._converts:
+            y_hat = self._answer(y_hat)
         return y_hat if out is None else out
+
+    def _answer(self, logits: Array) -> Array:
+        """y_hat in place of the logits (m, n_y) that a step gave."""
+        logits[...] = self._config.objective.y_hat(logits)
+        return logits
 
     def _checked(self, x_t: Any) -> Array:
         """x_t as floats (m, n_x) of the model's dtype, or as symbols (m,)."""
@@ -196,7 +206,7 @@ def sample(
         )
     n = validate.count("n", n, least=0)
     temperature = validate.number("temperature", temperature)
-    stream = Stream(config, parameters, 1, softmax=False)
+    stream = Stream(config, parameters, 1, logits=True)
     rng = validate.generator(rng)
     prime = validate.plain("prime", () if prime is None else prime)
     if prime.size == 0:

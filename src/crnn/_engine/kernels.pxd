@@ -3,9 +3,13 @@
 from libc.stdint cimport uint64_t
 
 from crnn._c_api cimport crnn_rnn_call
+from crnn._engine.blas cimport real
 
 
 cdef extern from "crnn_kernels.h" nogil:
+    enum:
+        CRNN_LOSS_SQUARED, CRNN_LOSS_ABSOLUTE, CRNN_LOSS_HUBER, CRNN_LOSS_BINARY
+
     ctypedef struct crnn_linear:
         Py_ssize_t rows, n_in, n_out
         const void *x
@@ -68,6 +72,15 @@ cdef extern from "crnn_kernels.h" nogil:
         void (*softmax)(Py_ssize_t rows, Py_ssize_t n, void *logits) noexcept nogil
         double (*cross_entropy)(Py_ssize_t rows, Py_ssize_t n, const Py_ssize_t *y,
                                 const void *weights, void *logits, double *right) noexcept nogil
+        void (*sigmoid)(Py_ssize_t n, void *logits) noexcept nogil
+        double (*loss_of_values)(int kind, double delta, Py_ssize_t rows, Py_ssize_t n,
+                                 const void *y, const void *weights, void *logits,
+                                 double *metric) noexcept nogil
+        double (*pinball)(Py_ssize_t rows, Py_ssize_t s, Py_ssize_t levels, const double *level,
+                          const void *y, const void *weights, void *logits,
+                          double *covered) noexcept nogil
+        double (*gaussian)(Py_ssize_t rows, Py_ssize_t s, const void *y, const void *weights,
+                           void *logits, double *metric) noexcept nogil
         double (*sum_squares)(Py_ssize_t n, const void *numbers) noexcept nogil
         int (*all_finite)(Py_ssize_t n, const void *numbers) noexcept nogil
         void (*count_beyond)(Py_ssize_t rows, Py_ssize_t n, Py_ssize_t stride,
@@ -99,3 +112,6 @@ cdef extern from "shared.h" nogil:
 cdef const crnn_operations *_operations(bint double_precision) noexcept nogil
 cdef int _threads() noexcept nogil
 cdef int cell_number(cell) except -1
+cdef double clip_numbers(real *gradients, Py_ssize_t size, double most) noexcept nogil
+cdef void scale_spans(real *numbers, const Py_ssize_t *spans, Py_ssize_t count,
+                      double factor) noexcept nogil

@@ -188,15 +188,21 @@ def clip(real[::1] gradients, double most):
 
     If it is not finite, they are left as they are.
     """
-    cdef Py_ssize_t k, size = gradients.shape[0]
     cdef double norm
-    cdef real factor
     with nogil:
-        norm = sqrt(_operations(real is double).sum_squares(size, &gradients[0]))
-        if most < norm < INFINITY:
-            factor = <real>(most / norm)
-            for k in range(size):
-                gradients[k] *= factor
+        norm = clip_numbers(&gradients[0], gradients.shape[0], most)
+    return norm
+
+
+cdef double clip_numbers(real *gradients, Py_ssize_t size, double most) noexcept nogil:
+    """`clip` of an array (size,)."""
+    cdef Py_ssize_t k
+    cdef real factor
+    cdef double norm = sqrt(_operations(real is double).sum_squares(size, gradients))
+    if most < norm < INFINITY:
+        factor = <real>(most / norm)
+        for k in range(size):
+            gradients[k] *= factor
     return norm
 
 
@@ -244,12 +250,18 @@ def count_beyond(const real[:, :, :] values, double low, double high):
 
 def scale(real[::1] numbers, const Py_ssize_t[:, ::1] spans, double factor):
     """Multiply the numbers of every span (first, end) by a factor."""
+    with nogil:
+        scale_spans(&numbers[0], &spans[0, 0], spans.shape[0], factor)
+
+
+cdef void scale_spans(real *numbers, const Py_ssize_t *spans, Py_ssize_t count,
+                      double factor) noexcept nogil:
+    """`scale` with spans (count, 2)."""
     cdef Py_ssize_t i, k
     cdef real by = <real>factor
-    with nogil:
-        for i in range(spans.shape[0]):
-            for k in range(spans[i, 0], spans[i, 1]):
-                numbers[k] *= by
+    for i in range(count):
+        for k in range(spans[2 * i], spans[2 * i + 1]):
+            numbers[k] *= by
 
 
 def sgd(real[::1] parameters, const real[::1] gradients, real[::1] velocity, double lr,

@@ -63,7 +63,8 @@ class Answering(Model):
         Returns
         -------
         y_hat : array (m, n_y) or (T, m, n_y), or a list of (T_i, n_y)
-            Class probabilities for cross entropy, values for mse; exactly 0 past an example's
+            Probabilities of classes or labels, values, all quantiles of each series, or means and
+            standard deviations, as the loss has them (docs/losses.md); exactly 0 past an example's
             length. One answer per step with steps="all", and then a list if x is a list; else one
             per example.
         state : list of array (m, n_a), or of pairs of them
@@ -116,7 +117,7 @@ class Answering(Model):
         a0: Any = None,
         return_state: bool = False,
     ) -> Any:
-        """The most probable classes for cross entropy, values for mse.
+        """The most probable classes, or the labels or values, as targets have them.
 
         Parameters
         ----------
@@ -125,8 +126,9 @@ class Answering(Model):
 
         Returns
         -------
-        y : array (m,) or (T, m), with a last axis n_y for mse, or a list of such
-            Shaped as the targets of `fit`.
+        y : array (m,) or (T, m), for values with a last axis, or a list of such
+            Shaped as the targets of `fit`: class numbers, labels 0 and 1 (with a last axis if there
+            is more than one label), values, the quantile closest to the median, or means.
         state : list of array (m, n_a), or of pairs of them
             With return_state=True, as for `predict_proba`.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -13,7 +13,7 @@ from crnn._engine import validate
 from crnn._engine.recurrence import Rule
 from crnn._network.cells import CELLS, OPTIONS, Cell
 from crnn._network.constraints import Patterns, checked_masks, checked_signs
-from crnn._network.losses import LOSSES, Objective
+from crnn._network.losses import Objective, chosen, plain
 
 #: The fields of a configuration in crnn 0.1.0.
 _FIRST_FIELDS = {
@@ -66,7 +66,8 @@ class Config:
     direction: str = "forward"
     activation: str = "tanh"
     steps: str = "last"
-    loss: str = "cross_entropy"
+    #: A name, or a loss with other options or of the user's, which may have no hash.
+    loss: Any = field(default="cross_entropy", hash=False)
     dtype: str = "float32"
     cell: str = "vanilla"
     leak: float | tuple[float, ...] | None = None  # a number, or one for each unit
@@ -84,7 +85,7 @@ class Config:
             num_layers=validate.count("num_layers", self.num_layers, most=MOST_LAYERS),
             direction=validate.choice("direction", self.direction, DIRECTIONS),
             steps=validate.choice("steps", self.steps, STEPS),
-            loss=validate.choice("loss", self.loss, tuple(LOSSES)),
+            loss=plain(self.loss),
             dtype=validate.float_name("dtype", self.dtype),
             initial_state=validate.choice(
                 "initial_state", self.initial_state, ("zeros", "trained")
@@ -118,13 +119,17 @@ class Config:
         leak = validate.leak(self.leak, self.np_dtype, self.n_a)
         return tuple(leak.tolist()) if leak.ndim else float(validate.plain("leak", self.leak))
 
+    def arguments(self) -> dict[str, Any]:
+        """The fields, with which `Config` or `crnn.RNN` makes the same again."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
     def entries(self) -> dict[str, Any]:
-        """The fields as a file or a repr shows them.
+        """The fields as a file has them.
 
         A field that crnn 0.1.0 did not have is left out where its value is the default.
         """
         new = {f.name: f.default for f in fields(self) if f.name not in _FIRST_FIELDS}
-        values = asdict(self)
+        values = {**self.arguments(), "loss": self.objective.entry()}
         return {name: v for name, v in values.items() if name not in new or v != new[name]}
 
     @cached_property
@@ -151,9 +156,14 @@ class Config:
         return self.activation == "relu"
 
     @property
+    def draws(self) -> bool:
+        """Whether a step of training draws numbers, for noise or dropout."""
+        return self.noise > 0 or self.dropout > 0
+
+    @cached_property
     def objective(self) -> Objective:
         """The loss, with its answers, targets and metric."""
-        return LOSSES[self.loss]
+        return chosen(self.loss)
 
     @property
     def classifies(self) -> bool:

@@ -79,7 +79,7 @@ class Costs:
         if config.every_step:
             answers = config.n_y * self._size
             found += answers
-            found += config.objective.scratch(config.n_y, self._size)
+            found += config.objective.scratch(config.n_y)
             if self._unequal:
                 found += answers + 32  # y, weights and places of valid rows
             if not streams(config):

@@ -97,6 +97,11 @@ class Sequences:
         return not isinstance(self._numbers, range)
 
     @property
+    def start(self) -> layers.State | None:
+        """Where the examples begin, if it is given."""
+        return self._start
+
+    @property
     def longest(self) -> int:
         """The steps of the longest example."""
         return len(self.x) if self.lengths is None else int(self.lengths.max())

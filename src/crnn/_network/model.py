@@ -45,7 +45,8 @@ class Model:
         return self._of, parts, self.__getstate__()
 
     def __repr__(self) -> str:
-        arguments = ", ".join(f"{name}={value!r}" for name, value in self.config.entries().items())
+        shown = self.config.entries() | {"loss": self.config.loss}
+        arguments = ", ".join(f"{name}={value!r}" for name, value in shown.items())
         return f"RNN({arguments})"
 
     @property

@@ -48,7 +48,9 @@ class Scoring(Model):
         x, lengths
             As for `predict_proba`.
         y : integers (m,) or (T, m); values (m, n_y) or (T, m, n_y); lists with a list x
-            Class numbers for cross entropy (False and True are 0 and 1), values for mse. Past an
+            Class numbers for cross entropy (False and True are 0 and 1), else labels or values, n_y
+            of them; of quantiles and of a Gaussian one for each series. With binary cross entropy
+            and n_y = 1 the last axis may be left out. Past an
             example's length, and at weight 0, the values are ignored.
         sample_weight : numbers (m,), optional
             One per example, at least 0. With steps="all" it counts at each step of the example, and
@@ -69,7 +71,7 @@ class Scoring(Model):
         Returns
         -------
         loss : float
-            The mean over the counted steps and examples (and, for mse, over n_y); with weights
+            The mean over the counted steps and examples (and of values over these); with weights
             ``sum w loss / sum w``, so that examples of weight 0 have no effect. The penalty is
             added to it.
         gradients : dict of str to array
@@ -138,10 +140,10 @@ class Scoring(Model):
         Returns
         -------
         loss : float
-            The mean over the counted steps and examples (and, for mse, over n_y), weighted as for
+            The mean over the counted steps and examples (and of values over these), weighted as for
             `gradients`; so is the metric.
         metric : float
-            Accuracy for cross entropy, the mean absolute error for mse.
+            Accuracy of classes and labels, the coverage of quantiles, else the mean absolute error.
         state : list of array (m, n_a), or of pairs of them
             With return_state=True, as for `predict_proba`.
 

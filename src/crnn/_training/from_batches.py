@@ -136,7 +136,7 @@ class FromBatches(Trained):
             ranks.share_arena(self._network.arena)
         if trainer is None:
             trainer = (Trainer if ranks.alone else ParallelTrainer)(self._network, state, plan)
-        if self.config.noise:
+        if self.config.noise or self.config.dropout:
             ranks.share_generator(plan.rng)
         trainer.restart(state, plan)
         self._trainer = trainer

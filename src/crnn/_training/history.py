@@ -26,9 +26,9 @@ class History:
         change of the log norm of the gradient per step back, how many steps back it has fallen to
         1/e, and the share of saturated states. See `crnn.inspect.gradient_flow`.
     steps_per_second : list of float
-        Optimizer steps per second, not counting the time for making batches and for validation.
+        Optimizer steps per second, not counting the time for validation.
     metric_name : str
-        "accuracy" for cross entropy, "mean absolute error" for mse.
+        Such as "accuracy", "mean absolute error", "coverage of the 90 % interval"; see the losses.
     best_epoch : int or None
         The epoch (from 0) with the lowest validation loss.
     stopped_early, interrupted : bool

@@ -8,6 +8,7 @@ import numpy as np
 
 from crnn import files
 from crnn._network.config import Config
+from crnn._network.losses.own import Own
 from crnn._network.network import Network
 from crnn._training.course import Course
 from crnn._training.fingerprint import OtherTraining, require_same, require_same_model
@@ -28,12 +29,12 @@ class Saved(NamedTuple):
     state: dict[str, Any]  # "course", "memory", "steps" and "rng"
 
 
-def _read(path: str) -> Saved:
-    """The training in a file.
+def _read(path: str, loss: Any) -> Saved:
+    """The training in a file, which has only the name of a loss of the user's.
 
     Raises ValueError if it is not a file of crnn's or has only a model, and OSError.
     """
-    config, parameters, metadata, training = files.load_training(path)
+    config, parameters, metadata, training = files.load_training(path, loss)
     if training is None:
         raise ValueError(
             f"{path}: expected a file with the state of a training, and it has a model alone; "
@@ -107,7 +108,8 @@ def resumed(network: Network, fresh: Memory, plan: Plan, arguments: dict[str, An
     assert plan.checkpoint is not None
     assert plan.checkpoint.source is not None
     path = plan.checkpoint.source
-    saved = _read(path)
+    own = network.config.loss if isinstance(network.loss, Own) else None
+    saved = _read(path, own)
     require_same_model(path, saved.config, network.config)
     require_same(path, saved.fingerprint, arguments)
     parameters: Array = network.arena.flat

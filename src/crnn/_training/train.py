@@ -16,6 +16,7 @@ from crnn._network.flow import Saturation, by_lag, rates, reach_of
 from crnn._network.network import Step
 from crnn._training.accumulating import Grouped, examples_of
 from crnn._training.batches import Examples, LongSequence
+from crnn._training.compiled import compiled
 from crnn._training.course import Course
 from crnn._training.divergence import VALIDATION_LOSS, DivergenceError
 from crnn._training.history import History
@@ -47,13 +48,17 @@ def _train(
     trainer: Trainer, data: TrainingData, plan: Plan, course: Course, keeper: Keeper | None
 ) -> History:
     history, ranks = course.history, plan.ranks
+    epochs = compiled(trainer, data) if keeper is None else None
     with _progress_bar(plan, data, course) as bar, trainer.interrupt as interrupt:
         if keeper is not None:
             keeper.begin()
         while course.epoch < plan.epochs and not course.ended and not history.interrupted:
             if bar is not None:
                 bar.set_description(f"epoch {course.epoch + 1}/{plan.epochs}", refresh=False)
-            _steps(trainer, data, course, bar, keeper)
+            if epochs is None:
+                _steps(trainer, data, course, bar, keeper)
+            else:
+                epochs.epoch(course, bar)
             whole = not trainer.stopped
             if keeper is not None and not whole:
                 keeper.now(data.carry)

@@ -103,8 +103,7 @@ class Trainer:
 
     def _noise(self) -> int | None:
         """A seed for the noise and the dropout of one step, or None if there is neither."""
-        config = self.network.config
-        return seed_for_noise(self.plan.rng if config.noise or config.dropout else None)
+        return seed_for_noise(self.plan.rng if self.network.config.draws else None)
 
     def confirm(self, held_out: Any, carry: bool) -> tuple[float, float]:
         """Loss and metric on held-out batches, or by default on the last training batch.

@@ -192,8 +192,8 @@ def saliency(model: Any, x: Any, step: int = -1, output: int | None = None) -> S
         Whose answer: that after step 0..T-1, or from the end if it is negative. A model that
         answers once, with any ``steps`` but "all", has only the last.
     output : int, optional
-        Which of the n_y logits (for mse, values). By default the largest for cross entropy, which
-        is the predicted class, and the only one for mse.
+        Which of the n_y logits. By default the largest for cross entropy, which is the predicted
+        class, and the only one for the other losses.
 
     Returns
     -------
@@ -258,6 +258,6 @@ def _checked_output(config: Config, output: Any, logits: Array) -> int:
         return validate.count("output", output, least=0, most=config.n_y - 1)
     if not config.classifies and config.n_y > 1:
         raise ValueError(
-            f"output: expected a number in 0..{config.n_y - 1}, which of the values, got None"
+            f"output: expected a number in 0..{config.n_y - 1}, which of the answers, got None"
         )
     return int(logits.argmax())

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
-from crnn.onnx import backend, gated, rnn
+from crnn.onnx import backend, gated, links, rnn
 from crnn.onnx.numbers import Ledger, Rows
 from crnn.reference import Array
 
@@ -57,13 +57,13 @@ class LastCells:
 
 @dataclass(frozen=True)
 class Linear:
-    """``Wya a + by``, perhaps with a softmax; its rows are numbered by (step and) example."""
+    """``Wya a + by``, and what is made of it; its rows are numbered by (step and) example."""
 
     below: list[Rows]  # of cells
     steps: str
     Wya: Array
     by: Array
-    softmax: bool = False
+    link: str = "linear"  # as `crnn._network.losses` names it
 
 
 @dataclass
@@ -153,11 +153,6 @@ class Graph:
             return [Followed(numbers) for numbers in self._evaluated(node, inputs)]
         if node.op_type in _READERS:
             return [Followed(_READERS[node.op_type](self, node, *inputs))]
-        if node.op_type == "Sigmoid":
-            raise ValueError(
-                "crnn.RNN has no sigmoid; leave it out for values, or write two classes as a "
-                "softmax over two logits, the first of them 0"
-            )
         raise ValueError("crnn.RNN has no such operator after its input")
 
     def _evaluated(self, node: NodeProto, inputs: list[Any]) -> tuple[Array, ...]:
@@ -314,7 +309,7 @@ class Graph:
 
     def _add(self, node: NodeProto, a: Any, b: Any, beta: float = 1.0) -> Array:
         value, constant = (a, b) if isinstance(a, Followed) else (b, a)
-        rows, which = self._answers(value, "Wya a<t>")
+        rows, which = self.answers(value, "Wya a<t>")
         if (
             isinstance(constant, Followed)
             or constant.size not in (1, rows.width)
@@ -325,23 +320,21 @@ class Graph:
         by = rows.of.by + constant.dtype.type(beta) * constant.reshape(-1)
         return self.ledger.rows(rows.count, rows.width, replace(rows.of, by=by)).numbers[which]
 
-    def _softmax(self, node: NodeProto, value: Any) -> Array:
-        rows, which = self._answers(value, "logits")
-        axis = _attribute(node, "axis", -1 if self.opset >= 13 else 1)
-        if axis not in (-1, which.ndim):
-            raise ValueError(f"axis: expected that of the outputs, the last, got {axis}")
-        return self.ledger.rows(rows.count, rows.width, replace(rows.of, softmax=True)).numbers[
-            which
-        ]
-
-    def _answers(self, value: Any, what: str) -> tuple[Rows, Array]:
+    def answers(self, value: Any, what: str) -> tuple[Rows, Array]:
+        """The rows of an output layer that a value consists of; raises ValueError."""
         found = self.ledger.whole_rows(value.numbers)
-        if found is None or not isinstance(found[0][0].of, Linear) or found[0][0].of.softmax:
+        if (
+            found is None
+            or not isinstance(found[0][0].of, Linear)
+            or found[0][0].of.link != "linear"
+        ):
             raise ValueError(f"expected {what} of an output layer")
         return found[0]
 
     def _where(self, node: NodeProto, condition: Any, a: Any, b: Any) -> Array:
-        """Zeros past an example's length."""
+        """Zeros past an example's length; or standard deviations among means."""
+        if isinstance(b, Followed) and not isinstance(condition, Followed):
+            return links.where(self, node, condition, a, b)
         if isinstance(condition, Followed) or isinstance(b, Followed) or b.any():
             raise ValueError(
                 "expected values of the model where a constant condition holds, else 0"
@@ -356,8 +349,8 @@ _READERS: dict[str, Callable[..., Array]] = {
     "Gemm": Graph._gemm,
     "MatMul": Graph._matmul,
     "OneHot": Graph._one_hot,
-    "Softmax": Graph._softmax,
     "Where": Graph._where,
+    **links.READERS,
 }
 
 

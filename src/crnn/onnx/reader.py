@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,19 +14,25 @@ from onnx import ModelProto, checker, helper
 
 import crnn
 from crnn import files
+from crnn._engine import validate
+from crnn._network.losses import chosen
 from crnn.model import Config
 from crnn.onnx.graph import Cell, Followed, Graph, Linear
+from crnn.onnx.links import LOSS_OF_LINK
 from crnn.onnx.numbers import Rows
 from crnn.onnx.writer import CONFIG
 from crnn.reference import Array
 
+_ENDS = {
+    "softmax": "a softmax",
+    "sigmoid": "a sigmoid",
+    "mean and deviation": "means and standard deviations",
+}
 #: Sizes for symbolic axes. The graph is read with both, and must give the same model.
 _PROBES = ((5, 3), (7, 4))
 
 
-def from_onnx(
-    model: ModelProto | bytes | str | os.PathLike[str], *, loss: str | None = None
-) -> crnn.RNN:
+def from_onnx(model: ModelProto | bytes | str | os.PathLike[str], *, loss: Any = None) -> crnn.RNN:
     """Read a model: layers of ONNX's operator RNN, GRU or LSTM, and an output layer.
 
     Parameters
@@ -35,9 +41,11 @@ def from_onnx(
         From `to_onnx` or any other exporter. Its first axes may be (T, m) or (m, T), fixed or
         symbolic; x may be integers that are one-hot rows or rows of a table (an embedding, which
         becomes part of Wax).
-    loss : {"cross_entropy", "mse"}, optional
-        By default "cross_entropy" if the graph ends with a softmax, else "mse". With
-        "cross_entropy", the output of a graph without a softmax is taken to be logits.
+    loss : optional
+        As for `crnn.RNN`. By default that of the metadata, if crnn wrote the model; else
+        "cross_entropy" if the graph ends with a softmax, "binary_cross_entropy" if it ends with a
+        sigmoid, and "mse" if it has neither. The output of a graph that has neither may also be the
+        logits of any other loss. A model with a loss of its own cannot be read without it.
 
     Returns
     -------
@@ -66,7 +74,7 @@ def from_onnx(
     A graph that reads the last step of both directions, as torch's ``out[:, -1]``, is refused too:
     the backward direction's final state is at step 0. Export it without that selection, which gives
     ``steps="all"``, and take the last step of the answer. A softmax over one class is always 1, and
-    crnn has no sigmoid yet: export a binary classifier with two logits, the first of them 0.
+    is refused: a binary classifier with one logit ends with a sigmoid.
 
     Examples
     --------
@@ -76,8 +84,8 @@ def from_onnx(
     >>> from_onnx(to_onnx(model)).config == model.config
     True
     """
-    if loss not in (None, "cross_entropy", "mse"):
-        raise ValueError(f"loss: expected 'cross_entropy' or 'mse', got {loss!r}")
+    if loss is not None:
+        chosen(loss)
     proto = _loaded(model)
     inputs = _Inputs.of(proto)
     if len(proto.graph.output) != 1:
@@ -93,7 +101,9 @@ def from_onnx(
     if not first.same(second):
         raise ValueError("the graph's model depends on the number of steps or examples")
     metadata, of_training = _metadata(first.config(None), proto)
-    read = crnn.RNN(**{**asdict(first.config(loss)), **of_training}, rng=0)
+    said_loss = of_training.pop("loss", None)
+    config = first.config(said_loss if loss is None else loss)
+    read = crnn.RNN(**{**config.arguments(), **of_training}, rng=0)
     for name, value in first.parameters().items():
         read.parameters[name] = value
     read.metadata.update(metadata)
@@ -171,11 +181,15 @@ class _Read:
     linear: Linear
     table: Array | None  # in which the integers of x are looked up
 
-    def config(self, loss: str | None) -> Config:
+    def config(self, loss: Any) -> Config:
         """The configuration; the loss is the graph's own by default."""
         cells, linear = self.layers[0], self.linear
-        if loss == "mse" and linear.softmax:
-            raise ValueError("loss: expected 'cross_entropy', the graph ends with a softmax")
+        loss = LOSS_OF_LINK[linear.link] if loss is None else loss
+        if linear.link not in ("linear", chosen(loss).link):
+            raise ValueError(
+                f"loss: expected {LOSS_OF_LINK[linear.link]!r}, the graph ends with "
+                f"{_ENDS[linear.link]}, got {validate.shown(loss)}"
+            )
         one = "reverse" if cells[0].reverse else "forward"
         return Config(
             n_x=cells[0].Wax.shape[1] if self.table is None else len(self.table),
@@ -185,7 +199,7 @@ class _Read:
             direction="bidirectional" if len(cells) == 2 else one,
             activation=cells[0].activation,
             steps=linear.steps,
-            loss=loss or ("cross_entropy" if linear.softmax else "mse"),
+            loss=loss,
             dtype=cells[0].Waa.dtype.name,
             cell=cells[0].kind,
         )
@@ -275,12 +289,12 @@ def _layers(linear: Linear) -> tuple[list[list[Cell]], Array | None]:
 
 
 def _metadata(config: Config, model: ModelProto) -> tuple[dict[str, str], dict[str, Any]]:
-    """The metadata_props without the configuration, and what no graph has of it: the dropout.
+    """The metadata_props without the configuration, and what no graph has: dropout and loss.
 
-    The rest of the configuration must agree with the graph.
+    The rest of the configuration must agree with the graph, and the loss with its end.
     """
     properties = {entry.key: entry.value for entry in model.metadata_props}
-    text, found = properties.pop(CONFIG, "{}"), asdict(config)
+    text, found = properties.pop(CONFIG, "{}"), config.arguments()
     try:
         said = json.loads(text)
     except ValueError:
@@ -289,7 +303,11 @@ def _metadata(config: Config, model: ModelProto) -> tuple[dict[str, str], dict[s
         files.check_entries(said)
     except ValueError as error:
         raise ValueError(f"metadata_props: {CONFIG} is {text}: {error}") from None
-    of_training = {name: said[name] for name in ("dropout",) if name in said}
-    if {**found, **said} != {**found, **of_training}:
-        raise ValueError(f"metadata_props: {CONFIG} is {text}, the graph's is {json.dumps(found)}")
+    of_training = {name: said[name] for name in ("dropout", "loss") if name in said}
+    loss = of_training.get("loss", config.loss)
+    own = isinstance(loss, dict) and set(loss) == {"own"}  # whose y_hat is the logits
+    fits = own or chosen(loss).link == config.objective.link
+    if {**found, **said} != {**found, **of_training} or not fits:
+        entries = json.dumps(config.entries())
+        raise ValueError(f"metadata_props: {CONFIG} is {text}, the graph's is {entries}")
     return properties, of_training

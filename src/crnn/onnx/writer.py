@@ -58,8 +58,8 @@ def to_onnx(
         If `model` is not a crnn.RNN, a flag is not True or False, or metadata are not strings.
     ValueError
         If the parameters are too large for ONNX (2 GB), or the model's metadata have the entry
-        "crnn.config", or its cell is leaky, with a leak below 1 or noise, or its initial state is
-        trained, or its answers are pooled over time.
+        "crnn.config", or its loss has a `y_hat` of its own, or its cell is leaky, with a leak below
+        1 or noise, or its initial state is trained, or its answers are pooled over time.
     OSError
         If the file cannot be written; what is at `path` is left unchanged.
 
@@ -110,6 +110,11 @@ def _in_onnx(config: Config) -> Config:
         raise ValueError(
             f"model: expected steps 'last' or 'all', got {config.steps!r}: the graphs of to_onnx "
             "do not pool over time"
+        )
+    if config.objective.link is None:
+        raise ValueError(
+            f"model: expected a loss of crnn's, or one without y_hat of its own, got "
+            f"{validate.shown(config.loss)}, whose y_hat is a function in Python"
         )
     config = replace(config, masks=None, signs=None)
     if config.cell != "leaky":
@@ -246,7 +251,8 @@ class _Writer:
         """y_hat of the states (m, width) or (T, m, width)."""
         config = self.config
         answers = "y_hat_every_step" if self.lengths and config.steps == "all" else "y_hat"
-        logits = "logits" if config.classifies else answers
+        link = config.objective.link
+        logits = answers if link == "linear" else "logits"
         Wya, by = self.parameters["Wya"], self.constant("by", self.parameters["by"])
         if config.steps == "last":
             weights = self.constant("Wya", Wya)  # (n_y, width)
@@ -255,10 +261,24 @@ class _Writer:
             weights = self.constant("Wya_transposed", Wya.T)  # (width, n_y)
             products = self.add("MatMul", [features, weights], "products")
             self.add("Add", [products, by], logits)
-        if config.classifies:
+        if link == "softmax":
             self.add("Softmax", [logits], answers, axis=-1)
+        elif link == "sigmoid":
+            self.add("Sigmoid", [logits], answers)
+        elif link == "mean and deviation":
+            self.deviations(logits, answers)
         if answers != "y_hat":
             self.masked(answers)
+
+    def deviations(self, logits: str, answers: str) -> None:
+        """The means among the logits, and exp(v / 2) of the log variances v."""
+        config = self.config
+        are = np.arange(config.n_y) >= config.n_y // 2  # (n_y,)
+        half = self.constant("half", (0.5 * are).astype(config.np_dtype))
+        scaled = self.add("Mul", [logits, half], "half_log_variances")
+        deviations = self.add("Exp", [scaled], "deviations")
+        where = self.constant("are_deviations", are)
+        self.add("Where", [where, deviations, logits], answers)
 
     def masked(self, answers: str) -> None:
         """y_hat (T, m, n_y): the answers, and 0 past an example's length."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from numbers import Integral, Real
 from typing import Any
 
@@ -120,7 +119,7 @@ class Parameters(BaseEstimator):  # type: ignore[misc]
     def _check_structure(self, fitted: Config) -> None:
         """Refuse parameters with which the fitted model, whose training goes on, was not built."""
         asked = Config(fitted.n_x, self.hidden_size, fitted.n_y, **self._structure())
-        for name, value in asdict(asked).items():
+        for name, value in asked.arguments().items():
             built = getattr(fitted, name)
             if value != built:
                 name = "hidden_size" if name == "n_a" else name

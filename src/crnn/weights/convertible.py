@@ -20,7 +20,7 @@ class Convertible(Model):
         *,
         activation: str = "tanh",
         steps: str = "last",
-        loss: str = "cross_entropy",
+        loss: Any = "cross_entropy",
         dtype: Any = None,
     ) -> Self:
         """A model with the weights of an `nn.RNN`, `nn.GRU` or `nn.LSTM` and an `nn.Linear` on top.
@@ -37,9 +37,9 @@ class Convertible(Model):
             prefixes do not matter. The keys determine layers and directions; a missing bias is
             zero. For two separate modules:
             ``torch.nn.ModuleDict({"rnn": rnn, "head": linear}).state_dict()``.
-        activation, steps, loss : str, optional
+        activation, steps, loss : optional
             As for `RNN`, since they cannot be seen in the weights. The linear layer's outputs are
-            logits for cross entropy.
+            the logits.
         dtype : {"float32", "float64"}, optional
             The weights' own by default.
 
@@ -60,9 +60,8 @@ class Convertible(Model):
         the backward direction after a single step. Load that with ``steps="all"`` and take the
         last step of the answer, ``model.predict(x)[-1]``.
 
-        A linear layer with one output under a sigmoid is refused with cross entropy: a softmax over
-        one class is always 1. Its two classes become a softmax over two logits by a first row of
-        zeros: ``head.weight`` is then ``np.vstack([np.zeros_like(w), w])``, and so is the bias.
+        A linear layer with one output under a sigmoid has ``loss="binary_cross_entropy"``. With
+        cross entropy it is refused: a softmax over one class is always 1.
 
         Examples
         --------
@@ -120,7 +119,7 @@ class Convertible(Model):
         direction: str = "forward",
         activation: str = "tanh",
         steps: str = "last",
-        loss: str = "cross_entropy",
+        loss: Any = "cross_entropy",
         reset_after: bool | None = None,
         dtype: Any = None,
     ) -> Self:
@@ -143,7 +142,7 @@ class Convertible(Model):
             go_backwards=True in the lowest layer only: Keras returns its steps in the order in
             which they were read, so the layers above read them in that order, and the steps of
             Keras' answer are reversed.
-        activation, steps, loss : str, optional
+        activation, steps, loss : optional
             As for `RNN`, since they cannot be seen in the weights.
         reset_after : bool, optional
             Of GRU layers only. It must be True, which is Keras' default: crnn does not compute the
@@ -167,9 +166,8 @@ class Convertible(Model):
         A model that reads the last step of a bidirectional layer with `return_sequences=True` is
         another one: load it with ``steps="all"`` and take the last step of the answer.
 
-        ``Dense(1, "sigmoid")`` is refused with cross entropy: a softmax over one class is always 1.
-        Its two classes become a softmax over two logits by a first column of zeros in its kernel
-        and a first zero in its bias.
+        ``Dense(1, "sigmoid")`` has ``loss="binary_cross_entropy"``. With cross entropy it is
+        refused: a softmax over one class is always 1.
 
         Examples
         --------

@@ -61,6 +61,9 @@ typedef struct {
     void *carried;    /* the rest: 64-byte aligned, of `segment_carried` numbers */
 } crnn_segment;
 
+/* The kinds of `loss_of_values`. */
+enum { CRNN_LOSS_SQUARED, CRNN_LOSS_ABSOLUTE, CRNN_LOSS_HUBER, CRNN_LOSS_BINARY };
+
 /* The recurrence takes the public record, crnn_rnn_call, after the caller has checked it. Here
  * `workspace` must be 64-byte aligned and `threads` at least 1, ba (forward) and dba (backward)
  * must not be NULL, and neither struct_size, dtype nor workspace_bytes is read. */
@@ -101,6 +104,15 @@ typedef struct {
     void (*softmax)(ptrdiff_t rows, ptrdiff_t n, void *logits);
     double (*cross_entropy)(ptrdiff_t rows, ptrdiff_t n, const ptrdiff_t *y, const void *weights,
                             void *logits, double *right);
+    /* other losses (losses.inc): logits become the gradient, and the mean loss is returned. y is
+     * (rows, n) for the kinds CRNN_LOSS_..., else (rows, s) */
+    void (*sigmoid)(ptrdiff_t n, void *logits);
+    double (*loss_of_values)(int kind, double delta, ptrdiff_t rows, ptrdiff_t n, const void *y,
+                             const void *weights, void *logits, double *metric);
+    double (*pinball)(ptrdiff_t rows, ptrdiff_t s, ptrdiff_t levels, const double *level,
+                      const void *y, const void *weights, void *logits, double *covered);
+    double (*gaussian)(ptrdiff_t rows, ptrdiff_t s, const void *y, const void *weights,
+                       void *logits, double *metric);
     double (*sum_squares)(ptrdiff_t n, const void *numbers);
     int (*all_finite)(ptrdiff_t n, const void *numbers);
     void (*count_beyond)(ptrdiff_t rows, ptrdiff_t n, ptrdiff_t stride, const void *numbers,

@@ -17,13 +17,14 @@ UNDECIDED = -1
 class Objective(ABC):
     """A loss with its answers, targets and metric; logits are (rows, n_y).
 
-    The loss of values: a subclass for classes has other targets and answers.
+    The loss of values: subclasses for labels and distributions have other targets and answers.
     """
 
     #: As in `RNN(loss=...)` and in a file.
     name: ClassVar[str]
-    #: How y_hat comes from the logits: "linear" or "softmax".
-    link: str = "linear"
+    #: How y_hat comes from the logits: "linear", "softmax", "sigmoid", "mean and deviation", or
+    #: None for a function of the user's.
+    link: str | None = "linear"
     #: Whether `predict` gives class numbers, which a NaN does not have.
     decides: bool = False
     #: What `loss_and_gradient` returns besides the loss.
@@ -43,6 +44,10 @@ class Objective(ABC):
         """The result of `predict`."""
         return y_hat
 
+    def options(self) -> dict[str, Any]:
+        """The arguments that another object of this kind may have other values for."""
+        return {}
+
     def check(self, n_y: int) -> None:  # noqa: B027 - most losses take any number of outputs
         """Raise ValueError if a model cannot have n_y outputs with this loss."""
 
@@ -50,8 +55,8 @@ class Objective(ABC):
         """The numbers in a target."""
         return n_y
 
-    def scratch(self, n_y: int, size: int) -> int:
-        """Bytes that `loss_and_gradient` allocates for each row of numbers of `size` bytes."""
+    def scratch(self, n_y: int) -> int:
+        """Bytes that `loss_and_gradient` allocates for each row."""
         return 0
 
     def checked(
@@ -71,3 +76,18 @@ class Objective(ABC):
                 f"{name}: expected numbers of shape {wanted}, got {validate.described(a)}"
             )
         return validate.in_order(a, dtype)
+
+    def entry(self) -> str | dict[str, Any]:
+        """As a file has it: the name, with the options where they are not the default."""
+        options = self.options()
+        return self.name if options == type(self)().options() else {"name": self.name, **options}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, type(self)) and self.options() == other.options()
+
+    def __hash__(self) -> int:
+        return hash((type(self), str(self.options())))
+
+    def __repr__(self) -> str:
+        options = ", ".join(f"{name}={value!r}" for name, value in self.options().items())
+        return f"{type(self).__name__}({options})"

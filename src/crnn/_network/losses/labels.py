@@ -1,4 +1,4 @@
-"""The loss of classes: the answers are probabilities."""
+"""The losses of classes and labels: the answers are probabilities."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from crnn._engine import kernels, validate
+from crnn._engine import kernels, losses, validate
 from crnn._network.losses.base import UNDECIDED, Objective
 from crnn.reference import Array
 
@@ -27,9 +27,8 @@ class CrossEntropy(Objective):
         if n_y == 1:
             raise ValueError(
                 "n_y: expected at least 2 with loss='cross_entropy', got 1: a softmax over one "
-                "class is always 1. For two classes use n_y=2; an output layer with one logit, as "
-                "a sigmoid has, becomes one with two by a first row of zeros in its weight and "
-                "bias. For a value use loss='mse'."
+                "class is always 1. For two classes with one logit, as a sigmoid has, use "
+                "loss='binary_cross_entropy', or n_y=2. For a value use loss='mse'."
             )
 
     def y_hat(self, logits: Array) -> Array:
@@ -59,3 +58,62 @@ class CrossEntropy(Objective):
     ) -> tuple[float, float]:
         """Mean cross entropy and accuracy. Replaces the logits by w (y_hat - y) / rows."""
         return kernels.cross_entropy(logits, y, weights)
+
+
+class BinaryCrossEntropy(Objective):
+    """``-y log y_hat - (1 - y) log(1 - y_hat)`` of each label, y_hat = 1 / (1 + exp(-logit)).
+
+    The mean over rows and labels; metric: the share of labels that are right. Computed from the
+    logits z as ``max(z, 0) - z y + log(1 + exp(-|z|))``, which loses no digits. The gradient is
+    ``y_hat - y`` over the number of labels.
+    """
+
+    name = "binary_cross_entropy"
+    link = "sigmoid"
+    decides = True
+    metric = "accuracy"
+
+    def y_hat(self, logits: Array) -> Array:
+        losses.sigmoid(logits)
+        return logits
+
+    def decide(self, y_hat: Array) -> Array:
+        """1 where the probability is above 0.5, else 0, or UNDECIDED for NaN.
+
+        Of one output without the last axis, as class numbers are.
+        """
+        labels = (y_hat > 0.5).astype(np.intp)
+        labels[np.isnan(y_hat)] = UNDECIDED
+        return labels[..., 0] if labels.shape[-1] == 1 else labels
+
+    def checked(
+        self,
+        name: str,
+        y: Any,
+        n_y: int,
+        dtype: np.dtype[Any],
+        lengths: Array | None,
+        shape: tuple[int, ...],
+    ) -> Array:
+        """Labels (rows, n_y), 0, 1 or between; of one output also (rows,)."""
+        a, wanted = validate.plain(name, y), (*shape, n_y)
+        shapes = [wanted, shape] if n_y == 1 else [wanted]
+        if a.dtype.kind not in "fiub" or a.shape not in shapes:
+            raise ValueError(
+                f"{name}: expected labels, numbers in 0..1, of shape "
+                f"{' or '.join(map(str, reversed(shapes)))}, got {validate.described(a)}"
+            )
+        a = a.reshape(wanted)
+        wrong = (a < 0) | (a > 1)  # NaN is a number that training reports
+        if lengths is not None:
+            wrong &= validate.steps_counted(shape[0], lengths)[..., None]
+        if wrong.any():
+            place = tuple(int(i) for i in np.argwhere(wrong)[0])
+            raise ValueError(f"{name}: expected labels, numbers in 0..1, got {a[place]} at {place}")
+        return validate.in_order(a, dtype)
+
+    def loss_and_gradient(
+        self, logits: Array, y: Array, weights: Array | None = None
+    ) -> tuple[float, float]:
+        """Mean loss, share of right labels. Replaces logits by w (y_hat - y) / (rows n_y)."""
+        return losses.of_values(losses.BINARY, logits, y, weights)

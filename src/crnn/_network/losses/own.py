@@ -1,0 +1,225 @@
+"""A loss of the user's: a callable that returns losses and gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from crnn._engine import validate
+from crnn._network.losses.base import Objective
+from crnn.reference import Array
+
+
+class Loss:
+    """The base class of a loss of your own that is more than a function.
+
+    ``RNN(loss=...)`` takes any callable ``loss(logits, y)``; this class adds what a function cannot
+    say. `__call__` has to be written; the others have defaults, those of a function. Each row is an
+    example, or a valid step of one, and depends on its own logits and target only. The arrays that
+    the methods get are not to be written to.
+
+    Attributes
+    ----------
+    targets : {"values", "classes"}
+        What y has: numbers (rows, `n_targets`) in the model's dtype, by default n_y of them, or
+        class numbers (rows,) in 0..n_y-1.
+    metric : str
+        The name of what `metrics` gives.
+
+    Examples
+    --------
+    >>> import numpy as np, crnn
+    >>> class LogCosh(crnn.Loss):
+    ...     metric = "mean absolute error"
+    ...     def __call__(self, logits, y):
+    ...         e = logits - y
+    ...         losses = np.logaddexp(e, -e) - np.log(2)         # log cosh e
+    ...         return losses.sum(axis=1), np.tanh(e)
+    ...     def metrics(self, logits, y):
+    ...         return np.abs(logits - y).mean(axis=1)
+    >>> crnn.check_loss(LogCosh(), np.array([[0.3, -1.0]]), np.zeros((1, 2))) < 1e-9
+    True
+    >>> model = crnn.RNN(3, 8, 2, loss=LogCosh(), rng=0)
+    >>> model.fit(np.ones((5, 4, 3)), np.zeros((4, 2)), progress=False).metric_name
+    'mean absolute error'
+    """
+
+    targets: str = "values"
+    metric: str = "loss"
+
+    def __call__(self, logits: Array, y: Array) -> tuple[Any, Any]:
+        """The loss of each row, and its gradient with respect to the logits.
+
+        Parameters
+        ----------
+        logits : array (rows, n_y)
+        y : array (rows, n_targets), or integers (rows,)
+
+        Returns
+        -------
+        losses : array (rows,)
+        gradients : array (rows, n_y)
+            Row i is the gradient of loss i.
+        """
+        raise NotImplementedError(f"{type(self).__name__}: expected a method __call__(logits, y)")
+
+    def n_targets(self, n_y: int) -> int:
+        """The numbers in a target, where n_y of them are not right.
+
+        Parameters
+        ----------
+        n_y : int
+
+        Returns
+        -------
+        int
+        """
+        return n_y
+
+    def y_hat(self, logits: Array) -> Array:
+        """What `predict_proba` gives: by default the logits.
+
+        Parameters
+        ----------
+        logits : array (rows, n_y)
+
+        Returns
+        -------
+        array (rows, n_y)
+        """
+        return logits
+
+    def decide(self, y_hat: Array) -> Array:
+        """What `predict` gives: by default y_hat.
+
+        Parameters
+        ----------
+        y_hat : array (rows, n_y)
+
+        Returns
+        -------
+        array (rows, ...)
+        """
+        return y_hat
+
+    def metrics(self, logits: Array, y: Array) -> Array | None:
+        """A number for each row, whose mean is the metric: by default its loss.
+
+        Parameters
+        ----------
+        logits, y
+            As for `__call__`.
+
+        Returns
+        -------
+        array (rows,), or None for the loss
+        """
+        return None
+
+
+class _Function(Loss):
+    """A callable, with the defaults of a Loss."""
+
+    def __init__(self, function: Callable[[Array, Array], Any]) -> None:
+        self._function = function
+
+    def __call__(self, logits: Array, y: Array) -> tuple[Any, Any]:
+        found: tuple[Any, Any] = self._function(logits, y)
+        return found
+
+
+class Own(Objective):
+    """A loss of the user's, as a network needs it: its results are checked at each call."""
+
+    name = "own"
+
+    def __init__(self, of: Callable[[Array, Array], Any]) -> None:
+        self.of = of
+        self._loss = of if isinstance(of, Loss) else _Function(of)
+        self.metric = str(self._loss.metric)
+        self.link = "linear" if type(self._loss).y_hat is Loss.y_hat else None
+        if self._loss.targets not in ("values", "classes"):
+            raise ValueError(
+                "loss: expected its attribute targets to be 'values' or 'classes', got "
+                f"{validate.shown(self._loss.targets)}"
+            )
+
+    def options(self) -> dict[str, Any]:
+        """What tells two losses of this kind apart."""
+        return {"of": self.of}
+
+    def entry(self) -> dict[str, Any]:
+        """Its name, by which a file can say what is missing."""
+        of = self.of if hasattr(self.of, "__qualname__") else type(self.of)
+        return {"own": f"{of.__module__}.{of.__qualname__}"}
+
+    def n_targets(self, n_y: int) -> int:
+        return validate.count("loss: n_targets", self._loss.n_targets(n_y))
+
+    def checked(
+        self,
+        name: str,
+        y: Any,
+        n_y: int,
+        dtype: np.dtype[Any],
+        lengths: Array | None,
+        shape: tuple[int, ...],
+    ) -> Array:
+        if self._loss.targets == "classes":
+            return validate.class_numbers(name, y, n_y, lengths, *shape)
+        return super().checked(name, y, n_y, dtype, lengths, shape)
+
+    def y_hat(self, logits: Array) -> Array:
+        found = np.asarray(self._loss.y_hat(_read_only(logits)))
+        return self._in_shape("y_hat", found, logits.shape).astype(logits.dtype)
+
+    def decide(self, y_hat: Array) -> Array:
+        found = np.asarray(self._loss.decide(_read_only(y_hat)))
+        return self._in_shape("decide", found, (len(y_hat), *found.shape[1:])).copy()
+
+    def scratch(self, n_y: int) -> int:
+        """The results, in float64; what the callable itself allocates is not known."""
+        return 8 * (n_y + 2)
+
+    def loss_and_gradient(
+        self, logits: Array, y: Array, weights: Array | None = None
+    ) -> tuple[float, float]:
+        """The means of w times its losses and metrics. Replaces the logits by the gradient."""
+        rows, seen, targets = len(logits), _read_only(logits), _read_only(y)
+        found = self._loss(seen, targets)
+        if not isinstance(found, (tuple, list)) or len(found) != 2:
+            raise TypeError(
+                f"loss: expected it to return losses and gradients, got {validate.shown(found)}"
+            )
+        losses = self._in_shape("losses", np.asarray(found[0], np.float64), (rows,))
+        gradients = self._in_shape("gradients", np.asarray(found[1]), logits.shape)
+        metrics = losses
+        of_metric = self._loss.metrics(seen, targets)
+        if of_metric is not None:
+            metrics = self._in_shape("metrics", np.asarray(of_metric, np.float64), (rows,))
+        if weights is None:
+            logits[...] = gradients
+            logits /= rows
+            return float(losses.mean()), float(metrics.mean())
+        kept = weights != 0
+        w = weights[kept]
+        logits[...] = gradients
+        logits *= (weights / rows)[:, None]
+        logits[~kept] = 0  # their gradients may be NaN or infinite, and 0 times that is NaN
+        return float((w * losses[kept]).sum() / rows), float((w * metrics[kept]).sum() / rows)
+
+    def _in_shape(self, what: str, found: Array, shape: tuple[int, ...]) -> Array:
+        if found.shape != shape or found.dtype.kind not in "fiub":
+            raise ValueError(
+                f"loss: expected {what} of shape {shape}, got {validate.described(found)}"
+            )
+        return found
+
+
+def _read_only(a: Array) -> Array:
+    """A view that cannot be written to."""
+    view = a.view()
+    view.flags.writeable = False
+    return view

@@ -1,0 +1,206 @@
+"""Epochs without Python between the steps, where nothing asks for it: see `crnn._engine.steps`.
+
+The parameters, the History and the state of the optimizer have the same bits as those of the loop
+in `train`.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any, cast
+
+import numpy as np
+
+from crnn._engine import steps
+from crnn._network import layers
+from crnn._network.buffers import Buffers
+from crnn._network.config import Config
+from crnn._network.network import Network
+from crnn._training.batches import Examples
+from crnn._training.course import Course
+from crnn._training.divergence import DivergenceError
+from crnn._training.optim import SGD, Adam, AdamW, RMSprop
+from crnn._training.rule import Memory, Rule
+from crnn._training.schedule import Clock, Schedule, rate
+from crnn._training.trainer import Trainer
+from crnn.reference import Array
+
+#: Seconds between two looks at Ctrl-C and the progress bar.
+MOST_SECONDS = 0.02
+
+_KINDS: dict[type[Rule], str] = {SGD: "SGD", Adam: "Adam", AdamW: "Adam", RMSprop: "RMSprop"}
+_OF_A_LAYER = ("Waa", "Wax", "ba", "baa")
+_NUMBERS = ("momentum", "beta1", "beta2", "eps", "decay", "weight_decay")
+
+
+def compiled(trainer: Trainer, data: Any) -> CompiledEpochs | None:
+    """The epochs of a training in compiled code, or None if something in it needs Python."""
+    if type(trainer) is not Trainer or not isinstance(data, Examples) or not _plain_plan(trainer):
+        return None
+    sequences = data.sequences
+    x, y, weights = sequences.x, sequences.y, sequences.weights
+    if not (
+        _plain_model(trainer.network.config)
+        and isinstance(x, np.ndarray)
+        and isinstance(y, np.ndarray)
+        and not isinstance(weights, list)
+        and sequences.lengths is None
+        and sequences.m > data.batch_size  # else there is one step, on x itself
+        and sequences.start is None
+        and all(a is None or a.flags.c_contiguous for a in (x, y, weights))
+        and y.dtype == np.intp
+        and (x.ndim == 3 or x.dtype == np.intp)
+    ):
+        return None
+    return CompiledEpochs(trainer, data, (x, y, weights))
+
+
+def _plain_plan(trainer: Trainer) -> bool:
+    """Whether a step is gradient, clipping by norm and one of crnn's rules, and nothing else."""
+    plan = trainer.plan
+    lr = getattr(plan.optimizer, "lr", None)
+    return (
+        type(plan.optimizer) in _KINDS
+        and isinstance(lr, (float, Schedule))
+        and plan.clip_value is None
+        and plan.memory is None
+        and plan.penalty is None
+        and not plan.inspect
+    )
+
+
+def _plain_model(config: Config) -> bool:
+    """Whether the layers and the loss are those that the compiled steps know."""
+    return (
+        isinstance(config.loss, str)
+        and config.loss == "cross_entropy"
+        and config.steps in ("last", "all")
+        and config.num_directions == 1
+        and config.equation == "rate"
+        and not config.draws
+        and config.masks is None
+        and config.signs is None
+        and not config.trained_states
+    )
+
+
+class CompiledEpochs:
+    """Runs the steps of an epoch, some milliseconds of them in each call."""
+
+    def __init__(
+        self, trainer: Trainer, data: Examples, arrays: tuple[Array, Array, Array | None]
+    ) -> None:
+        self._trainer, self._data = trainer, data
+        batch = tuple(None if a is None else _for_examples(a, data.batch_size) for a in arrays)
+        x, y = batch[:2]
+        assert x is not None
+        assert y is not None
+        made, head = _arrays(trainer.network, trainer.gradients.views, x, y.size, trainer.buffers)
+        flat = (trainer.parameters, trainer.gradients.flat, trainer.last_good)
+        self._steps = steps.Steps(made, head, flat, arrays, (x, y, batch[2]))
+        self._seconds = MOST_SECONDS  # of a step, as far as is known
+
+    def epoch(self, course: Course, bar: Any) -> None:
+        """Train on every batch of an epoch, or on those before Ctrl-C."""
+        trainer, plan, sums = self._trainer, self._trainer.plan, course.sums
+        chosen = cast(
+            list[Array], self._data.sequences.order(self._data.batch_size, plan.rng)
+        )  # more than one batch
+        order = np.concatenate(chosen)  # (M,)
+        rule = _compiled_rule(plan.optimizer, trainer.memory)
+        most = math.inf if plan.clip_norm is None else plan.clip_norm
+        totals = np.array([sums.loss, sums.metric, sums.norm, 0.0])
+        going = True
+        while going:
+            count = min(max(int(MOST_SECONDS / self._seconds), 1), len(chosen) - sums.steps)
+            rates = _rates(plan.optimizer, trainer.memory, count)
+            began, shown = time.perf_counter(), sums.shown
+            done, failed = self._steps.run(rule, order, sums.steps, rates, most, totals)
+            self._count(course, began, done, totals, chosen)
+            trainer.memory["step"] += done
+            if done:
+                trainer.memory["lr"] = float(rates[done - 1])
+            trainer.steps += done + bool(failed)
+            if failed:
+                self._fail(failed, float(totals[3]))
+            if bar is not None:
+                bar.set_postfix(loss=f"{sums.loss / sums.rows:.4f}", refresh=False)
+                bar.update(sums.shown - shown)
+            going = sums.steps < len(chosen) and not trainer.stopped
+        trainer.last = self._data.sequences.batch(chosen[sums.steps - 1]), None
+
+    def _count(
+        self, course: Course, began: float, done: int, totals: Array, chosen: list[Array]
+    ) -> None:
+        """Add the steps of a call to the sums of the epoch."""
+        sums, sequences = course.sums, self._data.sequences
+        seconds = time.perf_counter() - began
+        examples = sum(map(len, chosen[sums.steps : sums.steps + done]))
+        sums.loss, sums.metric, sums.norm = (float(total) for total in totals[:3])
+        sums.rows += examples * (len(sequences.x) if self._trainer.network.config.every_step else 1)
+        sums.steps += done
+        sums.shown += examples
+        sums.seconds += seconds
+        if done:
+            self._seconds = max(seconds / done, 1e-6)
+
+    def _fail(self, failed: str, loss: float) -> None:
+        """Raise the error of a step that is undone."""
+        if failed == "y":
+            n_y = self._trainer.network.config.n_y
+            raise ValueError(
+                f"y: expected classes in 0..{n_y - 1}; they have changed since checked"
+            )
+        if failed == "x":
+            raise RuntimeError("x: expected symbols in 0..n_x - 1; they have changed since checked")
+        raise DivergenceError(self._trainer.steps, loss, failed)
+
+
+def _for_examples(a: Array, m: int) -> Array:
+    """An array of zeros like one of examples, (T, M, ...) or (M,), for m of them."""
+    shape = [*a.shape]
+    shape[min(a.ndim - 1, 1)] = m
+    return np.zeros(shape, a.dtype)
+
+
+def _arrays(
+    network: Network, gradients: dict[str, Array], x: Array, rows: int, buffers: Buffers
+) -> tuple[list[Any], tuple[Array, ...]]:
+    """The arrays of the calls of a step on batches like x, as `steps.Steps` takes them."""
+    config, parameters, made, below = network.config, network.parameters, [], x
+    (T, m), n_a, kind = x.shape[:2], config.n_a, config.kind
+    for k, place in enumerate(config.recurrences()):
+        inputs = layers.inputs_of(config, place, parameters, below, None, None, None)
+        a = buffers.array(f"a {k}", (T, m, n_a))
+        kept = buffers.array(f"kept {k}", (kind.kept * T * m * n_a,)) if kind.kept else None
+        c_n = buffers.array(f"c_n {k}", (m, n_a)) if "c" in kind.states else None
+        dx = buffers.array(f"dx {k}", (T, m, n_a)) if k > 0 else None
+        own = place.of(gradients)
+        made.append((inputs, a, kept, c_n, dx, [own.get(name) for name in _OF_A_LAYER]))
+        below = a
+    head = (
+        parameters["Wya"], parameters["by"], gradients["Wya"], gradients["by"],
+        buffers.array("logits", (rows, config.n_y)), buffers.array("dfeatures", (rows, n_a)),
+    )  # fmt: skip
+    return made, head
+
+
+def _compiled_rule(optimizer: Any, memory: Memory) -> steps.Rule:
+    """The optimizer, and the arrays of its memory."""
+    kind = _KINDS[type(optimizer)]
+    first, second = {
+        "SGD": (memory.get("v"), None),
+        "Adam": (memory.get("m"), memory.get("v")),
+        "RMSprop": (memory.get("u"), memory.get("v")),
+    }[kind]
+    numbers = tuple(float(getattr(optimizer, name, 0.0)) for name in _NUMBERS)
+    return steps.Rule(kind, memory["step"], first, second, memory["weights"], numbers)
+
+
+def _rates(optimizer: Any, memory: Memory, count: int) -> Array:
+    """The learning rates of the next steps, (count,)."""
+    clock, lr = Clock(memory["step"], memory["since"], memory["until"]), optimizer.lr
+    if isinstance(lr, float):
+        return np.full(count, lr)
+    return np.array([rate(lr, clock._replace(step=clock.step + i), memory) for i in range(count)])

@@ -1,0 +1,222 @@
+"""Epochs in compiled code have the bits of the loop in Python, and end as it does."""
+
+import itertools
+import signal
+
+import numpy as np
+import pytest
+
+import crnn
+from crnn._training import compiled, train
+from crnn.schedules import Cosine, OnPlateau, Warmup
+
+M, T = 22, 7
+
+
+def examples(steps="last", symbols=False, dtype="float32"):
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 3, (T, M)) if symbols else rng.standard_normal((T, M, 3)).astype(dtype)
+    return x, rng.integers(0, 4, (T, M) if steps == "all" else M)
+
+
+def both(monkeypatch, model_options, fit_options, x, y):
+    """The model, History and optimizer's memory after compiled epochs, and those in Python."""
+    results = []
+    for in_python in (False, True):
+        used = []
+
+        def watched(trainer, data, in_python=in_python, used=used):
+            used.append(None if in_python else compiled.compiled(trainer, data))
+            return used[0]
+
+        monkeypatch.setattr(train, "compiled", watched)
+        model = crnn.RNN(3, 5, 4, **model_options, rng=0)
+        options = {"batch_size": 6, "epochs": 3, "progress": False, "rng": 0, **fit_options}
+        history = model.fit(x, y, **options)
+        assert (used[0] is None) == in_python
+        results.append((model, history, model._memory[1]))
+    return results
+
+
+def assert_same(one, other):
+    for name, p in one[0].parameters.items():
+        assert p.tobytes() == other[0].parameters[name].tobytes(), name
+    for name in ("loss", "metric", "gradient_norm", "learning_rate", "val_loss", "best_epoch"):
+        assert getattr(one[1], name) == getattr(other[1], name), name
+    assert one[2].keys() == other[2].keys()
+    for name, value in one[2].items():
+        np.testing.assert_array_equal(value, other[2][name], err_msg=name)
+
+
+CELLS = [
+    {},
+    {"activation": "relu", "num_layers": 2},
+    {"cell": "leaky", "leak": 0.3, "num_layers": 2},
+    {"cell": "gru", "num_layers": 3},
+    {"cell": "lstm", "num_layers": 2},
+]
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.get("cell", "vanilla"))
+@pytest.mark.parametrize("steps", ["last", "all"])
+@pytest.mark.parametrize("direction", ["forward", "reverse"])
+@pytest.mark.parametrize("symbols", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_models(monkeypatch, cell, steps, direction, symbols, dtype):
+    options = {**cell, "steps": steps, "direction": direction, "dtype": dtype}
+    data = examples(steps, symbols, dtype)
+    assert_same(*both(monkeypatch, options, {"optimizer": crnn.Adam(0.01)}, *data))
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        crnn.SGD(0.1), crnn.SGD(0.1, 0.9, 0.1), crnn.AdamW(0.01), crnn.RMSprop(0.01),
+        crnn.RMSprop(0.01, momentum=0.5, weight_decay=0.1), crnn.Adam(Cosine(0.1)),
+        crnn.SGD(Warmup(5, OnPlateau(0.1, patience=0))),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("more", [{}, {"clip_norm": 0.1, "sample_weight": np.arange(M) + 0.5}])
+def test_optimizers(monkeypatch, optimizer, more):
+    assert_same(*both(monkeypatch, {}, {"optimizer": optimizer, **more}, *examples()))
+
+
+@pytest.mark.parametrize("steps", ["last", "all"])
+def test_weights_and_validation_and_patience(monkeypatch, steps):
+    x, y = examples(steps)
+    options = {"class_weight": "balanced", "validation": (x, y), "patience": 2, "epochs": 6}
+    assert_same(*both(monkeypatch, {"steps": steps}, options, x, y))
+
+
+def test_a_second_call_continues(monkeypatch):
+    x, y = examples()
+    adam, models = crnn.Adam(0.01), []
+    for find in (compiled.compiled, lambda trainer, data: None):
+        monkeypatch.setattr(train, "compiled", find)
+        models.append(crnn.RNN(3, 5, 4, rng=0))
+        for _ in range(2):
+            models[-1].fit(x, y, batch_size=5, epochs=2, optimizer=adam, progress=False, rng=0)
+    assert_same(*((model, crnn.History(""), model._memory[1]) for model in models))
+
+
+def test_calls_are_short(monkeypatch):
+    """Python looks at Ctrl-C and the bar again after MOST_SECONDS, by the time of a step."""
+    counts, clock = [], itertools.count()
+    rates = compiled._rates
+
+    def watched(optimizer, memory, count):
+        counts.append(count)
+        return rates(optimizer, memory, count)
+
+    monkeypatch.setattr(compiled, "_rates", watched)
+    monkeypatch.setattr(compiled.time, "perf_counter", lambda: next(clock) * 0.001)
+    monkeypatch.setattr(compiled, "MOST_SECONDS", 0.004)
+    x, y = examples()
+    crnn.RNN(3, 5, 4, rng=0).fit(x, y, batch_size=2, epochs=1, progress=False, rng=0)
+    assert counts == [1, 4, 6]  # 1 ms for the first step, and then 1 ms for four
+
+
+class TestDivergence:
+    def fails(self, monkeypatch, optimizer, x, y, batch_size=2, scales=(1, 1), **options):
+        """What both raise, and the parameters that remain."""
+        found = []
+        for find in (compiled.compiled, lambda trainer, data: None):
+            monkeypatch.setattr(train, "compiled", find)
+            model = crnn.RNN(3, 5, 4, activation="relu", rng=0)
+            model.parameters["Wax"] *= np.float32(scales[0])
+            model.parameters["Wya"] *= scales[1]
+            given = {"batch_size": batch_size, "optimizer": optimizer, "progress": False, "rng": 0}
+            with pytest.raises(crnn.DivergenceError) as caught:
+                model.fit(x, y, **given, **options)
+            found.append((str(caught.value), model._network.arena.flat.tobytes()))
+        assert found[0] == found[1]
+        return found[0][0]
+
+    def test_a_loss(self, monkeypatch):
+        x, y = examples()
+        x[3, 17, 1] = np.nan
+        assert "x: expected finite numbers, got nan" in self.fails(monkeypatch, crnn.SGD(0.1), x, y)
+
+    def test_a_gradient(self, monkeypatch):
+        x, y = examples()
+        x[:, 6:14] = 3e36  # Wax is small, so the states are, but not what it is multiplied by
+        error = self.fails(monkeypatch, crnn.SGD(1e-40), x, y, scales=(1e-35, 1e4))
+        assert "the gradient is not finite" in error
+
+    def test_an_update(self, monkeypatch):
+        assert "the update is not finite" in self.fails(monkeypatch, crnn.SGD(1e300), *examples())
+
+    def test_the_last_step(self, monkeypatch):
+        """Checked by a forward pass over the last batch."""
+        x, y = examples()
+        error = self.fails(monkeypatch, crnn.SGD(1e30), x[:, :12], y[:12], 11, epochs=1)
+        assert "at step 2: the loss is not finite" in error
+
+
+@pytest.mark.parametrize("of", ["x", "y"])
+def test_symbols_and_classes_that_change_meanwhile_are_refused(of):
+    x, y = examples(symbols=True)
+
+    def spoil(_):
+        (x if of == "x" else y)[...] = 99
+
+    model = crnn.RNN(3, 5, 4, rng=0)
+    with pytest.raises((ValueError, RuntimeError), match="changed"):
+        model.fit(x, y, batch_size=6, callback=spoil, progress=False, rng=0)
+    assert np.isfinite(model._network.arena.flat).all()
+
+
+def test_what_needs_python_at_each_step_has_it(monkeypatch):
+    x, y = examples("all")
+    found = []
+
+    def watched(trainer, data):
+        found.append(compiled.compiled(trainer, data))
+        return found[-1]
+
+    monkeypatch.setattr(train, "compiled", watched)
+    fit_options = [
+        {"clip_value": 1.0}, {"penalty": crnn.Penalty(weights_l2=0.1)}, {"memory": "sqrt"},
+        {"lengths": np.arange(M) % T + 1}, {"accumulate": 2}, {"inspect": True},
+        {"optimizer": crnn.SGD(lambda step: 0.1)}, {"batch_size": M},
+        {"a0": [np.zeros((M, 5), "f4")]},
+    ]  # fmt: skip
+    model_options = [
+        {"direction": "bidirectional"}, {"masks": {"Waa": np.eye(5)}}, {"num_layers": 2,
+        "dropout": 0.5}, {"cell": "leaky", "leak": 0.5, "noise": 0.1},
+        {"initial_state": "trained"},
+        {"cell": "leaky", "leak": 0.5, "equation": "current"},
+    ]  # fmt: skip
+    cases = [({}, options) for options in fit_options] + [(o, {}) for o in model_options]
+    for made, options in cases:
+        model = crnn.RNN(3, 5, 4, steps="all", **made, rng=0)
+        model.fit(x, y, **{"batch_size": 6, "epochs": 1, "progress": False, **options})
+        assert found.pop() is None, (made, options)
+
+
+def test_the_bar_counts_examples(capsys):
+    x, y = examples()
+    crnn.RNN(3, 5, 4, rng=0).fit(x, y, batch_size=6, epochs=2, rng=0)
+    assert "44.0/44.0" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not hasattr(signal, "raise_signal"), reason="no signals")
+def test_ctrl_c_ends_after_the_steps_of_a_call(monkeypatch):
+    """At once, even if it comes before the first step of an epoch, of which one is done."""
+    x, y = examples()
+    monkeypatch.setattr(compiled, "MOST_SECONDS", 1e-9)  # a step in each call
+    seen = []
+    rates = compiled._rates
+
+    def pressed(optimizer, memory, count):
+        seen.append(count)
+        if len(seen) == 4 + 2:
+            signal.raise_signal(signal.SIGINT)
+        return rates(optimizer, memory, count)
+
+    monkeypatch.setattr(compiled, "_rates", pressed)
+    model = crnn.RNN(3, 5, 4, rng=0)
+    history = model.fit(x, y, batch_size=6, epochs=3, progress=False, rng=0)
+    assert history.interrupted
+    assert (seen, len(history.loss)) == ([1] * 6, 2)
+    assert model._memory[1]["step"] == 6
