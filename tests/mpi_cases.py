@@ -257,7 +257,8 @@ def resumed(comm):
 def dies(comm):
     """The last rank is killed in a step."""
     last = comm.rank == comm.size - 1
-    small(comm, optimizer=Calls(3, lambda: os.kill(os.getpid(), signal.SIGKILL) if last else None))
+    path = Path(sys.argv[1]) / "killed.safetensors"
+    saved(path, lambda: os.kill(os.getpid(), signal.SIGKILL) if last else None, comm=comm, shards=4)
 
 
 def alone(comm):
