@@ -227,7 +227,7 @@ def saliency(model: Any, x: Any, step: int = -1, output: int | None = None) -> S
     tokens = None
     if rows.dtype.kind == "i":
         if vocabulary is not None and len(vocabulary) == config.n_x:
-            tokens = tuple(vocabulary.decode(rows[:, 0]))
+            tokens = tuple(vocabulary.decode([symbol]) for symbol in rows[:, 0].tolist())
         rows = (rows[:, :, None] == np.arange(config.n_x)).astype(np.float64)  # (T, 1, n_x)
     T = len(rows)
     step = _checked_step(config, step, T)
