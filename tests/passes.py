@@ -3,9 +3,8 @@
 import tracemalloc
 
 import numpy as np
-import pytest
 
-from crnn._engine import config, workspace
+from crnn._engine import workspace
 
 CELLS = {
     "vanilla": {},
@@ -40,15 +39,3 @@ def peak_of(call):
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-
-
-def assert_same_bits(one, other):
-    loss, gradients = one
-    other_loss, others = other
-    assert loss == (pytest.approx(other_loss, rel=1e-5) if config._simd == "blas" else other_loss)
-    for name, value in gradients.items():
-        if config._simd == "blas":  # a BLAS rounds products of other sizes differently
-            worst = (4096 + 256) * 2**-24 * np.abs(value).max()
-            np.testing.assert_allclose(value, others[name], rtol=0, atol=worst)
-        else:
-            assert value.tobytes() == others[name].tobytes(), name

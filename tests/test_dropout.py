@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from passes import CELLS, LENGTHS, N_A, N_X, N_Y, M, assert_same_bits, data
+from passes import CELLS, LENGTHS, N_A, N_X, N_Y, M, data
+from same_bits import assert_same_bits
 
 import crnn
 from crnn._engine import kernels

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pages
 import pytest
-from passes import CELLS, LENGTHS, N_A, N_X, N_Y, M, T, assert_same_bits, data, peak_of
+from passes import CELLS, LENGTHS, N_A, N_X, N_Y, M, T, data, peak_of
+from same_bits import assert_same_bits
 
 import crnn
 from crnn._engine import workspace
@@ -137,7 +138,7 @@ class TestPlan:
         assert plan.levels > 1
 
     @pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["equal", "unequal"])
-    @pytest.mark.parametrize("steps", ["last", "all"])
+    @pytest.mark.parametrize("steps", ["last", "pooled", "all"])
     @pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
     @pytest.mark.parametrize(("cell", "layers"), [("vanilla", 1), ("current", 2), ("lstm", 2)])
     def test_its_peak_is_that_of_the_arrays(self, cell, layers, direction, steps, lengths):

@@ -8,7 +8,8 @@ import signal
 
 import numpy as np
 import pytest
-from passes import CELLS, LENGTHS, N_A, N_X, N_Y, M, T, assert_same_bits, data, peak_of
+from passes import CELLS, LENGTHS, N_A, N_X, N_Y, M, T, data, peak_of
+from same_bits import assert_same_bits
 
 import crnn
 from crnn._engine import recurrence
