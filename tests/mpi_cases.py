@@ -136,7 +136,19 @@ def stream(seed, **ranks):
     )
 
 
-SAME = (weighted, grouped, few, listed, batches, one_by_one, stream)
+def numbers(seed, **ranks):
+    """Rows of numbers, of which some begin again and some values are missing."""
+    rng = np.random.default_rng(0)
+    x, resets = rng.standard_normal((60, 10, 3)), rng.random((60, 10)) < 0.1
+    mask = rng.random((60, 10)) < 0.9
+    model = crnn.RNN(3, 8, 3, steps="all", loss="mse", rng=seed)
+    held_out = (x[:9], None, resets[:9])
+    return model, model.fit_stream(
+        x, resets=resets, mask=mask, steps=16, validation=held_out, **QUIET, **ranks
+    )
+
+
+SAME = (weighted, grouped, few, listed, batches, one_by_one, stream, numbers)
 
 
 def found(case, seed=0, **ranks):
@@ -257,7 +269,8 @@ def resumed(comm):
 def dies(comm):
     """The last rank is killed in a step."""
     last = comm.rank == comm.size - 1
-    small(comm, optimizer=Calls(3, lambda: os.kill(os.getpid(), signal.SIGKILL) if last else None))
+    path = Path(sys.argv[1]) / "killed.safetensors"
+    saved(path, lambda: os.kill(os.getpid(), signal.SIGKILL) if last else None, comm=comm, shards=4)
 
 
 def alone(comm):

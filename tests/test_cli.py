@@ -194,11 +194,11 @@ class TestTrain:
         arguments = ["--text", "words.txt", *BRIEF, "--resume", trained, "--out", trained]
         assert run("train", *arguments)[0] == 0
 
-    def test_header_is_printed_before_encoding(self, run, monkeypatch):
-        def stop(*_):
+    def test_header_is_printed_before_training(self, run, monkeypatch):
+        def stop(*_, **__):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(text.Vocabulary, "encode", stop)
+        monkeypatch.setattr(crnn.RNN, "fit_stream", stop)
         code, out, _ = run("train", "--text", "words.txt", *SMALL)
         assert code == 130
         assert out.startswith("6120 characters, 14 different; 5508 to learn from, 612 held out")
@@ -681,6 +681,10 @@ USAGE = [
     ("train --resume small --activation relu", "--activation: expected tanh, as small has"),
     ("train --start small --dtype float64", "--dtype: expected float32, as small has"),
     ("train --start small --resume small", "--start: expected only without --resume"),
+    ("train --start small --units words", "--units: expected characters, as small has, got words"),
+    ("train --start small --most 1", "--most: expected at least 2, as small has, got 1"),
+    ("train --most 0", "--most: expected a whole number in 1..2147483647"),
+    ("sample small --unknown x", "--unknown: invalid choice: 'x'"),
     ("sample small -n -1", "crnn sample: -n/--length: expected a whole number in 0..2147483647"),
     ("sample small --temperature -1", "--temperature: expected a finite number >= 0, got '-1'"),
     ("sample small --temperature inf", "--temperature: expected a finite number >= 0, got 'inf'"),
@@ -703,7 +707,7 @@ FILES = [
     ("train --text words.txt --hidden 2147483647", "--hidden 2147483647, --layers 1: too large"),
     ("train --text words.txt --resume words.txt", "not a model of crnn's"),
     ("train --text words.txt --resume plain", "plain: the model has no vocabulary"),
-    ("train --text words.txt --resume small", "--text: character ' ' is not among the 2"),
+    ("train --text words.txt --resume small", "--text: character 't' is not among the 2"),
     ("sample none", "none: No such file or directory"),
     ("sample .", "directory"),
     ("sample words.txt", "words.txt: not a model of crnn's, or damaged"),
@@ -711,6 +715,7 @@ FILES = [
     ("sample odd", "odd: its vocabulary does not fit its inputs and outputs"),
     ("sample last", "last: not a model that predicts the next character"),
     ("sample small --prime Q", "--prime: character 'Q' is not among the 2"),
+    ("sample small --prime Q --unknown replace", "--prime: unknown: expected 'error' or 'skip'"),
 ]
 HOSTILE = ['{"a": 0, "b": 1}', '["abc", "def"]', '["a", ["b"]]', "[" * 100_000, "2", "null", '""']
 
@@ -827,7 +832,7 @@ class TestVocabulary:
         np.testing.assert_array_equal(symbols, np.arange(n))
 
     def test_encoding_in_several_chunks(self, monkeypatch):
-        monkeypatch.setattr(text, "CHUNK", 4)
+        monkeypatch.setattr(text.characters, "CHUNK", 4)
         words = "a\U0010ffff\0b" * 5 + "\ud800ba"  # plane 16, null, a lone surrogate
         vocabulary = text.Vocabulary.of(words)
         assert vocabulary.characters == "\0ab\ud800\U0010ffff"

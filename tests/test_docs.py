@@ -70,6 +70,7 @@ def test_other_readme_commands_run(tmp_path, monkeypatch, capsys):
         ("text", ["--epochs", "1"], r"crnn (\S+)", 2.0, 3.3),
         ("digits", [], r"crnn (\S+)", 0.97, 1.0),
         ("sunspots", [], r"crnn (\S+)", 0.0, 25.0),
+        ("forecasting", ["--networks", "1"], r"one network +(\S+) %", 0.0, 5.0),
         (
             "long_range",
             ["--tasks", "adding", "--steps", "20", "--kinds", "gru", "--seconds", "60"],

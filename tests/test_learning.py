@@ -705,7 +705,7 @@ class TestStreamOfSymbols:
             ({"direction": "reverse"}, [0, 1, 2], "direction='forward'"),
             ({}, [0, 1, 9], "symbols: expected integers in 0..3, got 9"),
             ({}, [0, 1], "symbols: expected more than 2 symbols, got 2"),
-            ({}, [[0, 1]], r"symbols: expected shape \(2,\)"),
+            ({}, [[0, 1]], "symbols: expected more than 1 steps, got 1"),
         ],
     )
     def test_what_does_not_fit_is_refused(self, options, symbols, message):

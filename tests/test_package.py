@@ -152,8 +152,11 @@ def test_dir_lists_public_names_only():
     }  # fmt: skip
 
 
+VOCABULARIES = (text.Vocabulary, text.WordVocabulary, text.ByteVocabulary)
+
+
 def public():
-    """Yield all public classes and functions, and the public methods of RNN, Stream, Vocabulary."""
+    """Yield all public classes and functions, and the public methods of classes."""
     for name in crnn.__all__:
         yield f"crnn.{name}", getattr(crnn, name)
     for module in (reference, text, crnn.data, crnn.inspect, crnn.schedules):
@@ -162,7 +165,10 @@ def public():
                 module.__name__
             ):
                 yield f"{module.__name__}.{name}", value
-    for owner in (crnn.RNN, crnn.Stream, text.Vocabulary):
+    for name in crnn.data.__all__:
+        yield f"crnn.data.{name}", getattr(crnn.data, name)
+    owners = (crnn.RNN, crnn.Stream, crnn.data.Scaling, crnn.data.Backtest, *VOCABULARIES)
+    for owner in owners:
         for name in dir(owner):
             if not name.startswith("_") and inspect.isroutine(getattr(owner, name)):
                 yield f"{owner.__name__}.{name}", getattr(owner, name)

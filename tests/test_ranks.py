@@ -166,10 +166,13 @@ class TestEnds:
         most = max(1, mpi_cases.cores() // 2)
         assert [found["threads"] for found in failures] == [[most]] * 2
 
-    def test_a_rank_that_is_killed_ends_all(self, tmp_path):
+    def test_a_rank_that_is_killed_ends_all_and_the_file_is_good(self, tmp_path):
         done = start(tmp_path, 2, "dies")
         assert done.returncode != 0
         assert "Traceback" not in done.stderr
+        resumed, _ = mpi_cases.saved(tmp_path / "killed.safetensors", lambda: None, shards=4)
+        never_stopped, _ = mpi_cases.saved(tmp_path / "other", lambda: None, shards=4)
+        assert mpi_cases.bits(resumed) == mpi_cases.bits(never_stopped)
 
     def test_an_error_of_mpi_is_one_line(self, tmp_path):
         done = start(tmp_path, 2, "lost")

@@ -219,10 +219,11 @@ class TestSample:
 
     @pytest.mark.parametrize("dtype", ["float32", "float64"])
     @pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
-    def test_symbols_are_those_of_the_plain_loop(self, dtype, temperature):
+    @pytest.mark.parametrize("n_y", [7, 16, 17, 100])  # around the width of a vector
+    def test_symbols_are_those_of_the_plain_loop(self, table, dtype, temperature, n_y):
         """Step by step, with NumPy's softmax and one draw of `rng` at a time."""
-        n = 600  # several blocks of draws
-        model = crnn.RNN(7, 16, 7, steps="all", dtype=dtype, rng=0)
+        n = 300  # more than one block of draws
+        model = crnn.RNN(n_y, 16, n_y, steps="all", dtype=dtype, rng=0)
         model.parameters["Waa"] = 2 * model.parameters["Waa"]
         rng, stream, symbols, symbol = np.random.default_rng(3), model.stream(), [], 2
         for _ in range(n):
@@ -247,6 +248,12 @@ class TestSample:
 
         drawn = self.always([0.0, 0.0, -2000.0]).sample(3, rng=Highest(np.random.PCG64(0)))
         np.testing.assert_array_equal(drawn, 1)
+
+    def test_every_class_is_drawn_as_often_as_it_should_be(self, table):
+        """A class of probability p in k of n draws: k is within five standard deviations of n p."""
+        n, p = 100_000, np.random.default_rng(0).dirichlet(np.full(50, 0.5))
+        counts = np.bincount(self.always(np.log(p)).sample(n, rng=1), minlength=50)
+        assert np.all(np.abs(counts - n * p) <= 5 * np.sqrt(n * p * (1 - p)) + 1)
 
     def test_an_infinite_logit_is_certain(self):
         for temperature in (0, 1, 1e300):

@@ -20,9 +20,16 @@ def write(path: str | os.PathLike[str], content: bytes) -> None:
     An existing file's permissions are kept. Raises OSError if `path` cannot be written, and leaves
     what is there unchanged.
     """
+    with replaced(path) as file:
+        file.write(content)
+
+
+@contextlib.contextmanager
+def replaced(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """A file under a temporary name, which takes the place of `path` at the end: see `write`."""
     target, mode = _target(path)
     with _renamed_to(target, mode) as file:
-        file.write(content)
+        yield file
         file.flush()
         os.fsync(file.fileno())
 

@@ -1,4 +1,4 @@
-"""Sequences made ready for a network: several samples of a long series as one step."""
+"""Series made ready for a network, and forecasts of them compared with what came."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 
 from crnn._engine import validate
+from crnn._forecasting.examples import sliding_windows
+from crnn._forecasting.scaling import Scaling
+from crnn._forecasting.walking import Backtest, walk_forward
 
 # Names of crnn 0.1.0, which this module had.
 from crnn._network.data import Batch as Batch
@@ -14,7 +17,7 @@ from crnn._network.data import Sequences as Sequences
 from crnn._training.batches import windows as windows
 from crnn.reference import Array
 
-__all__ = ["frames"]
+__all__ = ["Backtest", "Scaling", "frames", "sliding_windows", "walk_forward"]
 
 
 def frames(x: Any, k: int, lengths: Any = None, *, remainder: str = "repeat") -> Any:

@@ -11,8 +11,8 @@ from typing import Any
 
 from crnn import files, streaming
 from crnn._engine import validate
+from crnn._forecasting.forecasting import Forecasting
 from crnn._network import initial
-from crnn._network.answering import Answering
 from crnn._network.config import Config
 from crnn._network.constraints import constrain_initial
 from crnn._network.reading import Reading
@@ -26,7 +26,7 @@ from crnn.weights.convertible import Convertible
 __all__ = ["RNN", "Config", "load"]
 
 
-class RNN(Answering, Scoring, Reading, FromExamples, FromBatches, FromStreams, Convertible):
+class RNN(Forecasting, Scoring, Reading, FromExamples, FromBatches, FromStreams, Convertible):
     """A recurrent network: layers of one kind of cell, and an output layer.
 
     The vanilla cell is ``a<t> = tanh(Waa a<t-1> + Wax x<t> + ba)``. The equations of the others are

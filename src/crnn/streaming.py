@@ -104,8 +104,18 @@ class Stream:
         """Values stacked by gate, in the order that the kernel reads: a GRU's is n, r, z."""
         return np.roll(values, self._config.n_a, axis=0) if self._config.cell == "gru" else values
 
-    def reset(self) -> None:
+    def reset(self, rows: Any = None) -> None:
         """Go back to the initial state: zeros, or that of the model's parameters.
+
+        Parameters
+        ----------
+        rows : booleans (m,), optional
+            True for the sequences that begin again; by default all.
+
+        Raises
+        ------
+        ValueError
+            If `rows` does not fit.
 
         Examples
         --------
@@ -116,7 +126,16 @@ class Stream:
         >>> stream.state
         [array([[0., 0.]], dtype=float32)]
         """
-        self._stepper.write_states(self._initial)
+        if rows is None:
+            self._stepper.write_states(self._initial)
+            return
+        a = validate.plain("rows", rows)
+        if a.dtype.kind != "b" or a.shape != (self._m,):
+            raise ValueError(
+                f"rows: expected True or False in shape (m,) = ({self._m},), got "
+                f"{validate.described(a)}"
+            )
+        self._stepper.write_rows(self._initial, np.flatnonzero(a))
 
     @property
     def state(self) -> list[Any]:

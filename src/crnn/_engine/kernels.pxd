@@ -59,6 +59,8 @@ cdef extern from "crnn_kernels.h" nogil:
         Py_ssize_t (*rnn_workspace)(const crnn_rnn_call *, int backward) noexcept nogil
         Py_ssize_t (*linear_workspace)(const crnn_linear *) noexcept nogil
         void (*stream_step)(const crnn_stream *) noexcept nogil
+        Py_ssize_t (*draw)(Py_ssize_t n, const void *logits, double inverse, double uniform,
+                           void *workspace) noexcept nogil
         void (*pack)(Py_ssize_t n_in, Py_ssize_t n_out, const void *W, void *packed) noexcept nogil
         Py_ssize_t (*padded)(Py_ssize_t n_in, Py_ssize_t n_out) noexcept nogil
         void (*activate)(int activation, Py_ssize_t rows, Py_ssize_t n, void *z) noexcept nogil

@@ -1,7 +1,7 @@
 # cython: boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
 """One time step of a model on packed weights, and the sampling loop: what a stream runs."""
 cimport cython
-from libc.math cimport exp, isinf, isnan
+from libc.math cimport isnan
 from libc.string cimport memcpy
 
 import numpy as np
@@ -112,6 +112,11 @@ cdef class Stepper:
         with self._lock:
             memcpy(self._call.a, cnp.PyArray_DATA(a), cnp.PyArray_NBYTES(a))
 
+    def write_rows(self, a, rows):
+        """Set the states of some of the m sequences: as `write_states`, at rows (k,) alone."""
+        with self._lock:
+            self._a[:, :, rows] = a[:, :, rows]
+
     def sample(self, logits, symbols, uniforms, double temperature):
         """Draw every one of `symbols` (n,), of intp, and step on it, for a model with m = 1.
 
@@ -123,23 +128,29 @@ cdef class Stepper:
         cdef const double *u = <const double *>cnp.PyArray_DATA(uniforms)
         cdef void *answer = cnp.PyArray_DATA(logits)
         cdef Py_ssize_t n = cnp.PyArray_SIZE(symbols)
-        cumulative = np.empty(self._call.n_y)  # float64
-        cdef double *sums = <double *>cnp.PyArray_DATA(cumulative)
+        room = np.empty(2 * self._call.n_y + 64)  # float64: workspace of the kernel that draws
+        cdef void *workspace = cnp.PyArray_DATA(room)
         with self._lock:
             with nogil:
                 if self._type == cnp.NPY_DOUBLE:
-                    n = self._sample(<double *>answer, n, drawn, u, temperature, sums)
+                    n = self._sample(<double *>answer, n, drawn, u, temperature, workspace)
                 else:
-                    n = self._sample(<float *>answer, n, drawn, u, temperature, sums)
+                    n = self._sample(<float *>answer, n, drawn, u, temperature, workspace)
         return n
 
     cdef Py_ssize_t _sample(self, real *logits, Py_ssize_t n, Py_ssize_t *drawn, const double *u,
-                            double temperature, double *cumulative) noexcept nogil:
+                            double temperature, void *workspace) noexcept nogil:
         cdef crnn_stream call = self._call
         cdef Py_ssize_t k
+        # In the range of either dtype: a product with it is never 0 times infinity.
+        cdef double inverse = min(max(1 / temperature, 1e-37), 1e38)
         call.y = logits
         for k in range(n):
-            drawn[k] = _draw(logits, call.n_y, temperature, u[k], cumulative)
+            drawn[k] = -1
+            if temperature > 0:
+                drawn[k] = self._kernels.draw(call.n_y, logits, inverse, u[k], workspace)
+            if drawn[k] < 0:  # temperature 0, or a logit that is not finite
+                drawn[k] = _largest(logits, call.n_y)
             if drawn[k] < 0:
                 return k
             call.symbols = &drawn[k]
@@ -147,27 +158,12 @@ cdef class Stepper:
         return n
 
 
-cdef Py_ssize_t _draw(const real *logits, Py_ssize_t n, double temperature, double uniform,
-                      double *cumulative) noexcept nogil:
-    """A class from softmax(logits / temperature), the most probable one at temperature 0.
-
-    `uniform` is a draw from [0, 1); `cumulative` (n) is workspace. Returns -1 if a logit is NaN.
-    """
+cdef Py_ssize_t _largest(const real *logits, Py_ssize_t n) noexcept nogil:
+    """The first class with the largest logit, or -1 if a logit is NaN."""
     cdef Py_ssize_t k, best = 0
-    cdef double total = 0
     for k in range(n):
         if isnan(logits[k]):
             return -1
         if logits[k] > logits[best]:
             best = k
-    if temperature == 0 or isinf(logits[best]):
-        return best
-    for k in range(n):
-        total += exp(<double>(logits[k] - logits[best]) / temperature)
-        cumulative[k] = total
-    # Rounding may leave no sum above uniform * total. The last class with any probability, which is
-    # the first whose sum is the total, is then the answer.
-    k = 0
-    while cumulative[k] <= uniform * total and cumulative[k] < total:
-        k += 1
-    return k
+    return best

@@ -36,6 +36,8 @@ class Batch(NamedTuple):
     weights: Array | None = None  # (m,) or (T, m): of the examples, or of their steps
     start: layers.State | None = None  # where its examples begin; None for the model's own
     examples: Array | None = None  # their numbers in the call; None for all
+    #: (m,): of which example of the batch before each one continues the state; -1 for none
+    continues: Array | None = None
 
     @property
     def m(self) -> int:

@@ -43,6 +43,8 @@ class Trace:
     continued: bool = False  # whether it began from a given state, not from the network's own
     pools: Sequence[Pool] = ()  # one for each direction, if the answers are pooled
     dropout: Dropout | None = None  # that of this pass
+    #: (m,): which of the examples that began from a given state began from the network's own
+    fresh: Array | None = None
 
     @property
     def steps(self) -> int:
@@ -181,7 +183,7 @@ def backward(
             of_k = None if norms is None else norms[k]
             recurrence.cell_backward(inputs, states, da_k, into=into, da_n=da_n_k, norms=of_k)
             for name, d in d0.items():  # one state for all examples; none is read after another
-                own[name][...] = 0 if trace.continued else d.sum(axis=0)
+                own[name][...] = _own_sum(trace, d)
         below = None
         if dx:
             below = dx[0] if n == 1 else np.add(dx[0], dx[1], out=dx[0])  # (T, m, n_in)
@@ -191,6 +193,14 @@ def backward(
             assert below is not None
             da, da_n = [*_apart(below, n, buffers)], [None] * n
     return loss, below
+
+
+def _own_sum(trace: Trace, d: Array) -> Array:
+    """The sum of dL/da<0> (m, n_a) over the examples that began from the network's own state."""
+    if trace.continued:
+        d = d[:0] if trace.fresh is None else d[trace.fresh]
+    total: Array = d.sum(axis=0)
+    return total
 
 
 def bytes_per_step(config: Config, backward: bool, penalty: Penalty | None = None) -> int:

@@ -100,14 +100,30 @@ class Network:
     ) -> layers.Trace:
         """Run the batch from `state`, or else from its own start: see `layers.forward`."""
         x, lengths = batch.x, batch.lengths
-        state = batch.start if state is None else state
+        state = batch.start if state is None else self._continued(batch, state)
         packed = None
         if not keep:  # then the weights may be those of the call before
             count = len(self.config.recurrences())
             packed = self._packed.of([self.arena.flat], count, x.shape[0] * x.shape[1])
-        return layers.forward(
+        trace = layers.forward(
             self.config, self.parameters, x, lengths, state, buffers, keep, noise, packed, dropout
         )
+        if batch.continues is not None:
+            trace.fresh = batch.continues < 0
+        return trace
+
+    def _continued(self, batch: Batch, state: State) -> State:
+        """The states from which a batch's examples begin, after those of the batch before."""
+        if batch.continues is None:
+            return state
+        fresh, found = batch.continues < 0, []
+        names = self.config.trained_states
+        for place, before in zip(self.config.recurrences(), state, strict=True):
+            found.append(tuple(s[batch.continues] for s in before))  # (m, n_a)
+            own = place.of(self.parameters)
+            for k, s in enumerate(found[-1]):
+                s[fresh] = own[names[k]] if names else 0
+        return found
 
     def gradients(
         self,

@@ -114,12 +114,17 @@ class LongSequence:
 def checked_batch_size(batch_size: Any, ranks: Ranks) -> int:
     """The argument: a count, and a row for each shard."""
     size = validate.count("batch_size", batch_size)
-    if size < ranks.shards:
-        raise ValueError(
-            f"batch_size: expected at least one row for each of the {ranks.shards} "
-            f"{'shards' if ranks.exact else 'ranks'}, got {size}"
-        )
+    require_rows("batch_size", size, ranks)
     return size
+
+
+def require_rows(name: str, m: int, ranks: Ranks) -> None:
+    """Raise ValueError if there is no row for each shard."""
+    if m < ranks.shards:
+        raise ValueError(
+            f"{name}: expected at least one row for each of the {ranks.shards} "
+            f"{'shards' if ranks.exact else 'ranks'}, got {m}"
+        )
 
 
 def parts_of(sequences: Sequences, chosen: Array | None, cut: list[slice]) -> list[Batch | None]:

@@ -9,13 +9,23 @@ from typing import Any
 
 from crnn._engine import validate
 from crnn._network.penalties import Penalty, checked
-from crnn._training.batches import LongSequence, checked_batch_size, checked_symbols, windows
+from crnn._training.batches import (
+    LongSequence,
+    checked_batch_size,
+    checked_symbols,
+    require_rows,
+    windows,
+)
 from crnn._training.checkpoint import Checkpoint
 from crnn._training.history import History
 from crnn._training.optim import SGD, Optimizer, chosen
 from crnn._training.plan import Plan
 from crnn._training.ranks import over_ranks
+from crnn._training.series import LongSeries, checked_series
 from crnn._training.trained import Trained
+
+#: Steps of a window where no gradient is asked for.
+STEPS = 64
 
 
 class FromStreams(Trained):
@@ -25,7 +35,10 @@ class FromStreams(Trained):
     def fit_stream(
         self,
         symbols: Any,
+        y: Any = None,
         *,
+        resets: Any = None,
+        mask: Any = None,
         epochs: int = 10,
         batch_size: int = 32,
         steps: int = 64,
@@ -44,20 +57,32 @@ class FromStreams(Trained):
         comm: Any = None,
         shards: int | None = None,
     ) -> History:
-        """Train to predict the next symbol of one long sequence, by truncated BPTT.
+        """Train on a long sequence of symbols or numbers, by truncated BPTT.
 
         The sequence is read as `batch_size` parallel rows, in windows of `steps` steps. The state
         is passed on from window to window; gradients are not.
 
         Parameters
         ----------
-        symbols : integers (N,)
-            In ``0..n_x - 1``; N is more than `batch_size`. The model has steps="all",
-            loss="cross_entropy", direction="forward" and n_x == n_y.
+        symbols : integers (N,) or (T, m), or numbers (N, n_x) or (T, m, n_x)
+            What each step reads: symbols in ``0..n_x - 1``, or n_x numbers. One sequence of N steps
+            is cut into `batch_size` rows; several sequences side by side are the rows themselves.
+            The model has steps="all" and direction="forward".
+        y : targets of each step, in the shape of those of `fit`, optional
+            For one sequence without the axis of examples: classes (N,) or values (N, n_y). By
+            default the target of a step is what the next step reads; then n_x == n_y, and the
+            loss is of classes for symbols and of values for numbers.
+        resets : booleans (N,) or (T, m), optional
+            True where a new sequence begins: before this step its row goes back to the initial
+            state. Without `y`, the step before it has no target.
+        mask : booleans (N,) or (T, m), and without `y` also in the shape of numbers, optional
+            False where a value is missing. Such a value is no target, and a step of which one is
+            missing does not count in the loss. Without `y` it is read as 0, which is the mean of
+            values that are scaled; with `y` the mask is that of the targets alone.
         steps : int, optional
             The window's length.
-        validation : integers, optional
-            A held-out sequence; its loss after each epoch is in nats per symbol.
+        validation : array, or tuple (x, y, resets, mask) or the first two or three of these
+            Held out; its loss after each epoch is that of a step, in nats for symbols.
         epochs, batch_size, optimizer, clip_norm, clip_value, patience, progress, callback, penalty
             As for `fit`. The order is that of the sequence.
         checkpoint, every, resume
@@ -87,6 +112,18 @@ class FromStreams(Trained):
         ... )
         >>> history.metric[-1] > 0.9
         True
+
+        A series of numbers, of which some are missing:
+
+        >>> wave = np.sin(np.arange(400.0))[:, None]           # (N, n_x)
+        >>> known = np.arange(400) % 7 > 0
+        >>> model = crnn.RNN(1, 16, 1, steps="all", loss="mse", rng=0)
+        >>> history = model.fit_stream(
+        ...     np.where(known[:, None], wave, np.nan), mask=known, batch_size=4, steps=16,
+        ...     optimizer=adam, progress=False,
+        ... )
+        >>> history.loss[-1] < 0.5
+        True
         """
         generator = validate.generator(rng)
         plan = Plan(
@@ -96,26 +133,39 @@ class FromStreams(Trained):
         )  # fmt: skip
         batch_size = checked_batch_size(batch_size, comm)
         steps = validate.count("steps", steps)
-        symbols = checked_symbols(self.config, "symbols", symbols, batch_size)
+        symbols = validate.plain("symbols", symbols)
+        given = (y, resets, mask, *_several(validation)[1:])
+        if symbols.ndim < 2 and all(item is None for item in given):
+            symbols = checked_symbols(self.config, "symbols", symbols, batch_size)
+            if validation is not None:
+                validation = checked_symbols(self.config, "validation", validation, 1)
+            return self._train(LongSequence(symbols, batch_size, steps, validation, comm), plan)
+        series = checked_series(self.config, symbols, y, resets, mask, batch_size)
+        held_out = None
         if validation is not None:
-            validation = checked_symbols(self.config, "validation", validation, 1)
-        return self._train(LongSequence(symbols, batch_size, steps, validation, comm), plan)
+            held_out = checked_series(self.config, *_several(validation), of="validation ")
+        require_rows("symbols", series.m, comm)
+        return self._train(LongSeries(series, steps, held_out, comm), plan)
 
-    def evaluate_stream(self, symbols: Any, batch_size: int = 32) -> tuple[float, float]:
-        """Mean loss (nats per symbol) and accuracy of predicting a sequence's next symbol.
+    def evaluate_stream(
+        self, symbols: Any, batch_size: int = 32, y: Any = None, *, resets: Any = None,
+        mask: Any = None,
+    ) -> tuple[float, float]:  # fmt: skip
+        """Mean loss (of symbols: nats per symbol) and metric of a long sequence.
 
-        The sequence is read as `batch_size` parallel rows (fewer if it is short), each from
-        the zero state.
+        One sequence is read as `batch_size` parallel rows (fewer if it is short), each from the
+        initial state.
 
         Parameters
         ----------
-        symbols : integers (N,)
-            As for `fit_stream`; N is at least 2.
+        symbols, y, resets, mask
+            As for `fit_stream`; a sequence without `y` has at least 2 steps.
         batch_size : int, optional
 
         Returns
         -------
-        loss, accuracy : float
+        loss, metric : float
+            The metric is the accuracy for classes.
 
         Raises
         ------
@@ -130,6 +180,24 @@ class FromStreams(Trained):
         >>> 0 <= accuracy <= 1
         True
         """
-        symbols = checked_symbols(self.config, "symbols", symbols, 1)
-        m = min(validate.count("batch_size", batch_size), len(symbols) - 1)
-        return self._network.evaluate(windows(symbols, m, 64), carry=True)
+        m = validate.count("batch_size", batch_size)
+        symbols = validate.plain("symbols", symbols)
+        if symbols.ndim < 2 and y is None and resets is None and mask is None:
+            symbols = checked_symbols(self.config, "symbols", symbols, 1)
+            m = min(m, len(symbols) - 1)
+            return self._network.evaluate(windows(symbols, m, STEPS), carry=True)
+        m = max(1, min(m, len(symbols) - (y is None)))
+        series = checked_series(self.config, symbols, y, resets, mask, m)
+        return self._network.evaluate(series.windows(STEPS), carry=True)
+
+
+def _several(validation: Any) -> list[Any]:
+    """The held-out x, y, resets and mask: a tuple with an array in it has some of them."""
+    found = [validation]
+    if isinstance(validation, tuple) and any(
+        item is not None and validate.plain("validation", item).ndim for item in validation
+    ):
+        found = [*validation]
+    if len(found) > 4:
+        raise ValueError("validation: expected x, or (x, y, resets, mask), or fewer")
+    return [*found, None, None, None][:4]

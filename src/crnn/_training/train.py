@@ -24,10 +24,11 @@ from crnn._training.iterable import Batches
 from crnn._training.keeper import Keeper
 from crnn._training.plan import Plan
 from crnn._training.rule import end_epoch, rate_in_use
+from crnn._training.series import LongSeries
 from crnn._training.trainer import Trainer
 from crnn.reference import Array
 
-TrainingData = Examples | Batches | Grouped | LongSequence
+TrainingData = Examples | Batches | Grouped | LongSequence | LongSeries
 
 
 def train(

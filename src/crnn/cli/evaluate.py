@@ -7,24 +7,27 @@ import math
 
 from crnn.cli.errors import UsageError
 from crnn.cli.sample import load
-from crnn.cli.train import BITS, read_text
+from crnn.cli.texts import symbols_of
+from crnn.cli.train import BITS
 
 
 def run(options: argparse.Namespace) -> int:
     """Print bits per character, perplexity and accuracy, and return the exit code."""
     model, vocabulary = load(options.model)
-    text = read_text(options.text)
     try:
-        symbols = vocabulary.encode(text)
-    except ValueError as error:
-        raise UsageError(f"{options.text}: {error}") from None
+        symbols, characters = symbols_of(options.text, vocabulary, options.unknown)
+    except UsageError as error:
+        raise UsageError(f"{options.text}: {error}".replace(f"{options.text}: " * 2, "")) from None
+    unit = vocabulary.unit
     if len(symbols) < 2:
-        raise UsageError(f"{options.text}: expected at least 2 characters, got {len(symbols)}")
+        raise UsageError(f"{options.text}: expected at least 2 {unit}s, got {len(symbols)}")
     loss, accuracy = model.evaluate_stream(symbols, options.batch)
     rows = min(options.batch, len(symbols) - 1)
     predicted = (len(symbols) - 1) // rows * rows
     print(
-        f"{predicted} characters predicted: {loss * BITS:.3f} bits per character, "
+        f"{predicted} {unit}s predicted: {loss * BITS:.3f} bits per {unit}, "
         f"perplexity {math.exp(loss):.3f}, {accuracy:.3f} of them right"
     )
+    if unit != "character":
+        print(f"{loss * BITS * len(symbols) / characters:.3f} bits per character")
     return 0

@@ -13,7 +13,7 @@ from crnn._words import counted
 from crnn.benchmark import plot
 from crnn.cli.errors import UsageError, check_writable
 from crnn.cli.sample import load
-from crnn.cli.train import read_text
+from crnn.cli.texts import symbols_of
 from crnn.model import RNN
 from crnn.reference import Array
 
@@ -24,15 +24,14 @@ if TYPE_CHECKING:
 def run(options: argparse.Namespace) -> int:
     """Run the command and return the exit code."""
     model, vocabulary = load(options.model)
-    text = read_text(options.text)
-    T = options.steps
-    if len(text) <= T:
-        raise UsageError(f"--text: expected more than {T} characters, got {len(text)}")
     _check_plot(options)
     try:
-        symbols = vocabulary.encode(text)
-    except ValueError as error:
+        symbols, _ = symbols_of(options.text, vocabulary)
+    except UsageError as error:
         raise UsageError(f"--text: {error}") from None
+    T, unit = options.steps, vocabulary.unit
+    if len(symbols) <= T:
+        raise UsageError(f"--text: expected more than {T} {unit}s, got {len(symbols)}")
     windows = _windows(symbols, T + 1, options.windows)  # (T + 1, m)
     flow = _of_the_last(model, windows)
     what = f"{counted(windows.shape[1], 'window')} of {counted(T, 'character')}"

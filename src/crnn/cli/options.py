@@ -95,6 +95,8 @@ SHARE = _number("a share in (0, 1)", lambda x: 0 < x < 1)
 LEAK = _number("a number in (0, 1]", lambda x: 0 < x <= 1)
 LENGTHS = _listed(COUNT)
 SCALE = _number(f"a number > 0 and < {MOST_SCALE:g}", lambda x: 0 < x < MOST_SCALE)
+#: The help on what to do with text that a model has no symbol for.
+UNKNOWN = "what to do with unknown text (default: replace it if the model can, else error)"
 DECAY = _number("a number in [0, 1)", lambda x: 0 <= x < 1)
 
 
@@ -131,6 +133,11 @@ def _add_train(commands: Commands[_Parser]) -> None:
     add = _add(commands, "train", "train a character model on a text").add_argument
     add("--text", type=_named, metavar="FILE",
         help="UTF-8 text (default: the help topics of Python)")  # fmt: skip
+    add("--units", choices=["characters", "words", "bytes"],
+        help="what one step reads (default: characters)")  # fmt: skip
+    add("--most", type=COUNT, metavar="N",
+        help="know the N most frequent characters or words only (default: all)")  # fmt: skip
+    add("--unknown", choices=["error", "skip", "replace"], help=UNKNOWN)
     add("--out", type=_named, metavar="FILE",
         help="the model, and the state of its training (default: that of --resume, or "
         "model.safetensors)")  # fmt: skip
@@ -182,6 +189,7 @@ def _add_eval(commands: Commands[_Parser]) -> None:
     add = _add(commands, "eval", "measure how well a model predicts a text").add_argument
     add("model", type=_named, help="a file that `crnn train` wrote")
     add("text", type=_named, help="UTF-8 text that the model has not learned from")
+    add("--unknown", choices=["error", "skip", "replace"], help=UNKNOWN)
     add("--batch", type=COUNT, default=1, metavar="N",
         help="read the text as N parallel rows, each from the initial state: faster")  # fmt: skip
 
@@ -191,6 +199,7 @@ def _add_sample(commands: Commands[_Parser]) -> None:
     add("model", type=_named, help="a file that `crnn train` wrote")
     add("--prime", default="", metavar="TEXT", help="how the text begins")
     add("-n", "--length", type=COUNT_OR_0, default=400, metavar="N", help="characters to write")
+    add("--unknown", choices=["error", "skip", "replace"], help=UNKNOWN)
     add("--temperature", type=NOT_BELOW_0, default=0.7, metavar="T",
         help="0 takes the most probable")  # fmt: skip
     add("--seed", type=SEED, metavar="N", help="same seed, same text (default: another each time)")

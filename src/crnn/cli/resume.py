@@ -10,6 +10,7 @@ import crnn
 from crnn import files
 from crnn._training.fingerprint import OtherTraining
 from crnn.cli.errors import UsageError
+from crnn.text.units import Units
 
 #: The options that set an argument of `fit_stream`.
 _OPTIONS = {
@@ -44,6 +45,16 @@ def check_model(options: argparse.Namespace, path: str, model: crnn.RNN) -> None
         if asked is not None and asked != own:
             expected = f"no --{name}" if own is None else own
             raise UsageError(f"--{name}: expected {expected}, as {path} has, got {asked}")
+
+
+def check_vocabulary(options: argparse.Namespace, path: str, vocabulary: Units) -> None:
+    """Refuse options of a new vocabulary that the one of a file does not have."""
+    own = f"{vocabulary.unit}s"
+    if options.units not in (None, own):
+        raise UsageError(f"--units: expected {own}, as {path} has, got {options.units}")
+    known = len(vocabulary) - (vocabulary.unknown is not None)
+    if options.most is not None and options.most < known:
+        raise UsageError(f"--most: expected at least {known}, as {path} has, got {options.most}")
 
 
 def named(error: OtherTraining) -> UsageError:

@@ -7,14 +7,14 @@ import argparse
 import crnn
 from crnn._vocabulary import vocabulary_of
 from crnn.cli.errors import UsageError
-from crnn.text import Vocabulary
+from crnn.text.units import Units
 
 
 def run(options: argparse.Namespace) -> int:
     """Run the command and return the exit code."""
     model, vocabulary = load(options.model)
     try:
-        prime = vocabulary.encode(options.prime)
+        prime = vocabulary.encode(options.prime, options.unknown)
     except ValueError as error:
         raise UsageError(f"--prime: {error}") from None
     drawn = model.sample(options.length, prime, options.temperature, options.seed)
@@ -22,8 +22,8 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def load(path: str) -> tuple[crnn.RNN, Vocabulary]:
-    """Load a model that predicts the next character, and its vocabulary."""
+def load(path: str) -> tuple[crnn.RNN, Units]:
+    """Load a model that predicts the next symbol, and its vocabulary."""
     model = crnn.load(path)
     vocabulary = vocabulary_of(model.metadata)
     if vocabulary is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import os
 import sys
@@ -20,9 +19,10 @@ from crnn._training.rule import Rule
 from crnn.cli import many, resume
 from crnn.cli.errors import UsageError, check_writable
 from crnn.cli.sample import load
+from crnn.cli.texts import symbols_of, vocabulary_of
 from crnn.reference import Array
 from crnn.schedules import Cosine, Linear, OnPlateau, Schedule, Warmup
-from crnn.text import Vocabulary, python_topics
+from crnn.text.units import Units
 
 BITS = 1 / math.log(2)  # per nat
 
@@ -33,7 +33,7 @@ EVERY = timedelta(seconds=10)
 OF_A_NEW_MODEL = {
     "cell": "vanilla", "leak": None, "hidden": 256, "layers": 1, "dropout": 0.0,
     "activation": "tanh",
-    "dtype": "float32",
+    "dtype": "float32", "units": "characters", "most": None,
 }  # fmt: skip
 
 
@@ -42,12 +42,12 @@ def run(options: argparse.Namespace) -> int:
     ranks = many.processes()
     with many.first_alone_prints(ranks):
         with ranks.together():
-            model, vocabulary, text = _prepared(options, ranks)
-        return _train(model, vocabulary, text, options, ranks)
+            model, vocabulary, symbols = _prepared(options, ranks)
+        return _train(model, vocabulary, symbols, options, ranks)
 
 
-def _prepared(options: argparse.Namespace, ranks: Ranks) -> tuple[crnn.RNN, Vocabulary, str]:
-    """The model, its vocabulary and the text; everything is checked before the work begins."""
+def _prepared(options: argparse.Namespace, ranks: Ranks) -> tuple[crnn.RNN, Units, Array]:
+    """The model, its vocabulary and the symbols of the text, checked before the work begins."""
     _refuse_contradictions(options)
     if options.shards is not None and options.shards < ranks.size:
         raise UsageError(f"--shards: expected at least {ranks.size}, one for each process")
@@ -56,33 +56,40 @@ def _prepared(options: argparse.Namespace, ranks: Ranks) -> tuple[crnn.RNN, Voca
         raise UsageError(
             f"--batch: expected a row for each of {parts} processes or shards, got {options.batch}"
         )
-    text = read_text(options.text)
+    known = None
+    if options.resume is None and options.start is None:
+        known = vocabulary_of(options.text, options.units, options.most)
     if options.out is None:
         options.out = "model.safetensors"
         if options.resume is not None and resume.has_training(options.resume):
             options.out = options.resume
     if ranks.first:
         _check_out(options)
-    model, vocabulary = _model_to_train(options, text)
-    _learned(len(text), options)
-    return model, vocabulary, text
+    model, vocabulary = _model_to_train(options, known)
+    beside = options.out if ranks.first else None
+    try:
+        symbols, _ = symbols_of(options.text, vocabulary, options.unknown, beside)
+    except UsageError as error:
+        raise UsageError(f"--text: {error}") from None
+    _learned(len(symbols), vocabulary.unit, options)
+    return model, vocabulary, symbols
 
 
 def _train(
-    model: crnn.RNN, vocabulary: Vocabulary, text: str, options: argparse.Namespace, ranks: Ranks
+    model: crnn.RNN, vocabulary: Units, symbols: Array, options: argparse.Namespace, ranks: Ranks
 ) -> int:
     """Train, print what came of it, and return the exit code."""
-    learned = _learned(len(text), options)
+    unit = vocabulary.unit
+    learned = _learned(len(symbols), unit, options)
     size = sum(p.size for p in model.parameters.values())
     print(
-        f"{len(text)} characters, {len(vocabulary)} different; {learned} to learn from, "
-        f"{len(text) - learned} held out\n{size} parameters in {model.config.num_layers} "
+        f"{len(symbols)} {unit}s, {len(vocabulary)} different; {learned} to learn from, "
+        f"{len(symbols) - learned} held out\n{size} parameters in {model.config.num_layers} "
         f"layer(s) of {model.config.n_a} {_named(model)} units",
         flush=True,
     )
-    symbols = vocabulary.encode(text)
     began = time.perf_counter()
-    history = _fit(model, symbols[:learned], symbols[learned:], options, began, ranks)
+    history = _fit(model, symbols[:learned], symbols[learned:], unit, options, began, ranks)
     if history.interrupted:
         print("interrupted: the model of the last finished step is kept")
     print(f"wrote {options.out} after {time.perf_counter() - began:.1f} s of training\n")
@@ -120,25 +127,6 @@ def _refuse_contradictions(options: argparse.Namespace) -> None:
         raise UsageError("--leak: expected with --cell leaky, and only there")
 
 
-def read_text(path: str | None) -> str:
-    """The text of a file, or the help topics of Python."""
-    if path is None:
-        try:
-            return python_topics()
-        except ImportError:
-            raise UsageError(
-                "--text: expected a file, this Python has no pydoc_data.topics"
-            ) from None
-    try:
-        with open(path, encoding="utf-8-sig") as file:  # without a byte order mark
-            text = file.read()
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from None
-    if not text:
-        raise UsageError(f"{path}: the file is empty")
-    return text
-
-
 def _check_out(options: argparse.Namespace) -> None:
     """Check before training that the model can be saved afterwards."""
     check_writable("--out", options.out)
@@ -146,20 +134,20 @@ def _check_out(options: argparse.Namespace) -> None:
         raise UsageError("--out: expected another file than --text, which it would replace")
 
 
-def _model_to_train(options: argparse.Namespace, text: str) -> tuple[crnn.RNN, Vocabulary]:
-    vocabulary = Vocabulary.of(text)
-    path = options.resume or options.start
-    if path is not None:
+def _model_to_train(
+    options: argparse.Namespace, vocabulary: Units | None
+) -> tuple[crnn.RNN, Units]:
+    """The model of a file with its vocabulary, or a new model for the one that is given."""
+    if vocabulary is None:
+        path = options.resume or options.start
         model, known = load(path)
         resume.check_model(options, path, model)
-        try:
-            known.encode(vocabulary.characters)
-        except ValueError as error:
-            raise UsageError(f"--text: {error}") from None
+        resume.check_vocabulary(options, path, known)
         return model, known
     if len(vocabulary) < 2:
         raise UsageError(
-            f"--text: expected at least 2 different characters, got {text[:1]!r} alone"
+            f"--text: expected at least 2 different {vocabulary.unit}s, got "
+            f"{vocabulary.decode([0])!r} alone"
         )
     try:
         model = crnn.RNN(
@@ -179,17 +167,17 @@ def _model_to_train(options: argparse.Namespace, text: str) -> tuple[crnn.RNN, V
         raise UsageError(
             f"--hidden {options.hidden}, --layers {options.layers}: too large for this machine"
         ) from None
-    model.metadata["vocabulary"] = json.dumps(vocabulary.characters)
+    model.metadata["vocabulary"] = vocabulary.to_json()
     return model, vocabulary
 
 
-def _learned(characters: int, options: argparse.Namespace) -> int:
-    """The number of characters to train on; the rest is held out."""
-    held_out: int = round(characters * options.validation)
-    learned = characters - held_out
+def _learned(n: int, unit: str, options: argparse.Namespace) -> int:
+    """The number of symbols to train on; the rest is held out."""
+    held_out: int = round(n * options.validation)
+    learned = n - held_out
     if learned <= options.batch or held_out < 2:
         raise UsageError(
-            f"the text of {characters} characters is too short for --batch {options.batch} and "
+            f"the text of {n} {unit}s is too short for --batch {options.batch} and "
             f"--validation {options.validation:g}"
         )
     return learned
@@ -199,6 +187,7 @@ def _fit(
     model: crnn.RNN,
     learn: Array,
     held_out: Array,
+    unit: str,
     options: argparse.Namespace,
     began: float,
     ranks: Ranks,
@@ -206,7 +195,7 @@ def _fit(
     """Train, with a file that has every epoch and that another call can continue from."""
     rows = (len(learn) - 1) // options.batch  # steps of each parallel row
     windows = math.ceil(rows / options.steps)
-    characters = rows * options.batch / windows  # in a window, on average
+    per_step = rows * options.batch / windows  # symbols, on average
     reported = 0
 
     def report(history: crnn.History) -> None:
@@ -219,7 +208,7 @@ def _fit(
             )  # fmt: skip
             if k + 1 < len(history.loss):  # its time was that of its steps
                 began -= windows / history.steps_per_second[k]
-            _report(done, characters, began, options)
+            _report(done, per_step, began, options, unit)
         reported = len(history.loss)
 
     continues = options.resume is not None and resume.has_training(options.resume)
@@ -279,9 +268,13 @@ def _optimizer(options: argparse.Namespace) -> Rule:
 
 
 def _report(
-    history: crnn.History, characters: float, began: float, options: argparse.Namespace
+    history: crnn.History,
+    per_step: float,
+    began: float,
+    options: argparse.Namespace,
+    unit: str = "character",
 ) -> None:
-    """Print one line per epoch. `characters` is the average number in a window."""
+    """Print one line per epoch. `per_step` is the average number of symbols in a window."""
     from tqdm import tqdm
 
     if len(history.val_loss) < len(history.loss):  # interrupted: nothing was validated
@@ -290,9 +283,9 @@ def _report(
     write = tqdm.write if sys.stderr.isatty() else print
     write(
         f"epoch {len(history.loss)}/{options.epochs}  "
-        f"bits per character {history.loss[-1] * BITS:.3f}, "
+        f"bits per {unit} {history.loss[-1] * BITS:.3f}, "
         f"held out {history.val_loss[-1] * BITS:.3f}  "
-        f"{history.steps_per_second[-1] * characters:,.0f} characters/s  "
+        f"{history.steps_per_second[-1] * per_step:,.0f} {unit}s/s  "
         f"{time.perf_counter() - began:.1f} s",
         file=sys.stdout,
     )

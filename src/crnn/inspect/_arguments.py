@@ -14,7 +14,7 @@ from crnn._network.data import Sequences
 from crnn._network.model import Model
 from crnn.inspect._cells import Cell
 from crnn.reference import Array
-from crnn.text import Vocabulary
+from crnn.text.units import Units
 
 
 def in_float64(model: Any) -> tuple[Config, Mapping[str, Array]]:
@@ -52,7 +52,7 @@ def one_sequence(config: Config, x: Any) -> Array:
     return checked
 
 
-def symbols_of(text: str, vocabulary: Vocabulary | None) -> Array:
+def symbols_of(text: str, vocabulary: Units | None) -> Array:
     """The symbols of a text."""
     if vocabulary is None:
         raise ValueError(

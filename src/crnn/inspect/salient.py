@@ -227,7 +227,7 @@ def saliency(model: Any, x: Any, step: int = -1, output: int | None = None) -> S
     tokens = None
     if rows.dtype.kind == "i":
         if vocabulary is not None and len(vocabulary) == config.n_x:
-            tokens = tuple(vocabulary.decode(rows[:, 0]))
+            tokens = tuple(vocabulary.decode([symbol]) for symbol in rows[:, 0].tolist())
         rows = (rows[:, :, None] == np.arange(config.n_x)).astype(np.float64)  # (T, 1, n_x)
     T = len(rows)
     step = _checked_step(config, step, T)
@@ -258,6 +258,6 @@ def _checked_output(config: Config, output: Any, logits: Array) -> int:
         return validate.count("output", output, least=0, most=config.n_y - 1)
     if not config.classifies and config.n_y > 1:
         raise ValueError(
-            f"output: expected a number in 0..{config.n_y - 1}, which of the answers, got None"
+            f"output: expected a number in 0..{config.n_y - 1}, which of the values, got None"
         )
     return int(logits.argmax())

@@ -90,6 +90,9 @@ typedef struct {
     ptrdiff_t (*linear_workspace)(const crnn_linear *);
     /* one step of a stream; and pack W (n_out, n_in) for it, as padded(n_in, n_out) numbers */
     void (*stream_step)(const crnn_stream *);
+    /* a class drawn from softmax(inverse logits (n)), or -1: see sampling.inc */
+    ptrdiff_t (*draw)(ptrdiff_t n, const void *logits, double inverse, double uniform,
+                      void *workspace);
     void (*pack)(ptrdiff_t n_in, ptrdiff_t n_out, const void *W, void *packed);
     ptrdiff_t (*padded)(ptrdiff_t n_in, ptrdiff_t n_out);
     /* the activation alone, in place: z (rows, n) becomes a; da (rows, n) becomes dz */

@@ -42,6 +42,10 @@ def packed_lengths(value: Any, rows: int) -> Array:
     return in_order(a, np.intp)
 
 
+#: Rows that are checked at a time: the array may be mapped from a file larger than memory.
+BLOCK = 1 << 20
+
+
 def class_numbers(name: str, value: Any, n: int, lengths: Array | None, *shape: int) -> Array:
     """Integers in 0..n-1 of the given shape; values past an example's length are ignored."""
     return in_order(class_range(name, value, n, lengths, *shape), np.intp)
@@ -54,12 +58,16 @@ def class_range(name: str, value: Any, n: int, lengths: Array | None, *shape: in
         raise TypeError(f"{name}: expected integers (class numbers), got {described(a)}")
     if a.shape != shape:
         raise ValueError(f"{name}: expected shape {shape}, got {described(a)}")
-    wrong = (a < 0) | (a >= n)
-    if lengths is not None:
-        wrong &= steps_counted(shape[0], lengths)
-    if wrong.any():
-        where = tuple(int(i) for i in np.argwhere(wrong)[0])
-        raise ValueError(f"{name}: expected integers in 0..{n - 1}, got {a[where]} at {where}")
+    counted = None if lengths is None else steps_counted(shape[0], lengths)
+    for begin in range(0, len(a), BLOCK):
+        part = a[begin : begin + BLOCK]
+        wrong = (part < 0) | (part >= n)
+        if counted is not None:
+            wrong &= counted[begin : begin + BLOCK]
+        if wrong.any():
+            first, *rest = (int(i) for i in np.argwhere(wrong)[0])
+            where = (begin + first, *rest)
+            raise ValueError(f"{name}: expected integers in 0..{n - 1}, got {a[where]} at {where}")
     return a
 
 

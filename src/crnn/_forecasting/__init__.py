@@ -1,0 +1,1 @@
+"""Forecasts of series: windows, scaling, feeding answers back, and walk-forward validation."""

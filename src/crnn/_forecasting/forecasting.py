@@ -1,0 +1,123 @@
+"""Forecasts: a method of `crnn.RNN`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+
+from crnn._engine import validate
+from crnn._forecasting.examples import checked_series
+from crnn._forecasting.scaling import Scaling
+from crnn._network.answering import Answering
+from crnn.reference import Array
+
+
+class Forecasting(Answering):
+    """A model that forecasts a series from its history."""
+
+    @property
+    def scaling(self) -> Scaling | None:
+        """What `forecast` does to a history and undoes on answers; None for nothing.
+
+        It is kept in ``metadata["scaling"]``, so it is saved with the model.
+        """
+        if "scaling" not in self.metadata:
+            return None
+        try:
+            return Scaling(**json.loads(self.metadata["scaling"]))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"metadata['scaling']: not a scaling: {error}") from None
+
+    @scaling.setter
+    def scaling(self, scaling: Scaling | None) -> None:
+        if scaling is None:
+            self.metadata.pop("scaling", None)
+            return
+        if not isinstance(scaling, Scaling):
+            raise TypeError(
+                f"scaling: expected a crnn.data.Scaling or None, got {validate.shown(scaling)}"
+            )
+        if len(scaling.mean) != self.config.n_x:
+            raise ValueError(
+                f"scaling: expected {self.config.n_x} numbers, as the model's inputs, got "
+                f"{len(scaling.mean)}"
+            )
+        self.metadata["scaling"] = scaling.to_json()
+
+    def forecast(self, history: Any, H: int, *, window: int | None = None) -> Array:
+        """The H steps after a history: answers are fed back until there are enough.
+
+        The model answers with the next step, or with several next steps at once: its targets have
+        n_x numbers for each, as those of `crnn.data.sliding_windows`.
+
+        Parameters
+        ----------
+        history : numbers (N,) or (N, n_x)
+            The series so far, before `scaling`.
+        H : int
+            The steps to forecast.
+        window : int, optional
+            Read only this many steps, the last ones (after `scaling`, whose differences need more
+            of the history): as many as the examples of training had. By default all.
+
+        Returns
+        -------
+        forecast : array (H,) or (H, n_x)
+            Shaped as the history, with `scaling` undone.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument does not fit, or the model has other answers than the next steps.
+
+        Examples
+        --------
+        >>> import numpy as np, crnn
+        >>> from crnn.data import Scaling, sliding_windows
+        >>> series = 100 + np.sin(np.arange(200))
+        >>> model = crnn.RNN(1, 16, 3, loss="mse", rng=0)          # three steps at once
+        >>> model.scaling = Scaling.of(series)
+        >>> x, y = sliding_windows(model.scaling.apply(series), 20, 3)
+        >>> history = model.fit(x, y, optimizer=crnn.Adam(1e-2), progress=False, rng=0)
+        >>> error = model.forecast(series, 6, window=20) - (100 + np.sin(np.arange(200, 206)))
+        >>> bool(abs(error).max() < 0.3)
+        True
+        """
+        H = validate.count("H", H)
+        n_x = self.config.n_x
+        targets = self.config.objective.n_targets(self.config.n_y)
+        if self.config.objective.decides or targets % n_x:
+            raise ValueError(
+                "forecast: expected a model whose answers are values, n_x for each next step, got "
+                f"loss={self.config.loss!r} with {targets} targets and n_x = {n_x}"
+            )
+        scaling, shape = self.scaling, np.shape(history)[1:]
+        series = checked_series("history", history)
+        if series.shape[1] != n_x:
+            raise ValueError(
+                f"history: expected n_x = {n_x} numbers at each step, got {series.shape[1]}"
+            )
+        z = series if scaling is None else scaling.apply(series)
+        if window is not None:
+            z = z[-validate.count("window", window, most=len(z)) :]
+        z_hat = self._fed_back(z, H)  # (H, n_x)
+        found = z_hat if scaling is None else scaling.undo(z_hat, series)
+        return found.reshape(H, *shape)
+
+    def _fed_back(self, z: Array, H: int) -> Array:
+        """H steps after z (N, n_x), each of float64 (n_x,)."""
+        forward = self.config.direction == "forward" and self.config.steps in ("last", "all")
+        state, parts, count = None, [], 0
+        while True:
+            if forward:
+                y, state = self.predict(z[:, None], a0=state, return_state=True)
+            else:  # the whole sequence is read again
+                y = self.predict(z[:, None])
+            last = y[-1, 0] if self.config.every_step else y[0]
+            parts.append(last.astype(np.float64).reshape(-1, z.shape[1]))  # (k, n_x)
+            count += len(parts[-1])
+            if count >= H:
+                return np.concatenate(parts)[:H]
+            z = parts[-1] if forward else np.concatenate([z, parts[-1]])

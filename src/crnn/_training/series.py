@@ -1,0 +1,268 @@
+"""Long sequences of numbers or symbols, in rows that are read side by side and may begin again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+
+from crnn._engine import validate
+from crnn._network.config import Config
+from crnn._network.data import Batch
+from crnn._training.batches import Parts, Shards
+from crnn._training.ranks import ALONE, Ranks
+from crnn.reference import Array
+
+
+@dataclass(frozen=True)
+class Series:
+    """The rows of a stream: L steps of m sequences that are read side by side."""
+
+    config: Config
+    symbols: Array  # (L, m, n_x) of numbers, or (L, m)
+    y: Array  # (L, m, n) or classes (L, m)
+    weights: Array | None  # (L, m), with a mean of 1; None if every step counts
+    seen: Array | None  # bool (L, m) or (L, m, n_x): where x is not missing; None for everywhere
+    resets: Array | None  # bool (L, m): where a row begins again; None for nowhere
+
+    @property
+    def m(self) -> int:
+        """The number of rows."""
+        return int(self.symbols.shape[1])
+
+    @property
+    def size(self) -> int:
+        """The number of steps of all rows."""
+        return len(self.symbols) * self.m
+
+    def rows(self, which: slice) -> Series:
+        """Some of the rows."""
+        names = ("symbols", "y", "weights", "seen", "resets")
+        parts = {name: getattr(self, name) for name in names}
+        cut = {name: part[:, which] for name, part in parts.items() if part is not None}
+        return replace(self, **cut)
+
+    def windows(self, T: int) -> Iterator[Batch]:
+        """The rows, T steps at a time; each window continues the one before.
+
+        In a window the parts of a row between two resets are examples of their own.
+        """
+        if self.m == 0:
+            return
+        before = np.arange(self.m)  # of each row, its example in the window before
+        for t in range(0, len(self.symbols), T):
+            part = slice(t, t + T)
+            x, y = self._own(self.symbols[part]), self._own(self.y[part])
+            if self.seen is not None:
+                seen = self.seen[part]
+                x[~seen] = 0
+            weights = None if self.weights is None else self.weights[part]
+            batch = Batch(x, y, None, weights)
+            if self.resets is not None:
+                batch, before = _cut(batch, self.resets[part], before)
+            yield batch
+
+    def _own(self, values: Array) -> Array:
+        """A contiguous copy of a window's x or y in the dtype that a pass needs."""
+        dtype = np.intp if values.dtype.kind in "iub" and values.ndim == 2 else self.config.np_dtype
+        return np.array(values, dtype, order="C")
+
+    def fault(self, of: str) -> str | None:
+        """The first number that is not missing and not finite, as a message, or None."""
+        for name, values, counted in (
+            ("symbols", self.symbols, self.seen),
+            ("y", self.y, self.weights),
+        ):
+            if values.dtype.kind != "f":
+                continue
+            wrong = ~np.isfinite(values)
+            if counted is not None:
+                counted = counted > 0
+                wrong &= counted.reshape(counted.shape + (1,) * (wrong.ndim - counted.ndim))
+            if wrong.any():
+                t, i = (int(k) for k in np.argwhere(wrong)[0][:2])
+                place = f"at step {t} of row {i}"
+                return f"{of}{name}: expected finite numbers, got {values[t, i]} {place}"
+        return None
+
+
+@dataclass(frozen=True)
+class LongSeries:
+    """Training data that are a Series, in windows that pass on the state."""
+
+    series: Series
+    steps: int
+    held_out: Series | None
+    ranks: Ranks = ALONE
+
+    carry: ClassVar[bool] = True
+    unit: ClassVar[str] = "step"
+
+    @property
+    def size(self) -> int:
+        """The number of steps in an epoch, over all rows."""
+        return self.series.size
+
+    @property
+    def num_batches(self) -> int:
+        """The number of windows in an epoch."""
+        return -(-len(self.series.symbols) // self.steps)
+
+    def batches(self) -> Iterator[Batch] | Iterator[Shards]:
+        """The batches of one epoch, or this rank's shards of them."""
+        if self.ranks.alone:
+            return self.series.windows(self.steps)
+        m = self.series.m
+        own = [self.series.rows(rows).windows(self.steps) for rows in self.ranks.cut(m)]
+        return (Shards(list(parts), m) for parts in zip(*own, strict=True))
+
+    def validation(self) -> Iterator[Batch] | Parts | None:
+        """The held-out series, or this rank's shards of its rows, or None."""
+        held_out = self.held_out
+        if held_out is None:
+            return None
+        if self.ranks.alone:
+            return held_out.windows(self.steps)
+        cut = self.ranks.cut(held_out.m)
+        return [held_out.rows(rows).windows(self.steps) for rows in cut]
+
+    def fault(self, of_validation: bool) -> str | None:
+        """The place in the data that explains a loss that is not finite."""
+        if not of_validation:
+            return self.series.fault("")
+        return None if self.held_out is None else self.held_out.fault("validation ")
+
+
+def checked_series(
+    config: Config,
+    x: Any,
+    y: Any = None,
+    resets: Any = None,
+    mask: Any = None,
+    rows: int | None = None,
+    *,
+    of: str = "",
+) -> Series:
+    """The arguments of `RNN.fit_stream` as a Series; `rows` is the number of rows of one sequence.
+
+    With rows=None a sequence becomes one row. Raises ValueError or TypeError.
+    """
+    if not config.every_step or config.direction != "forward":
+        raise ValueError(
+            "a stream needs a model with steps='all' and direction='forward', got "
+            f"steps={config.steps!r}, direction={config.direction!r}"
+        )
+    a = _checked_x(config, f"{of}symbols", x)
+    one = a.ndim == (1 if a.dtype.kind in "iu" else 2)  # one long sequence
+    leading = a.shape[:1] if one else a.shape[:2]  # (N,) or (T, m)
+    each = a.shape[len(leading) :] if y is None else ()
+    least = 1 if rows is None or not one else rows
+    seen = None if mask is None else _flags(f"{of}mask", mask, leading, each)
+    again = None if resets is None else _flags(f"{of}resets", resets, leading, ())
+    counted: Array | None = (
+        None if seen is None else np.asarray(seen.reshape(*leading, -1).all(axis=-1))
+    )  # (N,) or (T, m)
+    if y is None:
+        y = _next_of(config, a)
+        counted = None if counted is None else counted[1:]
+        if again is not None:  # the first step after a reset belongs to another sequence
+            within: Array = ~again[1:]
+            counted, again = within if counted is None else counted & within, again[:-1]
+        a, seen = a[:-1], None if seen is None else seen[:-1]
+    else:
+        y = config.objective.checked(f"{of}y", y, config.n_y, config.np_dtype, None, leading)
+        seen = None  # x is read as it is
+    if len(a) < least:
+        least -= len(a) == leading[0]
+        raise ValueError(f"{of}symbols: expected more than {least} steps, got {leading[0]}")
+    if counted is not None and not counted.any():
+        raise ValueError(f"{of}mask: expected some steps that count, got none")
+    parts = [a, y, _weights(config, counted), seen, again]
+    if one:
+        parts = [None if part is None else _in_rows(part, rows or 1) for part in parts]
+    return Series(config, *parts)
+
+
+def _checked_x(config: Config, name: str, x: Any) -> Array:
+    """Symbols (N,) or (T, m), or numbers (N, n_x) or (T, m, n_x), in their own dtype."""
+    a = validate.plain(name, x)
+    if a.dtype.kind in "iu" and a.ndim in (1, 2):
+        a = validate.class_range(name, a, config.n_x, None, *a.shape)
+    elif a.dtype.kind not in "fiub" or a.ndim not in (2, 3) or a.shape[-1] != config.n_x:
+        raise ValueError(
+            f"{name}: expected numbers of shape (N, n_x) or (T, m, n_x) with n_x = {config.n_x}, "
+            f"or integers of shape (N,) or (T, m), got {validate.described(a)}"
+        )
+    if 0 in a.shape:
+        raise ValueError(f"{name}: expected at least one step, got {validate.described(a)}")
+    return a
+
+
+def _next_of(config: Config, a: Array) -> Array:
+    """The targets if none are given: x of the next step."""
+    symbols = a.dtype.kind in "iu" and a.ndim < 3
+    same = config.n_x == (config.n_y if symbols else config.objective.n_targets(config.n_y))
+    if config.objective.decides != symbols or not same:
+        raise ValueError(
+            "y: expected targets, since x of the next step is none for this model: symbols are "
+            "for classes and numbers for values, of as many outputs as inputs"
+        )
+    return a[1:]
+
+
+def _flags(name: str, flags: Any, leading: tuple[int, ...], more: tuple[int, ...]) -> Array:
+    """True or False for each step, or with `more` for each number of a step."""
+    a = validate.plain(name, flags)
+    shapes = [leading] if not more else [leading, (*leading, *more)]
+    if a.dtype.kind not in "biu" or a.shape not in shapes:
+        raise ValueError(
+            f"{name}: expected True or False in shape {' or '.join(map(str, shapes))}, got "
+            f"{validate.described(a)}"
+        )
+    return a.astype(bool)
+
+
+def _weights(config: Config, counted: Array | None) -> Array | None:
+    """Weights with a mean of 1: the same for all steps that count, else 0."""
+    if counted is None or counted.all():
+        return None
+    weights: Array = (counted / counted.mean()).astype(config.np_dtype)
+    return weights
+
+
+def _in_rows(values: Array, m: int) -> Array:
+    """One sequence (N, ...) in m equal parts side by side, (N // m, m, ...); the rest is left."""
+    length = len(values) // m
+    found: Array = values[: length * m].reshape(m, length, *values.shape[1:]).swapaxes(0, 1)
+    return found
+
+
+def _cut(batch: Batch, resets: Array, before: Array) -> tuple[Batch, Array]:
+    """A window cut where rows begin again.
+
+    Each part is an example of its own, which continues the row's last part in the window before,
+    or, after a reset, begins at the initial state. Returns the batch, and of each row the number of
+    its last part.
+    """
+    T, m = resets.shape
+    begins = resets.copy()  # (T, m): where parts begin
+    begins[0] = True
+    row, start = np.nonzero(begins.T)  # of each part, row by row
+    last = np.append(row[1:] != row[:-1], True)
+    end = np.append(start[1:], T)
+    end[last] = T
+    lengths = end - start
+    fresh = resets[start, row]
+    continues = np.where(fresh, -1, before[row])
+    if len(row) == m:  # no row begins again within the window
+        return batch._replace(continues=continues), np.arange(m)
+    longest = int(lengths.max())
+    t = np.minimum(start + np.arange(longest)[:, None], T - 1)  # (longest, parts)
+    x, y, weights = (
+        None if values is None else values[t, row] for values in (batch.x, batch.y, batch.weights)
+    )
+    assert x is not None
+    whole = None if (lengths == longest).all() else lengths
+    return Batch(x, y, whole, weights, continues=continues), np.flatnonzero(last)
