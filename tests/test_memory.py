@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pages
 import pytest
+from same_bits import assert_same_bits
 
 import crnn
-from crnn._engine import config, workspace
+from crnn._engine import workspace
 from crnn._network import network as networks
 from crnn._network.buffers import Buffers
 from crnn._network.costs import Costs
@@ -68,18 +69,6 @@ def peak_of(call):
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-
-
-def assert_same_bits(one, other):
-    loss, gradients = one
-    other_loss, others = other
-    assert loss == (pytest.approx(other_loss, rel=1e-5) if config._simd == "blas" else other_loss)
-    for name, value in gradients.items():
-        if config._simd == "blas":  # a BLAS rounds products of other sizes differently
-            worst = (4096 + 256) * 2**-24 * np.abs(value).max()
-            np.testing.assert_allclose(value, others[name], rtol=0, atol=worst)
-        else:
-            assert value.tobytes() == others[name].tobytes(), name
 
 
 @pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["equal", "unequal"])
@@ -200,7 +189,7 @@ class TestPlan:
         assert plan.levels > 1
 
     @pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["equal", "unequal"])
-    @pytest.mark.parametrize("steps", ["last", "all"])
+    @pytest.mark.parametrize("steps", ["last", "pooled", "all"])
     @pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
     @pytest.mark.parametrize(("cell", "layers"), [("vanilla", 1), ("current", 2), ("lstm", 2)])
     def test_its_peak_is_that_of_the_arrays(self, cell, layers, direction, steps, lengths):

@@ -53,7 +53,6 @@ class RecomputedPass:
         self._below: list[Array] = []  # what the stacks of each layer read, (T, m, n)
         self._head: StreamedHead | None = None
         self._pools: list[Pool] = []
-        self._steps = plan.steps + 1  # the most of a window
         if streams(config):
             T, m = x.shape[:2]
             self._head = StreamedHead(parameters, T, m, lengths, buffers)
@@ -130,7 +129,7 @@ class RecomputedPass:
                 stack = self._stacks[layer * n + i]
                 above = None if da is None else _reader(self._part(da, i))
                 if layer == top and self._pools:
-                    above = self._spreader(self._pools[i])
+                    above = _spreader(self._pools[i])
                 sink = None if dx is None else _writer(dx, add=i > 0)
                 stack.backward(self._below[layer], above, da_n[i], gradients, sink)
             if self._dropout is not None and dx is not None:
@@ -171,15 +170,6 @@ class RecomputedPass:
             da[self._trace.counted] = dfeatures
         return da.reshape(T, m, config.width), [None] * n
 
-    def _spreader(self, pool: Pool) -> Above:
-        """dL/da of a window's outputs where answers are pooled."""
-        most = (self._steps, self._x.shape[1], self._config.n_a)
-
-        def above(window: Window, a: Array) -> Array:
-            return pool.spread_window(window, self._buffers.array("da", most)[: len(a)])
-
-        return above
-
     def _part(self, both: Array, i: int) -> Array:
         """The columns of one direction, or of one direction of a part."""
         n_a = self._config.n_a
@@ -189,6 +179,11 @@ class RecomputedPass:
 def _writer(whole: Array, add: bool = False) -> Sink:
     """Puts the steps of windows into an array (T, m, n), or adds them."""
     return lambda window, steps: window.put(steps, whole, add)
+
+
+def _spreader(pool: Pool) -> Above:
+    """dL/da of the outputs of windows where answers are pooled, as new arrays."""
+    return lambda window, a: pool.spread_window(window, np.empty(a.shape, a.dtype))
 
 
 def _reader(whole: Array) -> Above:

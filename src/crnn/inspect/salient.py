@@ -258,6 +258,6 @@ def _checked_output(config: Config, output: Any, logits: Array) -> int:
         return validate.count("output", output, least=0, most=config.n_y - 1)
     if not config.classifies and config.n_y > 1:
         raise ValueError(
-            f"output: expected a number in 0..{config.n_y - 1}, which of the answers, got None"
+            f"output: expected a number in 0..{config.n_y - 1}, which of the values, got None"
         )
     return int(logits.argmax())

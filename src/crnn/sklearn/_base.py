@@ -108,7 +108,7 @@ class BaseRNN(Parameters):
 
     def _prepare(self, inputs: Inputs, targets: Targets) -> Preparation:
         samples = checked_samples(self.samples_per_step)
-        values = targets.y if self._loss == "mse" else None
+        values = None if self._checked_loss() == "cross_entropy" else targets.y
         return prepare(inputs, targets.weights, values, samples, bool(self.standardize))
 
     def _split(

@@ -18,8 +18,6 @@ from crnn.sklearn._preparing import Preparation, checked_samples
 class Parameters(BaseEstimator):  # type: ignore[misc]
     """Stored parameters of an estimator over one `crnn.RNN`."""
 
-    _loss = "cross_entropy"
-
     # Parameters of every estimator.
     hidden_size: int
     num_layers: int
@@ -97,11 +95,15 @@ class Parameters(BaseEstimator):  # type: ignore[misc]
         """Whether `fit` goes to max_iter, where the learning rate of its own schedule is 0."""
         return self.learning_rate == "cosine" and not isinstance(self.learning_rate_init, Schedule)
 
+    def _checked_loss(self) -> Any:
+        """The loss of the network."""
+        return "cross_entropy"
+
     def _structure(self) -> dict[str, Any]:
         """The arguments of `crnn.RNN` that a model keeps for life, besides its sizes."""
         return {
             "num_layers": self.num_layers, "direction": self.direction,
-            "activation": self.activation, "steps": self.steps, "loss": self._loss,
+            "activation": self.activation, "steps": self.steps, "loss": self._checked_loss(),
             "dtype": self.dtype, "cell": self.cell, "leak": self.leak, "noise": self.noise,
             "equation": self.equation,
         }  # fmt: skip

@@ -18,12 +18,14 @@ from crnn.sklearn._data import Array, Examples, Inputs, check_weights
 class RNNRegressor(RegressorMixin, BaseRNN):  # type: ignore[misc]
     """Values for each sequence, from the states of a recurrent network.
 
-    Trained on the mean squared error with `crnn.RNN.fit`. The output is linear. With standardize,
-    y is scaled as the features of X are, and `predict` scales back; the losses are those of scaled
-    values.
+    The output is linear. With standardize, y is scaled as the features of X are, and `predict`
+    scales back; the losses are those of scaled values.
 
     Parameters
     ----------
+    loss : {"mse", "mae", "huber"} or crnn.Huber, default="mse"
+        The mean squared error; the mean absolute error or Huber's loss, if some y are outliers. The
+        delta of `crnn.Huber` is in the units of the y that the network sees.
     hidden_size, num_layers, direction, steps, samples_per_step, activation, cell, leak, noise, \
 equation, standardize, solver, learning_rate, learning_rate_init, momentum, clip_norm, \
 batch_size, max_iter, tol, n_iter_no_change, early_stopping, validation_fraction, warm_start, \
@@ -49,12 +51,11 @@ best_loss_, validation_scores_, best_validation_score_
     True
     """
 
-    _loss = "mse"
-
     def __init__(
         self,
         hidden_size: int = 64,
         *,
+        loss: str | crnn.Huber = "mse",
         num_layers: int = 1,
         direction: str = "bidirectional",
         steps: str = "max",
@@ -83,9 +84,9 @@ best_loss_, validation_scores_, best_validation_score_
         verbose: bool = False,
     ) -> None:
         self._store(
-            hidden_size=hidden_size, num_layers=num_layers, direction=direction, steps=steps,
-            samples_per_step=samples_per_step, activation=activation, cell=cell, leak=leak,
-            noise=noise, equation=equation, standardize=standardize, solver=solver,
+            hidden_size=hidden_size, loss=loss, num_layers=num_layers, direction=direction,
+            steps=steps, samples_per_step=samples_per_step, activation=activation, cell=cell,
+            leak=leak, noise=noise, equation=equation, standardize=standardize, solver=solver,
             learning_rate=learning_rate, learning_rate_init=learning_rate_init, momentum=momentum,
             clip_norm=clip_norm, batch_size=batch_size, max_iter=max_iter, tol=tol,
             n_iter_no_change=n_iter_no_change, early_stopping=early_stopping,
@@ -194,6 +195,15 @@ best_loss_, validation_scores_, best_validation_score_
         if self._preparation.of_y is not None:
             y_hat = self._preparation.of_y.back(y_hat)
         return y_hat[:, 0] if self._one_value else y_hat
+
+    def _checked_loss(self) -> Any:
+        named = isinstance(self.loss, str) and self.loss in ("mse", "mae", "huber")
+        if named or isinstance(self.loss, crnn.Huber):
+            return self.loss
+        raise ValueError(
+            f"loss: expected 'mse', 'mae', 'huber' or crnn.Huber(delta), got {self.loss!r}: "
+            "a model with other losses is a crnn.RNN"
+        )
 
     def _check_targets(
         self, inputs: Inputs, y: Any, sample_weight: Any, classes: Any, cold: bool
