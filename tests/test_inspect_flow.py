@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import some_models
 
 import crnn
 import crnn.inspect
@@ -41,6 +42,27 @@ def test_a_vanilla_network_by_hand(steps):
         flow.quantiles[0], np.quantile(sizes, [0.1, 0.5, 0.9], axis=1), rtol=1e-12
     )
     np.testing.assert_array_equal(flow.by_lag[0], flow.norms[0, ::-1])
+
+
+@pytest.mark.parametrize("kind", some_models.KINDS)
+@pytest.mark.parametrize("direction", ["forward", "reverse"])
+def test_norms_of_every_cell_by_finite_differences(kind, direction):
+    """The loss of the steps after t, as a function of the state that they begin from."""
+    model = some_models.model_of(kind, direction=direction)
+    x, lstm, h = X[:5, :1], model.config.cell == "lstm", 1e-6
+    norms = gradient_flow(model, x, [1]).norms[0]
+    states = model.states(x, layer=0, cells=lstm)
+    a, *c = states if lstm else (states,)  # (T, 1, n_a)
+
+    def loss(t, state):
+        start = (state, c[0][t]) if lstm else state
+        later = x[t + 1 :] if direction == "forward" else x[:t]
+        return model.evaluate(later, [1], a0=[start])[0]
+
+    for t in range(4) if direction == "forward" else range(1, 5):
+        changes = h * np.eye(a.shape[2])
+        gradient = [(loss(t, a[t] + e) - loss(t, a[t] - e)) / (2 * h) for e in changes]
+        assert norms[t] == pytest.approx(np.linalg.norm(gradient), abs=1e-9)
 
 
 @pytest.mark.parametrize("cell", ["vanilla", "leaky", "gru", "lstm"])

@@ -99,6 +99,18 @@ def test_a_single_number_of_state_is_drawn_against_time(pyplot):
     pyplot.gcf().canvas.draw()
 
 
+@pytest.mark.parametrize("n_a", [1, 2])
+def test_a_trajectory_that_runs_away_does_not_dwarf_the_points(pyplot, n_a):
+    """Of a = relu(3 a - 1) with the points 0 and 1/2, from beside which it grows by 3 per step."""
+    model = crnn.RNN(1, n_a, 2, activation="relu", dtype="float64", rng=0)
+    model.parameters["Waa"], model.parameters["ba"] = 3 * np.eye(n_a), -1
+    found = crnn.inspect.fixed_points(model, starts=[[0.51] * n_a, [0.4] * n_a, [0.01] * n_a])
+    ax = found.plot(steps=2000)  # beyond the largest number
+    pyplot.gcf().canvas.draw()
+    assert np.diff(ax.get_ylim()) < 5
+    assert np.isfinite(found.plot(steps=5, trajectories=2).lines[1].get_ydata()).all()
+
+
 def test_a_network_without_fixed_points_has_a_plot(pyplot):
     model = crnn.RNN(1, 2, 2, activation="relu", rng=0)
     model.parameters["Waa"], model.parameters["ba"] = np.eye(2), 1

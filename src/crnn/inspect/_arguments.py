@@ -95,7 +95,8 @@ def inputs_of(x: Any, cell: Cell, rows: int) -> Array:
                 f"x: expected numbers of shape (n_in,) or (rows, n_in), or integers, which are "
                 f"symbols, of shape () or ({rows},), got {validate.described(a)}"
             )
-        a = validate.class_numbers("x", a, n_in, None, *(() if a.ndim == 0 else (rows,)))
+        a = np.atleast_1d(a)
+        a = validate.class_numbers("x", a, n_in, None, len(a))
         return np.ascontiguousarray(np.broadcast_to(a, (rows,)))
     if a.ndim == 1 or (a.ndim == 2 and len(a) != rows):
         a = _numbers("x", a, "n_in", n_in)

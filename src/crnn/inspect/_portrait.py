@@ -13,9 +13,14 @@ if TYPE_CHECKING:
     from crnn.inspect.fixed import FixedPoints
 
 
+#: A trajectory has run away when it is so many times as large as all points and starts.
+AWAY = 2.0
+
+
 def draw(found: FixedPoints, states: Array, ax: Any) -> Any:
     """Draw the points of `found` and trajectories (steps + 1, count, N)."""
     ax = _axes.axes(ax, (5.6, 4.8))
+    states = _cut(found, states)
     if states.shape[2] == 1:
         _draw_against_time(found, states[:, :, 0], ax)
     else:
@@ -28,14 +33,21 @@ def draw(found: FixedPoints, states: Array, ax: Any) -> Any:
     return ax
 
 
+def _cut(found: FixedPoints, states: Array) -> Array:
+    """The states, with NaN from where a trajectory runs away: it would dwarf everything else."""
+    sizes = np.abs(states).max(axis=2)  # (steps + 1, count)
+    known = np.concatenate([sizes[0], np.abs(found.points).max(axis=1, initial=0)])
+    largest = known.max(initial=0, where=np.isfinite(known))
+    away = np.logical_or.accumulate(~(sizes <= AWAY * largest), axis=0)
+    return np.where(away[:, :, None], np.nan, states)
+
+
 def _draw_in_plane(found: FixedPoints, states: Array, ax: Any) -> None:
     """The plane is that of the first two principal components of all states that are drawn."""
-    finite = np.isfinite(states).all(axis=(0, 2))
-    states = states[:, finite]
-    if states.shape[1] + len(found.points) == 0:
-        return  # nothing is finite
-    center, plane, shares = _principal(np.concatenate([states.reshape(-1, states.shape[2]),
-                                                       found.points]))  # fmt: skip
+    finite = states[np.isfinite(states).all(axis=2)]  # (rows, N)
+    if len(finite) + len(found.points) == 0:
+        return
+    center, plane, shares = _principal(np.concatenate([finite, found.points]))
     lines = (states - center) @ plane.T  # (steps + 1, count, 2)
     for k in range(lines.shape[1]):
         label = "trajectory, from its dot" if k == 0 else None

@@ -99,8 +99,9 @@ class FixedPoints:
         s = self._starts[: validate.count("count", count)]
         x = np.ascontiguousarray(np.broadcast_to(self._x, (len(s), *self._x.shape[1:])))
         states = [s]
-        for _ in range(validate.count("steps", steps)):
-            states.append(self._cell.step(states[-1], x))
+        with np.errstate(over="ignore", invalid="ignore"):  # an unstable relu runs to infinity
+            for _ in range(validate.count("steps", steps)):
+                states.append(self._cell.step(states[-1], x))
         return np.stack(states)
 
     def plot(
@@ -109,7 +110,8 @@ class FixedPoints:
         """Draw the points among trajectories, in the plane of their first two principal components.
 
         Stable points are filled circles, others open squares. With a single number of state, the
-        trajectories are drawn against time instead.
+        trajectories are drawn against time instead. A trajectory that runs away ends where it is
+        twice as large as all points and starts.
 
         Parameters
         ----------
