@@ -128,3 +128,30 @@ def test_values_have_no_classes():
     model = crnn.RNN(2, 3, 1, loss="mse", rng=0)
     with pytest.raises(ValueError, match="class_weight: expected None with loss='mse'"):
         model.fit(x, np.zeros((M, 1)), class_weight="balanced")
+
+
+@pytest.mark.parametrize("class_weight", ["balanced", {1: 4}])
+@pytest.mark.parametrize("steps", ["last", "all"])
+def test_the_label_of_one_output_is_a_class(class_weight, steps):
+    x, y = examples(steps)
+    y, lengths = (y > 0).astype(int), np.array([5, 1, 3, 4, 2, 5, 5, 5, 1])
+    fits = []
+    for loss, n_y in (("binary_cross_entropy", 1), ("cross_entropy", 2)):
+        model = crnn.RNN(2, 3, n_y, loss=loss, steps=steps, dtype="float64", rng=0)
+        for name in ("Wya", "by"):  # the same answers: of two logits, the first is 0
+            model.parameters[name] = 0
+            model.parameters[name][-1] = 0.7
+        history = model.fit(x, y, lengths=lengths, epochs=1, batch_size=9, progress=False,
+                            class_weight=class_weight, optimizer=crnn.SGD(1e-9))  # fmt: skip
+        fits.append(history.loss[0])
+    assert fits[0] == pytest.approx(fits[1], rel=1e-12)
+
+
+def test_labels_that_are_no_classes_are_refused():
+    x, y = examples()
+    model = crnn.RNN(2, 3, 1, loss="binary_cross_entropy", rng=0)
+    with pytest.raises(ValueError, match=r"class_weight: .* some labels of y are not 0 or 1"):
+        model.fit(x, y / 4, class_weight="balanced", progress=False)
+    many = crnn.RNN(2, 3, 2, loss="binary_cross_entropy", rng=0)
+    with pytest.raises(ValueError, match="class_weight: expected None with loss="):
+        many.fit(x, np.ones((M, 2)), class_weight={1: 2}, progress=False)

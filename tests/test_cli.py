@@ -680,6 +680,7 @@ USAGE = [
     ("train --resume small --layers 2", "--layers: expected 1, as small has, got 2"),
     ("train --resume small --activation relu", "--activation: expected tanh, as small has"),
     ("train --start small --dtype float64", "--dtype: expected float32, as small has"),
+    ("train --resume small --dropout 0.5", "--dropout: expected 0.0, as small has, got 0.5"),
     ("train --start small --resume small", "--start: expected only without --resume"),
     ("train --start small --units words", "--units: expected characters, as small has, got words"),
     ("train --start small --most 1", "--most: expected at least 2, as small has, got 1"),

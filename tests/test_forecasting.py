@@ -136,6 +136,18 @@ class TestForecast:
         wanted = np.concatenate([first, second[:1]])
         np.testing.assert_allclose(model.forecast(SERIES, 4), wanted, rtol=1e-9)
 
+    @pytest.mark.parametrize(
+        ("loss", "n_y"),
+        [("mae", 2), ("huber", 2), ("gaussian_nll", 4), (crnn.Quantiles((0.1, 0.5, 0.9)), 6)],
+    )
+    def test_distributions_forecast_their_middle(self, loss, n_y):
+        """The mean or the median is fed back."""
+        model = crnn.RNN(2, 5, n_y, loss=loss, dtype="float64", rng=0)
+        first = model.predict(SERIES[:, None])  # (1, 2)
+        second = model.predict(np.concatenate([SERIES, first])[:, None])
+        wanted = np.concatenate([first, second])
+        np.testing.assert_allclose(model.forecast(SERIES, 2), wanted, rtol=1e-9)
+
     def test_scaling_and_window(self):
         model = crnn.RNN(1, 5, 1, loss="mse", dtype="float64", rng=0)
         series = SERIES[:, 0]

@@ -222,7 +222,7 @@ OPTIONS = [
     for steps in ("last", "all")
     for loss in ("cross_entropy", "mse")
     for direction in ("forward", "bidirectional")
-]
+] + [{"steps": "last", "loss": loss} for loss in ("binary_cross_entropy", "gaussian_nll")]
 
 
 @functools.cache
@@ -232,9 +232,9 @@ def model(k):
 
 def targets(k):
     shape = (M,) if OPTIONS[k]["steps"] == "last" else (T, M)
-    if OPTIONS[k]["loss"] == "mse":
-        return np.ones((*shape, 2), "f4")
-    return np.ones(shape, int)
+    if OPTIONS[k]["loss"] == "cross_entropy":
+        return np.ones(shape, int)
+    return np.ones((*shape, 1 if OPTIONS[k]["loss"] == "gaussian_nll" else 2), "f4")
 
 
 def examples(k):
@@ -287,7 +287,7 @@ class TestTheModel:
         of_x = {name: arguments[name] for name in ("x", "lengths")}
         y_hat = attempt(functools.partial(model(k).predict_proba, **of_x), NAMES)
         y = attempt(functools.partial(model(k).predict, **of_x), [*NAMES, "predict"])
-        undecided = y_hat is not None and model(k).config.classifies and has_nan(y_hat)
+        undecided = y_hat is not None and model(k).config.objective.decides and has_nan(y_hat)
         assert (y is None) == (y_hat is None or undecided)
         step = attempt(functools.partial(model(k).gradients, **arguments), NAMES)
         found = attempt(functools.partial(model(k).evaluate, **arguments), NAMES)
@@ -392,6 +392,16 @@ def test_optimizers(make, value):
     }
     for name in more.get(make, ()):
         attempt(lambda: make(**{name: value}), [name])  # noqa: B023
+
+
+@derandomized
+@given(anything(), anything((2, 2)), anything((2, 2)))
+def test_losses(value, logits, y):
+    attempt(lambda: crnn.Huber(value), ["delta"])
+    attempt(lambda: crnn.Quantiles(value), ["levels"])
+    for loss in (value, "mse", "binary_cross_entropy"):
+        if not isinstance(loss, type):  # a class can be called, and is then a loss of the user's
+            attempt(lambda: crnn.check_loss(loss, logits, y), ["loss", "logits", "y"])  # noqa: B023
 
 
 @derandomized

@@ -245,8 +245,9 @@ class TestCheckLoss:
     @pytest.mark.parametrize(
         ("z", "y", "message"),
         [
-            (np.zeros(3), np.zeros(3), r"logits: expected shape \(rows, n_y\)"),
-            (np.zeros((2, 0)), np.zeros((2, 0)), "logits: expected shape"),
+            (np.zeros(3), np.zeros(3), r"logits: expected numbers of shape \(rows, n_y\)"),
+            (np.zeros((2, 0)), np.zeros((2, 0)), "logits: expected numbers of shape"),
+            (np.full((2, 3), np.inf), np.zeros((2, 3)), "logits: expected finite numbers"),
             (np.zeros((2, 3)), np.zeros((2, 2)), r"y: expected numbers of shape \(2, 3\)"),
         ],
     )

@@ -10,7 +10,7 @@ import pytest
 
 import crnn
 from crnn._training import rule
-from crnn.cli import train
+from crnn.cli.optimizer import optimizer
 from crnn.schedules import Constant, Cosine, Linear, OnPlateau, Step, Warmup
 
 
@@ -177,7 +177,7 @@ def test_the_command_halves_the_rate_on_a_plateau():
     options = argparse.Namespace(
         optimizer="sgd", lr=0.1, schedule="plateau", warmup=3, momentum=None, weight_decay=None
     )
-    assert train._optimizer(options) == crnn.SGD(Warmup(3, OnPlateau(0.1, 0.5, patience=0)))
+    assert optimizer(options) == crnn.SGD(Warmup(3, OnPlateau(0.1, 0.5, patience=0)))
 
 
 def test_the_page_runs():

@@ -52,6 +52,12 @@ class TestRows:
         models[1].fit_stream(x[:-1], x[1:], batch_size=4, steps=3, epochs=2, progress=False)
         np.testing.assert_array_equal(*(m.parameters["Waa"] for m in models))
 
+    def test_one_number_at_each_step_needs_no_axis(self):
+        x = series()[0][:, 0]
+        model = crnn.RNN(1, 4, 1, steps="all", loss="mse", rng=0)
+        assert model.evaluate_stream(x, 2) == model.evaluate_stream(x[:, None], 2)
+        model.fit_stream(x, validation=x, epochs=1, batch_size=4, progress=False)
+
     @pytest.mark.parametrize("cell", ["vanilla", "gru", "lstm"])
     def test_windows_carry_the_state(self, cell):
         """The loss of short windows is that of one pass over all steps."""

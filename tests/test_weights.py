@@ -181,6 +181,16 @@ class TestKeras:
             value[...] = 7
         assert not (rnn.parameters["by"] == 7).any(), "the returned weights must be copies"
 
+    @pytest.mark.parametrize("loss", ["binary_cross_entropy", "gaussian_nll", crnn.Huber(2.0)])
+    def test_every_loss(self, loss):
+        rnn = model(loss=loss)
+        for again in (
+            crnn.RNN.from_keras_weights(rnn.to_keras_weights(), loss=loss),
+            crnn.RNN.from_torch_state_dict(rnn.to_torch_state_dict(), loss=loss),
+        ):
+            assert_same_model(rnn, again)
+            assert again.config.loss == loss
+
     def test_only_zero_biases_may_be_omitted(self):
         rnn = without_biases()
         for ba, by in itertools.product([True, False], repeat=2):

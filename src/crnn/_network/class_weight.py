@@ -18,7 +18,8 @@ def checked(class_weight: Any, config: Config, totals_known: bool = True) -> Cla
     """The `class_weight` of `crnn.RNN.fit`; "balanced" only where all classes can be counted."""
     if class_weight is None:
         return None
-    if not config.classifies:
+    classes = config.objective.classes(config.n_y)
+    if not classes:
         raise ValueError(
             f"class_weight: expected None with loss={config.loss!r}, whose targets are no classes"
         )
@@ -35,7 +36,7 @@ def checked(class_weight: Any, config: Config, totals_known: bool = True) -> Cla
             f"got {validate.shown(class_weight)}"
         )
     return {
-        validate.count("class_weight", k, least=0, most=config.n_y - 1): validate.number(
+        validate.count("class_weight", k, least=0, most=classes - 1): validate.number(
             f"class_weight[{k}]", w
         )
         for k, w in class_weight.items()
@@ -43,35 +44,40 @@ def checked(class_weight: Any, config: Config, totals_known: bool = True) -> Cla
 
 
 def weighted(
-    class_weight: ClassWeight, n_y: int, y: Any, w: Any, lengths: Array | None
+    class_weight: ClassWeight, config: Config, y: Any, w: Any, lengths: Array | None
 ) -> Array | list[Array]:
-    """The weights w times those of the classes y; both are arrays, or lists of arrays.
+    """The weights w times those of the classes of y; both are arrays, or lists of arrays.
 
     Steps past the lengths of arrays (T, m) have no class.
     """
     if class_weight is None:
         return w  # type: ignore[no-any-return]
+    classes, numbers = config.objective.classes(config.n_y), config.objective.class_numbers
     if isinstance(w, list):
-        flat = _of_each(class_weight, n_y, np.concatenate(y), np.concatenate(w))
+        flat = _of_each(class_weight, classes, numbers(np.concatenate(y)), np.concatenate(w))
         return np.split(flat, np.cumsum([len(item) for item in w])[:-1])
+    y = numbers(y)
     if lengths is None or w.ndim == 1:
-        return _of_each(class_weight, n_y, y.ravel(), w.ravel()).reshape(w.shape)
+        return _of_each(class_weight, classes, y.ravel(), w.ravel()).reshape(w.shape)
     counted, product = validate.steps_counted(len(w), lengths), np.zeros(w.shape)
-    product[counted] = _of_each(class_weight, n_y, y[counted], w[counted])
+    product[counted] = _of_each(class_weight, classes, y[counted], w[counted])
     return product
 
 
-def _of_each(class_weight: ClassWeight, n_y: int, y: Array, w: Array) -> Array:
-    """The weights w (rows,) times those of the classes y (rows,).
+def _of_each(class_weight: ClassWeight, classes: int, y: Array, w: Array) -> Array:
+    """The weights w (rows,) times those of the classes y (rows,); what weighs nothing has none.
 
     "balanced" gives every class whose total is above 0 the same total, and keeps the sum.
     """
-    of_class = np.ones(n_y)  # (n_y,)
+    if ((y < 0) & (w > 0)).any():
+        raise ValueError("class_weight: expected None, because some labels of y are not 0 or 1")
+    y = np.maximum(y, 0)
+    of_class = np.ones(classes)  # (classes,)
     if isinstance(class_weight, Mapping):
         for k, value in class_weight.items():
             of_class[k] = value
     else:
-        totals = np.bincount(y, w, n_y)
+        totals = np.bincount(y, w, classes)
         present = totals > 0
         of_class[present] = totals.sum() / (max(present.sum(), 1) * totals[present])
     product: Array = w * of_class[y]

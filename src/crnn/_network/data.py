@@ -307,7 +307,7 @@ class Sequences:
         """Set the weights; the weight of a whole example is used at each of its steps."""
         name = self._of + "sample_weight"
         w = self._checked_weights(name, sample_weight)
-        w = weighted(class_weight, self._config.n_y, self.y, w, self.lengths)
+        w = weighted(class_weight, self._config, self.y, w, self.lengths)
         if isinstance(w, list):
             sums = np.array([item.sum() for item in w])
         else:

@@ -21,7 +21,7 @@ from crnn._training.history import History
 from crnn._training.optim import SGD, Optimizer, chosen
 from crnn._training.plan import Plan
 from crnn._training.ranks import over_ranks
-from crnn._training.series import LongSeries, checked_series
+from crnn._training.series import LongSeries, checked_series, is_series
 from crnn._training.trained import Trained
 
 #: Steps of a window where no gradient is asked for.
@@ -65,8 +65,9 @@ class FromStreams(Trained):
         Parameters
         ----------
         symbols : integers (N,) or (T, m), or numbers (N, n_x) or (T, m, n_x)
-            What each step reads: symbols in ``0..n_x - 1``, or n_x numbers. One sequence of N steps
-            is cut into `batch_size` rows; several sequences side by side are the rows themselves.
+            What each step reads: symbols in ``0..n_x - 1``, or n_x numbers (with n_x = 1 also
+            floats (N,)). One sequence of N steps is cut into `batch_size` rows; several sequences
+            side by side are the rows themselves.
             The model has steps="all" and direction="forward".
         y : targets of each step, in the shape of those of `fit`, optional
             For one sequence without the axis of examples: classes (N,) or values (N, n_y). By
@@ -135,7 +136,7 @@ class FromStreams(Trained):
         steps = validate.count("steps", steps)
         symbols = validate.plain("symbols", symbols)
         given = (y, resets, mask, *_several(validation)[1:])
-        if symbols.ndim < 2 and all(item is None for item in given):
+        if not is_series(self.config, symbols) and all(item is None for item in given):
             symbols = checked_symbols(self.config, "symbols", symbols, batch_size)
             if validation is not None:
                 validation = checked_symbols(self.config, "validation", validation, 1)
@@ -182,7 +183,8 @@ class FromStreams(Trained):
         """
         m = validate.count("batch_size", batch_size)
         symbols = validate.plain("symbols", symbols)
-        if symbols.ndim < 2 and y is None and resets is None and mask is None:
+        others = (y, resets, mask)
+        if not is_series(self.config, symbols) and all(item is None for item in others):
             symbols = checked_symbols(self.config, "symbols", symbols, 1)
             m = min(m, len(symbols) - 1)
             return self._network.evaluate(windows(symbols, m, STEPS), carry=True)

@@ -185,9 +185,16 @@ def checked_series(
     return Series(config, *parts)
 
 
+def is_series(config: Config, x: Array) -> bool:
+    """Whether x has more axes than a sequence of symbols (N,), or one float at each step."""
+    return x.ndim > 1 or (x.ndim == 1 and x.dtype.kind == "f" and config.n_x == 1)
+
+
 def _checked_x(config: Config, name: str, x: Any) -> Array:
     """Symbols (N,) or (T, m), or numbers (N, n_x) or (T, m, n_x), in their own dtype."""
     a = validate.plain(name, x)
+    if a.ndim == 1 and is_series(config, a):
+        a = a[:, None]
     if a.dtype.kind in "iu" and a.ndim in (1, 2):
         a = validate.class_range(name, a, config.n_x, None, *a.shape)
     elif a.dtype.kind not in "fiub" or a.ndim not in (2, 3) or a.shape[-1] != config.n_x:

@@ -21,7 +21,7 @@ _OPTIONS = {
 #: The field of a configuration that an option of a new model sets.
 _FIELDS = {
     "cell": "cell", "leak": "leak", "hidden": "n_a", "layers": "num_layers",
-    "activation": "activation", "dtype": "dtype",
+    "activation": "activation", "dtype": "dtype", "dropout": "dropout",
 }  # fmt: skip
 
 

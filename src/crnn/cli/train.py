@@ -7,21 +7,18 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from functools import partial
 
 import crnn
 from crnn._training.fingerprint import OtherTraining
 from crnn._training.ranks import Ranks
-from crnn._training.rule import Rule
 from crnn.cli import many, resume
 from crnn.cli.errors import UsageError, check_writable
+from crnn.cli.optimizer import optimizer
 from crnn.cli.sample import load
 from crnn.cli.texts import symbols_of, vocabulary_of
 from crnn.reference import Array
-from crnn.schedules import Cosine, Linear, OnPlateau, Schedule, Warmup
 from crnn.text.units import Units
 
 BITS = 1 / math.log(2)  # per nat
@@ -219,7 +216,7 @@ def _fit(
             epochs=options.epochs,
             batch_size=options.batch,
             steps=options.steps,
-            optimizer=_optimizer(options),
+            optimizer=optimizer(options),
             clip_norm=options.clip or None,
             clip_value=options.clip_value,
             patience=options.patience,
@@ -239,32 +236,6 @@ def _fit(
     if not history.interrupted:
         report(history)  # those of a training that was complete before
     return history
-
-
-#: The optimizers by their names as options, with their learning rates.
-OPTIMIZERS: dict[str, tuple[Callable[..., Rule], float]] = {
-    "adam": (crnn.Adam, 0.002), "adamw": (crnn.AdamW, 0.002), "rmsprop": (crnn.RMSprop, 0.001),
-    "sgd": (crnn.SGD, 0.5),
-}  # fmt: skip
-
-
-#: The schedules by their names as options, for a rate.
-SCHEDULES: dict[str, Callable[[float], float | Schedule]] = {
-    "constant": float,
-    "cosine": Cosine,
-    "linear": Linear,
-    "plateau": partial(OnPlateau, factor=0.5, patience=0),
-}
-
-
-def _optimizer(options: argparse.Namespace) -> Rule:
-    make, usual = OPTIMIZERS[options.optimizer]
-    lr = SCHEDULES[options.schedule](usual if options.lr is None else options.lr)
-    if options.warmup:
-        lr = Warmup(options.warmup, lr)
-    chosen = {"momentum": options.momentum, "weight_decay": options.weight_decay}
-    given = {name: value for name, value in chosen.items() if value is not None}
-    return make(lr=lr, **given)
 
 
 def _report(

@@ -55,6 +55,14 @@ class Objective(ABC):
         """The numbers in a target."""
         return n_y
 
+    def classes(self, n_y: int) -> int:
+        """The classes that a target is one of; 0 if targets are no classes."""
+        return 0
+
+    def class_numbers(self, y: Array) -> Array:
+        """Checked targets (rows, ...) as class numbers (rows), where they are; else -1."""
+        return y
+
     def scratch(self, n_y: int) -> int:
         """Bytes that `loss_and_gradient` allocates for each row."""
         return 0

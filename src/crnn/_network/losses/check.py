@@ -55,9 +55,14 @@ def check_loss(loss: Any, logits: Any, y: Any) -> float:
     ValueError: loss: the gradient of row 0 with respect to logit 0 is 1, and a finite difference 2
     """
     objective = chosen(loss)
-    z = np.array(validate.plain("logits", logits), np.float64, order="C")  # (rows, n_y), a copy
-    if z.ndim != 2 or z.size == 0:
-        raise ValueError(f"logits: expected shape (rows, n_y), got {validate.described(z)}")
+    given = validate.plain("logits", logits)
+    if given.ndim != 2 or given.size == 0 or given.dtype.kind not in "fiu":
+        raise ValueError(
+            f"logits: expected numbers of shape (rows, n_y), got {validate.described(given)}"
+        )
+    z = np.array(given, np.float64, order="C")  # (rows, n_y), a copy
+    if not np.isfinite(z).all():
+        raise ValueError("logits: expected finite numbers")
     rows, n_y = z.shape
     objective.check(n_y)
     targets = objective.checked("y", y, n_y, z.dtype, None, (rows,))

@@ -61,11 +61,12 @@ class Quantiles(Objective):
     name = "quantiles"
 
     def __init__(self, levels: Sequence[float] = (0.05, 0.5, 0.95)) -> None:
-        if isinstance(levels, (str, bytes)) or not hasattr(levels, "__len__"):
+        given = validate.plain("levels", levels)
+        if given.ndim != 1 or given.dtype.kind not in "fiu":
             raise TypeError(f"levels: expected some numbers, got {validate.shown(levels)}")
         checked = [
             validate.number(f"levels[{i}]", level, above=True, below=1)
-            for i, level in enumerate(levels)
+            for i, level in enumerate(given.tolist())
         ]
         if not checked or (np.diff(checked) <= 0).any():
             raise ValueError(f"levels: expected increasing numbers, got {validate.shown(levels)}")

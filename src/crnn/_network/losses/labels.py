@@ -31,6 +31,9 @@ class CrossEntropy(Objective):
                 "loss='binary_cross_entropy', or n_y=2. For a value use loss='mse'."
             )
 
+    def classes(self, n_y: int) -> int:
+        return n_y
+
     def y_hat(self, logits: Array) -> Array:
         kernels.softmax(logits)
         return logits
@@ -72,6 +75,15 @@ class BinaryCrossEntropy(Objective):
     link = "sigmoid"
     decides = True
     metric = "accuracy"
+
+    def classes(self, n_y: int) -> int:
+        """The label of one output is a class; many labels are not one."""
+        return 2 if n_y == 1 else 0
+
+    def class_numbers(self, y: Array) -> Array:
+        numbers: Array = (y[..., 0] == 1).astype(np.intp)
+        numbers[(y[..., 0] != 0) & (y[..., 0] != 1)] = -1
+        return numbers
 
     def y_hat(self, logits: Array) -> Array:
         losses.sigmoid(logits)

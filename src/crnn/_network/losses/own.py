@@ -155,6 +155,9 @@ class Own(Objective):
         of = self.of if hasattr(self.of, "__qualname__") else type(self.of)
         return {"own": f"{of.__module__}.{of.__qualname__}"}
 
+    def classes(self, n_y: int) -> int:
+        return n_y if self._loss.targets == "classes" else 0
+
     def n_targets(self, n_y: int) -> int:
         return validate.count("loss: n_targets", self._loss.n_targets(n_y))
 
