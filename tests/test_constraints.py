@@ -1,8 +1,10 @@
 """Masks and signs of weights: from the initial values, through training and files, to the bit."""
 
+import contextlib
 import copy
 import json
 import pickle
+import signal
 
 import numpy as np
 import pytest
@@ -54,6 +56,27 @@ class TestTraining:
         assert_dale(model.parameters)
         changed = model.parameters["Waa"] != before
         assert changed[~closed("Waa", changed.shape)].mean() > 0.9
+
+    @pytest.mark.parametrize("kind", [crnn.SGD, crnn.RMSprop, crnn.Adam])
+    @pytest.mark.parametrize("presses", [0, 1, 2])
+    def test_they_hold_at_the_start_of_each_step_and_after_ctrl_c(self, kind, presses):
+        """The parameters that a step gets are those that the step before left."""
+
+        class Watched(kind):
+            steps = 0
+
+            def step(self, parameters, *arguments):
+                assert_dale(model.parameters)
+                super().step(parameters, *arguments)
+                Watched.steps += 1
+                for _ in range(presses if Watched.steps == 4 else 0):
+                    signal.raise_signal(signal.SIGINT)
+
+        model = crnn.RNN(N_X, N_A, N_Y, rng=0, **DALE)
+        with pytest.raises(KeyboardInterrupt) if presses == 2 else contextlib.nullcontext():
+            model.fit(*data(80), optimizer=Watched(0.05), epochs=4, progress=False, rng=0)
+        assert Watched.steps == (4 if presses else 12)
+        assert_dale(model.parameters)
 
     def test_a_stream_keeps_them_too(self):
         model = crnn.RNN(3, N_A, 3, steps="all", rng=0, **DALE)

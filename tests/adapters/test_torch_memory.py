@@ -54,3 +54,16 @@ def test_segments_with_checkpoints_agree_with_one_call(x, module):
     found = gradients(output[-1].square().sum(), rnn, x)
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("reentrant", [False, True])
+@pytest.mark.parametrize("module", CLASSES)
+def test_backward_twice_through_a_checkpoint_doubles_the_gradients(x, module, reentrant):
+    """With retain_graph, each backward runs forward again."""
+    rnn = module(N_X, N_A, num_layers=2, bidirectional=True)
+    expected = gradients(rnn(x)[0].square().sum(), rnn, x)
+    loss = checkpoint(rnn, x, use_reentrant=reentrant)[0].square().sum()
+    loss.backward(retain_graph=True)
+    loss.backward()
+    for one, other in zip([x, *rnn.parameters()], expected, strict=True):
+        assert torch.equal(one.grad, 2 * other)
