@@ -41,7 +41,8 @@ def both(monkeypatch, model_options, fit_options, x, y):
 def assert_same(one, other):
     for name, p in one[0].parameters.items():
         assert p.tobytes() == other[0].parameters[name].tobytes(), name
-    for name in ("loss", "metric", "gradient_norm", "learning_rate", "val_loss", "best_epoch"):
+    for name in ("loss", "metric", "gradient_norm", "learning_rate", "val_loss", "best_epoch",
+                 "rate", "reach", "saturated"):  # fmt: skip
         assert getattr(one[1], name) == getattr(other[1], name), name
     assert one[2].keys() == other[2].keys()
     for name, value in one[2].items():
@@ -86,6 +87,12 @@ def test_weights_and_validation_and_patience(monkeypatch, steps):
     x, y = examples(steps)
     options = {"class_weight": "balanced", "validation": (x, y), "patience": 2, "epochs": 6}
     assert_same(*both(monkeypatch, {"steps": steps}, options, x, y))
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.get("cell", "vanilla"))
+def test_the_first_batch_of_an_epoch_is_inspected(monkeypatch, cell):
+    options = {"inspect": True, "epochs": 2, "optimizer": crnn.Adam(0.01)}
+    assert_same(*both(monkeypatch, cell, options, *examples()))
 
 
 def test_a_second_call_continues(monkeypatch):
@@ -177,7 +184,7 @@ def test_what_needs_python_at_each_step_has_it(monkeypatch):
     monkeypatch.setattr(train, "compiled", watched)
     fit_options = [
         {"clip_value": 1.0}, {"penalty": crnn.Penalty(weights_l2=0.1)}, {"memory": "sqrt"},
-        {"lengths": np.arange(M) % T + 1}, {"accumulate": 2}, {"inspect": True},
+        {"lengths": np.arange(M) % T + 1}, {"accumulate": 2},
         {"optimizer": crnn.SGD(lambda step: 0.1)}, {"batch_size": M},
         {"a0": [np.zeros((M, 5), "f4")]},
     ]  # fmt: skip

@@ -23,6 +23,7 @@ from crnn._training.divergence import DivergenceError
 from crnn._training.optim import SGD, Adam, AdamW, RMSprop
 from crnn._training.rule import Memory, Rule
 from crnn._training.schedule import Clock, Schedule, rate
+from crnn._training.stepping import one_step
 from crnn._training.trainer import Trainer
 from crnn.reference import Array
 
@@ -66,7 +67,6 @@ def _plain_plan(trainer: Trainer) -> bool:
         and plan.clip_value is None
         and plan.memory is None
         and plan.penalty is None
-        and not plan.inspect
     )
 
 
@@ -108,10 +108,12 @@ class CompiledEpochs:
             list[Array], self._data.sequences.order(self._data.batch_size, plan.rng)
         )  # more than one batch
         order = np.concatenate(chosen)  # (M,)
+        if plan.inspect:
+            one_step(trainer, self._data.sequences.batch(chosen[0]), course, False, bar)
         rule = _compiled_rule(plan.optimizer, trainer.memory)
         most = math.inf if plan.clip_norm is None else plan.clip_norm
         totals = np.array([sums.loss, sums.metric, sums.norm, 0.0])
-        going = True
+        going = sums.steps == 0 or not trainer.stopped
         while going:
             count = min(max(int(MOST_SECONDS / self._seconds), 1), len(chosen) - sums.steps)
             rates = _rates(plan.optimizer, trainer.memory, count)

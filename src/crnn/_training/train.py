@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import sys
-import time
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
-from crnn._network.data import Batch
-from crnn._network.flow import Saturation, by_lag, rates, reach_of
-from crnn._network.network import Step
-from crnn._training.accumulating import Grouped, examples_of
+from crnn._training.accumulating import Grouped
 from crnn._training.batches import Examples, LongSequence
 from crnn._training.compiled import compiled
 from crnn._training.course import Course
@@ -25,8 +18,8 @@ from crnn._training.keeper import Keeper
 from crnn._training.plan import Plan
 from crnn._training.rule import end_epoch, rate_in_use
 from crnn._training.series import LongSeries
+from crnn._training.stepping import one_step
 from crnn._training.trainer import Trainer
-from crnn.reference import Array
 
 TrainingData = Examples | Batches | Grouped | LongSequence | LongSeries
 
@@ -113,43 +106,15 @@ def _steps(
     trainer: Trainer, data: TrainingData, course: Course, bar: Any, keeper: Keeper | None
 ) -> None:
     """Train on every batch of an epoch that is not done yet, or on those before Ctrl-C."""
-    sums = course.sums
     batches: Iterator[Any] = (
         data.batches() if keeper is None else course.remaining(data.batches, trainer.plan.rng)
     )
     for batch in batches:
-        began = time.perf_counter()
-        norms = None
-        if trainer.plan.inspect and sums.steps == 0:
-            cells = len(trainer.network.config.recurrences())
-            assert isinstance(batch, Batch)
-            norms = np.empty((cells, *batch.x.shape[:2]))  # (cells, T, m)
-        step, norm = trainer.update(batch, course.state, norms)
-        if norms is not None:
-            assert isinstance(step, Step)
-            _inspect(trainer, batch, step, norms, course.history)
-        shown = step.rows if data.carry else examples_of(batch)
-        sums.add(step, norm, time.perf_counter() - began, shown)
-        course.state = trainer.state_after(step) if data.carry else None
-        if bar is not None:
-            bar.set_postfix(loss=f"{sums.loss / sums.rows:.4f}", refresh=False)
-            bar.update(shown)
+        one_step(trainer, batch, course, data.carry, bar)
         if keeper is not None:
             keeper.after_step(data.carry)
         if trainer.stopped:
             break
-
-
-def _inspect(trainer: Trainer, batch: Batch, step: Step, norms: Array, history: History) -> None:
-    """Write down how far the gradient of a batch reaches, and what is saturated."""
-    config, (T, m) = trainer.network.config, batch.x.shape[:2]
-    ends = np.full(m, T) if batch.lengths is None else batch.lengths
-    rate = rates(by_lag(norms, ends, [place.reverse for place in config.recurrences()]))
-    seen = Saturation(config)
-    seen.add(step.trace)
-    history.rate.append(rate.tolist())
-    history.reach.append(reach_of(rate, 1 / math.e).tolist())
-    history.saturated.append(seen.saturated().tolist())
 
 
 def _progress_bar(plan: Plan, data: TrainingData, course: Course) -> Any:
