@@ -105,6 +105,7 @@ class Course:
         course = cls(
             **{**values, "history": History(**values["history"]), "sums": Sums(**values["sums"])}
         )
+        course._require_sound()
         for name in ("best", "last"):
             a = getattr(course, name)
             same = isinstance(a, np.ndarray) and (a.dtype, a.shape) == (
@@ -114,3 +115,44 @@ class Course:
             if not same and (name, a) != ("last", None):
                 raise ValueError(f"{name}: expected parameters of shape {parameters.shape}")
         return course
+
+    def _require_sound(self) -> None:
+        """Raise ValueError if something is not what a training writes."""
+        history, sums = vars(self.history), vars(self.sums)
+        counts = {name: sums[name] for name in ("steps", "rows", "shown")} | {"epoch": self.epoch}
+        for name, value in counts.items():
+            if type(value) is not int or value < 0:
+                raise ValueError(f"{name}: expected a whole number")
+        for name in ("loss", "metric", "norm", "seconds"):
+            if not _is_number(sums[name]):
+                raise ValueError(f"{name}: expected a number")
+        some = self.sums.rows > 0 and self.sums.seconds > 0 and isinstance(self.order, dict)
+        if self.sums.steps and not some:
+            raise ValueError("order: expected that of an epoch of which some steps are done")
+        if type(self.ended) is not str or type(self.done) is not bool:
+            raise ValueError("ended, done: expected text, and True or False")
+        validated = self.epoch if self.history.val_loss else 0
+        for name in _EACH_EPOCH:
+            length = validated if name.startswith("val_") else self.epoch
+            values = history[name]
+            if not isinstance(values, list) or not all(map(_is_number, values)):
+                raise ValueError(f"{name}: expected a list of numbers")
+            if len(values) != length:
+                raise ValueError(f"{name}: expected {length} numbers, got {len(values)}")
+        for name in ("rate", "reach", "saturated"):
+            if not isinstance(history[name], list):
+                raise ValueError(f"{name}: expected a list")
+        best = self.history.best_epoch
+        if validated and not (type(best) is int and 0 <= best < validated):
+            raise ValueError("best_epoch: expected an epoch")
+
+
+#: Lists of the History with a number for each epoch, or with none if nothing is held out.
+_EACH_EPOCH = (
+    "loss", "metric", "val_loss", "val_metric", "gradient_norm", "steps_per_second",
+    "learning_rate",
+)  # fmt: skip
+
+
+def _is_number(value: object) -> bool:
+    return type(value) in (int, float)

@@ -56,7 +56,7 @@ def _damaged(path: str, error: BaseException) -> ValueError:
 
 
 def _check_memory(name: str, saved: Any, fresh: Any) -> None:
-    """Raise ValueError if arrays of an optimizer's memory have other shapes than at first."""
+    """Raise ValueError if an optimizer's memory has other kinds or shapes than at first."""
     if isinstance(fresh, dict):
         if not isinstance(saved, dict) or fresh.keys() - saved.keys():
             raise ValueError(f"{name}: expected {', '.join(fresh)}")
@@ -66,6 +66,10 @@ def _check_memory(name: str, saved: Any, fresh: Any) -> None:
         wanted = fresh.dtype, fresh.shape
         if not isinstance(saved, np.ndarray) or (saved.dtype, saved.shape) != wanted:
             raise ValueError(f"{name}: expected {fresh.dtype} of shape {fresh.shape}")
+    elif type(fresh) in (bool, int, float, str):
+        kinds = (int, float) if type(fresh) in (int, float) else (type(fresh),)
+        if type(saved) not in kinds:
+            raise ValueError(f"{name}: expected a {type(fresh).__name__}")
 
 
 def _check_generator(path: str, rng: np.random.Generator, state: Any) -> None:
@@ -117,12 +121,12 @@ def resumed(network: Network, fresh: Memory, plan: Plan, arguments: dict[str, An
         course = Course.of(saved.state["course"], parameters)
         _check_memory("optimizer", saved.state["memory"], fresh)
         steps = int(saved.state["steps"])
-        for state in (saved.state["rng"], course.order):
-            if state is not None:
-                _check_generator(path, plan.rng, state)
+        _check_generator(path, plan.rng, saved.state["rng"])
+        if course.order is not None:
+            _check_generator(path, plan.rng, course.order)
     except OtherTraining:
         raise
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise _damaged(path, error) from None
     least = course.epoch + (course.sums.steps > 0)
     if plan.epochs < least:
