@@ -56,6 +56,7 @@ extern const ptrdiff_t sizes[SIZES];
 double check_rnn(const crnn_operations *kernels, int *cases);
 double check_large(const crnn_operations *kernels, int *cases);
 double check_cells(const crnn_operations *kernels, int *cases);
+double check_segments(const crnn_operations *kernels, int *cases);
 double check_linear(const crnn_operations *kernels, int *cases);
 double check_stream(const crnn_operations *kernels, int *cases);
 double check_training(const crnn_operations *kernels, int *cases);

@@ -106,7 +106,7 @@ int main(void) {
         double (*check)(const crnn_operations *, int *);
     } groups[] = {{"rnn", check_rnn},       {"cells", check_cells},   {"large", check_large},
                   {"linear", check_linear}, {"stream", check_stream}, {"training", check_training},
-                  {"losses", check_losses}, {"tanh", check_tanh}};
+                  {"losses", check_losses}, {"tanh", check_tanh},     {"segments", check_segments}};
     int failed = 0, tables = 0;
     for (size_t n = 0; n < sizeof names / sizeof *names; n++) {
         const crnn_kernels *kernels = find(names[n]);

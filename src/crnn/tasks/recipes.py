@@ -97,7 +97,7 @@ _OF_TASKS = {
         name: {kind: replace(found, curriculum=_SHORTER) for kind, found in _COMMON.items()}
         for name in ("order", "xor")
     },
-    "copy": {"tanh orthogonal": Recipe(init=_LINEAR, optimizer=crnn.RMSprop(1e-4))},
+    "copy": {"tanh orthogonal": Recipe(init=_LINEAR, optimizer=crnn.Adam(2e-4))},
     "digits": _DIGITS,
     "digits permuted": {
         **_DIGITS,
