@@ -68,6 +68,21 @@ class TestScaling:
         assert Scaling.of(np.full(5, 3.0)).apply([3, 4]).tolist() == [[0], [1]]
 
     @pytest.mark.parametrize(
+        ("series", "options"),
+        [
+            (np.full(3, 0.1), {}),  # its mean is 0.10000000000000002
+            (np.arange(50) * 0.1, {"difference": 1}),
+            (1.1 ** np.arange(50), {"difference": 1, "log": True}),
+        ],
+    )
+    def test_the_rounding_of_a_constant_is_no_deviation(self, series, options):
+        assert Scaling.of(series, **options).std == (1.0,)
+
+    def test_a_small_deviation_is_kept(self):
+        assert Scaling.of([1e6, 1e6 + 1e-4]).std[0] < 1e-4
+        assert Scaling.of([1e-30, 3e-30]).std[0] < 2e-30
+
+    @pytest.mark.parametrize(
         ("call", "message"),
         [
             (lambda: Scaling.of([1, 0], log=True), "series: expected numbers above 0.* step 1"),
@@ -92,6 +107,8 @@ class TestScaling:
         model.save(tmp_path / "with")
         for again in (crnn.load(tmp_path / "with"), copy.deepcopy(model)):
             assert again.scaling == model.scaling
+        with pytest.raises(ValueError, match="history: expected at least 13 steps"):
+            model.forecast(SERIES[:12], 1)
         assert "scaling" not in crnn.load(tmp_path / "without").metadata
         model.scaling = None
         assert model.scaling is None

@@ -77,6 +77,21 @@ def test_shards_draw_dropout():
     assert (found[0] != found[1]).any()
 
 
+def test_each_batch_of_a_step_begins_at_the_initial_state():
+    """As without shards, in float64 to its rounding: no state passes from batch to batch."""
+    x, y, lengths, _ = mpi_cases.examples()
+    found = []
+    for shards in (None, 1, 2):
+        model = crnn.RNN(3, 8, 2, dtype="float64", rng=0)
+        model.fit(
+            x, y, lengths=lengths, batch_size=8, accumulate=3, shards=shards, rng=0,
+            **mpi_cases.QUIET,
+        )  # fmt: skip
+        found.append(model.parameters["Waa"].copy())
+    for waa in found[1:]:
+        np.testing.assert_allclose(waa, found[0], rtol=1e-9, atol=1e-12)
+
+
 def test_uneven_shards_have_the_gradient_of_the_whole_batch():
     """In float64 to its rounding: shards of unequal sizes, lengths and weights."""
     x, y, lengths, w = mpi_cases.examples()

@@ -144,6 +144,19 @@ class TestMask:
         _, wanted = model.gradients(x[:, None], y[:, None], sample_weight=weights)
         assert_same(after_one_step(model, x, y, mask=mask, batch_size=1, steps=N), wanted)
 
+    @pytest.mark.parametrize("shards", [None, 2])
+    @pytest.mark.parametrize("steps", [1, 4])
+    def test_windows_of_one_step_and_shards_of_one_row_have_their_weights(self, steps, shards):
+        """Each of two rows has 20 steps of the sequence, in any windows."""
+        x, y = series()
+        mask = np.random.default_rng(1).random(N) < 0.7
+        model, rows = values_model(), values_model()
+        options = {"steps": steps, "epochs": 2, "progress": False}
+        model.fit_stream(x[:-1], y[:-1], mask=mask[:-1], batch_size=2, shards=shards, **options)
+        wide = [np.stack([a[:20], a[20:40]], axis=1) for a in (x, y, mask)]
+        rows.fit_stream(*wide[:2], mask=wide[2], **options)
+        assert_same(model.parameters, rows.parameters)
+
     def test_a_value_that_is_not_marked_is_located(self):
         x, _ = series()
         x[30, 1] = np.nan

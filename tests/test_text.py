@@ -162,6 +162,26 @@ class TestFiles:
         assert (tmp_path / "s.npy").read_bytes() == b"before"
         assert sorted(file.name for file in tmp_path.iterdir()) == ["bad", "s.npy", "text"]
 
+    def test_a_text_is_never_replaced_by_its_symbols(self, path):
+        before = path.read_bytes()
+        (path.parent / "link").symlink_to(path)
+        for to in (path, path.parent / "link"):
+            with pytest.raises(ValueError, match="to: expected another file than path"):
+                Vocabulary.of_file(path).encode_file(path, to)
+        assert path.read_bytes() == before
+
+    def test_an_empty_text_is_refused_by_its_name(self, tmp_path):
+        (tmp_path / "empty").touch()
+        with pytest.raises(ValueError, match="path: expected at least one byte"):
+            ByteVocabulary().map_file(tmp_path / "empty")
+        for options in ({}, {"unknown": "?"}):
+            for call, argument in (
+                (Vocabulary.of, ""),
+                (Vocabulary.of_file, tmp_path / "empty"),
+            ):
+                with pytest.raises(ValueError, match="text: expected at least one character"):
+                    call(argument, **options)
+
     def test_symbols_are_checked_in_blocks(self, tmp_path, monkeypatch):
         """A pass over all of a text that is larger than memory must not need memory for it."""
         monkeypatch.setattr(validate.examples, "BLOCK", 4)

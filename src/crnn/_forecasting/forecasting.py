@@ -99,7 +99,7 @@ class Forecasting(Answering):
             raise ValueError(
                 f"history: expected n_x = {n_x} numbers at each step, got {series.shape[1]}"
             )
-        z = series if scaling is None else scaling.apply(series)
+        z = series if scaling is None else scaling._applied("history", series)
         if window is not None:
             z = z[-validate.count("window", window, most=len(z)) :]
         z_hat = self._fed_back(z, H)  # (H, n_x)

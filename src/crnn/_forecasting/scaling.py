@@ -12,6 +12,9 @@ from crnn._engine import validate
 from crnn._forecasting.examples import checked_series
 from crnn.reference import Array
 
+#: What means and differences lose, in units of the largest number: a smaller deviation is none.
+ROUNDING = 8 * float(np.finfo(np.float64).eps)
+
 
 @dataclass(frozen=True)
 class Scaling:
@@ -71,7 +74,7 @@ class Scaling:
         Parameters
         ----------
         series : numbers (N,) or (N, n_x)
-            NaN is a missing value. What never changes is divided by 1.
+            NaN is a missing value. What never changes, but for rounding, is divided by 1.
         log, difference
             As for the class.
 
@@ -97,7 +100,10 @@ class Scaling:
         if not known.any(axis=0).all():
             raise ValueError("series: expected a number in every column, got NaN alone")
         mean, std = (f(raw, axis=0, where=known) for f in (np.mean, np.std))
-        return cls(tuple(mean), tuple(np.where(std > 0, std, 1)), log, difference)
+        levels = raw if not difference else cls((0.0,) * n_x, (1.0,) * n_x, log).apply(series)
+        largest = np.abs(levels).max(axis=0, where=np.isfinite(levels), initial=0)
+        never = std <= ROUNDING * largest
+        return cls(tuple(mean), tuple(np.where(never, 1, std)), log, difference)
 
     def apply(self, series: Any) -> Array:
         """What a network reads.
@@ -122,7 +128,11 @@ class Scaling:
         >>> Scaling((2.0,), (1.0,)).apply([1, 5]).T.tolist()
         [[-1.0, 3.0]]
         """
-        z = self._logarithms("series", series, self.difference + 1)
+        return self._applied("series", series)
+
+    def _applied(self, name: str, series: Any) -> Array:
+        """`apply`, for an argument of this name."""
+        z = self._logarithms(name, series, self.difference + 1)
         if self.difference:
             z = z[self.difference :] - z[: -self.difference]
         scaled: Array = (z - self.mean) / self.std

@@ -125,11 +125,11 @@ class ParallelTrainer(Trainer):
             leaf = self._array()
             leaf[...] = 0
             leaf[STOPS:FAILURES] = flags
-            state = None if states is None else states[i]
-            for batch, seed in zip(group, seeds, strict=True):
+            before, after = None if states is None else states[i], None
+            for batch, seed in zip(group, seeds, strict=True):  # each of a group begins anew
                 part = batch.parts[i]
-                state = None if part is None else self._add(leaf, part, state, seed[i])
-            self._states.append(state)
+                after = None if part is None else self._add(leaf, part, before, seed[i])
+            self._states.append(after)
             tree.push(s, leaf)
         return [node for _, _, node in tree.nodes]
 

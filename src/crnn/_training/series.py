@@ -58,7 +58,9 @@ class Series:
             if self.seen is not None:
                 seen = self.seen[part]
                 x[~seen] = 0
-            weights = None if self.weights is None else self.weights[part]
+            weights = None
+            if self.weights is not None:
+                weights = np.ascontiguousarray(self.weights[part])
             batch = Batch(x, y, None, weights)
             if self.resets is not None:
                 batch, before = _cut(batch, self.resets[part], before)

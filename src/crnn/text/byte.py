@@ -88,7 +88,10 @@ class ByteVocabulary(Units):
         >>> ByteVocabulary().map_file(crnn.text.__file__).dtype
         dtype('uint8')
         """
-        return np.memmap(os.fspath(path), np.uint8, "r")
+        name = os.fspath(path)
+        if os.path.exists(name) and os.path.getsize(name) == 0:
+            raise ValueError(f"path: expected at least one byte, got the empty file {name!r}")
+        return np.memmap(name, np.uint8, "r")
 
     def decode(self, symbols: Any) -> str:
         r"""The text that the bytes stand for.

@@ -151,6 +151,8 @@ class Vocabulary(Units):
                 found = np.bincount(codes)
                 counts[: len(found)] += found
         kept = np.flatnonzero(counts)
+        if len(kept) == 0:
+            raise ValueError("text: expected at least one character, got an empty text")
         if most is not None:
             kept = kept[np.argsort(-counts[kept], kind="stable")[:most]]
         characters = set(_text(kept)) | ({unknown} if unknown else set())

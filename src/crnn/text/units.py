@@ -77,7 +77,7 @@ class Units:
         Raises
         ------
         ValueError
-            If the text is not UTF-8 or has something unknown.
+            If the text is not UTF-8 or has something unknown, or `to` is the file of the text.
         OSError
             If a file cannot be read or written. In either case what is at `to` is left unchanged.
 
@@ -90,6 +90,8 @@ class Units:
         >>> Vocabulary("abn").encode_file(folder / "text", folder / "symbols.npy")
         memmap([1, 0, 2, 0, 2, 0], dtype=uint8)
         """
+        if os.path.exists(to) and os.path.samefile(path, to):
+            raise ValueError("to: expected another file than path, which it would replace")
         with replaced(to) as file:
             write(file, self._encoded(of_file(path), unknown), self.dtype)
         symbols: Array = np.load(Path(to), mmap_mode="r")
