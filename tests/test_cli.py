@@ -390,6 +390,24 @@ cli.main(sys.argv[1:])
         assert "epoch 2/2" in err
         assert "11.0k/11.0k" in err
 
+    def test_a_stopped_training_is_not_replaced(self, run, monkeypatch):
+        """By the command that began it, given again without --resume."""
+        arguments = ["train", "--text", "words.txt", *SMALL]
+        with monkeypatch.context() as patch:
+            raise_signals_in_step(patch, 50, signal.SIGINT)
+            assert run(*arguments)[0] == 130
+        before = parameters("model.safetensors")
+        code, _, err = run(*arguments)
+        assert code == 2
+        assert err == (
+            "crnn train: --out: model.safetensors has a training that was stopped after 50 steps. "
+            "--resume model.safetensors continues it; to begin a new one, delete the file or name "
+            "another\n"
+        )
+        assert parameters("model.safetensors") == before
+        assert run(*arguments, "--start", "model.safetensors")[0] == 0, "it names the file"
+        assert run(*arguments)[0] == 0, "the training in the file is complete"
+
     def test_with_more_epochs(self, run, whole):
         arguments = ["train", "--text", "words.txt", *SMALL]
         run(*arguments, "--epochs", "1", "--out", "m")
@@ -685,6 +703,7 @@ USAGE = [
     ("train --start small --units words", "--units: expected characters, as small has, got words"),
     ("train --start small --most 1", "--most: expected at least 2, as small has, got 1"),
     ("train --most 0", "--most: expected a whole number in 1..2147483647"),
+    ("train --units bytes --most 3", "--most: expected only with --units characters or words"),
     ("sample small --unknown x", "--unknown: invalid choice: 'x'"),
     ("sample small -n -1", "crnn sample: -n/--length: expected a whole number in 0..2147483647"),
     ("sample small --temperature -1", "--temperature: expected a finite number >= 0, got '-1'"),
@@ -716,7 +735,15 @@ FILES = [
     ("sample odd", "odd: its vocabulary does not fit its inputs and outputs"),
     ("sample last", "last: not a model that predicts the next character"),
     ("sample small --prime Q", "--prime: character 'Q' is not among the 2"),
-    ("sample small --prime Q --unknown replace", "--prime: unknown: expected 'error' or 'skip'"),
+    ("sample small --prime Q --unknown replace", "sample: --unknown: expected 'error' or 'skip'"),
+    (
+        "train --text words.txt --start small --unknown replace",
+        "train: --unknown: expected 'error'",
+    ),
+    (
+        "train --text words.txt --out short.txt",
+        "--out: short.txt: not a model of crnn's, or damaged",
+    ),
 ]
 HOSTILE = ['{"a": 0, "b": 1}', '["abc", "def"]', '["a", ["b"]]', "[" * 100_000, "2", "null", '""']
 

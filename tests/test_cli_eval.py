@@ -19,6 +19,8 @@ def folder(tmp_path, monkeypatch):
     model.metadata["vocabulary"] = f'"{vocabulary.characters}"'
     model.save("model")
     (tmp_path / "text").write_text(TEXT, encoding="utf-8")
+    (tmp_path / "empty").write_text("", encoding="utf-8")
+    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
     (tmp_path / "one").write_text("t", encoding="utf-8")
     (tmp_path / "other").write_text("to be or no? to be", encoding="utf-8")
     return tmp_path
@@ -52,6 +54,9 @@ def test_rows_are_read_side_by_side(folder, capsys):
         (["model", "one"], "crnn eval: one: expected at least 2 characters, got 1\n"),
         (["text", "text"], "crnn eval: text: not a model of crnn's, or damaged"),
         (["model", "other"], "crnn eval: other: character '?' is not among the 15"),
+        (["model", "empty"], "crnn eval: empty: the file is empty\n"),
+        (["model", "binary"], "crnn eval: binary: not UTF-8 text (invalid start byte at byte 0)"),
+        (["model", "text", "--unknown", "replace"], "crnn eval: --unknown: expected 'error' or"),
     ],
 )
 def test_errors_are_one_line(folder, capsys, arguments, message):

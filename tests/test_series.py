@@ -242,7 +242,11 @@ X, Y = series()
         ({"n_y": N_X}, {"symbols": X, "mask": X > 9}, "mask: expected some steps that count"),
         ({"n_y": N_X}, {"symbols": X, "mask": X}, r"mask: expected True or False in shape \(41,\)"),
         ({}, {"symbols": X, "y": Y[1:]}, r"y: expected numbers of shape \(41, 2\)"),
-        ({"n_y": N_X}, {"symbols": X[:3]}, "symbols: expected more than 4 steps, got 3"),
+        (
+            {"n_y": N_X},
+            {"symbols": X[:3]},
+            "symbols: expected more than 4 steps, one for each of the batch_size=4 rows, got 3",
+        ),
         ({"direction": "reverse"}, {"symbols": X, "y": Y}, "a stream needs a model with steps"),
         ({}, {"symbols": X, "y": Y, "validation": (X,) * 5}, "validation: expected x, or"),
         ({}, {"symbols": X, "y": Y, "validation": (X, Y[1:])}, "validation y: expected numbers"),

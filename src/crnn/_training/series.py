@@ -178,7 +178,10 @@ def checked_series(
         seen = None  # x is read as it is
     if len(a) < least:
         least -= len(a) == leading[0]
-        raise ValueError(f"{of}symbols: expected more than {least} steps, got {leading[0]}")
+        rows_of = f", one for each of the batch_size={rows} rows" if one and (rows or 1) > 1 else ""
+        raise ValueError(
+            f"{of}symbols: expected more than {least} steps{rows_of}, got {leading[0]}"
+        )
     if counted is not None and not counted.any():
         raise ValueError(f"{of}mask: expected some steps that count, got none")
     parts = [a, y, _weights(config, counted), seen, again]

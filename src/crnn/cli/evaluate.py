@@ -7,17 +7,19 @@ import math
 
 from crnn.cli.errors import UsageError
 from crnn.cli.sample import load
-from crnn.cli.texts import symbols_of
+from crnn.cli.texts import check_unknown, symbols_of
 from crnn.cli.train import BITS
 
 
 def run(options: argparse.Namespace) -> int:
     """Print bits per character, perplexity and accuracy, and return the exit code."""
     model, vocabulary = load(options.model)
+    check_unknown(vocabulary, options.unknown)
     try:
         symbols, characters = symbols_of(options.text, vocabulary, options.unknown)
     except UsageError as error:
-        raise UsageError(f"{options.text}: {error}".replace(f"{options.text}: " * 2, "")) from None
+        named = f"{options.text}: "
+        raise UsageError(named + str(error).removeprefix(named)) from None
     unit = vocabulary.unit
     if len(symbols) < 2:
         raise UsageError(f"{options.text}: expected at least 2 {unit}s, got {len(symbols)}")

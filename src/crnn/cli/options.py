@@ -130,7 +130,7 @@ def _add(
 
 
 def _add_train(commands: Commands[_Parser]) -> None:
-    add = _add(commands, "train", "train a character model on a text").add_argument
+    add = _add(commands, "train", "train a model of text").add_argument
     add("--text", type=_named, metavar="FILE",
         help="UTF-8 text (default: the help topics of Python)")  # fmt: skip
     add("--units", choices=["characters", "words", "bytes"],
@@ -180,7 +180,7 @@ def _add_train(commands: Commands[_Parser]) -> None:
         help="parts of a sum of gradients: the same bits for up to N processes")  # fmt: skip
     add("--seed", type=SEED, default=0, metavar="N", help="for parameters and sample")
     add("--length", type=COUNT_OR_0, default=300, metavar="N",
-        help="characters of the final sample")  # fmt: skip
+        help="characters, words or bytes of the final sample")  # fmt: skip
     add("--temperature", type=NOT_BELOW_0, default=0.7, metavar="T", help="of the final sample")
     add("--quiet", action="store_true", help="no progress bar")
 
@@ -197,8 +197,9 @@ def _add_eval(commands: Commands[_Parser]) -> None:
 def _add_sample(commands: Commands[_Parser]) -> None:
     add = _add(commands, "sample", "write text with a trained model").add_argument
     add("model", type=_named, help="a file that `crnn train` wrote")
-    add("--prime", default="", metavar="TEXT", help="how the text begins")
-    add("-n", "--length", type=COUNT_OR_0, default=400, metavar="N", help="characters to write")
+    add("--prime", default="", metavar="TEXT", help="how the text begins (default: nothing)")
+    add("-n", "--length", type=COUNT_OR_0, default=400, metavar="N",
+        help="characters, words or bytes to write")  # fmt: skip
     add("--unknown", choices=["error", "skip", "replace"], help=UNKNOWN)
     add("--temperature", type=NOT_BELOW_0, default=0.7, metavar="T",
         help="0 takes the most probable")  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 from typing import Any
 
 import crnn
@@ -28,6 +29,28 @@ _FIELDS = {
 def has_training(path: str) -> bool:
     """Whether a file has the state of a training, not a model alone."""
     return files.load_training(path)[3] is not None
+
+
+def check_replaced(out: str, source: str | None) -> None:
+    """Refuse an output file whose work would be lost: a training that was stopped, or no model.
+
+    The file that the training begins from is meant to be replaced.
+    """
+    if not os.path.isfile(out) or os.path.getsize(out) == 0:
+        return
+    if source is not None and os.path.exists(source) and os.path.samefile(source, out):
+        return
+    try:
+        training = files.load_training(out)[3]
+        state = None if training is None else training.entry["state"]
+        steps = 0 if state is None or state["course"]["done"] else state["steps"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"--out: {error}; it is not replaced") from None
+    if steps:
+        raise UsageError(
+            f"--out: {out} has a training that was stopped after {steps} steps. "
+            f"--resume {out} continues it; to begin a new one, delete the file or name another"
+        )
 
 
 def report_steps(path: str) -> None:

@@ -7,12 +7,14 @@ import argparse
 import crnn
 from crnn._vocabulary import vocabulary_of
 from crnn.cli.errors import UsageError
+from crnn.cli.texts import check_unknown
 from crnn.text.units import Units
 
 
 def run(options: argparse.Namespace) -> int:
     """Run the command and return the exit code."""
     model, vocabulary = load(options.model)
+    check_unknown(vocabulary, options.unknown)
     try:
         prime = vocabulary.encode(options.prime, options.unknown)
     except ValueError as error:

@@ -47,6 +47,14 @@ def vocabulary_of(path: str | None, units: str, most: int | None) -> Units:
     return Vocabulary._of_pieces(pieces(path), most, None if most is None else REPLACEMENT)
 
 
+def check_unknown(vocabulary: Units, unknown: str | None) -> None:
+    """Raise UsageError if a vocabulary cannot do what --unknown asks for."""
+    try:
+        vocabulary._choice(unknown)
+    except ValueError as error:
+        raise UsageError(f"--{error}") from None
+
+
 def symbols_of(
     path: str | None, vocabulary: Units, unknown: str | None = None, beside: str | None = None
 ) -> tuple[Array, int]:

@@ -1,4 +1,4 @@
-"""``crnn train``: train a character model on a text."""
+"""``crnn train``: train a model of text."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from crnn.cli import many, resume
 from crnn.cli.errors import UsageError, check_writable
 from crnn.cli.optimizer import optimizer
 from crnn.cli.sample import load
-from crnn.cli.texts import symbols_of, vocabulary_of
+from crnn.cli.texts import check_unknown, symbols_of, vocabulary_of
 from crnn.reference import Array
 from crnn.text.units import Units
 
@@ -63,6 +63,7 @@ def _prepared(options: argparse.Namespace, ranks: Ranks) -> tuple[crnn.RNN, Unit
     if ranks.first:
         _check_out(options)
     model, vocabulary = _model_to_train(options, known)
+    check_unknown(vocabulary, options.unknown)
     beside = options.out if ranks.first else None
     try:
         symbols, _ = symbols_of(options.text, vocabulary, options.unknown, beside)
@@ -111,6 +112,8 @@ def _refuse_contradictions(options: argparse.Namespace) -> None:
         raise UsageError("--weight-decay: expected only with --optimizer adamw, sgd or rmsprop")
     if options.resume is not None and options.start is not None:
         raise UsageError("--start: expected only without --resume")
+    if options.most is not None and options.units == "bytes":
+        raise UsageError("--most: expected only with --units characters or words")
     if options.resume is not None or options.start is not None:
         return
     for name, default in OF_A_NEW_MODEL.items():
@@ -129,6 +132,7 @@ def _check_out(options: argparse.Namespace) -> None:
     check_writable("--out", options.out)
     if options.text and os.path.exists(options.out) and os.path.samefile(options.text, options.out):
         raise UsageError("--out: expected another file than --text, which it would replace")
+    resume.check_replaced(options.out, options.resume or options.start)
 
 
 def _model_to_train(
