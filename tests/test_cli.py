@@ -528,7 +528,7 @@ class TestInterruptions:
         raise_signals_in_step(monkeypatch, 3, signal.SIGINT)
         code, out, err = run("train", "--text", "words.txt", *SMALL, "--quiet")
         assert (code, err) == (130, "")
-        assert "interrupted: the model of the last finished step is kept" in out
+        assert "interrupted: the model of the last finished step is kept; --resume model.s" in out
         assert_trained(run, steps=3)
 
     @pytest.mark.parametrize(

@@ -89,7 +89,10 @@ def _train(
     began = time.perf_counter()
     history = _fit(model, symbols[:learned], symbols[learned:], unit, options, began, ranks)
     if history.interrupted:
-        print("interrupted: the model of the last finished step is kept")
+        print(
+            "interrupted: the model of the last finished step is kept; "
+            f"--resume {options.out} with the same options continues"
+        )
     print(f"wrote {options.out} after {time.perf_counter() - began:.1f} s of training\n")
     drawn = model.sample(options.length, temperature=options.temperature, rng=options.seed)
     print(vocabulary.decode(drawn))
