@@ -240,6 +240,7 @@ X, Y = series()
         ({}, {"symbols": X}, "y: expected targets"),
         ({"n_y": N_X}, {"symbols": X, "resets": [True]}, r"resets: expected True or False in"),
         ({"n_y": N_X}, {"symbols": X, "mask": X > 9}, "mask: expected some steps that count"),
+        ({"n_y": N_X}, {"symbols": X, "resets": np.ones(N, bool)}, "resets: expected some steps"),
         ({"n_y": N_X}, {"symbols": X, "mask": X}, r"mask: expected True or False in shape \(41,\)"),
         ({}, {"symbols": X, "y": Y[1:]}, r"y: expected numbers of shape \(41, 2\)"),
         (

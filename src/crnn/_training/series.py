@@ -183,7 +183,8 @@ def checked_series(
             f"{of}symbols: expected more than {least} steps{rows_of}, got {leading[0]}"
         )
     if counted is not None and not counted.any():
-        raise ValueError(f"{of}mask: expected some steps that count, got none")
+        name = "mask" if mask is not None else "resets"
+        raise ValueError(f"{of}{name}: expected some steps that count, got none")
     parts = [a, y, _weights(config, counted), seen, again]
     if one:
         parts = [None if part is None else _in_rows(part, rows or 1) for part in parts]
