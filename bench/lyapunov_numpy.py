@@ -1,6 +1,6 @@
 """Compare `crnn.inspect.lyapunov_exponents` with a loop of NumPy's QR, in time and in results.
 
-    python bench/lyapunov_numpy.py
+    OMP_NUM_THREADS=1 python bench/lyapunov_numpy.py
 
 A vanilla cell of n_a = 128 units with driven inputs, T = 1000, on one thread; the loop takes the
 same Jacobians, each ready before it is timed. Both take turns, and the medians are printed, in
