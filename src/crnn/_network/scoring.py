@@ -160,9 +160,7 @@ class Scoring(Model):
         0.5
         """
         sequences = Sequences(self.config, x, validate.given("y", y), lengths, sample_weight, a0)
-        drawn, finals = (
-            self._network.noise_of(noise, rng),
-            finals_of(self.config, sequences, return_state),
-        )
+        drawn = self._network.noise_of(noise, rng)
+        finals = finals_of(self.config, sequences, return_state)
         found = self._network.evaluate(sequences.batches(), noise=drawn, finals=finals)
         return found if finals is None else (*found, finals.shown())

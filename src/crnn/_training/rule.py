@@ -40,7 +40,10 @@ class Rule:
     weight_decay: float = 0.0
 
     def start(self, parameters: Array) -> Memory:
-        """The state before the first step. All numbers decay: see `start` below for a network's."""
+        """The state before the first step, in which all parameters are weights that decay.
+
+        The function `start` leaves the biases of a network out.
+        """
         spans = np.array([[0, parameters.size]], np.intp) if self.weight_decay else None
         clock = {"step": 0, "since": 0, "until": None, "lr": None}
         return {**clock, "weights": spans, **schedule.start(self.lr), **self._moments(parameters)}

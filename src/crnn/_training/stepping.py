@@ -1,4 +1,4 @@
-"""One step of training as Python sees it: the update, the sums of the epoch, the bar."""
+"""One step of training in Python: the update, the sums of the epoch and the progress bar."""
 
 from __future__ import annotations
 
