@@ -29,7 +29,7 @@ CHECK_THREADS = [
 CHECK_FORK = [CHECKS / "threads" / "check_fork.c", CSRC / "threads.c"]
 EMULATED = CHECKS / "emulated"
 
-SHIPPED = ("-O3", "-fno-math-errno")  # beside -std=c11: setup.py
+SHIPPED = ("-O2", "-ftree-vectorize", "-fno-math-errno")  # beside -std=c11: setup.py
 WARNINGS = ("-Wall", "-Wextra", "-Werror")
 SANITIZERS = ("-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 
