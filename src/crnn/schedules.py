@@ -262,7 +262,7 @@ class OnPlateau(Schedule):
     threshold : float, optional
         At least 0.
     final : float, optional
-        The least rate, at least 0.
+        The least rate, from 0 to lr.
 
     Raises
     ------
@@ -288,6 +288,8 @@ class OnPlateau(Schedule):
             lr={"above": True}, factor={"above": True, "below": 1}, threshold={}, final={}
         )
         object.__setattr__(self, "patience", validate.count("patience", self.patience, least=0))
+        if self.final > self.lr:
+            raise ValueError(f"final: expected a number <= lr = {self.lr:g}, got {self.final:g}")
 
     def _start(self) -> dict[str, Any]:
         return {"plateau factor": 1.0, "plateau lowest": None, "plateau epochs": 0}
