@@ -190,13 +190,18 @@ class Scaling:
         >>> Scaling((0.0,), (1.0,), difference=1).undo([[1.0], [1.0]], history=[4]).tolist()
         [[5.0], [6.0]]
         """
-        values = restored(self._fitting("z", z, 1), np.array(self.mean), np.array(self.std))
+        return self._undone(self._fitting("z", z, 1), history)
+
+    def _undone(self, z: Array, history: Any) -> Array:
+        """`undo`, for z (H, n_x) or for several futures (H, paths, n_x)."""
+        values = restored(z, np.array(self.mean), np.array(self.std))
         k = self.difference
         if k:
             if history is None:
                 raise ValueError(f"history: expected the {k} steps before, got None")
-            known = self._logarithms("history", history, k)[-k:]
-            values = np.concatenate([known, values])
+            known = self._logarithms("history", history, k)[-k:]  # (k, n_x)
+            of_each = known.reshape(k, *(1,) * (z.ndim - 2), -1)
+            values = np.concatenate([np.broadcast_to(of_each, (k, *z.shape[1:])), values])
             for t in range(k, len(values)):
                 values[t] += values[t - k]
             values = values[k:]
