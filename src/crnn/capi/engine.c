@@ -10,8 +10,8 @@
 typedef const crnn_kernels *table;
 typedef int (*thread_count)(void);
 
-static ATOMIC(table) kernels = NULL;
-static ATOMIC(thread_count) threads = NULL;
+static ATOMIC(table) kernels; /* NULL until they are set */
+static ATOMIC(thread_count) threads;
 
 void crnn_use_kernels(const crnn_kernels *chosen) { kernels = chosen; }
 
