@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
-from crnn.onnx import backend, gated, links, pools, rnn
+from crnn.onnx import backend, gated, links, pools, rnn, states
 from crnn.onnx.numbers import LOWEST, Ledger, Rows
 from crnn.reference import Array
 
@@ -48,11 +48,14 @@ class Cell:
     ba: Array
     kind: str = "vanilla"  # or "gru", "lstm"
     baa: Array | None = None  # of a GRU
+    starts: tuple[states.Place, ...] = ()  # one per state; none: from zeros
 
 
 @dataclass(frozen=True)
-class LastCells:
-    """Y_c of a node LSTM, which nothing may read."""
+class LastCell:
+    """Y_c of one direction of a node LSTM, which no node may read; its rows are examples."""
+
+    of: Cell
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,13 @@ class Graph:
         The graph's other inputs.
     lengths : array (m,) or None
         What sequence_lens must be, unless all T steps count.
+    initial : dict of str to tuple of int
+        The shapes of the inputs that are states, (m, n_a) or (k, m, n_a).
+
+    Attributes
+    ----------
+    starts : dict of str to int
+        How many states (m, n_a) each of these inputs has.
     """
 
     def __init__(
@@ -100,6 +110,7 @@ class Graph:
         shape: tuple[int, ...],
         known: dict[str, Array],
         lengths: Array | None,
+        initial: Mapping[str, tuple[int, ...]],
     ):
         self.ledger, self.lengths = Ledger(), lengths
         self.opset = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 0)
@@ -111,6 +122,10 @@ class Graph:
         self.values: dict[str, Any] = {
             "": None, **constants, **known, x: Followed(rows.numbers.reshape(shape))
         }  # fmt: skip
+        self.starts = {name: 1 if len(shape) == 2 else shape[0] for name, shape in initial.items()}
+        for name, shape in initial.items():
+            rows = self.ledger.rows(int(np.prod(shape[:-1])), shape[-1], states.Start(name))
+            self.values[name] = Followed(rows.numbers.reshape(shape))
         for node in model.graph.node:
             self._run(node)
 
@@ -119,6 +134,22 @@ class Graph:
         if reverse:
             return np.zeros(self.m, int)
         return np.full(self.m, self.T - 1) if self.lengths is None else self.lengths - 1
+
+    def _final_rows(self, cell: Cell) -> Array:
+        """Which of a cell's rows are the final states (m,)."""
+        return self.final_steps(cell.reverse) * self.m + np.arange(self.m)
+
+    def final_state(self, numbers: Array) -> tuple[Cell, int] | None:
+        """The cell whose final state these numbers (m, n_a) are, and which of its states."""
+        found = self.ledger.whole_rows(numbers) or []
+        if len(found) != 1:
+            return None
+        rows, which = found[0]
+        if isinstance(rows.of, LastCell):
+            return (rows.of.of, 1) if np.array_equal(which, np.arange(self.m)) else None
+        if isinstance(rows.of, Cell) and np.array_equal(which, self._final_rows(rows.of)):
+            return rows.of, 0
+        return None
 
     @property
     def valid(self) -> Array:
@@ -182,9 +213,6 @@ class Graph:
             raise ValueError("W, R, B: expected constants")
         module: Any = rnn if node.op_type == "RNN" else gated
         batch_first, kinds = module.cells_of(node, W, R, B)
-        for name, value in zip(("initial_h", "initial_c"), initial, strict=False):
-            if isinstance(value, Followed) or (value is not None and value.any()):
-                raise ValueError(f"{name}: crnn.RNN starts from zeros")
         if not isinstance(X, Followed):
             raise ValueError("X: expected the input or the states of the layer below")
         x = X.numbers.swapaxes(0, 1) if batch_first else X.numbers
@@ -192,17 +220,17 @@ class Graph:
             raise ValueError(f"X: expected {W.shape[2]} inputs, as W has columns, got {x.shape[2]}")
         below = self._below(x)
         self._check_lengths(sequence_lens)
-        states, final = [], []
-        for kind in kinds:
-            cell = Cell(below, **kind)
+        starts = states.begun(self, node.op_type, batch_first, len(kinds), initial)
+        every, last, last_c = [], [], []
+        for kind, start in zip(kinds, starts, strict=True):
+            cell = Cell(below, **kind, starts=start)
             n_a = cell.Waa.shape[1]
             rows = self.ledger.rows(self.T * self.m, n_a, cell)
-            a = rows.numbers.reshape(self.T, self.m, n_a)
-            states.append(a)
-            final.append(a[self.final_steps(cell.reverse), np.arange(self.m)])
-        Y, Y_h = np.stack(states, axis=1), np.stack(final)  # (T, D, m, n_a), (D, m, n_a)
-        D, m, n_a = Y_h.shape
-        Y_c = self.ledger.rows(D * m, n_a, LastCells()).numbers.reshape(D, m, n_a)
+            every.append(rows.numbers.reshape(self.T, self.m, n_a))
+            last.append(rows.numbers[self._final_rows(cell)])
+            last_c.append(self.ledger.rows(self.m, n_a, LastCell(cell)).numbers)
+        Y = np.stack(every, axis=1)  # (T, D, m, n_a)
+        Y_h, Y_c = np.stack(last), np.stack(last_c)  # (D, m, n_a)
         if batch_first:
             Y, Y_h, Y_c = Y.transpose(2, 0, 1, 3), Y_h.swapaxes(0, 1), Y_c.swapaxes(0, 1)
         return Followed(Y), Followed(Y_h), Followed(Y_c)

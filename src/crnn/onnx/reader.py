@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
-from onnx import ModelProto, checker, helper
+from onnx import ModelProto, ValueInfoProto, checker, helper
 
 import crnn
 from crnn import files
 from crnn._engine import validate
 from crnn._network.losses import chosen
 from crnn.model import Config
+from crnn.onnx import states
 from crnn.onnx.graph import Cell, Followed, Graph, Linear
 from crnn.onnx.links import LOSS_OF_LINK
 from crnn.onnx.numbers import Rows
@@ -89,7 +90,7 @@ def from_onnx(model: ModelProto | bytes | str | os.PathLike[str], *, loss: Any =
         chosen(loss)
     proto = _loaded(model)
     inputs = _Inputs.of(proto)
-    if len(proto.graph.output) != 1:
+    if len(proto.graph.output) != 1 and not inputs.states:
         names = [output.name for output in proto.graph.output]
         raise ValueError(f"outputs: expected one, y_hat, got {names}")
     operators = {node.op_type for node in proto.graph.node}
@@ -138,12 +139,17 @@ class _Inputs:
     shape: list[int | None]  # of x; None if symbolic
     lengths: str | None
     m_axis: int  # of x, if there are lengths
+    states: list[ValueInfoProto]
+    names: list[str]  # of x's first two axes, "" if they are fixed
 
     @classmethod
     def of(cls, model: ModelProto) -> _Inputs:
-        """Find x and lengths by their axes; raise ValueError for an input that is neither."""
+        """Find x, which is the first with its axes, lengths and states by their axes.
+
+        Raises ValueError for an input that is none of these.
+        """
         constants = {tensor.name for tensor in model.graph.initializer}
-        x, lengths = None, None
+        x, lengths, states = None, None, []
         for value in model.graph.input:
             if value.name in constants:
                 continue
@@ -156,10 +162,13 @@ class _Inputs:
                 x = value
             elif lengths is None and integers and rank == 1:
                 lengths = value
+            elif not integers and rank in (2, 3):
+                states.append(value)
             else:
                 raise ValueError(
                     f"{value.name}: expected the inputs x, floats (T, m, n_x) or integers (T, m), "
-                    f"and perhaps lengths, integers (m,); got {rank} axes"
+                    f"and perhaps lengths, integers (m,), and states, floats (m, n_a) or "
+                    f"(layers, m, n_a); got {rank} axes"
                 )
         if x is None:
             raise ValueError("inputs: expected x, floats (T, m, n_x) or integers (T, m)")
@@ -171,7 +180,9 @@ class _Inputs:
         m_axis = 1
         if lengths is not None and lengths.type.tensor_type.shape.dim[0] == dims[0] != dims[1]:
             m_axis = 0
-        return cls(x.name, symbols, shape, lengths.name if lengths is not None else None, m_axis)
+        of_lengths = lengths.name if lengths is not None else None
+        names = [dim.dim_param for dim in dims[:2]]
+        return cls(x.name, symbols, shape, of_lengths, m_axis, states, names)
 
 
 @dataclass
@@ -237,9 +248,14 @@ def _read(model: ModelProto, inputs: _Inputs, probe: tuple[int, int]) -> _Read:
         T, m = shape[1 - inputs.m_axis], shape[inputs.m_axis]
         lengths = T - 1 - np.arange(m) % (T - 1) if T > 1 else np.ones(m, int)
         known[inputs.lengths] = lengths
-    graph = Graph(model, inputs.x, inputs.symbols, shape, known, lengths)
-    linear = _output_layer(graph, graph.values[model.graph.output[0].name])
+    sizes = dict(zip(inputs.names, shape[:2], strict=True))
+    initial = {value.name: states.shape_of(value, sizes) for value in inputs.states}
+    graph = Graph(model, inputs.x, inputs.symbols, shape, known, lengths, initial)
+    y_hat, *others = (output.name for output in model.graph.output)
+    linear = _output_layer(graph, graph.values[y_hat])
     layers, table = _layers(linear)
+    cells = [cell for layer in layers for cell in layer]
+    states.check(graph, cells, {name: graph.values[name] for name in others})
     return _Read(layers, linear, table)
 
 
