@@ -1,4 +1,4 @@
-"""ONNX graphs whose states are inputs and outputs: a stream in another runtime, and reading them."""
+"""ONNX graphs whose states are inputs and outputs: streams in another runtime, and the reader."""
 
 import io
 import warnings
@@ -69,7 +69,9 @@ def test_one_step_at_a_time_is_a_stream_and_the_whole_sequence(cell, num_layers,
     state = [np.zeros((m, n_a), "float32") for _ in inputs]
     answers = []
     for t in range(T):
-        y_hat, *state = session.run(None, {"x": x[t : t + 1], **dict(zip(inputs, state, strict=True))})
+        y_hat, *state = session.run(
+            None, {"x": x[t : t + 1], **dict(zip(inputs, state, strict=True))}
+        )
         answers.append(y_hat if steps == "last" else y_hat[0])
         same([answers[-1], *state], [stream.step(x[t]), *flat(stream.state)], t + 1)
     whole = model.predict_proba(x)
@@ -84,7 +86,9 @@ def test_a_stream_of_symbols(cell):
     inputs = names_of(session.get_inputs())[1:]
     state = [np.zeros((1, n_a), "float32") for _ in inputs]
     for symbol in (3, 0, 2):
-        y_hat, *state = session.run(None, {"x": np.array([[symbol]]), **dict(zip(inputs, state, strict=True))})
+        y_hat, *state = session.run(
+            None, {"x": np.array([[symbol]]), **dict(zip(inputs, state, strict=True))}
+        )
         same([y_hat[0]], [stream.step(symbol)])
 
 
