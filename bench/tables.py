@@ -231,6 +231,19 @@ def table_use():
     return markdown(["what", "crnn", "PyTorch", "measure it again"], rows)
 
 
+def table_stream():
+    """Microseconds of single steps of a stream, one after another and at a rate."""
+    quantiles = ("median", "p99", "p99.9")
+    rows = [
+        [row["cell"], row["units"]]
+        + [digits(row[way][q]) for way in ("one after another", "at a rate") for q in quantiles]
+        + [f"{row['missed']} of {row['due']}"]
+        for row in results("stream_avx512")["rows"]
+    ]
+    head = ["cell", "units", "one after another: median", "p99", "p99.9"]
+    return markdown([*head, "at 1 kHz: median", "p99", "p99.9", "late"], rows)
+
+
 def table_products():
     """crnn's own matrix products and a BLAS's, forward / backward."""
     rows = [

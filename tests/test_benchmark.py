@@ -434,9 +434,7 @@ class TestWorker:
 
 class TestMachine:
     def test_describe(self, monkeypatch):
-        monkeypatch.setattr(
-            machine.sys, "argv", ["/bin/crnn", "bench", "--shapes", "a b"]
-        )
+        monkeypatch.setattr(machine.sys, "argv", ["/bin/crnn", "bench", "--shapes", "a b"])
         described = machine.describe()
         assert described["command"] == "crnn bench --shapes 'a b'"
         assert datetime.date.fromisoformat(described["date"]) <= datetime.date.today()
