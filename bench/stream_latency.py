@@ -88,13 +88,8 @@ def measured(cell, units, steps, rate, seconds):
 
 def main(cells, units, steps, rate, seconds, path):
     crnn.set_num_threads(1)
-    whole = {
-        "machine": machine.describe(),
-        "versions": {},
-        "steps": steps,
-        "rate": rate,
-        "rows": [],
-    }
+    rows = []
+    whole = {"machine": machine.describe(), "versions": {}, "steps": steps, "rate": rate}
     print(f"microseconds a step: {', '.join(QUANTILES)}; steps missed at {rate:g} a second")
     for cell in cells:
         for n in units:
