@@ -1,7 +1,7 @@
 """Run the code blocks of pages in Markdown, the README and docs/, and check their links to code.
 
-`python tests/pages.py PAGE` writes the line numbers of a page's links to code anew. A link without a
-number is to a file whose lines often move; the site finds the line.
+`python tests/pages.py PAGE` writes the line numbers of a page's links to code anew. A link without
+a number is to a file whose lines often move; the site finds the line.
 """
 
 import re

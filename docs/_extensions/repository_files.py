@@ -1,10 +1,10 @@
 """Links from pages to files of the repository that are not pages, such as `../src/crnn/model.py`.
 
 On a forge such a link opens the file. In the site it opens a page `files/PATH` with the text of the
-file, with `#L12` at line 12, as on a forge; for a folder, a list of its files. A link whose text is a line
-of code goes to that line. Pages that include a
-file of the repository (`repository_includes` in conf.py) keep the links of that file: they are
-relative to its folder, and a link to the file opens the page.
+file, with `#L12` at line 12, as on a forge; for a folder, a list of its files. A link whose text is
+a line of code goes to that line. Pages that include a file of the repository
+(`repository_includes` in conf.py) keep the links of that file: they are relative to its folder, and
+a link to the file opens the page.
 """
 
 import html
