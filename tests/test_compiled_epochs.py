@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 import crnn
+from crnn._engine import steps
 from crnn._training import compiled, train
-from crnn.schedules import Cosine, OnPlateau, Warmup
+from crnn.schedules import Cosine, OnPlateau, Step, Warmup
 
 M, T = 22, 7
 
@@ -227,3 +228,22 @@ def test_ctrl_c_ends_after_the_steps_of_a_call(monkeypatch):
     assert history.interrupted
     assert (seen, len(history.loss)) == ([1] * 6, 2)
     assert model._memory[1]["step"] == 6
+
+
+def test_the_optimizer_counts_its_steps_even_if_ctrl_c_raises(monkeypatch):
+    """Parameters ahead of the number of steps would get the bias correction of an earlier one."""
+    x, y = examples()
+
+    class Pressed(steps.Steps):
+        def run(self, *arguments):
+            super().run(*arguments)
+            raise KeyboardInterrupt  # as a second Ctrl-C does as soon as the call is over
+
+    monkeypatch.setattr(compiled, "MOST_SECONDS", 1e-9)  # a step in each call
+    monkeypatch.setattr(steps, "Steps", Pressed)
+    model, adam = crnn.RNN(3, 5, 4, rng=0), crnn.Adam(Step(0.01, every=1, factor=0.5))
+    for done in (1, 2, 3):
+        with pytest.raises(KeyboardInterrupt):
+            model.fit(x, y, batch_size=6, epochs=1, optimizer=adam, progress=False, rng=0)
+        memory = model._memory[1]
+        assert (memory["step"], memory["lr"]) == (done, 0.01 * 0.5 ** (done - 1))

@@ -104,6 +104,19 @@ def test_links_to_project_files_exist(page):
         assert ((ROOT / page).parent / target).exists(), target
 
 
+def test_every_page_is_in_the_contents_of_the_site():
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    listed = [
+        line
+        for tree in re.findall(r"^```{toctree}\n(.*?)^```$", index, flags=re.M | re.S)
+        for line in tree.splitlines()
+        if line and not line.startswith(":")
+    ]
+    pages_of_the_site = {page.stem for page in (ROOT / "docs").glob("*.md")} - {"index"}
+    assert {name for name in listed if "/" not in name} == pages_of_the_site
+    assert len(set(listed)) == len(listed)
+
+
 class TestInside:
     """docs/inside.md agrees with the code."""
 

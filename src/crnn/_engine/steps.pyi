@@ -8,10 +8,9 @@ class Rule:
     def __init__(
         self,
         kind: str,
-        step: int,
+        memory: dict[str, Any],
         first: _Array | None,
         second: _Array | None,
-        weights: _Array | None,
         numbers: tuple[float, ...],
     ) -> None: ...
 

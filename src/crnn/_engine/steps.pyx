@@ -217,6 +217,8 @@ cdef class Steps:
         order (M,) are the examples of the epoch, m of each batch; the gradient is clipped to
         `most`. Adds to sums: loss and metric times rows, and norms; sums[3] is the last loss.
         Returns the number of good steps, and how the next one failed: one of ENDINGS.
+        The memory of the optimizer counts the good steps before it returns, since a second Ctrl-C
+        may raise as soon as Python runs again.
         """
         cdef Py_ssize_t s, k, begin, count = rates.shape[0]
         cdef int ending = GOOD
@@ -233,15 +235,18 @@ cdef class Steps:
                     break
             else:
                 s = count
+        if s > 0:
+            rule.memory["step"] += s
+            rule.memory["lr"] = rates[s - 1]
         return s, ENDINGS[ending]
 
 
 cdef class Rule:
-    """An optimizer: the arrays of its memory, and its numbers.
+    """An optimizer: its memory, the arrays in it, and its numbers.
 
-    kind : "SGD", "Adam" or "RMSprop"; step : the steps that it has done
+    kind : "SGD", "Adam" or "RMSprop"
+    memory : the steps that it has done ("step"), and the learning rate of the last one ("lr")
     first : velocity or None, first moment, or None; second : second moment, or mean of squares
-    weights : the spans that decay, or None
     numbers : momentum, beta1, beta2, eps, decay, weight_decay
     """
     cdef int kind
@@ -250,16 +255,18 @@ cdef class Rule:
     cdef const Py_ssize_t *weights
     cdef Py_ssize_t spans, step
     cdef double momentum, beta1, beta2, eps, decay, weight_decay
+    cdef dict memory
     cdef object arrays
 
-    def __cinit__(self, str kind, Py_ssize_t step, first, second, weights, numbers):
+    def __cinit__(self, str kind, dict memory, first, second, numbers):
+        weights = memory["weights"]  # the spans that decay, or None
         self.kind = SGD if kind == "SGD" else ADAM if kind == "Adam" else RMSPROP
-        self.step, self.first, self.second = step, _data(first), _data(second)
+        self.step, self.first, self.second = memory["step"], _data(first), _data(second)
         self.weights = <Py_ssize_t *>_data(weights)
         self.spans = 0 if weights is None else len(weights)
         (self.momentum, self.beta1, self.beta2, self.eps, self.decay,
          self.weight_decay) = numbers
-        self.arrays = first, second, weights
+        self.memory, self.arrays = memory, (first, second, weights)
 
     cdef void update(self, Steps of, double lr) noexcept nogil:
         """One update at the rate lr, as the rules in crnn._training.optim do."""

@@ -120,9 +120,6 @@ class CompiledEpochs:
             began, shown = time.perf_counter(), sums.shown
             done, failed = self._steps.run(rule, order, sums.steps, rates, most, totals)
             self._count(course, began, done, totals, chosen)
-            trainer.memory["step"] += done
-            if done:
-                trainer.memory["lr"] = float(rates[done - 1])
             trainer.steps += done + bool(failed)
             if failed:
                 self._fail(failed, float(totals[3]))
@@ -197,7 +194,7 @@ def _compiled_rule(optimizer: Any, memory: Memory) -> steps.Rule:
         "RMSprop": (memory.get("u"), memory.get("v")),
     }[kind]
     numbers = tuple(float(getattr(optimizer, name, 0.0)) for name in _NUMBERS)
-    return steps.Rule(kind, memory["step"], first, second, memory["weights"], numbers)
+    return steps.Rule(kind, memory, first, second, numbers)
 
 
 def _rates(optimizer: Any, memory: Memory, count: int) -> Array:
