@@ -1,4 +1,4 @@
-"""A damaged file gives a model, or an error of one line that names the file; nothing else changes."""
+"""A damaged file gives a model, or an error of one line that names it; nothing else changes."""
 
 import os
 import random
@@ -8,14 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fuzz.damage import Choices, damaged_file
 
 import crnn
 from crnn.data import Scaling
 from crnn.text import ByteVocabulary, Vocabulary, WordVocabulary
+from fuzz.damage import Choices, damaged_file
 
 MEMORY = "/dev/shm"  # of Linux: a file there never waits for a disk
-FOLDER = Path(tempfile.mkdtemp(prefix="crnn-fuzz-", dir=MEMORY if os.path.isdir(MEMORY) else None))
+temporary = tempfile.TemporaryDirectory(dir=MEMORY if os.path.isdir(MEMORY) else None)
+FOLDER = Path(temporary.name)
 
 
 def written(write):
