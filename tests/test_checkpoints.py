@@ -507,16 +507,30 @@ def test_a_damaged_state_is_refused(path):
         lambda entry, _: entry["state"]["course"].update(done=3),
         lambda entry, _: entry["state"]["course"]["sums"].update(loss=None),
         lambda entry, _: entry["state"]["course"]["sums"].update(steps=1),
+        lambda entry, _: entry["state"]["course"]["sums"].update(loss=float("nan")),
+        lambda entry, _: entry["state"]["course"].update(state=[[]]),
+        lambda entry, _: entry["state"].update(steps=-1),
         lambda entry, _: entry["state"]["memory"].update(step="x"),
+        lambda entry, _: entry["state"]["memory"].update(step=-1),
+        lambda entry, _: entry["state"]["memory"].update(step=10**30),
+        lambda entry, _: entry["state"]["memory"].update(since=9),
+        lambda entry, _: entry["state"]["memory"].update(lr=float("inf")),
+        lambda entry, _: entry["state"]["memory"].update(weights={"array": "memory.m"}),
+        lambda entry, _: entry["state"]["memory"].update({"plateau lowest": "x"}),
+        lambda entry, _: entry["state"]["memory"].update({"plateau factor": float("inf")}),
+        lambda entry, _: entry["state"]["memory"].update({"plateau epochs": 2}),
         lambda entry, _: entry["state"].update(memory=3),
         lambda entry, _: entry.update(arguments=3),
         lambda entry, _: entry.update(version=2),
         lambda _, tensors: tensors.pop("memory.m"),
         lambda _, tensors: tensors.update({"memory.m": np.zeros(3, "float32")}),
+        lambda _, tensors: tensors["memory.m"].fill(np.nan),
+        lambda _, tensors: tensors["memory.v"].fill(-1),
         lambda _, tensors: tensors.update({"course.best": np.zeros(3, "float32")}),
+        lambda _, tensors: tensors["course.best"].fill(np.inf),
     ]
     for damage in damages:
-        entry, tensors = copy.deepcopy(state.entry), dict(state.tensors)
+        entry, tensors = copy.deepcopy((state.entry, state.tensors))
         damage(entry, tensors)
         files.save(path, config, parameters, metadata, files.Training(entry, tensors))
         model = training.model()
@@ -524,6 +538,52 @@ def test_a_damaged_state_is_refused(path):
         with pytest.raises(ValueError, match="the training in this file is damaged: "):
             training.run(model, checkpoint=path)
         assert bits(model) == before
+
+
+@pytest.mark.parametrize("resets", [None, np.arange(280) % 13 == 0])
+@pytest.mark.parametrize("shards", [None, 2])
+def test_a_damaged_state_of_a_stream_is_refused(path, stop_at, resets, shards):
+    """What is carried to the next window has a row for each of its parts, and is finite."""
+    training, options = TRAININGS[1], {"resets": resets, "shards": shards}
+    stop_at(13)
+    with pytest.raises(Stop):
+        training.run(training.model(), checkpoint=path, every=1, **options)
+    stop_at(0)
+    good, (config, parameters, metadata, state) = path.read_bytes(), files.load_training(path)
+    carried = [name for name in state.tensors if name.startswith("course.state")]
+    assert len(carried) == 4 * (shards or 1)  # a and c of two layers
+    a = state.tensors[carried[0]]
+    for bad in (a[:-1], np.append(a, a[:1], 0), a.astype("float64"), np.full_like(a, np.nan)):
+        damaged = files.Training(state.entry, state.tensors | {carried[0]: bad})
+        files.save(path, config, parameters, metadata, damaged)
+        model = training.model()
+        before = bits(model)
+        with pytest.raises(ValueError, match=r"the training in this file is damaged: state: exp"):
+            training.run(model, checkpoint=path, every=1, **options)
+        assert bits(model) == before
+    for lost in (None, [], state.entry["state"]["course"]["state"][:1]):
+        entry = copy.deepcopy(state.entry)
+        entry["state"]["course"]["state"] = lost
+        files.save(path, config, parameters, metadata, files.Training(entry, state.tensors))
+        with pytest.raises(ValueError, match=r"damaged: state: expected those of \d (sh|lay)"):
+            training.run(training.model(), checkpoint=path, every=1, **options)
+    path.write_bytes(good)
+    training.run(training.model(), checkpoint=path, every=1, **options)
+
+
+def test_an_optimizer_that_was_used_before(path, stop_at):
+    """The file's memory is compared with that of a new optimizer, not with that of the model."""
+    training = TRAININGS[0]
+    optimizer = StopsAt(OnPlateau(0.01, patience=1))
+    whole, model = training.model(), training.model()
+    training.run(whole, optimizer=optimizer)
+    stop_at(1)
+    with pytest.raises(Stop):  # a file from before the first step
+        training.run(training.model(), optimizer=optimizer, checkpoint=path)
+    stop_at(0)
+    training.run(model, optimizer=optimizer)
+    training.run(model, optimizer=optimizer, checkpoint=path)
+    assert bits(model) == bits(whole)
 
 
 def test_a_full_disk_leaves_the_last_good_file(path, monkeypatch):

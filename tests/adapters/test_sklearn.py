@@ -691,6 +691,8 @@ class TestClassifier:
             ("heavy", "class_weight: expected 'balanced', a dict or None, got 'heavy'"),
             ([1, 2], "class_weight: expected 'balanced', a dict or None"),
             ({"sideways": 2}, "not in class_weight"),
+            ({"up": -1.0}, r"class_weight\['up'\] == -1.0, must be >= 0"),
+            ({"up": 0.0, "down": 0.0}, "class_weight: expected weights whose sum .* got 0"),
         ],
     )
     def test_wrong_class_weight_is_refused(self, class_weight, message):

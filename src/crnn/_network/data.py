@@ -87,7 +87,7 @@ class Sequences:
             self.y = self._list_of_y(y) if self._lists_y else self._array_of_y(y)
         self._start = None if a0 is None else checked_state(config, f"{of}a0", a0, self.m)
         if sample_weight is not None or class_weight is not None:
-            self._weigh(np.ones(self.m) if sample_weight is None else sample_weight, class_weight)
+            self._weigh(sample_weight, class_weight)
 
     @property
     def _lists_y(self) -> bool:
@@ -228,6 +228,7 @@ class Sequences:
                 f"{self._of}x: expected numbers of shape (T, m, n_x) with n_x = {n_x}, integers "
                 f"of shape (T, m), or a list of sequences, got {validate.described(a)}"
                 + validate.other_order("x", a.shape, n_x)
+                + ("; list(x) is a list of sequences" if a.dtype == object and a.ndim == 1 else "")
             )
         T, m = validate.time_and_examples(self._of + "x", a, "shape (T, m, n_x)")
         return self._floats(a), self._own_lengths(lengths, T, m)
@@ -305,8 +306,11 @@ class Sequences:
 
     def _weigh(self, sample_weight: Any, class_weight: ClassWeight) -> None:
         """Set the weights; the weight of a whole example is used at each of its steps."""
-        name = self._of + "sample_weight"
-        w = self._checked_weights(name, sample_weight)
+        names = {"sample_weight": sample_weight, "class_weight": class_weight}
+        name = self._of + " times ".join(key for key, value in names.items() if value is not None)
+        if sample_weight is None:
+            sample_weight = np.ones(self.m)
+        w = self._checked_weights(self._of + "sample_weight", sample_weight)
         w = weighted(class_weight, self._config, self.y, w, self.lengths)
         if isinstance(w, list):
             sums = np.array([item.sum() for item in w])

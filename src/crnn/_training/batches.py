@@ -97,6 +97,10 @@ class LongSequence:
         own = [windows(self.symbols, m, self.steps, rows) for rows in self.ranks.cut(m)]
         return (Shards(list(parts), m) for parts in zip(*own, strict=True))
 
+    def carried_rows(self, done: int) -> list[int]:
+        """For each shard, the rows of the state after so many windows."""
+        return [rows.stop - rows.start for rows in self.ranks.cut_all(self.batch_size)]
+
     def validation(self) -> Iterator[Batch] | Parts | None:
         """The held-out sequence, or this rank's shards of its rows, or None."""
         if self.held_out is None:

@@ -24,8 +24,9 @@ from crnn._training.ranks import over_ranks
 from crnn._training.series import LongSeries, checked_series, is_series
 from crnn._training.trained import Trained
 
-#: Steps of a window where no gradient is asked for.
-STEPS = 64
+#: Steps of a window where no gradient is asked for, and the most rows that are read side by side
+#: unless a number is given: they have at least as many steps as a window.
+STEPS, ROWS = 64, 32
 
 
 class FromStreams(Trained):
@@ -149,19 +150,20 @@ class FromStreams(Trained):
         return self._train(LongSeries(series, steps, held_out, comm), plan)
 
     def evaluate_stream(
-        self, symbols: Any, batch_size: int = 32, y: Any = None, *, resets: Any = None,
+        self, symbols: Any, batch_size: int | None = None, y: Any = None, *, resets: Any = None,
         mask: Any = None,
     ) -> tuple[float, float]:  # fmt: skip
         """Mean loss (of symbols: nats per symbol) and metric of a long sequence.
 
-        One sequence is read as `batch_size` parallel rows (fewer if it is short), each from the
-        initial state.
+        One sequence is read as parallel rows, which is faster; each begins at the initial state.
 
         Parameters
         ----------
         symbols, y, resets, mask
             As for `fit_stream`; a sequence without `y` has at least 2 steps.
         batch_size : int, optional
+            The rows that one sequence is cut into, at most one for each step; 1 carries the state
+            through the whole sequence. By default as many, up to 32, as leave 64 steps in each.
 
         Returns
         -------
@@ -181,8 +183,13 @@ class FromStreams(Trained):
         >>> 0 <= accuracy <= 1
         True
         """
-        m = validate.count("batch_size", batch_size)
         symbols = validate.plain("symbols", symbols)
+        most = len(symbols) // STEPS if symbols.ndim else 1
+        m = (
+            min(ROWS, max(1, most))
+            if batch_size is None
+            else validate.count("batch_size", batch_size)
+        )
         others = (y, resets, mask)
         if not is_series(self.config, symbols) and all(item is None for item in others):
             symbols = checked_symbols(self.config, "symbols", symbols, 1)

@@ -120,6 +120,14 @@ class LongSeries:
         own = [self.series.rows(rows).windows(self.steps) for rows in self.ranks.cut(m)]
         return (Shards(list(parts), m) for parts in zip(*own, strict=True))
 
+    def carried_rows(self, done: int) -> list[int]:
+        """For each shard, the rows of the state after so many windows: those of its parts."""
+        cut, resets = self.ranks.cut_all(self.series.m), self.series.resets
+        if resets is None:
+            return [rows.stop - rows.start for rows in cut]
+        last = resets[(done - 1) * self.steps : done * self.steps]  # (T, m)
+        return [rows.stop - rows.start + int(last[1:, rows].sum()) for rows in cut]
+
     def validation(self) -> Iterator[Batch] | Parts | None:
         """The held-out series, or this rank's shards of its rows, or None."""
         held_out = self.held_out

@@ -37,8 +37,7 @@ class Trained(Model):
         course = Course(History(self._network.loss.metric), self._network.arena.flat.copy())
         found: Resumed | None = None
         if request is not None and request.source is not None:
-            fresh = memory
-            found = ranks.from_first(lambda: resumed(self._network, fresh, plan, arguments))
+            found = ranks.from_first(lambda: resumed(self._network, data, batches, plan, arguments))
         if found is None:
             ranks.share_memory(memory)
             begin(plan.optimizer, memory, steps)
