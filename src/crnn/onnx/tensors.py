@@ -14,9 +14,10 @@ from crnn.reference import Array
 def dtype_of(name: str, number: int) -> np.dtype[Any]:
     """The dtype of this number in ONNX; raises ValueError, which begins with a name."""
     try:
-        return helper.tensor_dtype_to_np_dtype(number)
+        dtype: np.dtype[Any] = helper.tensor_dtype_to_np_dtype(number)
     except KeyError:
         raise ValueError(f"{name}: expected a data type of ONNX, got {number}") from None
+    return dtype
 
 
 def array_of(tensor: TensorProto) -> Array:
