@@ -10,8 +10,8 @@ import numpy as np
 from onnx import AttributeProto, ModelProto, NodeProto, helper
 
 from crnn._words import one_line
-from crnn.onnx import backend, gated, links, rnn
-from crnn.onnx.numbers import Ledger, Rows
+from crnn.onnx import backend, gated, links, pools, rnn
+from crnn.onnx.numbers import LOWEST, Ledger, Rows
 from crnn.onnx.tensors import array_of, dtype_of
 from crnn.reference import Array
 
@@ -127,6 +127,11 @@ class Graph:
         """Which steps are within an example's length: (T, m)."""
         lengths = np.full(self.m, self.T) if self.lengths is None else self.lengths
         return np.arange(self.T)[:, None] < lengths
+
+    @staticmethod
+    def is_cell(rows: Rows) -> bool:
+        """Whether these rows are the states of a cell."""
+        return isinstance(rows.of, Cell)
 
     def _run(self, node: NodeProto) -> None:
         try:
@@ -285,15 +290,19 @@ class Graph:
                 f"expected a matrix for {A.numbers.shape[-1]} states, got {len(B)} rows"
             )
         found = self.ledger.whole_rows(A.numbers)
-        if found is None or not all(isinstance(rows.of, Cell) for rows, _ in found):
+        if found is None or not all(isinstance(rows.of, (Cell, pools.Pool)) for rows, _ in found):
             raise ValueError("expected the states of the top layer, the directions side by side")
-        steps, which = self._places(found)
+        if any(isinstance(rows.of, pools.Pool) for rows, _ in found):
+            below, steps, which = pools.features(self, found)
+        else:
+            below = [rows for rows, _ in found]
+            steps, which = self.places(found)
         Wya = B.T if alpha == 1.0 else B.T * B.dtype.type(alpha)
-        linear = Linear([rows for rows, _ in found], steps, Wya, np.zeros(len(Wya), Wya.dtype))
-        count = self.m if steps == "last" else self.T * self.m
+        linear = Linear(below, steps, Wya, np.zeros(len(Wya), Wya.dtype))
+        count = self.T * self.m if steps == "all" else self.m
         return self.ledger.rows(count, len(Wya), linear).numbers[which]
 
-    def _places(self, found: list[tuple[Rows, Array]]) -> tuple[str, Array]:
+    def places(self, found: list[tuple[Rows, Array]]) -> tuple[str, Array]:
         """Whether these are each cell's final states or those of all steps, and their rows."""
         which = [which for _, which in found]
         example = which[0] % self.m
@@ -336,12 +345,15 @@ class Graph:
         return found[0]
 
     def _where(self, node: NodeProto, condition: Any, a: Any, b: Any) -> Array:
-        """Zeros past an example's length; or standard deviations among means."""
+        """Zeros or -inf past an example's length; or standard deviations among means."""
         if isinstance(b, Followed) and not isinstance(condition, Followed):
             return links.where(self, node, condition, a, b)
-        if isinstance(condition, Followed) or isinstance(b, Followed) or b.any():
+        constants = not isinstance(condition, Followed) and not isinstance(b, Followed)
+        if constants and np.isneginf(b).all():
+            return np.where(condition, a.numbers, LOWEST)
+        if not constants or b.any():
             raise ValueError(
-                "expected values of the model where a constant condition holds, else 0"
+                "expected values of the model where a constant condition holds, else 0 or -inf"
             )
         return np.where(condition, a.numbers, 0)
 
@@ -355,6 +367,7 @@ _READERS: dict[str, Callable[..., Array]] = {
     "OneHot": Graph._one_hot,
     "Where": Graph._where,
     **links.READERS,
+    **pools.READERS,
 }
 
 

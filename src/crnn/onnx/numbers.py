@@ -33,6 +33,10 @@ class Rows:
         return self.first + np.arange(self.count * self.width).reshape(self.count, self.width)
 
 
+#: The number that represents the value -inf.
+LOWEST = -1
+
+
 class Ledger:
     """All rows created so far. Their numbers begin at 1, since 0 represents the value 0."""
 

@@ -67,9 +67,10 @@ def from_onnx(model: ModelProto | bytes | str | os.PathLike[str], *, loss: Any =
 
     Notes
     -----
-    A crnn.RNN starts from zeros, answers from the last valid state of each direction or at every
-    step, and has one activation and one hidden size. Graphs with an initial_h that is not zero,
-    with clip, with other activations or with more outputs are refused. So is a GRU with
+    A crnn.RNN starts from zeros, answers from the last valid state of each direction, from the mean
+    or the maximum of the valid states (ReduceMean, ReduceMax), from all three side by side, or at
+    every step, and has one activation and one hidden size. Graphs with an initial_h that is not
+    zero, with clip, with other activations or with more outputs are refused. So is a GRU with
     ``linear_before_reset=0``, which has another equation, and a graph without these operators:
     torch writes them only with ``torch.onnx.export(..., dynamo=False)``.
 
@@ -273,7 +274,7 @@ def _output_layer(graph: Graph, output: Any) -> Linear:
         numbers = output.numbers
         rows = graph.ledger.owner(int(numbers.max()))  # those past an example's length are 0
         if rows is not None and isinstance(rows.of, Linear):
-            if rows.of.steps == "last":
+            if rows.of.steps != "all":
                 orders, expected, valid = [numbers], rows.numbers, np.ones((graph.m, 1), bool)
             else:
                 orders = [numbers, numbers.swapaxes(0, 1)] if numbers.ndim == 3 else []
