@@ -2,7 +2,8 @@
 
 Each target of the tests beside this file runs some thousand times on bytes from a fixed seed, so
 that two runs do the same. A finding is an exception of a target, or a run of more than 20 seconds
-or 2 GB; its bytes are printed, and `--bytes` runs a target with them alone.
+or 2 GB; its bytes are printed, and `--bytes` runs a target with them alone. CRNN_FUZZ=N in the
+environment runs N times as often.
 """
 
 import argparse
@@ -63,7 +64,6 @@ def fuzz(name, runs, seed):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", choices=[*TARGETS, []], help="by default all")
-    parser.add_argument("--times", type=int, default=1, help="so many times longer")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--bytes", help="in hexadecimal: run one target with these alone")
     given = parser.parse_args()
@@ -72,10 +72,13 @@ def main():
         for name in names:
             target(name)(bytes.fromhex(given.bytes))
         return 0
+    times = int(os.environ.get("CRNN_FUZZ", 1))
+
+    def one(name):
+        return fuzz(name, times * TARGETS[name][1], given.seed)
+
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        results = list(
-            pool.map(lambda name: fuzz(name, TARGETS[name][1] * given.times, given.seed), names)
-        )
+        results = list(pool.map(one, names))
     for _, report in results:
         print(report)
     return 0 if all(right for right, _ in results) else 1
