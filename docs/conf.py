@@ -7,6 +7,8 @@ import crnn
 
 sys.path.insert(0, str(Path(__file__).parent / "_extensions"))
 
+from own_members import own_members
+
 project = "crnn"
 author = "The crnn developers"
 project_copyright = author
@@ -14,7 +16,11 @@ version = release = crnn.__version__
 
 extensions = [
     "myst_parser",
+    "numpydoc",
     "repository_files",
+    "source_links",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
     "sphinx_copybutton",
 ]
@@ -24,6 +30,7 @@ myst_enable_extensions = ["amsmath", "dollarmath"]
 myst_heading_anchors = 4
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 exclude_patterns = ["_build"]
+smartquotes = False
 highlight_language = "none"  # of indented blocks: commands and equations
 
 #: Pages whose text is that of a file elsewhere in the repository.
@@ -32,6 +39,17 @@ repository_includes = {
     "changelog": "CHANGELOG.md",
     "contributing": "CONTRIBUTING.md",
 }
+
+# The API reference. Docstrings say what types arguments have, so signatures do not.
+autodoc_typehints = "none"
+autosummary_context = {"own_members": own_members}
+autosummary_generate_overwrite = True
+templates_path = ["_templates"]
+numpydoc_show_class_members = False  # the template of a class lists them
+suppress_warnings = ["config.cache"]  # of autosummary_context, which holds a function
+default_role = "py:obj"
+# Backquotes also mark arguments and names of other libraries. Names of crnn must resolve.
+nitpick_ignore_regex = [("py:.*", r"(?!crnn\.).*")]
 
 html_theme = "furo"
 html_title = f"crnn {release}"

@@ -1,5 +1,6 @@
 """The README and the examples do what they say."""
 
+import ast
 import re
 import shlex
 import shutil
@@ -11,7 +12,8 @@ import numpy as np
 import pages
 import pytest
 
-from crnn import cli
+import crnn
+from crnn import cli, functional
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -115,6 +117,54 @@ def test_every_page_is_in_the_contents_of_the_site():
     pages_of_the_site = {page.stem for page in (ROOT / "docs").glob("*.md")} - {"index"}
     assert {name for name in listed if "/" not in name} == pages_of_the_site
     assert len(set(listed)) == len(listed)
+
+
+class TestReference:
+    """docs/reference has every public name."""
+
+    #: Modules and packages with public names; those of the command line are in its --help.
+    MODULES = (
+        PACKAGE / "__init__.py",
+        *(path for path in PACKAGE.glob("[a-z]*.py") if path.stem not in ("functional", "cli")),
+        *(path for path in PACKAGE.glob("[a-z]*/__init__.py") if path.parent.name != "cli"),
+        PACKAGE / "onnx" / "backend.py",
+    )
+
+    def listed(self):
+        """The names that the tables of docs/reference list."""
+        names = set()
+        for page in (ROOT / "docs" / "reference").glob("*.rst"):
+            module = ""
+            for line in page.read_text(encoding="utf-8").splitlines():
+                if found := re.match(r"\.\. automodule:: (\S+)", line):
+                    module = found[1] + "."
+                elif found := re.match(r"   ([\w.]+)$|\.\. py:data:: (\w+)", line):
+                    names.add(module + (found[1] or found[2]))
+        return names
+
+    def public(self, path):
+        """The names in `__all__` of a module, read without importing it."""
+        for statement in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(statement, ast.Assign) and statement.targets[0].id == "__all__":
+                parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+                module = ".".join(part for part in parts if part != "__init__")
+                return {f"{module}.{name}" for name in ast.literal_eval(statement.value)}
+        return set()
+
+    def test_every_public_name_is_in_a_table(self):
+        public = set().union(*map(self.public, self.MODULES))
+        # Names of the top level that another module has too are listed once.
+        states = {name for name in crnn.__all__ if name.endswith(("Gradients", "States"))}
+        elsewhere = {f"crnn.functional.{name}" for name in functional.__all__}
+        elsewhere |= {f"crnn.reference.{name}" for name in states} | {"crnn.torch.RNNCell"}
+        elsewhere |= {"crnn.model.RNN", "crnn.model.load"}
+        assert len(public) > 100
+        assert public - elsewhere <= self.listed()
+
+    def test_every_page_is_in_its_contents(self):
+        folder = ROOT / "docs" / "reference"
+        contents = (folder / "index.rst").read_text(encoding="utf-8").split(".. toctree::")[1]
+        assert set(contents.split()) == {page.stem for page in folder.glob("*.rst")} - {"index"}
 
 
 class TestInside:

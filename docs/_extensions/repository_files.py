@@ -27,6 +27,14 @@ LANGUAGES = {
 }  # fmt: skip
 
 
+def link_to_file(env: BuildEnvironment, path: str, anchor: str) -> addnodes.pending_xref:
+    """A link from the page that is being read to a file, whose page is thereby wanted."""
+    env.metadata[env.docname].setdefault("repository_files", []).append(path)
+    return addnodes.pending_xref(
+        "", refdomain="", reftype="repository", reftarget=path, anchor=anchor
+    )
+
+
 class RepositoryLinks(SphinxTransform):
     """Point the links that leave the folder of the pages, or of an included file, at the site."""
 
@@ -59,10 +67,7 @@ class RepositoryLinks(SphinxTransform):
                 "", refdomain="doc", reftype="myst", reftarget=docname, reftargetid=anchor or None
             )
         else:
-            reference = addnodes.pending_xref(
-                "", refdomain="", reftype="repository", reftarget=target, anchor=anchor
-            )
-            self.env.metadata[self.env.docname].setdefault("repository_files", []).append(target)
+            reference = link_to_file(self.env, target, anchor)
         reference["refdoc"], reference["refexplicit"] = self.env.docname, True
         reference += link.children
         return reference

@@ -9,6 +9,7 @@ from typing import Any
 
 from crnn._engine import validate
 from crnn._network.penalties import Penalty, checked
+from crnn._training.accumulating import Grouped
 from crnn._training.batches import (
     LongSequence,
     checked_batch_size,
@@ -55,6 +56,7 @@ class FromStreams(Trained):
         every: str | int | timedelta = "epoch",
         resume: bool | str | os.PathLike[str] = True,
         penalty: Penalty | None = None,
+        accumulate: int = 1,
         comm: Any = None,
         shards: int | None = None,
     ) -> History:
@@ -89,6 +91,9 @@ class FromStreams(Trained):
             As for `fit`. The order is that of the sequence.
         checkpoint, every, resume
             As for `fit`.
+        accumulate : int, optional
+            The windows of a step: it uses their mean gradient. The state is passed on from each
+            window to the next one, as always.
         comm, shards
             As for `fit`; each rank trains its own of the parallel rows.
         rng : int or numpy.random.Generator, optional
@@ -130,7 +135,7 @@ class FromStreams(Trained):
         generator = validate.generator(rng)
         plan = Plan(
             epochs, chosen(optimizer), clip_norm, clip_value, patience, progress, callback,
-            generator, penalty=checked(penalty), ranks=comm,
+            generator, penalty=checked(penalty), accumulate=accumulate, ranks=comm,
             checkpoint=comm.from_first(lambda: Checkpoint.asked(checkpoint, every, resume, rng)),
         )  # fmt: skip
         batch_size = checked_batch_size(batch_size, comm)
@@ -141,13 +146,15 @@ class FromStreams(Trained):
             symbols = checked_symbols(self.config, "symbols", symbols, batch_size)
             if validation is not None:
                 validation = checked_symbols(self.config, "validation", validation, 1)
-            return self._train(LongSequence(symbols, batch_size, steps, validation, comm), plan)
+            long = LongSequence(symbols, batch_size, steps, validation, comm)
+            return self._train(Grouped(long, accumulate) if accumulate > 1 else long, plan)
         series = checked_series(self.config, symbols, y, resets, mask, batch_size)
         held_out = None
         if validation is not None:
             held_out = checked_series(self.config, *_several(validation), of="validation ")
         require_rows("symbols", series.m, comm)
-        return self._train(LongSeries(series, steps, held_out, comm), plan)
+        data = LongSeries(series, steps, held_out, comm)
+        return self._train(Grouped(data, accumulate) if accumulate > 1 else data, plan)
 
     def evaluate_stream(
         self, symbols: Any, batch_size: int | None = None, y: Any = None, *, resets: Any = None,

@@ -11,6 +11,7 @@ from crnn._engine import kernels
 from crnn._network.config import Config
 from crnn._network.losses.own import Own
 from crnn._network.network import Network
+from crnn._training.accumulating import Grouped
 from crnn._training.batches import LongSequence
 from crnn._training.course import Course
 from crnn._training.fingerprint import OtherTraining, require_same, require_same_model
@@ -69,9 +70,12 @@ def _check_numbers(config: Config, saved: Saved, course: Course, data: TrainingD
         if course.state is not None:
             raise ValueError("state: expected none at the beginning of an epoch")
         return
-    assert isinstance(data, (LongSequence, LongSeries))
-    state = [course.state] if data.ranks.alone else course.state
-    check_carried(config, state, data.carried_rows(course.sums.steps))
+    stream, windows = data, course.sums.steps
+    if isinstance(data, Grouped):
+        stream, windows = data.data, data.batches_of(windows)
+    assert isinstance(stream, (LongSequence, LongSeries))
+    state = [course.state] if stream.ranks.alone else course.state
+    check_carried(config, state, stream.carried_rows(windows))
 
 
 def _check_generator(path: str, rng: np.random.Generator, state: Any) -> None:

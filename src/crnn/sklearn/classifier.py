@@ -251,7 +251,7 @@ class RNNClassifier(ClassifierMixin, Labelling):  # type: ignore[misc]
         Returns
         -------
         y_hat : array (n, n_classes)
-            In the order of classes_.
+            In the order of `classes_`.
 
         Raises
         ------
@@ -282,7 +282,7 @@ class RNNClassifier(ClassifierMixin, Labelling):  # type: ignore[misc]
         Returns
         -------
         y : array (n,)
-            Labels of classes_.
+            Labels of `classes_`.
 
         Raises
         ------

@@ -168,7 +168,7 @@ loss_curve_, best_loss_, validation_scores_, best_validation_score_
         Returns
         -------
         y_hat : array (n, T, n_classes), or list of n arrays (T_i, n_classes) for a list
-            In the order of classes_.
+            In the order of `classes_`.
 
         Raises
         ------
@@ -200,7 +200,7 @@ loss_curve_, best_loss_, validation_scores_, best_validation_score_
         Returns
         -------
         y : array (n, T), or list of n arrays (T_i,) for a list
-            Labels of classes_.
+            Labels of `classes_`.
 
         Raises
         ------
