@@ -23,11 +23,10 @@ KERNELS = [path for path in sorted(CSRC.glob("*.c")) if path.stem != "probe"]
 INCLUDE = ROOT / "src" / "crnn" / "include"
 CHECKS = ROOT / "tests" / "c"
 CHECK_KERNELS = sorted(CHECKS.glob("check_*.c"))
-# The thread pool, with one table of kernels.
-CHECK_THREADS = [
-    CHECKS / "threads" / "check_threads.c",
-    *(CSRC / name for name in ("threads.c", "order.c", "portable.c")),
-]
+# The thread pool, with one table of kernels; and calls and streams that share their weights.
+POOL = [CSRC / name for name in ("threads.c", "order.c", "portable.c")]
+CHECK_THREADS = [CHECKS / "threads" / "check_threads.c", *POOL]
+CHECK_CALLS = [CHECKS / "threads" / "check_calls.c", *POOL]
 CHECK_FORK = [CHECKS / "threads" / "check_fork.c", CSRC / "threads.c"]
 EMULATED = CHECKS / "emulated"
 
@@ -138,19 +137,36 @@ def test_avx512_emulated(tmp_path):
     assert "avx512 double rnn" in out
 
 
-def test_threads_without_a_race(tmp_path):
-    """By clang's ThreadSanitizer: workers, barriers and several callers at once."""
+THREAD_SANITIZER = ("-O1", "-g1", "-fsanitize=thread")
+
+
+def need_thread_sanitizer():
     need("clang")
     if not accepts(["clang"], ["-fsanitize=thread"]):
         without("no ThreadSanitizer for clang")
-    out = run(build(tmp_path, ["clang"], ("-O1", "-g1", "-fsanitize=thread"), CHECK_THREADS))
-    assert out == "threads: right\n"
+
+
+@pytest.mark.parametrize(
+    ("sources", "says"),
+    [(CHECK_THREADS, "threads: right\n"), (CHECK_CALLS, "calls: right\n")],
+    ids=["threads", "calls"],
+)
+def test_threads_without_a_race(tmp_path, sources, says):
+    """Workers, barriers and several callers at once; every cell, and streams."""
+    need_thread_sanitizer()
+    assert run(build(tmp_path, ["clang"], THREAD_SANITIZER, sources)) == says
 
 
 def test_a_fork_does_not_wait_for_a_call_under_way(tmp_path):
     """The call ends only after the fork: a fork that waited for it would never return."""
     need("gcc")
     assert run(build(tmp_path, ["gcc"], SHIPPED + WARNINGS, CHECK_FORK)) == "fork: right\n"
+
+
+def test_a_fork_without_a_race(tmp_path):
+    need_thread_sanitizer()
+    program = build(tmp_path, ["clang"], THREAD_SANITIZER, CHECK_FORK)
+    assert run(program, TSAN_OPTIONS="die_after_fork=0") == "fork: right\n"
 
 
 @pytest.mark.parametrize("flag", ["-ffast-math", "-ffinite-math-only", "-Ofast"])
