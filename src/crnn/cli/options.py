@@ -7,16 +7,26 @@ work begins.
 from __future__ import annotations
 
 import argparse
-import math
-from collections.abc import Callable
 from typing import NoReturn
 
 import crnn
-from crnn._engine.validate import LARGEST
 from crnn._network.cells import CELLS
-from crnn._network.initial import INITIAL, MOST_SCALE
-from crnn.benchmark import command as bench
+from crnn._network.initial import INITIAL
+from crnn.cli import bench
 from crnn.cli.errors import one_line
+from crnn.cli.values import (
+    ABOVE_0,
+    COUNT,
+    COUNT_OR_0,
+    DECAY,
+    LEAK,
+    LENGTHS,
+    NOT_BELOW_0,
+    SCALE,
+    SEED,
+    SHARE,
+    named,
+)
 from crnn.tasks import TASKS
 
 Commands = argparse._SubParsersAction  # argparse has no public name for it
@@ -37,67 +47,8 @@ class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
         return action.help if without else super()._get_help_string(action)
 
 
-def _whole(least: int, most: int = LARGEST) -> Callable[[str], int]:
-    """A parser of whole numbers in least..most."""
-
-    def read(text: str) -> int:
-        try:
-            n = int(text)
-        except ValueError:
-            n = least - 1
-        if not least <= n <= most:
-            raise argparse.ArgumentTypeError(
-                f"expected a whole number in {least}..{most}, got {text!r}"
-            )
-        return n
-
-    return read
-
-
-def _number(what: str, accepts: Callable[[float], bool]) -> Callable[[str], float]:
-    """A parser of finite numbers that `accepts` is true for."""
-
-    def read(text: str) -> float:
-        try:
-            x = float(text)
-        except ValueError:
-            x = math.nan
-        if not (math.isfinite(x) and accepts(x)):
-            raise argparse.ArgumentTypeError(f"expected {what}, got {text!r}")
-        return x
-
-    return read
-
-
-def _listed(read: Callable[[str], int]) -> Callable[[str], list[int]]:
-    """A parser of several numbers with commas between them."""
-    return lambda text: [read(part) for part in text.split(",")]
-
-
-def _named(text: str) -> str:
-    """Parse the name of a file.
-
-    In other programs "-" is standard input or output. A model needs a file that can be read at any
-    position and replaced as a whole.
-    """
-    if text in ("", "-"):
-        hint = " (./- is a file of that name)" if text else ""
-        raise argparse.ArgumentTypeError(f"expected the name of a file, got {text!r}{hint}")
-    return text
-
-
-COUNT = _whole(1)
-COUNT_OR_0 = _whole(0)
-SEED = _whole(0, 2**64 - 1)
-ABOVE_0 = _number("a finite number > 0", lambda x: x > 0)
-NOT_BELOW_0 = _number("a finite number >= 0", lambda x: x >= 0)
-SHARE = _number("a share in (0, 1)", lambda x: 0 < x < 1)
-LEAK = _number("a number in (0, 1]", lambda x: 0 < x <= 1)
-LENGTHS = _listed(COUNT)
-SCALE = _number(f"a number > 0 and < {MOST_SCALE:g}", lambda x: 0 < x < MOST_SCALE)
 #: The help on what to do with text that a model has no symbol for.
 UNKNOWN = "what to do with unknown text (default: replace it if the model can, else error)"
-DECAY = _number("a number in [0, 1)", lambda x: 0 <= x < 1)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -131,19 +82,19 @@ def _add(
 
 def _add_train(commands: Commands[_Parser]) -> None:
     add = _add(commands, "train", "train a model of text").add_argument
-    add("--text", type=_named, metavar="FILE",
+    add("--text", type=named, metavar="FILE",
         help="UTF-8 text (default: the help topics of Python)")  # fmt: skip
     add("--units", choices=["characters", "words", "bytes"],
         help="what one step reads (default: characters)")  # fmt: skip
     add("--most", type=COUNT, metavar="N",
         help="know the N most frequent characters or words only (default: all)")  # fmt: skip
     add("--unknown", choices=["error", "skip", "replace"], help=UNKNOWN)
-    add("--out", type=_named, metavar="FILE",
+    add("--out", type=named, metavar="FILE",
         help="the model, and the state of its training (default: that of --resume, or "
         "model.safetensors)")  # fmt: skip
-    add("--resume", type=_named, metavar="FILE",
+    add("--resume", type=named, metavar="FILE",
         help="continue the training in this file, with the same options")  # fmt: skip
-    add("--start", type=_named, metavar="FILE",
+    add("--start", type=named, metavar="FILE",
         help="begin a new training with the model of this file")  # fmt: skip
     add("--cell", choices=[*CELLS], help="of the hidden units (default: vanilla)")
     add("--leak", type=LEAK, metavar="SHARE", help="of --cell leaky, in (0, 1]")
@@ -187,8 +138,8 @@ def _add_train(commands: Commands[_Parser]) -> None:
 
 def _add_eval(commands: Commands[_Parser]) -> None:
     add = _add(commands, "eval", "measure how well a model predicts a text").add_argument
-    add("model", type=_named, help="a file that `crnn train` wrote")
-    add("text", type=_named, help="UTF-8 text that the model has not learned from")
+    add("model", type=named, help="a file that `crnn train` wrote")
+    add("text", type=named, help="UTF-8 text that the model has not learned from")
     add("--unknown", choices=["error", "skip", "replace"], help=UNKNOWN)
     add("--batch", type=COUNT, default=1, metavar="N",
         help="read the text as N parallel rows, each from the initial state: faster")  # fmt: skip
@@ -196,7 +147,7 @@ def _add_eval(commands: Commands[_Parser]) -> None:
 
 def _add_sample(commands: Commands[_Parser]) -> None:
     add = _add(commands, "sample", "write text with a trained model").add_argument
-    add("model", type=_named, help="a file that `crnn train` wrote")
+    add("model", type=named, help="a file that `crnn train` wrote")
     add("--prime", default="", metavar="TEXT", help="how the text begins (default: nothing)")
     add("-n", "--length", type=COUNT_OR_0, default=400, metavar="N",
         help="characters, words or bytes to write")  # fmt: skip
@@ -208,12 +159,12 @@ def _add_sample(commands: Commands[_Parser]) -> None:
 
 def _add_inspect(commands: Commands[_Parser]) -> None:
     add = _add(commands, "inspect", "show how far a text model's gradient reaches").add_argument
-    add("model", type=_named, help="a file that `crnn train` wrote")
-    add("--text", type=_named, metavar="FILE",
+    add("model", type=named, help="a file that `crnn train` wrote")
+    add("--text", type=named, metavar="FILE",
         help="UTF-8 text (default: the help topics of Python)")  # fmt: skip
     add("--steps", type=COUNT, default=200, metavar="T", help="characters of a window")
     add("--windows", type=COUNT, default=32, metavar="N", help="most windows, spread over the text")
-    add("--plot", type=_named, metavar="FILE", help="draw the norms (needs matplotlib)")
+    add("--plot", type=named, metavar="FILE", help="draw the norms (needs matplotlib)")
 
 
 def _add_tasks(commands: Commands[_Parser]) -> None:
@@ -243,8 +194,8 @@ def _add_tasks(commands: Commands[_Parser]) -> None:
     add("--updates", type=COUNT, metavar="N", help="most updates")
     add("--seconds", type=ABOVE_0, default=60.0, metavar="S", help="longest time of training")
     add("--seed", type=SEED, default=0, metavar="N", help="for parameters and examples")
-    add("--plot", type=_named, metavar="FILE", help="draw the learning curve (needs matplotlib)")
-    add("--out", type=_named, metavar="FILE", help="save the model")
+    add("--plot", type=named, metavar="FILE", help="draw the learning curve (needs matplotlib)")
+    add("--out", type=named, metavar="FILE", help="save the model")
     add("--quiet", action="store_true", help="no progress bar")
 
 
