@@ -158,6 +158,13 @@ def test_every_page_is_in_the_contents_of_the_site():
     assert len(set(listed)) == len(listed)
 
 
+def test_equations_link_to_the_lines_that_compute_them():
+    page = ROOT / "docs" / "equations.md"
+    text = page.read_text(encoding="utf-8")
+    assert len(pages.LINK.findall(text)) > 40
+    assert pages.renumbered(page) == text, "python tests/pages.py docs/equations.md mends it"
+
+
 class TestReference:
     """docs/reference has every public name."""
 

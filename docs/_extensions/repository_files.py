@@ -1,9 +1,10 @@
 """Links from pages to files of the repository that are not pages, such as `../src/crnn/model.py`.
 
 On a forge such a link opens the file. In the site it opens a page `files/PATH` with the text of the
-file, with `#L12` at line 12, as on a forge; for a folder, a list of its files. Pages that include a
-file of the repository (`repository_includes` in conf.py) keep the links of that file: they are
-relative to its folder, and a link to the file opens the page.
+file, with `#L12` at line 12, as on a forge; for a folder, a list of its files. A link whose text is
+a line of code goes to that line. Pages that include a file of the repository
+(`repository_includes` in conf.py) keep the links of that file: they are relative to its folder, and
+a link to the file opens the page.
 """
 
 import html
@@ -50,6 +51,7 @@ class RepositoryLinks(SphinxTransform):
                 anchor = link.get("reftargetid") or ""
             target = self._in_repository(path)
             if target is not None:
+                anchor = anchor or self._line_of(target, link.astext())
                 link.replace_self(self._reference(target, anchor, link))
 
     def _folder(self) -> Path:
@@ -68,6 +70,14 @@ class RepositoryLinks(SphinxTransform):
         if not target.exists() or not target.is_relative_to(root):
             return None
         return target.relative_to(root).as_posix()
+
+    def _line_of(self, target: str, code: str) -> str:
+        """The anchor of the first line that has the text of a link, if that is a line of code."""
+        path = Path(self.app.srcdir).parent / target
+        if " " in code and path.is_file():
+            lines = path.read_text(encoding="utf-8").splitlines()
+            return next((f"L{k}" for k, line in enumerate(lines, 1) if code in line), "")
+        return ""
 
     def _reference(self, target: str, anchor: str, link: nodes.Element) -> nodes.Element:
         docname = self._page_of(target)
