@@ -16,8 +16,7 @@ import pytest
 
 import crnn
 from crnn import cli, files
-from crnn.schedules import OnPlateau
-from crnn.tasks import Annealed
+from crnn.schedules import Linear, OnPlateau
 
 TINY = timedelta(microseconds=1)
 
@@ -370,7 +369,7 @@ class TestEnds:
         lambda: crnn.SGD(0.1, momentum=0.9),
         lambda: crnn.RMSprop(momentum=0.5),
         lambda: crnn.AdamW(1e-2),
-        lambda: Annealed(crnn.Adam(), 20),
+        lambda: crnn.Adam(Linear(1e-3, steps=20)),
     ],
 )
 @pytest.mark.parametrize("rng", [np.random.MT19937, np.random.PCG64, np.random.SFC64])

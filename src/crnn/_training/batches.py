@@ -177,9 +177,12 @@ def checked_symbols(config: Config, name: str, symbols: Any, more_than: int) -> 
         or config.direction != "forward"
         or config.n_x != config.n_y
     ):
+        hint = "" if config.classifies else "; a series of numbers has floats, or shape (N, n_x)"
         raise ValueError(
             "a stream of symbols needs a model with steps='all', loss='cross_entropy', "
-            f"direction='forward' and n_x == n_y, got {config}"
+            f"direction='forward' and n_x == n_y, got steps={config.steps!r}, "
+            f"loss={config.loss!r}, direction={config.direction!r}, n_x={config.n_x} and "
+            f"n_y={config.n_y}{hint}"
         )
     a = validate.plain(name, symbols)
     a = validate.class_range(name, a, config.n_x, None, a.size)

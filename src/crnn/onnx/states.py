@@ -6,6 +6,7 @@ begins and which cell's final state an output is.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -35,8 +36,11 @@ class Start:
     name: str
 
 
-def shape_of(value: ValueInfoProto, sizes: Mapping[str, int]) -> tuple[int, ...]:
-    """The shape of an input of states, whose symbolic axes have the names of x's axes."""
+def shape_of(value: ValueInfoProto, sizes: Mapping[str, int], most: int) -> tuple[int, ...]:
+    """The shape of an input of states, whose symbolic axes have the names of x's axes.
+
+    `most` is the number of bytes of the model, whose weights have more numbers than a state.
+    """
     shape = []
     for dim in value.type.tensor_type.shape.dim:
         size = dim.dim_value if dim.HasField("dim_value") else sizes.get(dim.dim_param)
@@ -46,6 +50,11 @@ def shape_of(value: ValueInfoProto, sizes: Mapping[str, int]) -> tuple[int, ...]
                 f"x, got an axis named {dim.dim_param!r}"
             )
         shape.append(size)
+    if min(shape) < 1 or shape[-1] * math.prod(shape[:-2]) > most:
+        raise ValueError(
+            f"{value.name}: expected states (m, n_a) or (layers, m, n_a) of the graph's nodes, got "
+            f"{shape}"
+        )
     return tuple(shape)
 
 
