@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from crnn._engine import validate
+from crnn._network.batch import Batch
 from crnn._network.config import Config
-from crnn._network.data import Batch
 from crnn._training.batches import Parts, Shards
 from crnn._training.ranks import ALONE, Ranks
 from crnn._words import counted as counted_as
