@@ -510,7 +510,7 @@ def test_graphs_with_other_inputs_or_outputs_are_refused():
         from_onnx(graph_of(head, constants(), {"y": 2, "Y_h": 3}))
     x = {"x": (TensorProto.FLOAT, ["T", "m", n_x])}
     h0 = {"h0": (TensorProto.FLOAT, [1, "m", 4])}
-    with pytest.raises(ValueError, match=r"states that one layer and direction each begins from, got \[.h0.\]"):
+    with pytest.raises(ValueError, match="states that one layer and direction each begins from"):
         from_onnx(graph_of(head, constants(), inputs={**x, **h0}))
     with pytest.raises(ValueError, match="x: expected a known n_x"):
         from_onnx(graph_of(head, constants(), inputs={"x": (TensorProto.FLOAT, ["T", "m", "n"])}))
