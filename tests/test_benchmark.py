@@ -1,5 +1,6 @@
 """The benchmark: arithmetic, checks of the peers and output. It needs no peer but NumPy."""
 
+import datetime
 import io
 import json
 import os
@@ -432,8 +433,11 @@ class TestWorker:
 
 
 class TestMachine:
-    def test_describe(self):
+    def test_describe(self, monkeypatch):
+        monkeypatch.setattr(machine.sys, "argv", ["/bin/crnn", "bench", "--shapes", "a b"])
         described = machine.describe()
+        assert described["command"] == "crnn bench --shapes 'a b'"
+        assert datetime.date.fromisoformat(described["date"]) <= datetime.date.today()
         assert described["cpu"]
         assert described["cores"] == len(machine.cores()) >= 1
         assert described["caches"]["L1"] >= 1024

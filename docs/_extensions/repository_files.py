@@ -45,17 +45,26 @@ class RepositoryLinks(SphinxTransform):
         """Replace each such link of the document."""
         for link in list(self.document.findall(_is_link_to_a_file)):
             path, _, anchor = unquote(link["reftarget"]).partition("#")
+            if link.get("refdomain") == "doc" and Path(path).is_absolute():
+                # A page elsewhere in the repository, of which MyST has dropped the suffix.
+                path = os.path.relpath(f"{path}.md", self._folder())
+                anchor = link.get("reftargetid") or ""
             target = self._in_repository(path)
             if target is not None:
                 anchor = anchor or self._line_of(target, link.astext())
                 link.replace_self(self._reference(target, anchor, link))
 
+    def _folder(self) -> Path:
+        """The folder that the links of the document are relative to."""
+        source = self.config.repository_includes.get(self.env.docname)
+        pages = Path(self.app.srcdir)
+        return pages if source is None else (pages.parent / source).parent
+
     def _in_repository(self, path: str) -> str | None:
         """The path from the root of the repository, or None for another page or no file."""
         root = Path(self.app.srcdir).parent
         source = self.config.repository_includes.get(self.env.docname)
-        folder = Path(self.app.srcdir) if source is None else (root / source).parent
-        target = Path(os.path.normpath(folder / path.lstrip("/")))
+        target = Path(os.path.normpath(self._folder() / path.lstrip("/")))
         if source is None and target.is_relative_to(self.app.srcdir):
             return None
         if not target.exists() or not target.is_relative_to(root):
