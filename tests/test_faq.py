@@ -11,7 +11,7 @@ import crnn
 from crnn._extras import extra
 
 PAGE = Path(__file__).parent.parent / "docs" / "faq.md"
-MESSAGES = [block.strip() for block in pages.blocks(PAGE.read_text(encoding="utf-8"), "text")]
+MESSAGES = [block.strip() for block in pages.blocks(PAGE.read_text(encoding="utf-8"), "pytb")]
 
 X = np.random.default_rng(0).standard_normal((20, 8, 3)).astype("float32")  # (T, m, n_x)
 CLASSES = np.zeros(8, int)

@@ -26,6 +26,7 @@ for cell in ("vanilla", "gru", "lstm"):
     print(flow)
 
 axes.set(xlabel="steps back from the answer", ylabel="norm of the gradient, relative")
+axes.set_title("How much of the gradient reaches each earlier step, before training")
 axes.legend(title="change of its logarithm per step")
 
 # %%
