@@ -13,8 +13,8 @@ from same_bits import assert_same_bits
 
 import crnn
 from crnn._engine import workspace
+from crnn._network.batch import Batch
 from crnn._network.buffers import Buffers
-from crnn._network.data import Batch
 from crnn._network.segments import Window, chunk_begins, grouped
 
 PAGE = Path(__file__).parent.parent / "docs" / "memory.md"
@@ -31,6 +31,20 @@ def test_gradients_have_the_same_bits(planned, cell, direction, lengths, steps, 
     expected = model.gradients(x, y, lengths)
     planned(1, 1)
     assert_same_bits(model.gradients(x, y, lengths, memory="sqrt"), expected)
+
+
+@pytest.mark.parametrize("m", [1, 2, 4, 5])
+@pytest.mark.parametrize("cell", CELLS)
+def test_one_step_has_the_same_bits(cell, m):
+    """The kernels have other products for a call of one step, which a segment has not."""
+    model = crnn.RNN(N_X, N_A, N_Y, **CELLS[cell], rng=0)
+    rng = np.random.default_rng(m)
+    for name, value in model.parameters.items():
+        if name.startswith("b"):
+            value[...] = rng.normal(size=value.shape)
+    x, y = rng.normal(size=(1, m, N_X)).astype("f4"), rng.integers(0, N_Y, m)
+    expected = model.gradients(x, y)
+    assert_same_bits(model.gradients(x, y, memory="sqrt"), expected)
 
 
 @pytest.mark.parametrize("levels", [2, 3, 8])

@@ -9,8 +9,9 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from crnn._engine import validate
+from crnn._network.batch import Batch
 from crnn._network.config import Config
-from crnn._network.data import Batch, Sequences
+from crnn._network.data import Sequences
 from crnn._training.ranks import ALONE, Ranks
 from crnn.reference import Array
 

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from crnn._engine import validate
+from crnn._network.batch import Batch
 from crnn._network.config import Config
-from crnn._network.data import Batch
 from crnn._training.batches import Parts, Shards
 from crnn._training.ranks import ALONE, Ranks
 from crnn._words import counted as counted_as
@@ -242,6 +242,9 @@ def _flags(name: str, flags: Any, leading: tuple[int, ...], more: tuple[int, ...
             f"{name}: expected True or False in shape {' or '.join(map(str, shapes))}, got "
             f"{validate.described(a)}"
         )
+    wrong = (a != 0) & (a != 1)
+    if wrong.any():
+        raise ValueError(f"{name}: expected True or False, or 1 or 0, got {a[wrong][0]}")
     return a.astype(bool)
 
 

@@ -10,23 +10,11 @@ import argparse
 from typing import NoReturn
 
 import crnn
-from crnn._network.cells import CELLS
 from crnn._network.initial import INITIAL
-from crnn.cli import bench
+from crnn.cli import bench, training_options
 from crnn.cli.errors import one_line
-from crnn.cli.values import (
-    ABOVE_0,
-    COUNT,
-    COUNT_OR_0,
-    DECAY,
-    LEAK,
-    LENGTHS,
-    NOT_BELOW_0,
-    SCALE,
-    SEED,
-    SHARE,
-    named,
-)
+from crnn.cli.training_options import UNKNOWN
+from crnn.cli.values import ABOVE_0, COUNT, COUNT_OR_0, LENGTHS, NOT_BELOW_0, SCALE, SEED, named
 from crnn.tasks import TASKS
 
 Commands = argparse._SubParsersAction  # argparse has no public name for it
@@ -40,15 +28,13 @@ class _Parser(argparse.ArgumentParser):
 
 
 class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
-    """Adds the defaults that are not None or False."""
+    """Adds the defaults that are not None or False, and not in the help already."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        without = action.default is None or action.default is False
+        without = (
+            action.default is None or action.default is False or "(default" in str(action.help)
+        )
         return action.help if without else super()._get_help_string(action)
-
-
-#: The help on what to do with text that a model has no symbol for.
-UNKNOWN = "what to do with unknown text (default: replace it if the model can, else error)"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -81,59 +67,7 @@ def _add(
 
 
 def _add_train(commands: Commands[_Parser]) -> None:
-    add = _add(commands, "train", "train a model of text").add_argument
-    add("--text", type=named, metavar="FILE",
-        help="UTF-8 text (default: the help topics of Python)")  # fmt: skip
-    add("--units", choices=["characters", "words", "bytes"],
-        help="what one step reads (default: characters)")  # fmt: skip
-    add("--most", type=COUNT, metavar="N",
-        help="know the N most frequent characters or words only (default: all)")  # fmt: skip
-    add("--unknown", choices=["error", "skip", "replace"], help=UNKNOWN)
-    add("--out", type=named, metavar="FILE",
-        help="the model, and the state of its training (default: that of --resume, or "
-        "model.safetensors)")  # fmt: skip
-    add("--resume", type=named, metavar="FILE",
-        help="continue the training in this file, with the same options")  # fmt: skip
-    add("--start", type=named, metavar="FILE",
-        help="begin a new training with the model of this file")  # fmt: skip
-    add("--cell", choices=[*CELLS], help="of the hidden units (default: vanilla)")
-    add("--leak", type=LEAK, metavar="SHARE", help="of --cell leaky, in (0, 1]")
-    add("--hidden", type=COUNT, metavar="N", help="hidden units (default: 256)")
-    add("--layers", type=COUNT, metavar="N", help="recurrent layers (default: 1)")
-    add("--dropout", type=DECAY, metavar="P",
-        help="share of units dropped between layers in training (default: 0)")  # fmt: skip
-    add("--activation", choices=["tanh", "relu"], help="of the hidden units (default: tanh)")
-    add("--dtype", choices=["float32", "float64"], help="of the parameters (default: float32)")
-    add("--epochs", type=COUNT, default=7, metavar="N", help="passes over the text")
-    add("--batch", type=COUNT, default=32, metavar="N", help="parallel rows of text")
-    add("--steps", type=COUNT, default=64, metavar="N",
-        help="steps of backpropagation through time")  # fmt: skip
-    add("--lr", type=ABOVE_0, metavar="RATE",
-        help="learning rate (default: 0.002; sgd 0.5; rmsprop 0.001)")  # fmt: skip
-    add("--optimizer", default="adam", choices=["adam", "adamw", "rmsprop", "sgd"],
-        help="the optimizer")  # fmt: skip
-    add("--schedule", default="constant", choices=["constant", "cosine", "linear", "plateau"],
-        help="how the learning rate falls: to 0 over the whole training, or on plateau to a half "
-             "after each epoch without improvement")  # fmt: skip
-    add("--warmup", type=COUNT_OR_0, default=0, metavar="N",
-        help="steps in which the learning rate rises to its full size")  # fmt: skip
-    add("--momentum", type=DECAY, metavar="M", help="of sgd and rmsprop (default: 0)")
-    add("--weight-decay", type=NOT_BELOW_0, metavar="D",
-        help="of adamw, sgd and rmsprop (default: adamw 0.01, else 0)")  # fmt: skip
-    add("--clip", type=NOT_BELOW_0, default=1.0, metavar="NORM",
-        help="largest norm of a gradient; 0: no clipping")  # fmt: skip
-    add("--clip-value", type=ABOVE_0, metavar="VALUE",
-        help="largest size of each number of a gradient (default: no limit)")  # fmt: skip
-    add("--patience", type=COUNT, metavar="N", help="stop after N epochs without improvement")
-    add("--validation", type=SHARE, default=0.1, metavar="SHARE",
-        help="the share of the text that is held out, from its end")  # fmt: skip
-    add("--shards", type=COUNT, metavar="N",
-        help="parts of a sum of gradients: the same bits for up to N processes")  # fmt: skip
-    add("--seed", type=SEED, default=0, metavar="N", help="for parameters and sample")
-    add("--length", type=COUNT_OR_0, default=300, metavar="N",
-        help="characters, words or bytes of the final sample")  # fmt: skip
-    add("--temperature", type=NOT_BELOW_0, default=0.7, metavar="T", help="of the final sample")
-    add("--quiet", action="store_true", help="no progress bar")
+    training_options.add_options(_add(commands, "train", "train a model of text"))
 
 
 def _add_eval(commands: Commands[_Parser]) -> None:
@@ -164,6 +98,7 @@ def _add_inspect(commands: Commands[_Parser]) -> None:
         help="UTF-8 text (default: the help topics of Python)")  # fmt: skip
     add("--steps", type=COUNT, default=200, metavar="T", help="characters of a window")
     add("--windows", type=COUNT, default=32, metavar="N", help="most windows, spread over the text")
+    add("--unknown", choices=["error", "skip", "replace"], help=UNKNOWN)
     add("--plot", type=named, metavar="FILE", help="draw the norms (needs matplotlib)")
 
 
