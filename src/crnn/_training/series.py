@@ -244,6 +244,9 @@ def _flags(name: str, flags: Any, leading: tuple[int, ...], more: tuple[int, ...
             f"{name}: expected True or False in shape {' or '.join(map(str, shapes))}, got "
             f"{validate.described(a)}"
         )
+    wrong = (a != 0) & (a != 1)
+    if wrong.any():
+        raise ValueError(f"{name}: expected True or False, or 1 or 0, got {a[wrong][0]}")
     return a.astype(bool)
 
 
