@@ -104,9 +104,10 @@ int main(void) {
     static const struct {
         const char *name;
         double (*check)(const crnn_operations *, int *);
-    } groups[] = {{"rnn", check_rnn},       {"cells", check_cells},   {"large", check_large},
-                  {"linear", check_linear}, {"stream", check_stream}, {"training", check_training},
-                  {"losses", check_losses}, {"tanh", check_tanh},     {"segments", check_segments}};
+    } groups[] = {{"rnn", check_rnn},        {"cells", check_cells},   {"large", check_large},
+                  {"linear", check_linear},  {"stream", check_stream}, {"training", check_training},
+                  {"losses", check_losses},  {"tanh", check_tanh},     {"segments", check_segments},
+                  {"dropout", check_dropout}};
     int failed = 0, tables = 0;
     for (size_t n = 0; n < sizeof names / sizeof *names; n++) {
         const crnn_kernels *kernels = find(names[n]);
