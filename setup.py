@@ -25,6 +25,7 @@ EXACT = [
 UNIX = ["-O3", "-std=c11", *EXACT, "-fno-math-errno"]
 MSVC = ["/O2", "/std:c11", "/fp:precise"]
 CSRC = Path("src/crnn/_engine/csrc")
+CAPI = Path("src/crnn/capi")
 INCLUDE = Path("src/crnn/include")
 
 
@@ -61,9 +62,11 @@ class BuildExt(build_ext):
 
 
 HEADERS = sorted(
-    path.as_posix() for path in (*CSRC.rglob("*.h"), *CSRC.glob("*.inc"), *INCLUDE.glob("*.h"))
+    path.as_posix()
+    for path in (*CSRC.rglob("*.h"), *CSRC.glob("*.inc"), *CAPI.glob("*.h"), *INCLUDE.glob("*.h"))
 )
 KERNELS = sorted(path.as_posix() for path in CSRC.glob("*.c") if path.stem != "probe")
+FUNCTIONS = sorted(path.as_posix() for path in CAPI.glob("*.c"))
 ORDER = (CSRC / "order.c").as_posix()
 PROBE = (CSRC / "probe.c").as_posix()
 XLA = (CSRC / "xla" / "handler.c").as_posix()
@@ -74,13 +77,18 @@ def extension(name, *sources):
         f"crnn.{name}",
         sources=[f"src/crnn/{name.replace('.', '/')}.pyx", *sources],
         depends=HEADERS,
-        include_dirs=[CSRC.as_posix(), INCLUDE.as_posix(), np.get_include()],
+        include_dirs=[
+            CSRC.as_posix(),
+            CAPI.as_posix(),
+            INCLUDE.as_posix(),
+            np.get_include(),
+        ],
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")],
     )
 
 
 extensions = [
-    extension("_engine.kernels", *KERNELS),
+    extension("_engine.kernels", *KERNELS, *FUNCTIONS),
     extension("_engine.losses"),
     extension("_engine.sequence"),
     extension("_engine.over_blas", ORDER),

@@ -148,7 +148,15 @@ def numbers(seed, **ranks):
     )
 
 
-SAME = (weighted, grouped, few, listed, batches, one_by_one, stream, numbers)
+def grouped_stream(seed, **ranks):
+    """Steps on several windows, through which the states are carried."""
+    model = crnn.RNN(5, 8, 5, steps="all", cell="lstm", rng=seed)
+    return model, model.fit_stream(
+        symbols(), batch_size=10, steps=8, accumulate=3, **QUIET, **ranks
+    )
+
+
+SAME = (weighted, grouped, few, listed, batches, one_by_one, stream, grouped_stream, numbers)
 
 
 def found(case, seed=0, **ranks):

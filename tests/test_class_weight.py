@@ -99,10 +99,10 @@ def test_validation_is_without_it():
     [
         ("even", TypeError, "class_weight: expected 'balanced', a dict"),
         ([1, 2, 3], TypeError, "class_weight: expected 'balanced', a dict"),
-        ({3: 1}, ValueError, "class_weight: expected a whole number <= 2, got 3"),
-        ({"a": 1}, TypeError, "class_weight: expected a whole number"),
+        ({3: 1}, ValueError, r"class_weight: expected class numbers in 0\.\.2 as keys, got 3"),
+        ({"a": 1}, TypeError, r"class_weight: expected class numbers in 0\.\.2 as keys, got 'a'"),
         ({0: -1}, ValueError, r"class_weight\[0\]: expected a finite number >= 0"),
-        ({0: 0, 1: 0, 2: 0}, ValueError, "expected weights whose sum is finite and above zero"),
+        ({0: 0, 1: 0, 2: 0}, ValueError, "^class_weight: expected weights whose sum is finite and"),
     ],
 )
 def test_what_does_not_fit_is_refused(given, error, message):
@@ -112,6 +112,13 @@ def test_what_does_not_fit_is_refused(given, error, message):
     with pytest.raises(error, match=message):
         model.fit(x, y, class_weight=given, progress=False)
     np.testing.assert_array_equal(flat(model), before)
+
+
+def test_a_product_that_is_refused_has_both_names():
+    x, y = examples()
+    options = {"sample_weight": np.ones(M), "class_weight": {0: 0, 1: 0, 2: 0}}
+    with pytest.raises(ValueError, match=r"^sample_weight times class_weight: expected"):
+        crnn.RNN(2, 3, 3, rng=0).fit(x, y, progress=False, **options)
 
 
 def test_balanced_needs_all_classes_before():

@@ -1,5 +1,6 @@
 """The README and the examples do what they say."""
 
+import ast
 import re
 import shlex
 import shutil
@@ -11,7 +12,8 @@ import numpy as np
 import pages
 import pytest
 
-from crnn import cli
+import crnn
+from crnn import cli, functional
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -26,42 +28,81 @@ PAGES = [
 ]
 
 
-def readme_commands():
-    """The lines of the README's shell blocks, in order."""
-    return [line for block in pages.blocks(README, "sh") for line in block.splitlines()]
+#: The pages whose blocks are executed here. Others have a test beside those of what they describe.
+EXECUTED = [
+    "README.md", "docs/conventions.md", "docs/names.md", "docs/start.md", "docs/streaming.md",
+]  # fmt: skip
 
 
-def test_every_readme_block_is_python_or_sh():
+def commands_of(page):
+    """The lines of a page's shell blocks, in order."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return [line for block in pages.blocks(text, "sh") for line in block.splitlines()]
+
+
+@pytest.mark.parametrize("page", EXECUTED)
+def test_every_block_is_python_or_sh(page):
     """The other tests execute the blocks in these two languages."""
-    executed = pages.blocks(README, "python") + pages.blocks(README, "sh")
-    assert len(executed) == README.count("\n```\n")
+    text = (ROOT / page).read_text(encoding="utf-8")
+    executed = pages.blocks(text, "python") + pages.blocks(text, "sh")
+    assert len(executed) == text.count("\n```\n") > 0
 
 
-def test_readme_python_blocks_run(tmp_path, monkeypatch):
+@pytest.mark.parametrize("page", EXECUTED)
+def test_python_blocks_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    pages.run_python(ROOT / "README.md")
+    threads = crnn.get_num_threads()
+    try:
+        pages.run_python(ROOT / page)
+    finally:
+        crnn.set_num_threads(threads)  # docs/streaming.md sets it
+
+
+def test_readme_fits_on_one_screen():
+    lines = README.splitlines()
+    assert len(lines) <= 85
+    assert README.count("![") == 1
 
 
 def test_readme_setup_is_two_one_line_commands():
     """.ci/run executes both as they are written."""
-    commands = readme_commands()
+    commands = commands_of("README.md")
     set_up = [line for line in commands if line.startswith("python3 -m venv .venv && ")]
     assert set_up == commands[:2]
     assert set_up[0].endswith("crnn train")
     assert set_up[1].endswith("-m pytest")
 
 
+#: Options that make `crnn train` quick.
+SMALL = ["--hidden", "4", "--batch", "512", "--steps", "512", "--epochs", "1", "--quiet"]
+
+
 def test_other_readme_commands_run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    small = ["--hidden", "4", "--batch", "512", "--steps", "512", "--epochs", "1", "--quiet"]
-    assert cli.main(["train", *small]) == 0
-    commands = readme_commands()[2:]
+    assert cli.main(["train", *SMALL]) == 0
+    commands = commands_of("README.md")[2:]
     assert commands
     for command in commands:
         program, *arguments = shlex.split(command)
         assert program == ".venv/bin/crnn", "the setup commands do not activate the environment"
         assert cli.main(arguments) == 0
     assert "every comparison holds" in capsys.readouterr().out
+
+
+def test_commands_of_the_first_ten_minutes_run(tmp_path, monkeypatch, capsys):
+    """With a text of one's own, and another one to measure the model on."""
+    monkeypatch.chdir(tmp_path)
+    words = "The cat sat on the mat. The dog sat on the log.\n" * 400
+    (tmp_path / "book.txt").write_text(words, encoding="utf-8")
+    (tmp_path / "other.txt").write_text(words[:480], encoding="utf-8")
+    commands = [shlex.split(command) for command in commands_of("docs/start.md")]
+    assert [command[:2] for command in commands] == [
+        ["crnn", "train"], ["crnn", "sample"], ["crnn", "eval"],
+    ]  # fmt: skip
+    for _, name, *arguments in commands:
+        small = ["--hidden", "16", "--batch", "8", "--quiet"] if name == "train" else []
+        assert cli.main([name, *arguments, *small]) == 0
+    assert "bits per character" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -102,6 +143,74 @@ def test_links_to_project_files_exist(page):
     text = (ROOT / page).read_text(encoding="utf-8")
     for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
         assert ((ROOT / page).parent / target).exists(), target
+
+
+def test_every_page_is_in_the_contents_of_the_site():
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    listed = [
+        line
+        for tree in re.findall(r"^```{toctree}\n(.*?)^```$", index, flags=re.M | re.S)
+        for line in tree.splitlines()
+        if line and not line.startswith(":")
+    ]
+    pages_of_the_site = {page.stem for page in (ROOT / "docs").glob("*.md")} - {"index"}
+    assert {name for name in listed if "/" not in name} == pages_of_the_site
+    assert len(set(listed)) == len(listed)
+
+
+def test_equations_link_to_the_lines_that_compute_them():
+    page = ROOT / "docs" / "equations.md"
+    text = page.read_text(encoding="utf-8")
+    assert len(pages.LINK.findall(text)) > 40
+    assert pages.renumbered(page) == text, "python tests/pages.py docs/equations.md mends it"
+
+
+class TestReference:
+    """docs/reference has every public name."""
+
+    #: Modules and packages with public names; those of the command line are in its --help.
+    MODULES = (
+        PACKAGE / "__init__.py",
+        *(path for path in PACKAGE.glob("[a-z]*.py") if path.stem not in ("functional", "cli")),
+        *(path for path in PACKAGE.glob("[a-z]*/__init__.py") if path.parent.name != "cli"),
+        PACKAGE / "onnx" / "backend.py",
+    )
+
+    def listed(self):
+        """The names that the tables of docs/reference list."""
+        names = set()
+        for page in (ROOT / "docs" / "reference").glob("*.rst"):
+            module = ""
+            for line in page.read_text(encoding="utf-8").splitlines():
+                if found := re.match(r"\.\. automodule:: (\S+)", line):
+                    module = found[1] + "."
+                elif found := re.match(r"   ([\w.]+)$|\.\. py:data:: (\w+)", line):
+                    names.add(module + (found[1] or found[2]))
+        return names
+
+    def public(self, path):
+        """The names in `__all__` of a module, read without importing it."""
+        for statement in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(statement, ast.Assign) and statement.targets[0].id == "__all__":
+                parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+                module = ".".join(part for part in parts if part != "__init__")
+                return {f"{module}.{name}" for name in ast.literal_eval(statement.value)}
+        return set()
+
+    def test_every_public_name_is_in_a_table(self):
+        public = set().union(*map(self.public, self.MODULES))
+        # Names of the top level that another module has too are listed once.
+        states = {name for name in crnn.__all__ if name.endswith(("Gradients", "States"))}
+        elsewhere = {f"crnn.functional.{name}" for name in functional.__all__}
+        elsewhere |= {f"crnn.reference.{name}" for name in states} | {"crnn.torch.RNNCell"}
+        elsewhere |= {"crnn.model.RNN", "crnn.model.load"}
+        assert len(public) > 100
+        assert public - elsewhere <= self.listed()
+
+    def test_every_page_is_in_its_contents(self):
+        folder = ROOT / "docs" / "reference"
+        contents = (folder / "index.rst").read_text(encoding="utf-8").split(".. toctree::")[1]
+        assert set(contents.split()) == {page.stem for page in folder.glob("*.rst")} - {"index"}
 
 
 class TestInside:

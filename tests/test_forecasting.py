@@ -57,6 +57,22 @@ class TestScaling:
         found = scaling.undo(z[-30:], SERIES[:30])
         np.testing.assert_allclose(found, SERIES[30:], rtol=1e-12)
 
+    @pytest.mark.parametrize("size", [1e-320, 1e-200, 1e154, 1e307, 1.7e308])
+    def test_numbers_whose_squares_are_beyond_the_doubles(self, size):
+        series = size * np.array([-1, 0.5, 1, 1])
+        scaling = Scaling.of(series)
+        z = scaling.apply(series)[:, 0]
+        few_digits = 1e-2 if size < 1e-300 else 1e-12
+        np.testing.assert_allclose(z, np.array([-11, 1, 5, 5]) / np.sqrt(43), rtol=few_digits)
+        np.testing.assert_allclose(scaling.undo(z[:, None])[:, 0] / size, series / size, few_digits)
+
+    def test_scaling_of_usual_numbers_has_the_bits_of_numpy(self):
+        scaling = Scaling.of(100 * SERIES)
+        assert scaling.mean == tuple((100 * SERIES).mean(axis=0))
+        assert scaling.std == tuple((100 * SERIES).std(axis=0))
+        by_hand = (100 * SERIES - scaling.mean) / scaling.std
+        np.testing.assert_array_equal(scaling.apply(100 * SERIES), by_hand)
+
     def test_missing_values_stay_missing(self):
         series = SERIES.copy()
         series[5, 0] = np.nan
@@ -223,6 +239,21 @@ class TestWalkForward:
         low, high = found.interval(np.ones(3), 0.9, relative)
         inside = (low <= found.actual) & (found.actual <= high)
         np.testing.assert_allclose(inside.mean(axis=0), 0.9, atol=0.005)
+
+    def test_no_error_is_a_share_of_zero(self):
+        series = np.tile([1.0, 0.0, 2.0], 12)
+        found = walk_forward(lambda past: lambda H: past[-3:], series, 3, first=12, step=3)
+        with pytest.raises(ValueError, match=r"mape: an error is no share of 0, .* from origin 12"):
+            found.mape  # noqa: B018 - a property
+        message = "relative: an error is no share of 0, as a forecast is at step 2 from origin 12"
+        for call in (found.coverage, lambda: found.interval([1, 1, 1], 0.5)):
+            with pytest.raises(ValueError, match=message):
+                call()
+        assert found.mae == found.rmse == 0
+        assert found.interval([0, 0, 0], 0.5, relative=False)[1].tolist() == [0, 0, 0]
+        ones = walk_forward(lambda past: np.ones, series, 3, first=12, step=3)
+        with pytest.raises(ValueError, match="as the forecast is at step 3: use relative=False"):
+            ones.interval([1, 1, 0], 0.5)
 
     def test_errors_that_are_not_known_yet_are_not_used(self):
         """The series jumps at step 30. Each step ahead is surprised until it has seen the jump."""

@@ -420,3 +420,12 @@ def test_error_suggests_swapaxes_if_x_or_y_has_examples_first():
         model.evaluate(x, np.zeros(7, int))
     with pytest.raises(ValueError, match=r"x\[0\]: .*; if its axes are \(n_x, T\), x\[0\].T fits"):
         model.predict([np.ones((2, 6))])
+
+
+def test_error_suggests_a_list_for_an_array_of_arrays():
+    x = np.empty(2, object)
+    x[:] = [np.ones((5, 2)), np.ones((3, 2))]
+    model = crnn.RNN(2, 4, 3, rng=0)
+    with pytest.raises(ValueError, match=r"x: .*; list\(x\) is a list of sequences$"):
+        model.predict(x)
+    assert model.predict(list(x)).shape == (2,)

@@ -43,8 +43,11 @@ def test_a_missing_extension_is_an_import_error_with_build_instructions(tmp_path
 
 
 def test_the_citation_has_the_version():
-    path = Path(__file__).parent.parent / "CITATION.cff"
-    assert f"\nversion: {crnn.__version__}\n" in path.read_text(encoding="utf-8")
+    root = Path(__file__).parent.parent
+    citation = (root / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {crnn.__version__}\n" in citation
+    page = (root / "docs" / "cite.md").read_text(encoding="utf-8")
+    assert f"version = {{{crnn.__version__}}}" in page
 
 
 def test_version_equals_the_metadata():

@@ -172,13 +172,6 @@ class TestRefused:
         with pytest.raises(ValueError, match=f"step: expected -1 with steps='{steps}'"):
             crnn.inspect.saliency(rnn, x, step=2)
 
-    def test_onnx(self, steps):
-        pytest.importorskip("onnx")
-        from crnn.onnx import to_onnx
-
-        with pytest.raises(ValueError, match=f"steps 'last' or 'all', got '{steps}'"):
-            to_onnx(model(steps))
-
 
 def test_more_steps_than_can_be_numbered(monkeypatch):
     monkeypatch.setattr("crnn._network.pooling.MOST_STEPS", T - 1)

@@ -142,6 +142,7 @@ class TestRefused:
             (lambda: Step(0.1, every=0), "every: expected"),
             (lambda: Step(0.1, every=3, factor=1), "factor: expected a finite number > 0 and < 1"),
             (lambda: OnPlateau(0.1, patience=-1), "patience: expected"),
+            (lambda: OnPlateau(0.1, final=0.5), "final: expected a number <= lr = 0.1, got 0.5"),
             (lambda: Warmup(0, 0.1), "steps: expected a whole number >= 1"),
             (lambda: Warmup(3, 0), "then: expected a finite number > 0"),
         ],

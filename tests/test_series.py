@@ -230,6 +230,13 @@ class TestStream:
         np.testing.assert_array_equal(stream.state, before)
 
 
+def test_by_default_rows_have_at_least_64_steps():
+    model = values_model(n_y=N_X)
+    for steps, rows in ((40, 1), (127, 1), (128, 2), (64 * 32 - 1, 31), (64 * 40, 32)):
+        x = np.random.default_rng(0).standard_normal((steps, N_X))
+        assert model.evaluate_stream(x) == model.evaluate_stream(x, rows)
+
+
 X, Y = series()
 
 
@@ -242,6 +249,11 @@ X, Y = series()
         ({"n_y": N_X}, {"symbols": X, "mask": X > 9}, "mask: expected some steps that count"),
         ({"n_y": N_X}, {"symbols": X, "resets": np.ones(N, bool)}, "resets: expected some steps"),
         ({"n_y": N_X}, {"symbols": X, "mask": X}, r"mask: expected True or False in shape \(41,\)"),
+        (
+            {"n_y": N_X},
+            {"symbols": X, "mask": np.arange(41)},
+            "mask: expected True or False, or 1 or 0, got 2",
+        ),
         ({}, {"symbols": X, "y": Y[1:]}, r"y: expected numbers of shape \(41, 2\)"),
         (
             {"n_y": N_X},

@@ -11,7 +11,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from crnn._engine import validate
-from crnn._training.schedule import Clock, Schedule, checked, needs_an_end, rate, start, watch
+from crnn._training.schedule import (
+    Clock,
+    Schedule,
+    check,
+    checked,
+    needs_an_end,
+    rate,
+    start,
+    watch,
+)
 
 __all__ = ["Constant", "Cosine", "Linear", "OnPlateau", "Schedule", "Step", "Warmup"]
 
@@ -228,6 +237,9 @@ class Warmup(Schedule):
     def _watch(self, loss: float, memory: dict[str, Any]) -> None:
         watch(self.then, loss, memory)
 
+    def _check(self, memory: dict[str, Any]) -> None:
+        check(self.then, memory)
+
     def _needs_an_end(self) -> bool:
         return needs_an_end(self.then)
 
@@ -250,7 +262,7 @@ class OnPlateau(Schedule):
     threshold : float, optional
         At least 0.
     final : float, optional
-        The least rate, at least 0.
+        The least rate, from 0 to lr.
 
     Raises
     ------
@@ -276,12 +288,22 @@ class OnPlateau(Schedule):
             lr={"above": True}, factor={"above": True, "below": 1}, threshold={}, final={}
         )
         object.__setattr__(self, "patience", validate.count("patience", self.patience, least=0))
+        if self.final > self.lr:
+            raise ValueError(f"final: expected a number <= lr = {self.lr:g}, got {self.final:g}")
 
     def _start(self) -> dict[str, Any]:
         return {"plateau factor": 1.0, "plateau lowest": None, "plateau epochs": 0}
 
     def _at(self, clock: Clock, memory: dict[str, Any]) -> float:
         return max(self.lr * float(memory["plateau factor"]), self.final)
+
+    def _check(self, memory: dict[str, Any]) -> None:
+        lowest = memory["plateau lowest"]
+        if validate.number("plateau factor", memory["plateau factor"]) > 1:
+            raise ValueError("plateau factor: expected at most 1")
+        validate.count("plateau epochs", memory["plateau epochs"], 0, self.patience)
+        if lowest is not None:
+            validate.number("plateau lowest", lowest, least=-math.inf)
 
     def _watch(self, loss: float, memory: dict[str, Any]) -> None:
         lowest = memory["plateau lowest"]

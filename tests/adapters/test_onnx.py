@@ -310,8 +310,12 @@ def test_torch_graphs_that_read_other_states_are_refused():
         from_onnx(exported(torch_model(last_of_output, bidirectional=True), x))
     with pytest.raises(ValueError, match=r"Gemm.*each direction's after its last valid step"):
         from_onnx(exported(torch_model(lambda y, h: y[-2]), x))
-    with pytest.raises(ValueError, match=r"ReduceMean.*no such operator"):
-        from_onnx(exported(torch_model(lambda y, h: y.mean(0)), x))
+    with pytest.raises(ValueError, match=r"Gemm.*expected the mean or the maximum of the states"):
+        from_onnx(exported(torch_model(lambda y, h: y.sum(0)), x))
+    with pytest.raises(ValueError, match=r"ReduceMean.*expected every valid step of each example"):
+        from_onnx(exported(torch_model(lambda y, h: y[1:].mean(0)), x))
+    with pytest.raises(ValueError, match=r"ReduceMean.*axes: expected that of the steps"):
+        from_onnx(exported(torch_model(lambda y, h: y.mean(-1, keepdim=True) + h), x))
     with pytest.raises(ValueError, match="X: the graph has a single step"):
         from_onnx(exported(torch_model(last_states), x[:1]))
 

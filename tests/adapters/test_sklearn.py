@@ -544,9 +544,13 @@ class TestAllEstimators:
             ({"cell": "elman"}, ValueError, "cell: expected one of 'vanilla', 'leaky', 'gru'"),
             ({"cell": "leaky"}, TypeError, "leak: expected a number or an array"),
             ({"noise": 0.1}, ValueError, "noise: expected 0.0 with cell='vanilla'"),
-            ({"solver": "lbfgs"}, ValueError, "solver: expected 'adam' or 'sgd'"),
+            ({"solver": "lbfgs"}, ValueError, "solver: expected 'adam', which with weight_decay"),
             ({"learning_rate_init": 0.0}, ValueError, "learning_rate_init == 0.0, must be > 0"),
             ({"solver": "sgd", "momentum": 1.0}, ValueError, "momentum == 1.0, must be < 1"),
+            ({"weight_decay": -0.1}, ValueError, "weight_decay == -0.1, must be >= 0"),
+            ({"weight_decay": float("nan")}, ValueError, "weight_decay: expected a finite number"),
+            ({"dropout": 1.0, "num_layers": 2}, ValueError, "dropout: expected a finite number"),
+            ({"dropout": 0.1}, ValueError, "dropout: expected 0 with num_layers=1, got 0.1"),
             ({"clip_norm": 0}, ValueError, "clip_norm: expected"),
             ({"batch_size": 0}, ValueError, "batch_size == 0, must be >= 1"),
             ({"max_iter": 0}, ValueError, "max_iter == 0"),
@@ -691,6 +695,8 @@ class TestClassifier:
             ("heavy", "class_weight: expected 'balanced', a dict or None, got 'heavy'"),
             ([1, 2], "class_weight: expected 'balanced', a dict or None"),
             ({"sideways": 2}, "not in class_weight"),
+            ({"up": -1.0}, r"class_weight\['up'\] == -1.0, must be >= 0"),
+            ({"up": 0.0, "down": 0.0}, "class_weight: expected weights whose sum .* got 0"),
         ],
     )
     def test_wrong_class_weight_is_refused(self, class_weight, message):

@@ -213,6 +213,17 @@ class TestRefused:
             rnn.partial_fit(X, y)
         np.testing.assert_array_equal(flat(rnn), before)
 
+    @pytest.mark.parametrize("size", [1e-300, 1e300])
+    def test_numbers_whose_squares_are_beyond_the_doubles(self, estimator, size):
+        X, y = bumps(20, 50)
+        options = {**FAST, "dtype": "float64", "random_state": 0}
+        plain = estimator(**options).fit(X, y).predict(X)
+        found = estimator(**options).fit(size * X, y).predict(size * X)
+        if plain.dtype.kind == "f":
+            np.testing.assert_allclose(found, plain, rtol=1e-6)
+        else:
+            np.testing.assert_array_equal(found, plain)
+
     def test_another_number_of_features(self, estimator):
         X = np.random.default_rng(0).standard_normal((10, 90, 2))
         rnn = estimator(**FAST).fit(X, np.arange(10) % 2)

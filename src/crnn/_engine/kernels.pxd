@@ -2,7 +2,7 @@
 
 from libc.stdint cimport uint64_t
 
-from crnn._c_api cimport crnn_rnn_call
+from crnn._c_api cimport crnn_c_api, crnn_rnn_call
 from crnn._engine.blas cimport real
 
 
@@ -116,6 +116,7 @@ cdef extern from "shared.h" nogil:
 cdef const crnn_operations *_operations(bint double_precision) noexcept nogil
 cdef int _threads() noexcept nogil
 cdef int cell_number(cell) except -1
+cdef const crnn_c_api *functions_of_c() noexcept
 cdef double clip_numbers(real *gradients, Py_ssize_t size, double most) noexcept nogil
 cdef void scale_spans(real *numbers, const Py_ssize_t *spans, Py_ssize_t count,
                       double factor) noexcept nogil

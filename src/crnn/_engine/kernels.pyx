@@ -15,19 +15,22 @@ from crnn._engine.workspace import give_back, take
 
 from crnn._engine.blas cimport real
 from crnn._engine.integers cimport within
-from crnn._c_api cimport (CRNN_GRU, CRNN_LEAKY, CRNN_LSTM, CRNN_RELU, CRNN_TANH,
-                          CRNN_VANILLA)
+from crnn._c_api cimport (CRNN_FLOAT32, CRNN_FLOAT64, CRNN_GRU, CRNN_LEAKY, CRNN_LSTM, CRNN_RELU,
+                          CRNN_TANH, CRNN_VANILLA, crnn_c_api)
 from crnn._engine.kernels cimport (crnn_find_kernels, crnn_kernels, crnn_linear,
                                    crnn_operations)
 from crnn._engine.over_blas cimport kernels_over_blas
 
 cnp.import_array()
 
-ctypedef int (*thread_count)() noexcept nogil
+cdef extern from "engine.h" nogil:
+    ctypedef int (*thread_count "int (*)(void)")() noexcept
 
-# Chosen once, before any kernel runs (select and limit_threads, called at import).
-cdef const crnn_kernels *kernels = crnn_find_kernels(NULL)
-cdef thread_count blas_threads = NULL
+    const crnn_c_api crnn_functions
+    const crnn_operations *crnn_operations_for(int dtype)
+    void crnn_use_kernels(const crnn_kernels *kernels)
+    void crnn_use_thread_count(thread_count count)
+    int crnn_most_threads()
 
 
 cdef const crnn_kernels *_find(name):
@@ -47,21 +50,19 @@ def select(name=None):
 
     Raises ValueError, and changes nothing, if there are none that this CPU can run.
     """
-    global kernels
     cdef const crnn_kernels *found = _find(name)
     if found == NULL:
         raise ValueError(
             f"expected 'blas', 'portable' or, if the processor has it, 'neon', 'avx2' or "
             f"'avx512', got {name!r}"
         )
-    kernels = found
-    return kernels.name.decode()
+    crnn_use_kernels(found)
+    return found.name.decode()
 
 
 def limit_threads(uintptr_t address):
     """Set the C function, ``int (void)``, that tells each call how many threads it may use."""
-    global blas_threads
-    blas_threads = <thread_count>address
+    crnn_use_thread_count(<thread_count>address)
 
 
 cdef int cell_number(cell) except -1:
@@ -71,11 +72,16 @@ cdef int cell_number(cell) except -1:
 
 
 cdef int _threads() noexcept nogil:
-    return blas_threads() if blas_threads != NULL else 1
+    return crnn_most_threads()
 
 
 cdef const crnn_operations *_operations(bint double_precision) noexcept nogil:
-    return kernels.f64 if double_precision else kernels.f32
+    return crnn_operations_for(CRNN_FLOAT64 if double_precision else CRNN_FLOAT32)
+
+
+cdef const crnn_c_api *functions_of_c() noexcept:
+    """The table of include/crnn.h."""
+    return &crnn_functions
 
 
 cdef _linear_workspace(crnn_linear *call, bint double_precision):

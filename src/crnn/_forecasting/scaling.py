@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -14,6 +15,33 @@ from crnn.reference import Array
 
 #: What means and differences lose, in units of the largest number: a smaller deviation is none.
 ROUNDING = 8 * float(np.finfo(np.float64).eps)
+
+
+def mean_and_std(rows: Array, largest: Array, average: Callable[[Array], Array]) -> tuple[Any, Any]:
+    """The mean and the standard deviation (n,) of rows (N, n), as `average` weighs the rows.
+
+    They are computed in units of a power of two near the largest size (n,) of the numbers in each
+    column, so that no square of a number overflows or vanishes. The bits are the same as without.
+    """
+    exponents = np.frexp(largest)[1]  # (n,)
+    rows = np.ldexp(rows, -exponents)
+    mean = average(rows)
+    std = np.sqrt(average(np.square(rows - mean)))
+    return np.ldexp(mean, exponents), np.ldexp(std, exponents)
+
+
+def standardized(x: Array, mean: Any, std: Any) -> Array:
+    """``(x - mean) / std`` in float64; with halves of large numbers, whose difference is finite."""
+    half = np.where(np.greater(std, 1), 0.5, 1.0)
+    scaled: Array = (x * half - mean * half) / (std * half)
+    return scaled
+
+
+def restored(z: Array, mean: Any, std: Any) -> Array:
+    """``z std + mean``, the opposite of `standardized`."""
+    half = np.where(np.greater(std, 1), 0.5, 1.0)
+    found: Array = (z * (std * half) + mean * half) / half
+    return found
 
 
 @dataclass(frozen=True)
@@ -99,10 +127,11 @@ class Scaling:
         known = np.isfinite(raw)
         if not known.any(axis=0).all():
             raise ValueError("series: expected a number in every column, got NaN alone")
-        mean, std = (f(raw, axis=0, where=known) for f in (np.mean, np.std))
+        mean, std = mean_and_std(
+            raw, _largest(raw), lambda rows: np.mean(rows, axis=0, where=known)
+        )
         levels = raw if not difference else cls((0.0,) * n_x, (1.0,) * n_x, log).apply(series)
-        largest = np.abs(levels).max(axis=0, where=np.isfinite(levels), initial=0)
-        never = std <= ROUNDING * largest
+        never = std <= ROUNDING * _largest(levels)
         return cls(tuple(mean), tuple(np.where(never, 1, std)), log, difference)
 
     def apply(self, series: Any) -> Array:
@@ -135,8 +164,7 @@ class Scaling:
         z = self._logarithms(name, series, self.difference + 1)
         if self.difference:
             z = z[self.difference :] - z[: -self.difference]
-        scaled: Array = (z - self.mean) / self.std
-        return scaled
+        return standardized(z, np.array(self.mean), np.array(self.std))
 
     def undo(self, z: Any, history: Any = None) -> Array:
         """The opposite of `apply`, for steps that follow a history.
@@ -162,13 +190,18 @@ class Scaling:
         >>> Scaling((0.0,), (1.0,), difference=1).undo([[1.0], [1.0]], history=[4]).tolist()
         [[5.0], [6.0]]
         """
-        values = self._fitting("z", z, 1) * self.std + self.mean
+        return self._undone(self._fitting("z", z, 1), history)
+
+    def _undone(self, z: Array, history: Any) -> Array:
+        """`undo`, for z (H, n_x) or for several futures (H, paths, n_x)."""
+        values = restored(z, np.array(self.mean), np.array(self.std))
         k = self.difference
         if k:
             if history is None:
                 raise ValueError(f"history: expected the {k} steps before, got None")
-            known = self._logarithms("history", history, k)[-k:]
-            values = np.concatenate([known, values])
+            known = self._logarithms("history", history, k)[-k:]  # (k, n_x)
+            of_each = known.reshape(k, *(1,) * (z.ndim - 2), -1)
+            values = np.concatenate([np.broadcast_to(of_each, (k, *z.shape[1:])), values])
             for t in range(k, len(values)):
                 values[t] += values[t - k]
             values = values[k:]
@@ -210,3 +243,9 @@ class Scaling:
                 f"step {place[0]}"
             )
         return np.log(a)
+
+
+def _largest(rows: Array) -> Array:
+    """The largest size of the finite numbers in each column."""
+    found: Array = np.abs(rows).max(axis=0, where=np.isfinite(rows), initial=0)
+    return found

@@ -50,7 +50,11 @@ class Backtest:
 
     @property
     def mape(self) -> float:
-        """The mean absolute percentage error, as a share: 0.05 is 5 %."""
+        """The mean absolute percentage error, as a share: 0.05 is 5 %.
+
+        Raises ValueError if what came was 0 once, of which no error is a share.
+        """
+        _require_shares("mape", self.actual, self.origins, "what came")
         return float(np.abs(self.forecasts / self.actual - 1).mean())
 
     def interval(self, forecast: Any, share: float = 0.9, relative: bool = True) -> tuple[Any, Any]:
@@ -69,7 +73,7 @@ class Backtest:
             In (0, 1).
         relative : bool, optional
             Whether errors are shares of the forecast, for series above 0 whose errors grow with
-            them.
+            them. Then no forecast is 0.
 
         Returns
         -------
@@ -95,7 +99,10 @@ class Backtest:
             raise ValueError(
                 f"forecast: expected shape {self.forecasts.shape[1:]}, got {validate.described(a)}"
             )
-        return self._around(a, self._errors(relative), _checked_share(share), relative)
+        errors, share = self._errors(relative), _checked_share(share)
+        if relative:
+            _require_shares("relative", a[None], None, "the forecast")
+        return self._around(a, errors, share, relative)
 
     def coverage(self, share: float = 0.9, relative: bool = True) -> float:
         """The share of what came that lay in the intervals that were known before.
@@ -149,7 +156,10 @@ class Backtest:
     def _errors(self, relative: bool) -> Array:
         """The absolute errors (n, H) or (n, H, n_x)."""
         errors: Array = np.abs(self.actual - self.forecasts)
-        return errors / np.abs(self.forecasts) if validate.flag("relative", relative) else errors
+        if not validate.flag("relative", relative):
+            return errors
+        _require_shares("relative", self.forecasts, self.origins, "a forecast")
+        return errors / np.abs(self.forecasts)
 
     @staticmethod
     def _around(forecast: Array, errors: Array, share: float, relative: bool) -> tuple[Any, Any]:
@@ -234,6 +244,15 @@ def _mean(forecasters: Any, horizon: int, shape: tuple[int, ...]) -> Array:
             )
     mean: Array = np.mean(found, axis=0)
     return mean
+
+
+def _require_shares(name: str, numbers: Array, origins: Array | None, what: str) -> None:
+    """Raise ValueError if one of the numbers (n, H, ...) is 0: an error is no share of it."""
+    if (numbers == 0).any():
+        i, step = (int(k) for k in np.argwhere(numbers == 0)[0][:2])
+        place = f"step {step + 1}" + ("" if origins is None else f" from origin {origins[i]}")
+        advice = "use mae or rmse" if name == "mape" else "use relative=False"
+        raise ValueError(f"{name}: an error is no share of 0, as {what} is at {place}: {advice}")
 
 
 def _checked_share(share: Any) -> float:

@@ -36,11 +36,19 @@ def checked(class_weight: Any, config: Config, totals_known: bool = True) -> Cla
             f"got {validate.shown(class_weight)}"
         )
     return {
-        validate.count("class_weight", k, least=0, most=classes - 1): validate.number(
-            f"class_weight[{k}]", w
-        )
+        _class_number(k, classes): validate.number(f"class_weight[{k}]", w)
         for k, w in class_weight.items()
     }
+
+
+def _class_number(key: Any, classes: int) -> int:
+    try:
+        return validate.count("class_weight", key, least=0, most=classes - 1)
+    except (TypeError, ValueError) as error:
+        raise type(error)(
+            f"class_weight: expected class numbers in 0..{classes - 1} as keys, got "
+            f"{validate.shown(key)}"
+        ) from None
 
 
 def weighted(

@@ -9,19 +9,24 @@ from typing import Any
 
 import numpy as np
 
-from crnn._network.data import Batch
+from crnn._network.batch import Batch
 from crnn._network.network import Means
-from crnn._training.batches import Examples, Shards
+from crnn._training.batches import Examples, LongSequence, Shards
 from crnn._training.iterable import Batches
+from crnn._training.series import LongSeries
 from crnn._training.trainer import Trainer
 from crnn.reference import Array
 
 
+class Windows(list[Any]):
+    """A group of batches, each of which continues from the state after the one before."""
+
+
 @dataclass(frozen=True)
 class Grouped:
-    """Training data whose batches are groups of up to `k` batches of examples."""
+    """Training data whose batches are groups of up to `k` batches of examples, or of windows."""
 
-    data: Examples | Batches
+    data: Examples | Batches | LongSequence | LongSeries
     k: int
 
     @property
@@ -50,10 +55,15 @@ class Grouped:
         batches = self.data.num_batches
         return None if batches is None else -(-batches // self.k)
 
+    def batches_of(self, groups: int) -> int:
+        """The number of batches in the first groups of an epoch."""
+        batches, most = groups * self.k, self.data.num_batches
+        return batches if most is None else min(batches, most)
+
     def batches(self) -> Iterator[list[Any]]:
         """The groups of one epoch, of Batch or of Shards."""
         batches: Iterator[Any] = self.data.batches()
-        while group := list(islice(batches, self.k)):
+        while group := (Windows if self.carry else list)(islice(batches, self.k)):
             yield group
 
     def validation(self) -> Any:
@@ -68,29 +78,40 @@ class Grouped:
 class Accumulating(Trainer):
     """A trainer for groups of batches. Only one batch is in the network at a time."""
 
+    #: The states before and after the last batch of a group.
+    _before: Any = None
+    _after: Any = None
+
     def update(
         self, batch: list[Batch], state: Any, norms: Array | None = None
     ) -> tuple[Means, float]:
         """Do one step, and return means over the group and the norm of its gradient."""
         done = super().update(batch, state, norms)
-        self.last = batch[-1], state
+        self.last = batch[-1], self._before
         return done
 
     def gradient(self, batch: list[Batch], state: Any, norms: Array | None) -> Means:
         """Fill `gradients` with the mean over the rows of all batches of the group."""
-        if len(batch) == 1:
-            return super().gradient(batch[0], state, norms)
-        gradients = self.gradients.flat
+        gradients, carries = self.gradients.flat, isinstance(batch, Windows)
         total = np.zeros(gradients.shape)  # (size,), float64: gradient times rows
         loss, metric, rows = 0.0, 0.0, 0
         for one in batch:
+            self._before = state
             step = super().gradient(one, state, norms)
+            if carries:
+                state = self._after = super().state_after(step)
             total += gradients * np.float64(step.rows)
             loss += step.loss * step.rows
             metric += step.metric * step.rows
             rows += step.rows
+        if len(batch) == 1:
+            return step
         gradients[...] = total / rows
         return Means(loss / rows, metric / rows, rows)
+
+    def state_after(self, step: Means) -> Any:
+        """The state after the last window of the group."""
+        return self._after
 
 
 def examples_of(batch: Batch | Shards | list[Batch] | list[Shards]) -> int:

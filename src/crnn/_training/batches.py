@@ -9,8 +9,9 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from crnn._engine import validate
+from crnn._network.batch import Batch
 from crnn._network.config import Config
-from crnn._network.data import Batch, Sequences
+from crnn._network.data import Sequences
 from crnn._training.ranks import ALONE, Ranks
 from crnn.reference import Array
 
@@ -97,6 +98,10 @@ class LongSequence:
         own = [windows(self.symbols, m, self.steps, rows) for rows in self.ranks.cut(m)]
         return (Shards(list(parts), m) for parts in zip(*own, strict=True))
 
+    def carried_rows(self, done: int) -> list[int]:
+        """For each shard, the rows of the state after so many windows."""
+        return [rows.stop - rows.start for rows in self.ranks.cut_all(self.batch_size)]
+
     def validation(self) -> Iterator[Batch] | Parts | None:
         """The held-out sequence, or this rank's shards of its rows, or None."""
         if self.held_out is None:
@@ -173,9 +178,12 @@ def checked_symbols(config: Config, name: str, symbols: Any, more_than: int) -> 
         or config.direction != "forward"
         or config.n_x != config.n_y
     ):
+        hint = "" if config.classifies else "; a series of numbers has floats, or shape (N, n_x)"
         raise ValueError(
             "a stream of symbols needs a model with steps='all', loss='cross_entropy', "
-            f"direction='forward' and n_x == n_y, got {config}"
+            f"direction='forward' and n_x == n_y, got steps={config.steps!r}, "
+            f"loss={config.loss!r}, direction={config.direction!r}, n_x={config.n_x} and "
+            f"n_y={config.n_y}{hint}"
         )
     a = validate.plain(name, symbols)
     a = validate.class_range(name, a, config.n_x, None, a.size)

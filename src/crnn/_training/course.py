@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from crnn._engine import validate
 from crnn._network.network import Means
 from crnn._training.history import History
+from crnn._training.sound import check_array, check_steps
 from crnn.reference import Array
 
 
@@ -108,12 +110,10 @@ class Course:
         course._require_sound()
         for name in ("best", "last"):
             a = getattr(course, name)
-            same = isinstance(a, np.ndarray) and (a.dtype, a.shape) == (
-                parameters.dtype,
-                parameters.shape,
-            )
-            if not same and (name, a) != ("last", None):
-                raise ValueError(f"{name}: expected parameters of shape {parameters.shape}")
+            if name == "best" or a is not None:
+                check_array(name, a, parameters.dtype, parameters.shape)
+                if not np.isfinite(a).all():
+                    raise ValueError(f"{name}: expected finite numbers")
         return course
 
     def _require_sound(self) -> None:
@@ -121,11 +121,9 @@ class Course:
         history, sums = vars(self.history), vars(self.sums)
         counts = {name: sums[name] for name in ("steps", "rows", "shown")} | {"epoch": self.epoch}
         for name, value in counts.items():
-            if type(value) is not int or value < 0:
-                raise ValueError(f"{name}: expected a whole number")
+            check_steps(name, value)
         for name in ("loss", "metric", "norm", "seconds"):
-            if not _is_number(sums[name]):
-                raise ValueError(f"{name}: expected a number")
+            validate.number(name, sums[name], least=-np.inf)
         some = self.sums.rows > 0 and self.sums.seconds > 0 and isinstance(self.order, dict)
         if self.sums.steps and not some:
             raise ValueError("order: expected that of an epoch of which some steps are done")

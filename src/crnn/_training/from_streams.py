@@ -9,6 +9,7 @@ from typing import Any
 
 from crnn._engine import validate
 from crnn._network.penalties import Penalty, checked
+from crnn._training.accumulating import Grouped
 from crnn._training.batches import (
     LongSequence,
     checked_batch_size,
@@ -24,8 +25,9 @@ from crnn._training.ranks import over_ranks
 from crnn._training.series import LongSeries, checked_series, is_series
 from crnn._training.trained import Trained
 
-#: Steps of a window where no gradient is asked for.
-STEPS = 64
+#: Steps of a window where no gradient is asked for, and the most rows that are read side by side
+#: unless a number is given: they have at least as many steps as a window.
+STEPS, ROWS = 64, 32
 
 
 class FromStreams(Trained):
@@ -54,6 +56,7 @@ class FromStreams(Trained):
         every: str | int | timedelta = "epoch",
         resume: bool | str | os.PathLike[str] = True,
         penalty: Penalty | None = None,
+        accumulate: int = 1,
         comm: Any = None,
         shards: int | None = None,
     ) -> History:
@@ -88,6 +91,9 @@ class FromStreams(Trained):
             As for `fit`. The order is that of the sequence.
         checkpoint, every, resume
             As for `fit`.
+        accumulate : int, optional
+            The windows of a step: it uses their mean gradient. The state is passed on from each
+            window to the next one, as always.
         comm, shards
             As for `fit`; each rank trains its own of the parallel rows.
         rng : int or numpy.random.Generator, optional
@@ -129,7 +135,7 @@ class FromStreams(Trained):
         generator = validate.generator(rng)
         plan = Plan(
             epochs, chosen(optimizer), clip_norm, clip_value, patience, progress, callback,
-            generator, penalty=checked(penalty), ranks=comm,
+            generator, penalty=checked(penalty), accumulate=accumulate, ranks=comm,
             checkpoint=comm.from_first(lambda: Checkpoint.asked(checkpoint, every, resume, rng)),
         )  # fmt: skip
         batch_size = checked_batch_size(batch_size, comm)
@@ -140,28 +146,31 @@ class FromStreams(Trained):
             symbols = checked_symbols(self.config, "symbols", symbols, batch_size)
             if validation is not None:
                 validation = checked_symbols(self.config, "validation", validation, 1)
-            return self._train(LongSequence(symbols, batch_size, steps, validation, comm), plan)
+            long = LongSequence(symbols, batch_size, steps, validation, comm)
+            return self._train(Grouped(long, accumulate) if accumulate > 1 else long, plan)
         series = checked_series(self.config, symbols, y, resets, mask, batch_size)
         held_out = None
         if validation is not None:
             held_out = checked_series(self.config, *_several(validation), of="validation ")
         require_rows("symbols", series.m, comm)
-        return self._train(LongSeries(series, steps, held_out, comm), plan)
+        data = LongSeries(series, steps, held_out, comm)
+        return self._train(Grouped(data, accumulate) if accumulate > 1 else data, plan)
 
     def evaluate_stream(
-        self, symbols: Any, batch_size: int = 32, y: Any = None, *, resets: Any = None,
+        self, symbols: Any, batch_size: int | None = None, y: Any = None, *, resets: Any = None,
         mask: Any = None,
     ) -> tuple[float, float]:  # fmt: skip
         """Mean loss (of symbols: nats per symbol) and metric of a long sequence.
 
-        One sequence is read as `batch_size` parallel rows (fewer if it is short), each from the
-        initial state.
+        One sequence is read as parallel rows, which is faster; each begins at the initial state.
 
         Parameters
         ----------
         symbols, y, resets, mask
             As for `fit_stream`; a sequence without `y` has at least 2 steps.
         batch_size : int, optional
+            The rows that one sequence is cut into, at most one for each step; 1 carries the state
+            through the whole sequence. By default as many, up to 32, as leave 64 steps in each.
 
         Returns
         -------
@@ -181,8 +190,13 @@ class FromStreams(Trained):
         >>> 0 <= accuracy <= 1
         True
         """
-        m = validate.count("batch_size", batch_size)
         symbols = validate.plain("symbols", symbols)
+        most = len(symbols) // STEPS if symbols.ndim else 1
+        m = (
+            min(ROWS, max(1, most))
+            if batch_size is None
+            else validate.count("batch_size", batch_size)
+        )
         others = (y, resets, mask)
         if not is_series(self.config, symbols) and all(item is None for item in others):
             symbols = checked_symbols(self.config, "symbols", symbols, 1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -99,6 +99,7 @@ class Adam(Rule):
     beta1: float = 0.9
     beta2: float = 0.999
     eps: float = 1e-8
+    _squares: ClassVar[tuple[str, ...]] = ("v",)
 
     def __post_init__(self) -> None:
         self._check(shares=("beta1", "beta2"), positive=("eps",))
@@ -191,6 +192,7 @@ class RMSprop(Rule):
     eps: float = 1e-8
     momentum: float = 0.0
     weight_decay: float = 0.0
+    _squares: ClassVar[tuple[str, ...]] = ("v",)
 
     def __post_init__(self) -> None:
         self._check(shares=("decay", "momentum"), positive=("eps",))

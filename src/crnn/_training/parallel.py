@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from crnn._engine.workspace import aligned
-from crnn._network.data import Batch
+from crnn._network.batch import Batch
 from crnn._network.layers import State
 from crnn._network.network import Means, Network
+from crnn._training.accumulating import Windows
 from crnn._training.batches import Parts, Shards
 from crnn._training.plan import Plan
 from crnn._training.rule import Memory
@@ -41,6 +42,7 @@ class ParallelTrainer(Trainer):
         self._exchange = Exchange(self._ranks, size, network.config.np_dtype)
         self._spare: list[Array] = []  # arrays (size,)
         self._size = size
+        self._before: list[State | None] = []
         self._states: list[State | None] = []
         self._stopped = self._held = False
 
@@ -88,10 +90,10 @@ class ParallelTrainer(Trainer):
 
     def evaluate(self, held_out: Parts | None, carry: bool) -> tuple[float, float]:
         """Mean loss and metric on the shards of all ranks, or on the last training batch."""
-        states: list[State] | None = None
+        states: list[State | None] | None = None
         if held_out is None:
             assert self.last is not None
-            batch, states = self.last
+            batch, states = self.last[0], self._before
             batch = batch[-1] if isinstance(batch, list) else batch
             held_out = [[] if part is None else [part] for part in batch.parts]
         error, sums = None, []
@@ -117,18 +119,21 @@ class ParallelTrainer(Trainer):
     def _own_nodes(
         self, group: list[Shards], states: list[State] | None, seeds: list[list[int | None]]
     ) -> list[Array]:
-        """The sums of this rank's shards; keeps their states."""
+        """The sums of this rank's shards; keeps their states before and after the last batch."""
         tree: Tree[Array] = Tree(self._ranks.shards, self._spare.append)
-        self._states = []
+        self._before, self._states = [], []
         flags = int(self.interrupt.requested), int(self.interrupt.held is not None)
         for i, s in enumerate(self._ranks.own):
             leaf = self._array()
             leaf[...] = 0
             leaf[STOPS:FAILURES] = flags
             before, after = None if states is None else states[i], None
-            for batch, seed in zip(group, seeds, strict=True):  # each of a group begins anew
+            for k, (batch, seed) in enumerate(zip(group, seeds, strict=True)):
+                if k and isinstance(group, Windows):  # others begin anew
+                    before = after
                 part = batch.parts[i]
                 after = None if part is None else self._add(leaf, part, before, seed[i])
+            self._before.append(before)
             self._states.append(after)
             tree.push(s, leaf)
         return [node for _, _, node in tree.nodes]

@@ -84,7 +84,12 @@ class Ranks:
 
     def cut(self, m: int) -> list[slice]:
         """The rows, of a batch of m that all ranks have, of each shard of this rank."""
-        return [slice(s * m // self.shards, (s + 1) * m // self.shards) for s in self.own]
+        of_all = self.cut_all(m)
+        return [of_all[s] for s in self.own]
+
+    def cut_all(self, m: int) -> list[slice]:
+        """The same for the shards of all ranks."""
+        return [slice(s * m // self.shards, (s + 1) * m // self.shards) for s in range(self.shards)]
 
     def cut_own(self, m: int) -> list[slice]:
         """The same for a batch of m rows that only this rank has."""

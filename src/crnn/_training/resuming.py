@@ -7,15 +7,21 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from crnn import files
+from crnn._engine import kernels
 from crnn._network.config import Config
 from crnn._network.losses.own import Own
 from crnn._network.network import Network
+from crnn._training.accumulating import Grouped
+from crnn._training.batches import LongSequence
 from crnn._training.course import Course
 from crnn._training.fingerprint import OtherTraining, require_same, require_same_model
 from crnn._training.keeper import VERSION
 from crnn._training.packing import unpack
 from crnn._training.plan import Plan
-from crnn._training.rule import Memory
+from crnn._training.rule import Memory, start
+from crnn._training.series import LongSeries
+from crnn._training.sound import check_carried, check_memory, check_steps
+from crnn._training.train import TrainingData
 from crnn.reference import Array
 
 
@@ -55,21 +61,21 @@ def _damaged(path: str, error: BaseException) -> ValueError:
     return ValueError(f"{path}: the training in this file is damaged: {error}")
 
 
-def _check_memory(name: str, saved: Any, fresh: Any) -> None:
-    """Raise ValueError if an optimizer's memory has other kinds or shapes than at first."""
-    if isinstance(fresh, dict):
-        if not isinstance(saved, dict) or fresh.keys() - saved.keys():
-            raise ValueError(f"{name}: expected {', '.join(fresh)}")
-        for key, value in fresh.items():
-            _check_memory(f"{name}.{key}", saved[key], value)
-    elif isinstance(fresh, np.ndarray):
-        wanted = fresh.dtype, fresh.shape
-        if not isinstance(saved, np.ndarray) or (saved.dtype, saved.shape) != wanted:
-            raise ValueError(f"{name}: expected {fresh.dtype} of shape {fresh.shape}")
-    elif type(fresh) in (bool, int, float, str):
-        kinds = (int, float) if type(fresh) in (int, float) else (type(fresh),)
-        if type(saved) not in kinds:
-            raise ValueError(f"{name}: expected a {type(fresh).__name__}")
+def _check_numbers(config: Config, saved: Saved, course: Course, data: TrainingData) -> None:
+    """Raise ValueError if parameters or the state of a stream are none that a training writes."""
+    for name, a in saved.parameters.items():
+        if not kernels.all_finite(a.reshape(-1)):
+            raise ValueError(f"{name}: expected finite numbers")
+    if not (data.carry and course.sums.steps):
+        if course.state is not None:
+            raise ValueError("state: expected none at the beginning of an epoch")
+        return
+    stream, windows = data, course.sums.steps
+    if isinstance(data, Grouped):
+        stream, windows = data.data, data.batches_of(windows)
+    assert isinstance(stream, (LongSequence, LongSeries))
+    state = [course.state] if stream.ranks.alone else course.state
+    check_carried(config, state, stream.carried_rows(windows))
 
 
 def _check_generator(path: str, rng: np.random.Generator, state: Any) -> None:
@@ -104,8 +110,10 @@ class Resumed(NamedTuple):
             metadata.setdefault(key, text)
 
 
-def resumed(network: Network, fresh: Memory, plan: Plan, arguments: dict[str, Any]) -> Resumed:
-    """The training in the file that the plan names.
+def resumed(
+    network: Network, data: TrainingData, batches: int | None, plan: Plan, arguments: dict[str, Any]
+) -> Resumed:
+    """The training in the file that the plan names, of data with so many batches in an epoch.
 
     Raises ValueError if it is not the training that was asked for, or damaged, and OSError.
     """
@@ -119,8 +127,10 @@ def resumed(network: Network, fresh: Memory, plan: Plan, arguments: dict[str, An
     parameters: Array = network.arena.flat
     try:
         course = Course.of(saved.state["course"], parameters)
-        _check_memory("optimizer", saved.state["memory"], fresh)
-        steps = int(saved.state["steps"])
+        fresh = start(plan.optimizer, parameters, network.layout)
+        check_memory(plan.optimizer, saved.state["memory"], fresh)
+        check_steps("steps", saved.state["steps"], least=course.sums.steps)
+        _check_numbers(network.config, saved, course, data)
         _check_generator(path, plan.rng, saved.state["rng"])
         if course.order is not None:
             _check_generator(path, plan.rng, course.order)
@@ -128,13 +138,17 @@ def resumed(network: Network, fresh: Memory, plan: Plan, arguments: dict[str, An
         raise
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise _damaged(path, error) from None
-    least = course.epoch + (course.sums.steps > 0)
+    done = course.sums.steps
+    if batches is not None and done > batches:
+        name = "symbols" if data.carry else "x"
+        raise OtherTraining(path, name, f"at least {done} batches in an epoch", batches)
+    least = course.epoch + (done > 0)
     if plan.epochs < least:
         raise OtherTraining(path, "epochs", f"at least {least}", plan.epochs)
     if course.done and course.epoch < plan.epochs and not _stays_ended(course, plan):
         course.done, course.ended = False, ""
     course.history.stopped_early = course.done and bool(course.ended)
-    return Resumed(saved, course, saved.state["memory"], steps)
+    return Resumed(saved, course, saved.state["memory"], saved.state["steps"])
 
 
 def _stays_ended(course: Course, plan: Plan) -> bool:

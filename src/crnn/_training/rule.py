@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -38,6 +38,8 @@ class Rule:
 
     lr: float | Schedule | Callable[[int], float]
     weight_decay: float = 0.0
+    #: The names of moments that are means of squares.
+    _squares: ClassVar[tuple[str, ...]] = ()
 
     def start(self, parameters: Array) -> Memory:
         """The state before the first step, in which all parameters are weights that decay.

@@ -45,6 +45,9 @@ class Schedule:
     def _watch(self, loss: float, memory: dict[str, Any]) -> None:
         """Take note of an epoch's loss."""
 
+    def _check(self, memory: dict[str, Any]) -> None:
+        """Raise ValueError if the schedule never writes this into the optimizer's memory."""
+
     def _needs_an_end(self) -> bool:
         """Whether the number of steps of the call must be known."""
         return False
@@ -76,6 +79,12 @@ def rate(lr: Any, clock: Clock, memory: dict[str, Any]) -> float:
         return validate.number("lr", lr(clock.step))
     except (TypeError, ValueError) as error:
         raise type(error)(f"{error} from the schedule at step {clock.step}") from None
+
+
+def check(lr: Any, memory: dict[str, Any]) -> None:
+    """Check what a learning rate has added to the optimizer's memory."""
+    if isinstance(lr, Schedule):
+        lr._check(memory)
 
 
 def watch(lr: Any, loss: float, memory: dict[str, Any]) -> None:

@@ -26,6 +26,17 @@
 extern "C" {
 #endif
 
+/* Marks the functions of libcrnn. Define CRNN_SHARED to use it as a DLL. */
+#if defined(_WIN32) && defined(CRNN_SHARED) && defined(CRNN_BUILD)
+#define CRNN_API __declspec(dllexport)
+#elif defined(_WIN32) && defined(CRNN_SHARED)
+#define CRNN_API __declspec(dllimport)
+#elif defined(__GNUC__) && !defined(_WIN32)
+#define CRNN_API __attribute__((visibility("default")))
+#else
+#define CRNN_API
+#endif
+
 /* Changes only if programs compiled with this file would no longer work. Until then the record
  * and the table of functions may get new fields at their ends; struct_size says how many there are.
  */
@@ -186,6 +197,19 @@ typedef struct crnn_c_api {
     int (*lstm_forward)(const crnn_rnn_call *call);
     int (*lstm_backward)(const crnn_rnn_call *call);
 } crnn_c_api;
+
+/* The same functions for programs that link with libcrnn, where there is no Python: see
+ * docs/embed.md. */
+CRNN_API int crnn_rnn_workspace(const crnn_rnn_call *call, int backward, size_t *bytes);
+CRNN_API int crnn_rnn_forward(const crnn_rnn_call *call);
+CRNN_API int crnn_rnn_backward(const crnn_rnn_call *call);
+CRNN_API int crnn_leaky_forward(const crnn_rnn_call *call);
+CRNN_API int crnn_leaky_backward(const crnn_rnn_call *call);
+CRNN_API int crnn_gru_forward(const crnn_rnn_call *call);
+CRNN_API int crnn_gru_backward(const crnn_rnn_call *call);
+CRNN_API int crnn_lstm_forward(const crnn_rnn_call *call);
+CRNN_API int crnn_lstm_backward(const crnn_rnn_call *call);
+CRNN_API const char *crnn_status_message(int status);
 
 #ifdef Py_PYTHON_H
 /* Returns the table of functions, which stays valid until the process ends, or NULL with an

@@ -157,8 +157,8 @@ def fixed_points(
         The constant input that the cell reads, as for `jacobian`; zeros by default.
     starts : int, or array (S, N), optional
         How many states to draw and start from, or the states, such as those of a trajectory. Drawn
-        states fill the box that all fixed points lie in, such as |a| <= 1 for tanh; those of a relu
-        have random signs and sizes; an LSTM's c is drawn to suit its a.
+        states fill the box that all fixed points lie in, such as ``|a| <= 1`` for tanh; those of a
+        relu have random signs and sizes; an LSTM's c is drawn to suit its a.
     cell : int, optional
         Which layer and direction, in the order of computation.
     tol : float, optional

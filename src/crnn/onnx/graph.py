@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from onnx import ModelProto, NodeProto, helper, numpy_helper
+from onnx import AttributeProto, ModelProto, NodeProto, helper
 
-from crnn.onnx import backend, gated, links, rnn
-from crnn.onnx.numbers import Ledger, Rows
+from crnn._words import one_line
+from crnn.onnx import backend, gated, links, pools, rnn
+from crnn.onnx.numbers import LOWEST, Ledger, Rows
+from crnn.onnx.tensors import array_of, dtype_of
 from crnn.reference import Array
 
 #: Operators that move values without changing them, and which of their inputs they move.
@@ -107,7 +109,7 @@ class Graph:
         self.T, self.m = 0, 0  # known from the first node RNN
         width, of = (1, Symbols()) if symbols else (shape[2], Input(None))
         rows = self.ledger.rows(shape[0] * shape[1], width, of)
-        constants = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
+        constants = {tensor.name: array_of(tensor) for tensor in model.graph.initializer}
         self.values: dict[str, Any] = {
             "": None, **constants, **known, x: Followed(rows.numbers.reshape(shape))
         }  # fmt: skip
@@ -126,6 +128,11 @@ class Graph:
         lengths = np.full(self.m, self.T) if self.lengths is None else self.lengths
         return np.arange(self.T)[:, None] < lengths
 
+    @staticmethod
+    def is_cell(rows: Rows) -> bool:
+        """Whether these rows are the states of a cell."""
+        return isinstance(rows.of, Cell)
+
     def _run(self, node: NodeProto) -> None:
         try:
             if node.domain not in ("", "ai.onnx"):
@@ -134,7 +141,7 @@ class Graph:
             outputs = self._outputs(node, inputs)
         except Exception as error:  # NumPy and onnx raise many kinds for a graph that cannot run
             called = f"{node.op_type} {node.name!r}" if node.name else node.op_type
-            raise ValueError(f"{called}: {error}") from error
+            raise ValueError(f"{called}: {one_line(error)}") from error
         self.values.update(zip(filter(None, node.output), outputs, strict=True))
 
     def _outputs(self, node: NodeProto, inputs: list[Any]) -> Iterable[Any]:
@@ -157,6 +164,8 @@ class Graph:
 
     def _evaluated(self, node: NodeProto, inputs: list[Any]) -> tuple[Array, ...]:
         """The operator's result for constants, or for numbers."""
+        if any(a.type in (AttributeProto.GRAPH, AttributeProto.GRAPHS) for a in node.attribute):
+            raise ValueError("crnn does not run the graph inside of a node")  # it may never end
         arrays = [v.numbers if isinstance(v, Followed) else v for v in inputs if v is not None]
         named = {name: a for name, a in zip(filter(None, node.input), arrays, strict=True)}
         return backend.run_node(node, named, opset_version=self.opset)
@@ -257,7 +266,7 @@ class Graph:
         return rows.numbers[which]
 
     def _cast(self, node: NodeProto, value: Any) -> Array:
-        kind = helper.tensor_dtype_to_np_dtype(_attribute(node, "to", None)).kind
+        kind = dtype_of("to", _attribute(node, "to", None)).kind
         self._symbols(value)
         if kind not in "iu":
             raise ValueError("expected the integers of x to stay integers")
@@ -281,15 +290,19 @@ class Graph:
                 f"expected a matrix for {A.numbers.shape[-1]} states, got {len(B)} rows"
             )
         found = self.ledger.whole_rows(A.numbers)
-        if found is None or not all(isinstance(rows.of, Cell) for rows, _ in found):
+        if found is None or not all(isinstance(rows.of, (Cell, pools.Pool)) for rows, _ in found):
             raise ValueError("expected the states of the top layer, the directions side by side")
-        steps, which = self._places(found)
+        if any(isinstance(rows.of, pools.Pool) for rows, _ in found):
+            below, steps, which = pools.features(self, found)
+        else:
+            below = [rows for rows, _ in found]
+            steps, which = self.places(found)
         Wya = B.T if alpha == 1.0 else B.T * B.dtype.type(alpha)
-        linear = Linear([rows for rows, _ in found], steps, Wya, np.zeros(len(Wya), Wya.dtype))
-        count = self.m if steps == "last" else self.T * self.m
+        linear = Linear(below, steps, Wya, np.zeros(len(Wya), Wya.dtype))
+        count = self.T * self.m if steps == "all" else self.m
         return self.ledger.rows(count, len(Wya), linear).numbers[which]
 
-    def _places(self, found: list[tuple[Rows, Array]]) -> tuple[str, Array]:
+    def places(self, found: list[tuple[Rows, Array]]) -> tuple[str, Array]:
         """Whether these are each cell's final states or those of all steps, and their rows."""
         which = [which for _, which in found]
         example = which[0] % self.m
@@ -332,12 +345,15 @@ class Graph:
         return found[0]
 
     def _where(self, node: NodeProto, condition: Any, a: Any, b: Any) -> Array:
-        """Zeros past an example's length; or standard deviations among means."""
+        """Zeros or -inf past an example's length; or standard deviations among means."""
         if isinstance(b, Followed) and not isinstance(condition, Followed):
             return links.where(self, node, condition, a, b)
-        if isinstance(condition, Followed) or isinstance(b, Followed) or b.any():
+        constants = not isinstance(condition, Followed) and not isinstance(b, Followed)
+        if constants and np.isneginf(b).all():
+            return np.where(condition, a.numbers, LOWEST)
+        if not constants or b.any():
             raise ValueError(
-                "expected values of the model where a constant condition holds, else 0"
+                "expected values of the model where a constant condition holds, else 0 or -inf"
             )
         return np.where(condition, a.numbers, 0)
 
@@ -351,6 +367,7 @@ _READERS: dict[str, Callable[..., Array]] = {
     "OneHot": Graph._one_hot,
     "Where": Graph._where,
     **links.READERS,
+    **pools.READERS,
 }
 
 

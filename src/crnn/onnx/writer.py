@@ -59,7 +59,7 @@ def to_onnx(
     ValueError
         If the parameters are too large for ONNX (2 GB), or the model's metadata have the entry
         "crnn.config", or its loss has a `y_hat` of its own, or its cell is leaky, with a leak below
-        1 or noise, or its initial state is trained, or its answers are pooled over time.
+        1 or noise, or its initial state is trained.
     OSError
         If the file cannot be written; what is at `path` is left unchanged.
 
@@ -106,11 +106,6 @@ def _in_onnx(config: Config) -> Config:
             f"model: expected initial_state='zeros', got {config.initial_state!r}: the graph that "
             "to_onnx writes begins at 0"
         )
-    if config.pools:
-        raise ValueError(
-            f"model: expected steps 'last' or 'all', got {config.steps!r}: the graphs of to_onnx "
-            "do not pool over time"
-        )
     if config.objective.link is None:
         raise ValueError(
             f"model: expected a loss of crnn's, or one without y_hat of its own, got "
@@ -150,10 +145,9 @@ class _Writer:
 
     def model(self) -> ModelProto:
         x = self.one_hot() if self.integers else "x"
-        for layer in range(self.config.num_layers):
-            top = layer == self.config.num_layers - 1
-            x = self.layer(x, layer, final=top and self.config.steps == "last")
-        self.output_layer(x)
+        for layer in range(self.config.num_layers - 1):
+            x = self.states(layer, self.recurrence(x, layer, every=True)[0])
+        self.output_layer(self.features(x, self.config.num_layers - 1))
         graph = helper.make_graph(
             self.nodes, "crnn", self.inputs(), [self.output()], initializer=self.constants
         )
@@ -174,7 +168,7 @@ class _Writer:
         return [x, lengths] if self.lengths else [x]
 
     def output(self) -> Any:
-        rows = ["m"] if self.config.steps == "last" else ["T", "m"]
+        rows = ["T", "m"] if self.config.every_step else ["m"]
         return helper.make_tensor_value_info("y_hat", self.real, [*rows, self.config.n_y])
 
     @property
@@ -198,8 +192,10 @@ class _Writer:
         values = self.constant("off_on", np.array([0, 1], self.config.np_dtype))
         return self.add("OneHot", ["x", depth, values], "x_rows", axis=-1)
 
-    def layer(self, x: str, layer: int, final: bool) -> str:
-        """States (T, m, width) of a layer, or its final states (m, width)."""
+    def recurrence(
+        self, x: str, layer: int, every: bool = False, final: bool = False
+    ) -> tuple[str, str]:
+        """The node of a layer: its states (T, D, m, n_a) and final ones (D, m, n_a), if wanted."""
         config, suffix = self.config, f"_l{layer}"
         directions = [r.of(self.parameters) for r in config.recurrences() if r.layer == layer]
 
@@ -220,22 +216,57 @@ class _Writer:
         if self.lengths:
             inputs.append("lengths")
         a, name = "a" + suffix, operator + suffix
-        outputs = ["", f"{a}_final"] if final else [f"{a}_directions"]  # Y_h (D, m, n_a), or
-        if operator == "RNN":  # Y (T, D, m, n_a)
+        Y, Y_h = f"{a}_directions" if every else "", f"{a}_final" if final else ""
+        if operator == "RNN":
             attributes["activations"] = [config.activation.capitalize()] * len(directions)
         self.nodes.append(
             helper.make_node(
-                operator, inputs, outputs, name=name, direction=config.direction,
-                hidden_size=config.n_a, **attributes,
+                operator, inputs, [Y, Y_h] if final else [Y], name=name,
+                direction=config.direction, hidden_size=config.n_a, **attributes,
             )
         )  # fmt: skip
-        axis = 0 if final else 1  # of the directions
-        if len(directions) == 1:
-            return self.add("Squeeze", [outputs[-1], self.integers_of(f"{a}_axis", [axis])], a)
-        order = [1, 0, 2] if final else [0, 2, 1, 3]
-        rows = self.add("Transpose", [outputs[-1]], f"{a}_rows", perm=order)  # (..., m, D, n_a)
-        shape = self.integers_of(f"{a}_shape", [0] * (axis + 1) + [config.width])  # 0 keeps a size
+        return Y, Y_h
+
+    def states(self, layer: int, directions: str, axis: int = 1, name: str = "a") -> str:
+        """States (..., m, width) from those of all directions, whose axis is 0 or 1."""
+        a, of = f"{name}_l{layer}", self.config
+        if of.num_directions == 1:
+            return self.add("Squeeze", [directions, self.integers_of(f"{a}_axis", [axis])], a)
+        order = [0, 2, 1, 3] if axis == 1 else [1, 0, 2]
+        rows = self.add("Transpose", [directions], f"{a}_rows", perm=order)  # (..., m, D, n_a)
+        shape = self.integers_of(f"{a}_shape", [0] * (axis + 1) + [of.width])  # 0 keeps a size
         return self.add("Reshape", [rows, shape], a)
+
+    def features(self, x: str, layer: int) -> str:
+        """What the output layer reads: (T, m, width), or (m, features) for one answer."""
+        parts = self.config.parts
+        if parts == ("last",):
+            return self.states(layer, self.recurrence(x, layer, final=True)[1], axis=0)
+        Y, Y_h = self.recurrence(x, layer, every=True, final="last" in parts)
+        a = self.states(layer, Y)
+        if not parts:
+            return a
+        found = [
+            self.states(layer, Y_h, axis=0, name="last") if part == "last" else self.pool(part, a)
+            for part in parts
+        ]
+        return found[0] if len(found) == 1 else self.add("Concat", found, "features", axis=1)
+
+    def pool(self, part: str, a: str) -> str:
+        """The mean or the maximum (m, width) of states (T, m, width) over the valid steps."""
+        axes, dtype = self.integers_of(f"{part}_axes", [0]), self.config.np_dtype
+        if not self.lengths:
+            return self.add("Reduce" + part.capitalize(), [a, axes], part, keepdims=0)
+        past = self.constant(f"{part}_past", np.array(0 if part == "mean" else -np.inf, dtype))
+        valid = self.add("Where", [self.counted(), a, past], f"{part}_valid")
+        if part == "max":
+            return self.add("ReduceMax", [valid, axes], part, keepdims=0)
+        total = self.add("ReduceSum", [valid, axes], "sum", keepdims=0)
+        lengths = self.add("Cast", ["lengths"], "lengths_real", to=self.real)
+        count = self.add(
+            "Unsqueeze", [lengths, self.integers_of("count_axis", [-1])], "count"
+        )  # (m, 1)
+        return self.add("Div", [total, count], part)
 
     def operator(self) -> tuple[str, dict[str, Any]]:
         """The operator of the cell, and the attributes that it has besides those of all."""
@@ -248,14 +279,14 @@ class _Writer:
         return reordered(values, ONNX.get(self.config.cell, (0,)))
 
     def output_layer(self, features: str) -> None:
-        """y_hat of the states (m, width) or (T, m, width)."""
+        """y_hat of the features (m, features) or (T, m, width)."""
         config = self.config
-        answers = "y_hat_every_step" if self.lengths and config.steps == "all" else "y_hat"
+        answers = "y_hat_every_step" if self.lengths and config.every_step else "y_hat"
         link = config.objective.link
         logits = answers if link == "linear" else "logits"
         Wya, by = self.parameters["Wya"], self.constant("by", self.parameters["by"])
-        if config.steps == "last":
-            weights = self.constant("Wya", Wya)  # (n_y, width)
+        if not config.every_step:
+            weights = self.constant("Wya", Wya)  # (n_y, features)
             self.add("Gemm", [features, weights, by], logits, transB=1)
         else:  # Gemm takes two axes only
             weights = self.constant("Wya_transposed", Wya.T)  # (width, n_y)
@@ -282,6 +313,13 @@ class _Writer:
 
     def masked(self, answers: str) -> None:
         """y_hat (T, m, n_y): the answers, and 0 past an example's length."""
+        nothing = self.constant("nothing", np.zeros((), self.config.np_dtype))
+        self.add("Where", [self.counted(), answers, nothing], "y_hat")
+
+    def counted(self) -> str:
+        """Which steps are within an example's length: (T, m, 1)."""
+        if any("counted_rows" in node.output for node in self.nodes):
+            return "counted_rows"
         zero, one = self.integers_of("zero", 0), self.integers_of("one", 1)
         last_axis = self.integers_of("last_axis", [-1])
         T = self.add("Squeeze", [self.add("Shape", ["x"], "T_axis", start=0, end=1)], "T")
@@ -289,6 +327,4 @@ class _Writer:
         steps = self.add("Unsqueeze", [steps, last_axis], "steps_column")  # (T, 1)
         lengths = self.add("Cast", ["lengths"], "lengths_64", to=TensorProto.INT64)
         counted = self.add("Less", [steps, lengths], "counted")  # (T, m)
-        counted = self.add("Unsqueeze", [counted, last_axis], "counted_rows")  # (T, m, 1)
-        nothing = self.constant("nothing", np.zeros((), self.config.np_dtype))
-        self.add("Where", [counted, answers, nothing], "y_hat")
+        return self.add("Unsqueeze", [counted, last_axis], "counted_rows")

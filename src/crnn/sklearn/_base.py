@@ -14,6 +14,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 import crnn
+from crnn._training.rule import Rule
 from crnn.sklearn._data import Array, Examples, Inputs, check_X
 from crnn.sklearn._parameters import Parameters
 from crnn.sklearn._preparing import Preparation, checked_samples, prepare
@@ -35,7 +36,7 @@ class BaseRNN(Parameters):
     model_: crnn.RNN
     loss_curve_: list[float]
     samples_per_step_: int
-    _optimizer: crnn.Adam | crnn.SGD
+    _optimizer: Rule
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

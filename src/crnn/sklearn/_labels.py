@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 import numpy as np
+from sklearn.utils import check_scalar
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 
@@ -59,6 +61,8 @@ class Labelling(BaseRNN):
             return w
         if isinstance(self.class_weight, Mapping):
             classes = self.classes_
+            for label, weight in self.class_weight.items():
+                check_scalar(weight, f"class_weight[{label!r}]", Real, min_val=0)
             of_class = compute_class_weight(dict(self.class_weight), classes=classes, y=classes)
         elif isinstance(self.class_weight, str) and self.class_weight == "balanced":
             # Over the classes with a total weight above 0: a weight of 0 leaves an example out.
@@ -71,4 +75,9 @@ class Labelling(BaseRNN):
                 f"class_weight: expected 'balanced', a dict or None, got {self.class_weight!r}"
             )
         weights: Array = of_class[numbers] if w is None else of_class[numbers] * w
+        if not 0 < weights.sum() < np.inf:
+            raise ValueError(
+                "class_weight: expected weights whose sum over the labels of y, times any "
+                f"sample_weight, is finite and above zero, got {weights.sum():g}"
+            )
         return weights

@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_scalar
 
 import crnn
+from crnn._training.rule import Rule
 from crnn.model import Config
 from crnn.schedules import Cosine, Schedule
 from crnn.sklearn._preparing import Preparation, checked_samples
@@ -27,11 +28,13 @@ class Parameters(BaseEstimator):  # type: ignore[misc]
     leak: Any
     noise: float
     equation: str
+    dropout: float
     standardize: bool
     solver: str
     learning_rate: str
     learning_rate_init: float | Schedule
     momentum: float
+    weight_decay: float
     clip_norm: float | None
     batch_size: int
     max_iter: int | str
@@ -51,12 +54,12 @@ class Parameters(BaseEstimator):  # type: ignore[misc]
 
     _preparation: Preparation
 
-    def _store(self, **parameters: Any) -> None:
-        """Store the constructor's parameters as they are, as scikit-learn asks."""
-        for name, value in parameters.items():
-            setattr(self, name, value)
+    def _store(self, parameters: dict[str, Any]) -> None:
+        """Store a constructor's local names, its parameters, as they are: scikit-learn's rule."""
+        for name in parameters.keys() - {"self"}:
+            setattr(self, name, parameters[name])
 
-    def _checked_optimizer(self, incremental: bool) -> crnn.Adam | crnn.SGD:
+    def _checked_optimizer(self, incremental: bool) -> Rule:
         """Check the parameters that have another name in crnn, which checks all others."""
         check_scalar(self.hidden_size, "hidden_size", Integral, min_val=1)
         if not isinstance(self.max_iter, str):
@@ -84,12 +87,20 @@ class Parameters(BaseEstimator):  # type: ignore[misc]
                          include_boundaries="neither")  # fmt: skip
         check_scalar(self.momentum, "momentum", Real, min_val=0, max_val=1,
                      include_boundaries="left")  # fmt: skip
-        if self.solver not in ("adam", "sgd"):
-            raise ValueError(f"solver: expected 'adam' or 'sgd', got {self.solver!r}")
-        lr = self.learning_rate_init
+        check_scalar(self.weight_decay, "weight_decay", Real, min_val=0)
+        lr, decay = self.learning_rate_init, self.weight_decay
         if self._planned() and not (incremental or isinstance(lr, Schedule)):
             lr = Cosine(lr)
-        return crnn.Adam(lr) if self.solver == "adam" else crnn.SGD(lr, self.momentum)
+        if self.solver == "adam":
+            return crnn.AdamW(lr, weight_decay=decay) if decay else crnn.Adam(lr)
+        if self.solver == "rmsprop":
+            return crnn.RMSprop(lr, weight_decay=decay)
+        if self.solver == "sgd":
+            return crnn.SGD(lr, self.momentum, decay)
+        raise ValueError(
+            "solver: expected 'adam', which with weight_decay is AdamW, 'rmsprop' or 'sgd', got "
+            f"{self.solver!r}"
+        )
 
     def _planned(self) -> bool:
         """Whether `fit` goes to max_iter, where the learning rate of its own schedule is 0."""
@@ -105,7 +116,7 @@ class Parameters(BaseEstimator):  # type: ignore[misc]
             "num_layers": self.num_layers, "direction": self.direction,
             "activation": self.activation, "steps": self.steps, "loss": self._checked_loss(),
             "dtype": self.dtype, "cell": self.cell, "leak": self.leak, "noise": self.noise,
-            "equation": self.equation,
+            "equation": self.equation, "dropout": self.dropout,
         }  # fmt: skip
 
     def _check_preparation(self) -> None:

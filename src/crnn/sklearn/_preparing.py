@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from crnn._forecasting.scaling import mean_and_std, restored, standardized
 from crnn.data import frames
 from crnn.sklearn._data import Array, Inputs
 
@@ -24,20 +25,18 @@ class Scaling(NamedTuple):
 
     def __call__(self, x: Array) -> Array:
         """The numbers (..., n), scaled."""
-        scaled: Array = ((x - self.mean) / self.scale).astype(x.dtype)
-        return scaled
+        return standardized(x, self.mean, self.scale).astype(x.dtype)
 
     def back(self, x: Array) -> Array:
         """The inverse."""
-        found: Array = (x * self.scale + self.mean).astype(x.dtype)
-        return found
+        return restored(x, self.mean, self.scale).astype(x.dtype)
 
 
 def scaling_of(rows: Array, w: Array | None) -> Scaling:
     """To a mean of 0 and a standard deviation of 1, of rows (rows, n) with weights (rows,)."""
     rows = rows.astype(np.float64)
-    mean = np.average(rows, axis=0, weights=w)
-    scale = np.sqrt(np.average(np.square(rows - mean), axis=0, weights=w))
+    largest = np.abs(rows).max(axis=0)
+    mean, scale = mean_and_std(rows, largest, lambda a: np.average(a, axis=0, weights=w))
     scale[(scale == 0) | (scale <= 1e-7 * np.abs(mean))] = 1  # a constant, but for rounding
     return Scaling(mean, scale)
 

@@ -40,11 +40,14 @@ class RNNClassifier(ClassifierMixin, Labelling):  # type: ignore[misc]
         What each hidden unit computes.
     leak, noise, equation
         Of a leaky cell: see `crnn.RNN`.
+    dropout : float, default=0.0
+        The share of units whose outputs the layer above does not see in a step of training; needs
+        num_layers of at least 2.
     standardize : bool, default=True
         Whether to subtract each feature's mean over all steps of the training data and divide by
         its standard deviation. `partial_fit` takes both from its first call.
-    solver : {"adam", "sgd"}, default="adam"
-        `crnn.Adam`, or `crnn.SGD` with momentum.
+    solver : {"adam", "rmsprop", "sgd"}, default="adam"
+        `crnn.Adam`, or with weight_decay `crnn.AdamW`; `crnn.RMSprop`; `crnn.SGD` with momentum.
     learning_rate : {"cosine", "constant"}, default="cosine"
         Whether the learning rate falls along half a cosine until `max_iter`, or stays as it is.
         Each call of `fit` begins anew, and in `partial_fit`, which has no end, it stays.
@@ -52,6 +55,9 @@ class RNNClassifier(ClassifierMixin, Labelling):  # type: ignore[misc]
         The learning rate at first; or a schedule, in the place of `learning_rate`.
     momentum : float, default=0.9
         In [0, 1); for solver="sgd".
+    weight_decay : float, default=0.0
+        At least 0. Before each step the weights, but not the biases, are multiplied by
+        ``1 - learning rate * weight_decay``.
     clip_norm : float or None, default=1.0
         Gradients with a larger norm are scaled down to this norm.
     batch_size : int, default=16
@@ -77,8 +83,8 @@ class RNNClassifier(ClassifierMixin, Labelling):  # type: ignore[misc]
         Whether `fit` continues from the present parameters. As elsewhere in scikit-learn, what
         the fitted model cannot follow is then a ValueError: another ``hidden_size``,
         ``num_layers``, ``direction``, ``steps``, ``samples_per_step``, ``standardize``,
-        ``activation``, ``cell``, ``leak``, ``noise``, ``equation`` or ``dtype``. The same holds for
-        `partial_fit`.
+        ``activation``, ``cell``, ``leak``, ``noise``, ``equation``, ``dropout`` or ``dtype``. The
+        same holds for `partial_fit`.
     random_state : int, RandomState instance or None, default=None
         Draws the initial parameters, each epoch's order and the held-out part.
     n_jobs : int or None, default=None
@@ -137,11 +143,13 @@ class RNNClassifier(ClassifierMixin, Labelling):  # type: ignore[misc]
         leak: Any = None,
         noise: float = 0.0,
         equation: str = "rate",
+        dropout: float = 0.0,
         standardize: bool = True,
         solver: str = "adam",
         learning_rate: str = "cosine",
         learning_rate_init: float | Schedule = 0.003,
         momentum: float = 0.9,
+        weight_decay: float = 0.0,
         clip_norm: float | None = 1.0,
         batch_size: int = 16,
         max_iter: int | str = "auto",
@@ -156,17 +164,7 @@ class RNNClassifier(ClassifierMixin, Labelling):  # type: ignore[misc]
         dtype: Any = "float32",
         verbose: bool = False,
     ) -> None:
-        self._store(
-            hidden_size=hidden_size, num_layers=num_layers, direction=direction, steps=steps,
-            samples_per_step=samples_per_step, activation=activation, cell=cell, leak=leak,
-            noise=noise, equation=equation, standardize=standardize, solver=solver,
-            learning_rate=learning_rate, learning_rate_init=learning_rate_init, momentum=momentum,
-            clip_norm=clip_norm, batch_size=batch_size, max_iter=max_iter, tol=tol,
-            n_iter_no_change=n_iter_no_change, early_stopping=early_stopping,
-            validation_fraction=validation_fraction, class_weight=class_weight,
-            warm_start=warm_start, random_state=random_state, n_jobs=n_jobs, dtype=dtype,
-            verbose=verbose,
-        )  # fmt: skip
+        self._store(locals())
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> RNNClassifier:
         """Train on sequences and their labels.
@@ -253,7 +251,7 @@ class RNNClassifier(ClassifierMixin, Labelling):  # type: ignore[misc]
         Returns
         -------
         y_hat : array (n, n_classes)
-            In the order of classes_.
+            In the order of `classes_`.
 
         Raises
         ------
@@ -284,7 +282,7 @@ class RNNClassifier(ClassifierMixin, Labelling):  # type: ignore[misc]
         Returns
         -------
         y : array (n,)
-            Labels of classes_.
+            Labels of `classes_`.
 
         Raises
         ------

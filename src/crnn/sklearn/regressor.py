@@ -27,9 +27,9 @@ class RNNRegressor(RegressorMixin, BaseRNN):  # type: ignore[misc]
         The mean squared error; the mean absolute error or Huber's loss, if some y are outliers. The
         delta of `crnn.Huber` is in the units of the y that the network sees.
     hidden_size, num_layers, direction, steps, samples_per_step, activation, cell, leak, noise, \
-equation, standardize, solver, learning_rate, learning_rate_init, momentum, clip_norm, \
-batch_size, max_iter, tol, n_iter_no_change, early_stopping, validation_fraction, warm_start, \
-random_state, n_jobs, dtype, verbose
+equation, dropout, standardize, solver, learning_rate, learning_rate_init, momentum, \
+weight_decay, clip_norm, batch_size, max_iter, tol, n_iter_no_change, early_stopping, \
+validation_fraction, warm_start, random_state, n_jobs, dtype, verbose
         As for `RNNClassifier`. The score that early_stopping watches is R^2.
 
     Attributes
@@ -65,11 +65,13 @@ best_loss_, validation_scores_, best_validation_score_
         leak: Any = None,
         noise: float = 0.0,
         equation: str = "rate",
+        dropout: float = 0.0,
         standardize: bool = True,
         solver: str = "adam",
         learning_rate: str = "cosine",
         learning_rate_init: float | Schedule = 0.003,
         momentum: float = 0.9,
+        weight_decay: float = 0.0,
         clip_norm: float | None = 1.0,
         batch_size: int = 16,
         max_iter: int | str = "auto",
@@ -83,16 +85,7 @@ best_loss_, validation_scores_, best_validation_score_
         dtype: Any = "float32",
         verbose: bool = False,
     ) -> None:
-        self._store(
-            hidden_size=hidden_size, loss=loss, num_layers=num_layers, direction=direction,
-            steps=steps, samples_per_step=samples_per_step, activation=activation, cell=cell,
-            leak=leak, noise=noise, equation=equation, standardize=standardize, solver=solver,
-            learning_rate=learning_rate, learning_rate_init=learning_rate_init, momentum=momentum,
-            clip_norm=clip_norm, batch_size=batch_size, max_iter=max_iter, tol=tol,
-            n_iter_no_change=n_iter_no_change, early_stopping=early_stopping,
-            validation_fraction=validation_fraction, warm_start=warm_start,
-            random_state=random_state, n_jobs=n_jobs, dtype=dtype, verbose=verbose,
-        )  # fmt: skip
+        self._store(locals())
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -22,10 +22,10 @@ class RNNSequenceTagger(Labelling):
 
     Parameters
     ----------
-    hidden_size, num_layers, direction, activation, cell, leak, noise, equation, standardize, \
-solver, learning_rate, learning_rate_init, momentum, clip_norm, batch_size, max_iter, tol, \
-n_iter_no_change, early_stopping, validation_fraction, class_weight, warm_start, random_state, \
-n_jobs, dtype, verbose
+    hidden_size, num_layers, direction, activation, cell, leak, noise, equation, dropout, \
+standardize, solver, learning_rate, learning_rate_init, momentum, weight_decay, clip_norm, \
+batch_size, max_iter, tol, n_iter_no_change, early_stopping, validation_fraction, class_weight, \
+warm_start, random_state, n_jobs, dtype, verbose
         As for `RNNClassifier`, with these defaults: direction="forward", standardize=False,
         learning_rate="constant", learning_rate_init=0.001, batch_size=32 and max_iter=200. There
         is a label for each sample. The weight of a class applies to steps, and the part that
@@ -62,11 +62,13 @@ loss_curve_, best_loss_, validation_scores_, best_validation_score_
         leak: Any = None,
         noise: float = 0.0,
         equation: str = "rate",
+        dropout: float = 0.0,
         standardize: bool = False,
         solver: str = "adam",
         learning_rate: str = "constant",
         learning_rate_init: float | Schedule = 0.001,
         momentum: float = 0.9,
+        weight_decay: float = 0.0,
         clip_norm: float | None = 1.0,
         batch_size: int = 32,
         max_iter: int | str = 200,
@@ -81,16 +83,7 @@ loss_curve_, best_loss_, validation_scores_, best_validation_score_
         dtype: Any = "float32",
         verbose: bool = False,
     ) -> None:
-        self._store(
-            hidden_size=hidden_size, num_layers=num_layers, direction=direction,
-            activation=activation, cell=cell, leak=leak, noise=noise, equation=equation,
-            standardize=standardize, solver=solver, learning_rate=learning_rate,
-            learning_rate_init=learning_rate_init, momentum=momentum, clip_norm=clip_norm,
-            batch_size=batch_size, max_iter=max_iter, tol=tol, n_iter_no_change=n_iter_no_change,
-            early_stopping=early_stopping, validation_fraction=validation_fraction,
-            class_weight=class_weight, warm_start=warm_start, random_state=random_state,
-            n_jobs=n_jobs, dtype=dtype, verbose=verbose,
-        )  # fmt: skip
+        self._store(locals())
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -175,7 +168,7 @@ loss_curve_, best_loss_, validation_scores_, best_validation_score_
         Returns
         -------
         y_hat : array (n, T, n_classes), or list of n arrays (T_i, n_classes) for a list
-            In the order of classes_.
+            In the order of `classes_`.
 
         Raises
         ------
@@ -207,7 +200,7 @@ loss_curve_, best_loss_, validation_scores_, best_validation_score_
         Returns
         -------
         y : array (n, T), or list of n arrays (T_i,) for a list
-            Labels of classes_.
+            Labels of `classes_`.
 
         Raises
         ------

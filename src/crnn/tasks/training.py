@@ -84,7 +84,7 @@ class Result:
         )
 
     def plot(self, path: Any = None) -> Any:
-        """Draw the learning curve; see `crnn.tasks.plot`."""
+        """Draw the learning curve, with the scores without memory and from which it is solved."""
         from crnn.tasks.plot import plot
 
         return plot(self, path)

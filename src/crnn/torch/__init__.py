@@ -4,8 +4,8 @@ They take the same arguments, give the same results and have the same `state_dic
 replaces torch's classes in an existing model. Needs ``pip install "crnn[torch]"``.
 
 The modules are built on two operators, ``torch.ops.crnn.rnn_forward`` and ``gated_forward``, which
-compute one layer in one direction, and their gradients: see `crnn.torch.ops` and
-`crnn.torch.gated`.
+compute one layer in one direction, and their gradients: see ``crnn.torch.ops`` and
+``crnn.torch.gated``.
 """
 
 from crnn._extras import extra

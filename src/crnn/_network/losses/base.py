@@ -27,6 +27,8 @@ class Objective(ABC):
     link: str | None = "linear"
     #: Whether `predict` gives class numbers, which a NaN does not have.
     decides: bool = False
+    #: Whether the answers describe a distribution of values, from which `draw` draws.
+    draws: bool = False
     #: What `loss_and_gradient` returns besides the loss.
     metric: str = "mean absolute error"
 
@@ -43,6 +45,14 @@ class Objective(ABC):
     def decide(self, y_hat: Array) -> Array:
         """The result of `predict`."""
         return y_hat
+
+    def draw(self, y_hat: Array, rng: np.random.Generator) -> Array:
+        """Values (rows, n_targets) of float64 from the distributions that y_hat describes."""
+        raise NotImplementedError
+
+    def span(self) -> tuple[float, float]:
+        """The lowest and the highest level of the quantiles that y_hat describes."""
+        return 0.0, 1.0
 
     def options(self) -> dict[str, Any]:
         """The arguments that another object of this kind may have other values for."""

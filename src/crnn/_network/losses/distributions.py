@@ -59,6 +59,7 @@ class Quantiles(Objective):
     """
 
     name = "quantiles"
+    draws = True
 
     def __init__(self, levels: Sequence[float] = (0.05, 0.5, 0.95)) -> None:
         given = validate.plain("levels", levels)
@@ -99,6 +100,24 @@ class Quantiles(Objective):
         middle: Array = parts[..., self._middle, :].mean(axis=-2)
         return middle
 
+    def draw(self, y_hat: Array, rng: np.random.Generator) -> Array:
+        """Values between the quantiles, which are joined by straight lines.
+
+        Nothing is known beyond the outermost levels: there the draw is the outermost quantile.
+        """
+        levels = np.array(self.levels)
+        parts = np.sort(y_hat.reshape(len(y_hat), len(levels), -1), axis=1)  # (rows, levels, s)
+        u = rng.random(parts[:, 0].shape).clip(levels[0], levels[-1])  # (rows, s)
+        below = (np.searchsorted(levels, u, side="right") - 1).clip(0, max(len(levels) - 2, 0))
+        above = np.minimum(below + 1, len(levels) - 1)
+        low, high = (np.take_along_axis(parts, at[:, None], 1)[:, 0] for at in (below, above))
+        width = np.where(above > below, levels[above] - levels[below], 1)
+        found: Array = low + (u - levels[below]) / width * (high - low.astype(np.float64))
+        return found
+
+    def span(self) -> tuple[float, float]:
+        return self.levels[0], self.levels[-1]
+
     def loss_and_gradient(
         self, logits: Array, y: Array, weights: Array | None = None
     ) -> tuple[float, float]:
@@ -116,6 +135,7 @@ class GaussianNLL(Objective):
 
     name = "gaussian_nll"
     link = "mean and deviation"
+    draws = True
 
     def check(self, n_y: int) -> None:
         if n_y % 2:
@@ -138,6 +158,11 @@ class GaussianNLL(Objective):
         """The means."""
         means: Array = y_hat[..., : y_hat.shape[-1] // 2].copy()
         return means
+
+    def draw(self, y_hat: Array, rng: np.random.Generator) -> Array:
+        means, deviations = np.split(y_hat.astype(np.float64), 2, axis=-1)  # (rows, s)
+        found: Array = means + deviations * rng.standard_normal(means.shape)
+        return found
 
     def loss_and_gradient(
         self, logits: Array, y: Array, weights: Array | None = None
