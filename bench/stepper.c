@@ -1,7 +1,8 @@
 /* Time steps of a stepper, for bench/stepper.py: `stepper MODEL STEPS` prints nanoseconds.
  *
- * "kernel" is what the step costs without crnn_stepper_step: the same record, run directly. Both are
- * medians over blocks of steps; the quantiles are of single steps, with the clock's own cost. */
+ * "kernel" is what the step costs without crnn_stepper_step: the same record, run directly. Both
+ * are medians over blocks of steps; the quantiles are of single steps, with the clock's own cost.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>

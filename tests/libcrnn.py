@@ -4,7 +4,6 @@ import ctypes
 import shutil
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -41,11 +40,11 @@ def need(*tools):
         pytest.skip(reason)
 
 
-@cache
 def installed(folder):
     """Build libcrnn in a folder and install it there; returns the prefix."""
     prefix, build = folder / "prefix", folder / "build"
-    run("cmake", "-S", crnn.get_source(), "-B", build, "-DCMAKE_INSTALL_LIBDIR=lib")
+    flags = ("-DCMAKE_INSTALL_LIBDIR=lib", "-DCMAKE_C_FLAGS_RELEASE=-O1")  # half the time of -O3
+    run("cmake", "-S", crnn.get_source(), "-B", build, *flags)
     run("cmake", "--build", build, "-j", "2")
     run("cmake", "--install", build, "--prefix", prefix)
     return prefix

@@ -18,9 +18,7 @@ from libcrnn import (
     UNSUPPORTED,
     Stepper,
     Weights,
-    installed,
     load,
-    need,
     run,
 )
 
@@ -28,12 +26,6 @@ import crnn
 from crnn._engine.stream import LINKS
 
 HEADERS = [ROOT / "src/crnn/include" / name for name in ("crnn.h", "crnn_stepper.h")]
-
-
-@pytest.fixture(scope="module")
-def prefix(tmp_path_factory):
-    need("cmake", "cc", "nm")
-    return installed(tmp_path_factory.mktemp("libcrnn"))
 
 
 @pytest.fixture(scope="module")
@@ -184,9 +176,7 @@ class TestFromWeights:
         options = {"leak": 0.3} if cell == "leaky" else {}
         model = some_model(cell=cell, num_layers=2, initial_state="trained", **options)
         weights, _kept = record(model)
-        assert_as_in_python(
-            Stepper(library, model, "create", ctypes.byref(weights), 2), model, 2
-        )
+        assert_as_in_python(Stepper(library, model, "create", ctypes.byref(weights), 2), model, 2)
 
     @pytest.mark.parametrize(
         ("field", "value", "status"),
@@ -326,4 +316,3 @@ class TestFiles:
         for length in (1, 2**32, 2**63, 2**64 - 1):
             data = struct.pack("<Q", length)
             assert of_memory(library, None, data).status == NOT_A_MODEL
-

@@ -1,5 +1,5 @@
-// A stepper that belongs to one object, for C++11 and later: it is destroyed with it, and errors are
-// exceptions. Steps are noexcept, for audio threads.
+// A stepper that belongs to one object, for C++11 and later: it is destroyed with it, and errors
+// are exceptions. Steps are noexcept, for audio threads.
 #ifndef STEPPER_HPP
 #define STEPPER_HPP
 

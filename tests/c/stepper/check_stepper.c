@@ -18,10 +18,16 @@ static int calls;
 COUNTED(void *, malloc, (size_t size), (size))
 COUNTED(void *, calloc, (size_t n, size_t size), (n, size))
 COUNTED(void *, realloc, (void *old, size_t size), (old, size))
-COUNTED(void, free, (void *old), (old))
 COUNTED(int, pthread_mutex_lock, (void *lock), (lock))
 COUNTED(int, pthread_create, (void *a, void *b, void *c, void *d), (a, b, c, d))
 COUNTED(FILE *, fopen, (const char *path, const char *mode), (path, mode))
+
+void __real_free(void *old);
+void __wrap_free(void *old);
+void __wrap_free(void *old) {
+    calls++;
+    __real_free(old);
+}
 
 #define M 2
 
