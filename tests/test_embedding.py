@@ -101,8 +101,8 @@ def test_examples_with_sanitizers_and_without_a_warning(prefix, sanitized, name,
     """The library's code too: its sources, compiled again at -O0 with the portable kernels."""
     compiler = ["gcc", "-std=c11"] if name.endswith(".c") else ["g++", "-std=c++11"]
     program = tmp_path / "example"
-    run(*compiler, *WARNINGS, *SANITIZERS, f"-I{prefix}/include", EXAMPLES / name, *sanitized, "-lm",
-        "-lpthread", "-o", program)  # fmt: skip
+    run(*compiler, *WARNINGS, *SANITIZERS, f"-I{prefix}/include", EXAMPLES / name, *sanitized,
+        "-lm", "-lpthread", "-o", program)  # fmt: skip
     assert run(program, model)
     damaged = tmp_path / "damaged.safetensors"
     damaged.write_bytes(model.read_bytes()[:-1])
