@@ -26,7 +26,8 @@ extensions = [
 ]
 
 # Pages are Markdown; headings have the anchors that forges give them.
-myst_enable_extensions = ["amsmath", "dollarmath"]
+myst_enable_extensions = ["dollarmath"]
+myst_fence_as_directive = ["math"]
 myst_heading_anchors = 4
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 exclude_patterns = ["_build"]

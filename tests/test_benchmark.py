@@ -1,5 +1,6 @@
 """The benchmark: arithmetic, checks of the peers and output. It needs no peer but NumPy."""
 
+import datetime
 import io
 import json
 import os
@@ -432,8 +433,11 @@ class TestWorker:
 
 
 class TestMachine:
-    def test_describe(self):
+    def test_describe(self, monkeypatch):
+        monkeypatch.setattr(machine.sys, "argv", ["/bin/crnn", "bench", "--shapes", "a b"])
         described = machine.describe()
+        assert described["command"] == "crnn bench --shapes 'a b'"
+        assert datetime.date.fromisoformat(described["date"]) <= datetime.date.today()
         assert described["cpu"]
         assert described["cores"] == len(machine.cores()) >= 1
         assert described["caches"]["L1"] >= 1024
@@ -614,11 +618,13 @@ class TestCommand:
             ("--threads 0", "--threads: expected a whole number >= 1, got 0"),
             ("--threads 4096", "--threads: expected a whole number <= "),
             ("--seconds nan", "--seconds: expected a finite number >= 0, got nan"),
-            ("--json .", "--json: expected the name of a file, got the folder ."),
+            ("--json .", "--json: .: Is a directory"),
             ("--shapes=", "--shapes: expected a shape TxMxN_XxN_A"),
             ("--rounds 0", "--rounds: expected a whole number >= 1, got 0"),
-            ("--json none/bench.json", "--json: there is no folder"),
-            ("--json -", "--json: expected the name of a file, got '-'"),
+            (
+                "--json none/bench.json",
+                f"--json: {os.path.abspath('none/bench.json')}: No such file",
+            ),
             ("--plot bench.txt", "--plot: expected a name ending in .png, .svg or .pdf, got bench"),
         ],
     )
@@ -626,15 +632,22 @@ class TestCommand:
         assert cli.main(["bench", *arguments.split()]) == 2
         assert capsys.readouterr().err.startswith(f"crnn bench: {message}")
 
+    def test_standard_output_is_no_file(self, capsys):
+        with pytest.raises(SystemExit):
+            cli.main(["bench", "--json", "-"])
+        assert "--json: expected the name of a file, got '-'" in capsys.readouterr().err
+
     def test_missing_matplotlib_is_reported_before_the_run(self, capsys, monkeypatch):
         monkeypatch.setitem(sys.modules, "matplotlib.backend_bases", None)
         assert cli.main(["bench", "--plot", "bench.png"]) == 2
         assert capsys.readouterr().err.startswith("crnn bench: --plot needs matplotlib")
 
-    def test_a_read_only_folder_is_reported_before_the_run(self, capsys, monkeypatch):
+    def test_a_read_only_file_is_reported_before_the_run(self, capsys, monkeypatch, tmp_path):
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "bench.json").touch()
         monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everywhere
         assert cli.main(["bench", "--json", "bench.json"]) == 2
-        assert capsys.readouterr().err == "crnn bench: --json: no permission to write bench.json\n"
+        assert capsys.readouterr().err == "crnn bench: --json: bench.json: Permission denied\n"
 
     def test_fails_if_no_shape_fits_in_memory(self, capsys, near):
         shape = "999999999x999999x9999x9999"

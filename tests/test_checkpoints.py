@@ -16,8 +16,7 @@ import pytest
 
 import crnn
 from crnn import cli, files
-from crnn.schedules import OnPlateau
-from crnn.tasks import Annealed
+from crnn.schedules import Linear, OnPlateau
 
 TINY = timedelta(microseconds=1)
 
@@ -370,7 +369,7 @@ class TestEnds:
         lambda: crnn.SGD(0.1, momentum=0.9),
         lambda: crnn.RMSprop(momentum=0.5),
         lambda: crnn.AdamW(1e-2),
-        lambda: Annealed(crnn.Adam(), 20),
+        lambda: crnn.Adam(Linear(1e-3, steps=20)),
     ],
 )
 @pytest.mark.parametrize("rng", [np.random.MT19937, np.random.PCG64, np.random.SFC64])
@@ -395,7 +394,7 @@ REFUSED = [
     ({"rng": np.random.Generator(np.random.MT19937(0))}, "rng: expected PCG64.*got MT19937"),
     ({"lengths": None}, "lengths: expected int64"),
     ({"sample_weight": np.arange(1, 61)}, "sample_weight: expected None"),
-    ({"validation": (Fit.x, Fit.y)}, "validation x: expected float32"),
+    ({"validation": (Fit.x, Fit.y)}, "validation x: expected float"),
     ({"patience": 2}, "patience: expected 3"),
     ({"epochs": 1}, "epochs: expected at least 2, as in the training .* got 1"),
 ]
@@ -446,7 +445,8 @@ class TestRefused:
             ({"every": 1.5}, TypeError, "every: expected a whole number, got 1.5"),
             ({"every": timedelta(0)}, ValueError, "every: expected a timedelta above 0, got 0"),
             ({"resume": 1}, TypeError, "resume: expected True, False or a path, got 1"),
-            ({"resume": "none"}, OSError, "none"),
+            ({"resume": "none"}, FileNotFoundError, "resume: No such file or directory: 'none'"),
+            ({"checkpoint": "a\0b"}, ValueError, "checkpoint: expected no null character"),
             ({"checkpoint": 7}, TypeError, "checkpoint: expected a path, got 7"),
             ({"checkpoint": None, "every": 5}, ValueError, "every: expected 'epoch' without che"),
             ({"checkpoint": None, "resume": False}, ValueError, "resume: expected True without"),
@@ -461,10 +461,76 @@ class TestRefused:
             model.fit(iter(TRAININGS[2]), epochs=1, checkpoint=path)
 
     def test_a_missing_or_read_only_folder(self, path, monkeypatch):
-        self.refuse(path, "none", error=FileNotFoundError, checkpoint=path.parent / "none" / "c")
-        self.refuse(path, "Is a directory", error=OSError, checkpoint=path.parent)
+        none = path.parent / "none" / "c"
+        named = f"checkpoint: No such file or directory: '{none}'"
+        self.refuse(path, named, error=FileNotFoundError, checkpoint=none)
+        self.refuse(path, "checkpoint: Is a directory", error=OSError, checkpoint=path.parent)
         monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everywhere
         self.refuse(path, "Permission denied", error=PermissionError)
+
+
+def test_validation_that_comes_or_goes(path):
+    training = TRAININGS[2]
+    for first, then, message in (
+        (None, (Fit.x, Fit.y), "validation: expected none, as in the training that .*, got some"),
+        ((Fit.x, Fit.y), None, "validation: expected some, as in the training that .*, got none"),
+    ):
+        path.unlink(missing_ok=True)
+        training.run(training.model(), epochs=1, checkpoint=path, validation=first)
+        with pytest.raises(ValueError, match=message):
+            training.run(training.model(), checkpoint=path, validation=then)
+
+
+def absolute(logits, y):
+    return np.abs(logits - y).sum(axis=1), np.sign(logits - y)
+
+
+def squared(logits, y):
+    return ((logits - y) ** 2).sum(axis=1), 2 * (logits - y)
+
+
+def test_another_loss_of_the_users_own(path):
+    y = Fit.x.mean(axis=0)[:, :2]
+    options = {"checkpoint": path, "progress": False, "rng": 0}
+    crnn.RNN(3, 4, 2, loss=squared, rng=0).fit(Fit.x, y, epochs=1, **options)
+    with pytest.raises(ValueError, match=r"loss: expected .*\.squared, as in .* got .*\.absolute"):
+        crnn.RNN(3, 4, 2, loss=absolute, rng=0).fit(Fit.x, y, epochs=2, **options)
+    crnn.RNN(3, 4, 2, loss=squared, rng=0).fit(Fit.x, y, epochs=2, **options)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"x": np.arange(120.0)}, r"symbols: expected float64 \(29, 2, 1\) with digest"),
+        ({"mask": np.arange(60) > 3}, r"mask: expected float32 \(29, 2\) with digest"),
+        ({"mask": None}, r"mask: expected float32 \(29, 2\) with digest"),
+        ({"resets": None}, r"resets: expected bool \(29, 2\) with digest .* got None"),
+        ({"batch_size": 3}, "batch_size, or the rows of symbols: expected 2, as in .* got 3"),
+        ({"steps": 4}, "steps: expected 5"),
+        ({"validation": np.arange(9.0)}, "validation: expected none, as in .* got some"),
+    ],
+)
+def test_another_series_is_named_by_its_arguments(path, changed, message):
+    usual = {"x": np.arange(60.0), "mask": np.arange(60) > 2, "resets": np.arange(60) % 9 == 0}
+    usual |= {"batch_size": 2, "steps": 5, "epochs": 1, "progress": False, "checkpoint": path}
+
+    def run(x, **options):
+        crnn.RNN(1, 3, 1, steps="all", loss="mse", rng=0).fit_stream(x / 60, **options)
+
+    run(**usual)
+    changed = {**usual, **changed}
+    if len(changed["x"]) > 60:
+        changed["x"] = changed["x"][60:]
+    with pytest.raises(ValueError, match=message):
+        run(**changed)
+
+
+def test_another_kind_of_training(path):
+    training = TRAININGS[0]
+    training.run(training.model(), epochs=1, checkpoint=path, patience=None)
+    model = training.model()
+    with pytest.raises(ValueError, match=r"data: expected examples, as .* got an iterable of bat"):
+        model.fit(TRAININGS[2], checkpoint=path, progress=False, rng=3)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9, 0.999])

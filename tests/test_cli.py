@@ -16,7 +16,7 @@ from crnn import _atomic, check, cli, files, text
 from crnn._training import batches
 from crnn.cli import options, train
 from crnn.cli.outlet import Outlet
-from crnn.schedules import Cosine, Linear, Warmup
+from crnn.schedules import Cosine, Linear, Step, Warmup
 
 WORDS = "the cat sat on the mat and the dog sat on the log. " * 120
 BRIEF = ["--batch", "8", "--steps", "16", "--epochs", "2", "--length", "40"]
@@ -113,6 +113,11 @@ class TestTrain:
             ("--optimizer rmsprop", {"optimizer": crnn.RMSprop(0.001)}),
             ("--optimizer adamw", {"optimizer": crnn.AdamW(0.002)}),
             ("--schedule cosine", {"optimizer": crnn.Adam(Cosine(0.002))}),
+            ("--schedule step", {"optimizer": crnn.Adam(Step(0.002, 43, 0.5))}),
+            (
+                "--schedule step --step-epochs 2 --epochs 3 --warmup 2",
+                {"epochs": 3, "optimizer": crnn.Adam(Warmup(2, Step(0.002, 86, 0.5)))},
+            ),
             (
                 "--schedule linear --warmup 10 --lr 0.01",
                 {"optimizer": crnn.Adam(Warmup(10, Linear(0.01)))},
@@ -188,7 +193,40 @@ class TestTrain:
         assert code == 1
         assert err.startswith("crnn train: training diverged at step 1: the update is not finite")
         assert len(err.splitlines()) == 1
+        assert err.endswith(
+            "A smaller --lr or --clip helps; with --start model.safetensors from the model there.\n"
+        )
         assert np.isfinite(crnn.load("model.safetensors").parameters["Waa"]).all()
+
+    def test_a_model_that_is_worse_than_guessing(self, run):
+        """Large weights are finite, and tanh is: training with a rate of 1e9 does not diverge."""
+        note = (
+            "the model predicts worse than guessing would, 3.807 bits for 14 different characters"
+        )
+        for rate, said in (("1e9", True), ("0.002", False)):
+            code, out, _ = run("train", "--text", "words.txt", *SMALL, "--lr", rate, "--quiet")
+            assert (code, note in out) == (0, said)
+
+    def test_bytes_of_any_file(self, run, tmp_path):
+        """They are not changed: neither decoded, nor the ends of lines."""
+        content = b"\xef\xbb\xbf\xff\x00\r\n\r" * 500
+        (tmp_path / "any").write_bytes(content)
+        options = ["train", "--text", "any", "--units", "bytes", *SMALL, "--quiet"]
+        code, out, _ = run(*options)
+        assert code == 0
+        assert "4000 bytes, 256 different; 3600 to learn from" in out
+        model = crnn.RNN(256, 24, 256, steps="all", rng=0)
+        model.fit_stream(
+            np.frombuffer(content, np.uint8)[:3600], epochs=2, batch_size=8, steps=16,
+            optimizer=crnn.Adam(0.002), clip_norm=1.0, progress=False,
+        )  # fmt: skip
+        loaded = crnn.load("model.safetensors").parameters
+        for name, parameter in model.parameters.items():
+            np.testing.assert_array_equal(loaded[name], parameter)
+        out = run("eval", "model.safetensors", "any")[1]
+        assert "3999 bytes predicted" in out
+        assert "bits per character" not in out, "it has no characters"
+        assert "bits per character" in run("eval", "model.safetensors", "words.txt")[1]
 
     def test_out_may_equal_resume(self, run, trained):
         arguments = ["--text", "words.txt", *BRIEF, "--resume", trained, "--out", trained]
@@ -431,26 +469,91 @@ cli.main(sys.argv[1:])
         [
             ("--batch 4", "--batch: expected 8, as in m, got 4; --start m begins a new training"),
             ("--steps 8", "--steps: expected 16, as in m, got 8"),
-            ("--clip 0", "--clip: expected 1.0, as in m, got 0"),
+            ("--clip 0", "--clip: expected 1.0, as in m, got 0.0"),
             ("--clip-value 1", "--clip-value: expected none, as in m, got 1.0"),
             ("--patience 3", "--patience: expected none, as in m, got 3"),
             ("--epochs 1", "--epochs: expected at least 2, as in m, got 1"),
-            ("--lr 1", "--optimizer: expected Adam(lr=0.002, "),
-            ("--optimizer sgd", "--optimizer: expected Adam(lr=0.002, "),
-            ("--validation 0.2", "--text, --validation: expected those that m was trained with"),
+            ("--lr 1", "--lr: expected 0.002, as in m, got 1.0; --start m begins a new training"),
+            ("--optimizer sgd", "--optimizer: expected adam, as in m, got sgd"),
+            ("--schedule cosine", "--schedule: expected constant, as in m, got cosine"),
+            ("--weight-decay 0.1", "--weight-decay: expected none, as in m, got 0.1"),
+            ("--validation 0.2", "--validation: expected 0.1, as in m, got 0.2"),
+            ("--unknown skip", "--unknown: expected none, as in m, got skip"),
+            ("--text other.txt", "--text: expected the text that m was trained with; --start m"),
+            ("--text none.txt", "--text: none.txt: No such file or directory; --text says where"),
             ("--hidden 25", "--hidden: expected 24, as m has, got 25"),
         ],
     )
     def test_other_options_are_refused_by_name(self, run, whole, options, message):
         os.replace("whole", "m")
+        with open("other.txt", "w", encoding="utf-8") as file:
+            file.write(WORDS[::-1])
         bits = parameters("m")
-        code, _, err = run(
-            "train", "--text", "words.txt", *BRIEF, "--resume", "m", *options.split()
-        )
+        code, _, err = run("train", "--resume", "m", *options.split())
         assert code == 2
         assert err.startswith(f"crnn train: {message}")
         assert len(err.splitlines()) == 1
         assert parameters("m") == bits
+
+    def test_options_that_are_not_typed_are_those_of_the_file(self, run, monkeypatch):
+        """Also those that were not typed the first time, and --epochs unless it is typed."""
+        options = [
+            "--text", "words.txt", *SMALL, "--epochs", "3", "--optimizer", "adamw", "--lr", "0.01",
+            "--schedule", "step", "--step-epochs", "2", "--warmup", "3", "--clip-value", "0.1",
+            "--patience", "2", "--validation", "0.2", "--shards", "2", "--seed", "5",
+        ]  # fmt: skip
+        code, out, _ = run("train", *options, "--out", "whole")
+        assert code == 0
+        whole = self.lines(out), parameters("whole")
+        with monkeypatch.context() as patch:
+            raise_signals_in_step(patch, 50, signal.SIGINT)
+            code, out, _ = run("train", *options, "--out", "m")
+        assert code == 130
+        assert "--resume m continues\n" in out
+        code, out, _ = run("train", "--resume", "m", "--length", "40")
+        assert code == 0
+        assert (self.lines(out), parameters("m")) == whole
+        code, out, _ = run("train", "--resume", "m", "--epochs", "4")
+        assert code == 0
+        assert out.count("bits per character") == 4
+        assert run("train", "--resume", "m", "--quiet")[1].count("epoch 4/4") == 1, "kept"
+
+    @pytest.mark.parametrize(
+        ("entry", "why"),
+        [
+            ("{", "Expecting"),
+            ('{"lr": 1}', "expected a list of text"),
+            ("[3]", "expected a list of text"),
+            ('["--batch=x"]', "crnn train: --batch: expected a whole number in 1..2147483647"),
+            ('["--colour=x"]', "crnn: unrecognized arguments: --colour=x"),
+            ("[" * 100_000, "maximum recursion depth"),
+        ],
+        ids=range(6),
+    )
+    def test_damaged_options(self, run, whole, entry, why):
+        config, weights, metadata, training = files.load_training("whole")
+        files.save("m", config, weights, {**metadata, "options": entry}, training)
+        before = parameters("m")
+        code, out, err = run("train", "--resume", "m")
+        assert (code, out) == (2, "")
+        assert err.startswith(f"crnn train: m: its options are damaged: {why}")
+        assert len(err.splitlines()) == 1
+        assert parameters("m") == before
+
+    def test_a_training_of_fit_stream_has_no_options(self, run, whole):
+        """Then they are typed, and what differs is named as well as it can be."""
+        config, weights, metadata, training = files.load_training("whole")
+        del metadata["options"]
+        files.save("m", config, weights, metadata, training)
+        for other, message in (
+            ("--lr 1", "--optimizer, --lr, --schedule, --warmup, --momentum, --weight-decay: exp"),
+            ("--validation 0.2", "--text, --validation: expected those that m was trained with"),
+        ):
+            command = ["train", "--text", "words.txt", *BRIEF, "--resume", "m", *other.split()]
+            code, _, err = run(*command)
+            assert (code, err[:12]) == (2, "crnn train: ")
+            assert err[12:].startswith(message)
+        assert run("train", "--text", "words.txt", *BRIEF, "--resume", "m")[0] == 0
 
     def test_start_begins_a_new_training(self, run, whole):
         start = ["train", "--text", "words.txt", *BRIEF, "--lr", "1e-6", "--start", "whole"]
@@ -684,6 +787,7 @@ USAGE = [
         "train --weight-decay 0.5",
         "--weight-decay: expected only with --optimizer adamw, sgd or rmsprop",
     ),
+    ("train --step-epochs 2", "--step-epochs: expected only with --schedule step"),
     ("train --clip-value 0", "--clip-value: expected a finite number > 0, got '0'"),
     ("train --validation 1", "--validation: expected a share in (0, 1), got '1'"),
     ("train --activation gelu", "--activation: invalid choice: 'gelu'"),
@@ -727,7 +831,12 @@ FILES = [
     ("train --text words.txt --hidden 2147483647", "--hidden 2147483647, --layers 1: too large"),
     ("train --text words.txt --resume words.txt", "not a model of crnn's"),
     ("train --text words.txt --resume plain", "plain: the model has no vocabulary"),
-    ("train --text words.txt --resume small", "--text: character 't' is not among the 2"),
+    (
+        "train --text words.txt --resume small",
+        "--text: character 't' is not among the 2 of this vocabulary; --unknown skip leaves such",
+    ),
+    ("train --text empty.txt --units bytes", "--text: empty.txt: the file is empty"),
+    ("inspect small --text words.txt", "--text: character 't' is not among the 2"),
     ("sample none", "none: No such file or directory"),
     ("sample .", "directory"),
     ("sample words.txt", "words.txt: not a model of crnn's, or damaged"),

@@ -47,13 +47,27 @@ def test_rows_are_read_side_by_side(folder, capsys):
     assert f" {loss / np.log(2):.3f} bits" in out
 
 
+def test_unknown_text_names_the_option(folder, capsys):
+    assert cli.main(["eval", "model", "other"]) == 2
+    assert capsys.readouterr().err.endswith("; --unknown skip leaves such ones out\n")
+
+
+def test_one_character_is_one(folder, capsys):
+    (folder / "two").write_text("tox", encoding="utf-8")
+    assert cli.main(["eval", "model", "two", "--unknown", "skip"]) == 0
+    assert capsys.readouterr().out.startswith("1 character predicted: ")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["model", "none"], "crnn eval: none: No such file or directory\n"),
         (["model", "one"], "crnn eval: one: expected at least 2 characters, got 1\n"),
         (["text", "text"], "crnn eval: text: not a model of crnn's, or damaged"),
-        (["model", "other"], "crnn eval: other: character '?' is not among the 15"),
+        (
+            ["model", "other"],
+            "crnn eval: other: character '?' is not among the 15 of this voc",
+        ),
         (["model", "empty"], "crnn eval: empty: the file is empty\n"),
         (["model", "binary"], "crnn eval: binary: not UTF-8 text (invalid start byte at byte 0)"),
         (["model", "text", "--unknown", "replace"], "crnn eval: --unknown: expected 'error' or"),

@@ -28,42 +28,81 @@ PAGES = [
 ]
 
 
-def readme_commands():
-    """The lines of the README's shell blocks, in order."""
-    return [line for block in pages.blocks(README, "sh") for line in block.splitlines()]
+#: The pages whose blocks are executed here. Others have a test beside those of what they describe.
+EXECUTED = [
+    "README.md", "docs/conventions.md", "docs/names.md", "docs/start.md", "docs/streaming.md",
+]  # fmt: skip
 
 
-def test_every_readme_block_is_python_or_sh():
+def commands_of(page):
+    """The lines of a page's shell blocks, in order."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return [line for block in pages.blocks(text, "sh") for line in block.splitlines()]
+
+
+@pytest.mark.parametrize("page", EXECUTED)
+def test_every_block_is_python_or_sh(page):
     """The other tests execute the blocks in these two languages."""
-    executed = pages.blocks(README, "python") + pages.blocks(README, "sh")
-    assert len(executed) == README.count("\n```\n")
+    text = (ROOT / page).read_text(encoding="utf-8")
+    executed = pages.blocks(text, "python") + pages.blocks(text, "sh")
+    assert len(executed) == text.count("\n```\n") > 0
 
 
-def test_readme_python_blocks_run(tmp_path, monkeypatch):
+@pytest.mark.parametrize("page", EXECUTED)
+def test_python_blocks_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    pages.run_python(ROOT / "README.md")
+    threads = crnn.get_num_threads()
+    try:
+        pages.run_python(ROOT / page)
+    finally:
+        crnn.set_num_threads(threads)  # docs/streaming.md sets it
+
+
+def test_readme_fits_on_one_screen():
+    lines = README.splitlines()
+    assert len(lines) <= 85
+    assert README.count("![") == 1
 
 
 def test_readme_setup_is_two_one_line_commands():
     """.ci/run executes both as they are written."""
-    commands = readme_commands()
+    commands = commands_of("README.md")
     set_up = [line for line in commands if line.startswith("python3 -m venv .venv && ")]
     assert set_up == commands[:2]
     assert set_up[0].endswith("crnn train")
     assert set_up[1].endswith("-m pytest")
 
 
+#: Options that make `crnn train` quick.
+SMALL = ["--hidden", "4", "--batch", "512", "--steps", "512", "--epochs", "1", "--quiet"]
+
+
 def test_other_readme_commands_run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    small = ["--hidden", "4", "--batch", "512", "--steps", "512", "--epochs", "1", "--quiet"]
-    assert cli.main(["train", *small]) == 0
-    commands = readme_commands()[2:]
+    assert cli.main(["train", *SMALL]) == 0
+    commands = commands_of("README.md")[2:]
     assert commands
     for command in commands:
         program, *arguments = shlex.split(command)
         assert program == ".venv/bin/crnn", "the setup commands do not activate the environment"
         assert cli.main(arguments) == 0
     assert "every comparison holds" in capsys.readouterr().out
+
+
+def test_commands_of_the_first_ten_minutes_run(tmp_path, monkeypatch, capsys):
+    """With a text of one's own, and another one to measure the model on."""
+    monkeypatch.chdir(tmp_path)
+    words = "The cat sat on the mat. The dog sat on the log.\n" * 400
+    (tmp_path / "book.txt").write_text(words, encoding="utf-8")
+    (tmp_path / "other.txt").write_text(words[:480], encoding="utf-8")
+    commands = [shlex.split(command) for command in commands_of("docs/start.md")]
+    assert [command[:2] for command in commands] == [
+        ["crnn", "train"], ["crnn", "sample"], ["crnn", "eval"],
+    ]  # fmt: skip
+    for _, name, *arguments in commands:
+        small = ["--hidden", "16", "--batch", "8", "--quiet"] if name == "train" else []
+        assert cli.main([name, *arguments, *small]) == 0
+    assert "bits per character" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -117,6 +156,13 @@ def test_every_page_is_in_the_contents_of_the_site():
     pages_of_the_site = {page.stem for page in (ROOT / "docs").glob("*.md")} - {"index"}
     assert {name for name in listed if "/" not in name} == pages_of_the_site
     assert len(set(listed)) == len(listed)
+
+
+def test_equations_link_to_the_lines_that_compute_them():
+    page = ROOT / "docs" / "equations.md"
+    text = page.read_text(encoding="utf-8")
+    assert len(pages.LINK.findall(text)) > 40
+    assert pages.renumbered(page) == text, "python tests/pages.py docs/equations.md mends it"
 
 
 class TestReference:

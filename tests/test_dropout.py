@@ -7,8 +7,8 @@ from same_bits import assert_same_bits
 
 import crnn
 from crnn._engine import kernels
+from crnn._network.batch import Batch
 from crnn._network.buffers import Buffers
-from crnn._network.data import Batch
 from crnn._network.dropout import Dropout
 from crnn.reference.dropout import dropout
 

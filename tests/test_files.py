@@ -357,6 +357,10 @@ class TestHostile:
             ({"n_x": True}, "n_x: expected a whole number"),
             ({"direction": ["forward"]}, "direction: expected"),
             ({"surprise": 1}, "configuration has 'surprise': it needs a newer crnn"),
+            (
+                {"loss": {"name": "huber", "two\nlines": 1}},
+                "unexpected keyword argument 'two lines'",
+            ),
         ],
     )
     def test_configurations_that_do_not_fit(self, tmp_path, changed, message):

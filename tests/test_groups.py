@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import crnn
-from crnn._network import data
+from crnn._network import grouping
 from crnn._network.data import Sequences
 
 RNG = np.random.default_rng(0)
@@ -44,9 +44,9 @@ def make_small_groups(request, monkeypatch):
     """A function that lowers the limits, so that short examples form groups too."""
 
     def make():
-        monkeypatch.setattr(data, "FEW_STEPS", 4)
+        monkeypatch.setattr(grouping, "FEW_STEPS", 4)
         if request.param == "one at a time":
-            monkeypatch.setattr(data, "MOST_BYTES", 1)
+            monkeypatch.setattr(grouping, "MOST_BYTES", 1)
 
     return make
 
@@ -124,7 +124,7 @@ def test_padding_is_at_most_as_much_as_the_valid_steps(spread):
     groups = Sequences(model().config, [np.zeros((n, N_X)) for n in lengths]).groups()
     for group in groups:
         counted, padded = lengths[group].sum(), len(group) * lengths[group].max()
-        assert padded <= 2 * counted + data.FEW_STEPS
+        assert padded <= 2 * counted + grouping.FEW_STEPS
     assert len(groups) <= 12, "there should be few calls"
 
 
@@ -148,7 +148,7 @@ class TestPeakMemory:
     @pytest.mark.parametrize("kind", ["array", "lengths", "list"])
     def test_every_call(self, options, steps, kind, monkeypatch):
         """With an eighth of the limit and an eighth of the data, so that the test is quick."""
-        monkeypatch.setattr(data, "MOST_BYTES", data.MOST_BYTES // 8)
+        monkeypatch.setattr(grouping, "MOST_BYTES", grouping.MOST_BYTES // 8)
         T, m, rng = 100, 500, np.random.default_rng(0)
         rnn = crnn.RNN(4, 32, 3, loss="mse", steps=steps, rng=0, **options)
         x, lengths = np.zeros((T, m, 4), "f4"), rng.integers(T // 2, T + 1, m)
@@ -179,7 +179,7 @@ class TestPeakMemory:
 
     def test_an_example_that_exceeds_the_limit_alone(self, monkeypatch):
         """It forms its own batch and takes no more memory than one example needs."""
-        monkeypatch.setattr(data, "MOST_BYTES", 1 << 20)
+        monkeypatch.setattr(grouping, "MOST_BYTES", 1 << 20)
         rnn, x = crnn.RNN(1, 32, 2, rng=0), np.zeros((40_000, 3, 1), "f4")
         assert self.peak(lambda: rnn.predict(x)) < 1.2 * 40_000 * 32 * 4 / 2**20
 

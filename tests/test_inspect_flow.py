@@ -122,7 +122,7 @@ def test_groups_of_examples_give_the_same(monkeypatch):
     model = model_of("gru", steps="all")
     y = RNG.integers(0, 3, X.shape[:2])
     whole = gradient_flow(model, X, y, lengths=LENGTHS)
-    monkeypatch.setattr("crnn._network.data.MOST_BYTES", 1)
+    monkeypatch.setattr("crnn._network.grouping.MOST_BYTES", 1)
     parts = gradient_flow(model, X, y, lengths=LENGTHS)
     np.testing.assert_allclose(parts.norms, whole.norms, rtol=1e-12)
     np.testing.assert_array_equal(parts.gates["r"], whole.gates["r"])

@@ -703,9 +703,14 @@ class TestStreamOfSymbols:
         [
             ({"steps": "last"}, [0, 1, 2], "a stream of symbols needs a model with steps='all'"),
             ({"direction": "reverse"}, [0, 1, 2], "direction='forward'"),
+            (
+                {"loss": "mse"},
+                [0, 1, 2],
+                r"got steps='all', loss='mse', .* a series of numbers has",
+            ),
             ({}, [0, 1, 9], "symbols: expected integers in 0..3, got 9"),
             ({}, [0, 1], "symbols: expected more than 2 symbols, got 2"),
-            ({}, [[0, 1]], "symbols: expected more than 1 steps, got 1"),
+            ({}, [[0, 1]], "symbols: expected more than 1 step, got 1"),
         ],
     )
     def test_what_does_not_fit_is_refused(self, options, symbols, message):

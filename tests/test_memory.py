@@ -13,8 +13,8 @@ from same_bits import assert_same_bits
 
 import crnn
 from crnn._engine import workspace
+from crnn._network.batch import Batch
 from crnn._network.buffers import Buffers
-from crnn._network.data import Batch
 from crnn._network.segments import Window, chunk_begins, grouped
 
 PAGE = Path(__file__).parent.parent / "docs" / "memory.md"

@@ -13,7 +13,7 @@ from same_bits import assert_same_bits
 
 import crnn
 from crnn._engine import recurrence
-from crnn._network.data import Batch
+from crnn._network.batch import Batch
 
 PENALTIES = [
     crnn.Penalty(rates_l2=0.7),

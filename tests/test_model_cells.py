@@ -8,7 +8,7 @@ import pytest
 
 import crnn
 from crnn import check
-from crnn._network import data
+from crnn._network import grouping
 
 T, M, N_X, N_A, N_Y = 5, 4, 3, 6, 3
 LEAK = np.linspace(0.2, 1, N_A)
@@ -267,7 +267,7 @@ class TestNoise:
         assert (rnn.predict(self.x, noise=True) != rnn.predict(self.x, noise=True)).all()
 
     def test_groups_of_answers_have_noise_of_their_own(self, monkeypatch):
-        monkeypatch.setattr(data, "MOST_BYTES", 1)
+        monkeypatch.setattr(grouping, "MOST_BYTES", 1)
         rnn = crnn.RNN(1, 8, 2, cell="leaky", leak=0.5, noise=0.5, rng=0)
         same = np.repeat(self.x[:, :1], 3, axis=1)  # one group for each example
         y_hat = rnn.predict_proba(same, noise=True, rng=0)

@@ -178,6 +178,12 @@ class TestKeeping:
         problem("mse")[0].save(tmp_path / "m")
         with pytest.raises(ValueError, match="loss: expected None, because the model has 'mse'"):
             crnn.load(tmp_path / "m", loss=squared)
+        assert crnn.load(tmp_path / "m", loss="mse").config.loss == "mse"
+        model = crnn.RNN(2, 3, 1, loss=crnn.Huber(0.3), rng=0)
+        model.save(tmp_path / "m")
+        assert crnn.load(tmp_path / "m", loss=crnn.Huber(0.3)).config == model.config
+        with pytest.raises(ValueError, match=r"because the model has Huber\(delta=0.3\)"):
+            crnn.load(tmp_path / "m", loss=crnn.Huber(0.4))
 
     def test_training_goes_on_from_a_checkpoint(self, tmp_path):
         models = []

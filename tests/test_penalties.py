@@ -7,7 +7,7 @@ import pytest
 
 import crnn
 from crnn import check
-from crnn._network import data
+from crnn._network import grouping
 
 T, M, N_X, N_A, N_Y = 4, 3, 1, 2, 2
 LENGTHS = np.array([4, 1, 3])
@@ -87,8 +87,8 @@ def test_groups_of_examples_give_what_all_at_once_give(steps, monkeypatch):
     rnn = model({}, steps=steps)
     x, y = problem(rnn)
     loss, gradients = rnn.gradients(x, y, LENGTHS, penalty=ALL)
-    monkeypatch.setattr(data, "MOST_BYTES", 1)
-    monkeypatch.setattr(data, "FEW_STEPS", 0)
+    monkeypatch.setattr(grouping, "MOST_BYTES", 1)
+    monkeypatch.setattr(grouping, "FEW_STEPS", 0)
     grouped, found = rnn.gradients(x, y, LENGTHS, penalty=ALL)
     assert grouped == pytest.approx(loss, rel=1e-13)
     for name, value in gradients.items():

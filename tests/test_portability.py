@@ -1,10 +1,12 @@
 """The C side alone: as shipped, under sanitizers, and for processors that this one is not.
 
 Every build runs the same program, `tests/c/check_*.c`: each table of kernels against the equations
-in plain C. What a test needs besides Python is named by `need`; where that is missing the test is
-skipped, or, with CRNN_REQUIRE_PORTS set, fails. CI sets it.
+in plain C. That takes minutes, so these tests run with `-m ports` only, as in CI. What a test needs
+besides Python is named by `need`; where that is missing the test is skipped, or, with
+CRNN_REQUIRE_PORTS set, fails. CI sets it. CRNN_FUZZ=N tries N times as many random shapes.
 """
 
+import itertools
 import os
 import platform
 import shutil
@@ -22,17 +24,19 @@ CAPI = ROOT / "src" / "crnn" / "capi"
 INCLUDE = ROOT / "src" / "crnn" / "include"
 CHECKS = ROOT / "tests" / "c"
 CHECK_KERNELS = sorted(CHECKS.glob("check_*.c"))
-# The thread pool, with one table of kernels.
-CHECK_THREADS = [
-    CHECKS / "threads" / "check_threads.c",
-    *(CSRC / name for name in ("threads.c", "order.c", "portable.c")),
-]
+# The thread pool, with one table of kernels; and calls and streams that share their weights.
+POOL = [CSRC / name for name in ("threads.c", "order.c", "portable.c")]
+CHECK_THREADS = [CHECKS / "threads" / "check_threads.c", *POOL]
+CHECK_CALLS = [CHECKS / "threads" / "check_calls.c", *POOL]
 CHECK_FORK = [CHECKS / "threads" / "check_fork.c", CSRC / "threads.c"]
 EMULATED = CHECKS / "emulated"
 
 SHIPPED = ("-O3", "-fno-math-errno")  # beside -std=c11: setup.py
 WARNINGS = ("-Wall", "-Wextra", "-Werror")
 SANITIZERS = ("-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+
+TABLES = ("avx512", "avx2", "neon", "portable")
+RANDOM_CASES = 20 * int(os.environ.get("CRNN_FUZZ", 1))
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="drives compilers as Unix does")
 
@@ -61,37 +65,63 @@ def run(*command, **environment):
     return done.stdout
 
 
-def build(folder, compiler, flags, sources):
-    """An executable program, its sources compiled side by side."""
-    objects = [folder / f"{path.parent.name}_{path.stem}.o" for path in sources]
-
-    def compile_one(source, target):
-        run(*compiler, "-std=c11", *flags, "-I", CSRC, "-I", INCLUDE, "-c", source, "-o", target)
-
+def side_by_side(function, *arguments):
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(compile_one, sources, objects))
+        return list(pool.map(function, *arguments))
+
+
+def build(folder, compiler, flags, sources, of_checks=None):
+    """An executable program, its sources compiled side by side.
+
+    The checks may have flags of their own.
+    """
+
+    def compiled(source):
+        own = flags if of_checks is None or source not in CHECK_KERNELS else of_checks
+        target = folder / f"{source.parent.name}_{source.stem}.o"
+        run(*compiler, "-std=c11", *own, "-I", CSRC, "-I", INCLUDE, "-c", source, "-o", target)
+        return target
+
+    largest_first = sorted(sources, key=lambda source: "avx512" not in source.name)
+    objects = side_by_side(compiled, largest_first)
     program = folder / "check.exe"  # Wine asks for the suffix
     run(*compiler, *flags, *objects, "-lm", "-lpthread", "-o", program)
     return program
 
 
+def check(*command, **environment):
+    """What the program of the checks prints for every table and dtype, side by side."""
+
+    def one(part):
+        return run(*command, *part, str(RANDOM_CASES), **environment)
+
+    return "".join(side_by_side(one, itertools.product(TABLES, ("float", "double"))))
+
+
+@pytest.mark.ports
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
 def test_as_shipped(tmp_path, compiler):
     """No warning, and every table right, with the flags that setup.py gives."""
     need(compiler)
-    out = run(build(tmp_path, [compiler], SHIPPED + WARNINGS, CHECK_KERNELS + KERNELS))
+    out = check(build(tmp_path, [compiler], SHIPPED + WARNINGS, CHECK_KERNELS + KERNELS))
     assert "portable float rnn" in out
 
 
+@pytest.mark.ports
 def test_no_step_outside_an_array_and_no_undefined_behaviour(tmp_path):
-    """By clang's sanitizers where there are some: they see more."""
+    """By clang's sanitizers where there are some: they see more.
+
+    With -O1 clang takes ten times as long to compile the kernels.
+    """
     need("clang")
     if not accepts(["clang"], SANITIZERS):
         without("no sanitizers for clang")
-    out = run(build(tmp_path, ["clang"], ("-O0", *SANITIZERS), CHECK_KERNELS + KERNELS))
+    flags = ("-O0", *SANITIZERS)
+    out = check(build(tmp_path, ["clang"], flags, CHECK_KERNELS + KERNELS, of_checks=("-O1",)))
     assert "portable float rnn" in out
 
 
+@pytest.mark.ports
 def test_avx512_emulated(tmp_path):
     """The AVX-512 source on any processor: SIMDe says in C what each instruction does.
 
@@ -101,20 +131,31 @@ def test_avx512_emulated(tmp_path):
     if not accepts(["gcc"], ["-E"], "#include <simde/x86/avx512.h>"):
         without("no SIMDe: Debian's libsimde-dev")
     # -Wno-psabi: vectors of 64 bytes are passed in memory here, by everyone alike
-    flags = ("-O1", "-Wno-psabi", *SANITIZERS, "-DEMULATED_AVX512", "-I", EMULATED)
+    emulated = ("-O1", "-Wno-psabi", "-DEMULATED_AVX512", "-I", EMULATED)
     sources = [*CHECK_KERNELS, EMULATED / "avx512.c", CSRC / "threads.c", CSRC / "order.c"]
-    out = run(build(tmp_path, ["gcc"], flags, sources))
+    out = check(build(tmp_path, ["gcc"], (*emulated, *SANITIZERS), sources, of_checks=emulated))
     assert "avx512 float rnn" in out
     assert "avx512 double rnn" in out
 
 
-def test_threads_without_a_race(tmp_path):
-    """By clang's ThreadSanitizer: workers, barriers and several callers at once."""
+THREAD_SANITIZER = ("-O1", "-g1", "-fsanitize=thread")
+
+
+def need_thread_sanitizer():
     need("clang")
     if not accepts(["clang"], ["-fsanitize=thread"]):
         without("no ThreadSanitizer for clang")
-    out = run(build(tmp_path, ["clang"], ("-O1", "-g1", "-fsanitize=thread"), CHECK_THREADS))
-    assert out == "threads: right\n"
+
+
+@pytest.mark.parametrize(
+    ("sources", "says"),
+    [(CHECK_THREADS, "threads: right\n"), (CHECK_CALLS, "calls: right\n")],
+    ids=["threads", "calls"],
+)
+def test_threads_without_a_race(tmp_path, sources, says):
+    """Workers, barriers and several callers at once; every cell, and streams."""
+    need_thread_sanitizer()
+    assert run(build(tmp_path, ["clang"], THREAD_SANITIZER, sources)) == says
 
 
 def test_a_fork_does_not_wait_for_a_call_under_way(tmp_path):
@@ -134,6 +175,12 @@ def test_the_c_interface_compiles_without_a_warning(compiler):
     run(compiler, *flags, *sorted(CAPI.glob("*.c")))
 
 
+def test_a_fork_without_a_race(tmp_path):
+    need_thread_sanitizer()
+    program = build(tmp_path, ["clang"], THREAD_SANITIZER, CHECK_FORK)
+    assert run(program, TSAN_OPTIONS="die_after_fork=0") == "fork: right\n"
+
+
 @pytest.mark.parametrize("flag", ["-ffast-math", "-ffinite-math-only", "-Ofast"])
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
 def test_flags_that_would_make_wrong_kernels_are_refused(compiler, flag):
@@ -145,6 +192,7 @@ def test_flags_that_would_make_wrong_kernels_are_refused(compiler, flag):
     assert "compile with -fno-fast-math" in done.stderr
 
 
+@pytest.mark.ports
 @pytest.mark.parametrize(
     "compiler", [["aarch64-linux-gnu-gcc"], ["clang", "--target=aarch64-linux-gnu"]], ids=" ".join
 )
@@ -154,11 +202,12 @@ def test_neon(tmp_path, compiler):
         pytest.skip("this is an ARM machine")
     need("aarch64-linux-gnu-gcc", compiler[0], "qemu-aarch64")
     program = build(tmp_path, compiler, (*SHIPPED, "-static"), CHECK_KERNELS + KERNELS)
-    out = run("qemu-aarch64", program)
+    out = check("qemu-aarch64", program)
     assert "neon float rnn" in out
     assert "neon double rnn" in out
 
 
+@pytest.mark.ports
 @pytest.mark.parametrize(
     ("sources", "says"),
     [(CHECK_KERNELS + KERNELS, "portable float rnn"), (CHECK_THREADS, "threads: right")],

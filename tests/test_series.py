@@ -249,6 +249,11 @@ X, Y = series()
         ({"n_y": N_X}, {"symbols": X, "mask": X > 9}, "mask: expected some steps that count"),
         ({"n_y": N_X}, {"symbols": X, "resets": np.ones(N, bool)}, "resets: expected some steps"),
         ({"n_y": N_X}, {"symbols": X, "mask": X}, r"mask: expected True or False in shape \(41,\)"),
+        (
+            {"n_y": N_X},
+            {"symbols": X, "mask": np.arange(41)},
+            "mask: expected True or False, or 1 or 0, got 2",
+        ),
         ({}, {"symbols": X, "y": Y[1:]}, r"y: expected numbers of shape \(41, 2\)"),
         (
             {"n_y": N_X},

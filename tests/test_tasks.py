@@ -12,7 +12,7 @@ import pytest
 
 import crnn
 from crnn import cli, tasks
-from crnn.tasks import Adding, Annealed, CopyMemory, DelayedXOR, Digits, TemporalOrder, digits
+from crnn.tasks import Adding, CopyMemory, DelayedXOR, Digits, TemporalOrder, digits
 
 GENERATED = [Adding, CopyMemory, TemporalOrder, DelayedXOR]
 EVERY = [*(kind(30) for kind in GENERATED), Digits(), Digits(permuted=True)]
@@ -277,8 +277,6 @@ class TestTraining:
             (lambda: Digits(permuted=1), TypeError, "permuted: expected True or False"),
             (lambda: Adding(9).draw(0), ValueError, "m: expected a whole number >= 1"),
             (lambda: Adding(9).draw(1, rng="x"), TypeError, "rng: expected None, a seed"),
-            (lambda: Annealed("adam", 5), TypeError, "rule: expected a crnn.SGD, crnn.Adam or"),
-            (lambda: Annealed(crnn.SGD(1), 0), ValueError, "updates: expected a whole number"),
             (lambda: small(updates=0), ValueError, "updates: expected a whole number >= 1"),
             (lambda: small(seconds=0), ValueError, "seconds: expected a finite number > 0"),
             (lambda: small(curriculum=[0]), ValueError, "curriculum: expected a whole number >= 4"),
@@ -309,6 +307,20 @@ def test_the_pages_run(page):
 
 
 class TestCommand:
+    @pytest.mark.parametrize(
+        ("options", "rule"),
+        [
+            ("", "Adam(lr=Linear(lr=0.002, steps=2, final=0.0)"),
+            ("--lr 0.01", "Adam(lr=Linear(lr=0.01, steps=2, final=0.0)"),
+            ("--optimizer sgd", "SGD(lr=Linear(lr=0.1, steps=2, final=0.0)"),
+        ],
+    )
+    def test_the_rate_of_digits_falls_to_the_last_update(self, capsys, options, rule):
+        pytest.importorskip("sklearn")
+        command = f"tasks run digits --updates 2 --quiet --hidden 4 {options}"
+        assert cli.main(command.split()) == 0
+        assert rule in capsys.readouterr().out
+
     def test_the_list(self, capsys):
         assert cli.main(["tasks"]) == 0
         out = capsys.readouterr().out

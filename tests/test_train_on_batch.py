@@ -38,6 +38,56 @@ def test_calls_have_the_bits_of_fit_with_one_batch_an_epoch(optimizer, options):
     np.testing.assert_allclose(np.transpose(told), means, rtol=1e-14)
 
 
+@pytest.mark.parametrize("shards", [None, 1, 4])
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_a_long_sequence_in_windows_is_fit_stream(cell, shards):
+    """Each call begins from the state that the last one returned."""
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((20, 5, 2)), rng.integers(0, 2, (20, 5))
+    ours, whole = (
+        crnn.RNN(2, 3, 2, steps="all", cell=cell, num_layers=2, dtype="float64", rng=0)
+        for _ in range(2)
+    )
+    adam, state, losses = crnn.Adam(0.01), None, []
+    for t in range(0, 20, 5):
+        part = slice(t, t + 5)
+        loss, _, state = ours.train_on_batch(
+            x[part], y[part], a0=state, return_state=True, optimizer=adam, shards=shards
+        )
+        losses.append(loss)
+    history = whole.fit_stream(
+        x, y, steps=5, epochs=1, optimizer=adam, progress=False, shards=shards
+    )
+    np.testing.assert_array_equal(flat(ours), flat(whole))
+    assert history.loss[0] == pytest.approx(np.mean(losses), rel=1e-12)
+
+
+def test_the_state_is_that_before_the_step():
+    x, y = examples()
+    model = crnn.RNN(2, 3, 2, rng=0)
+    lengths = [1, 5, 2, 3, 4, 5]
+    _, wanted = model.predict(x, lengths, return_state=True)
+    *_, found = model.train_on_batch(x, y, lengths=lengths, return_state=True)
+    np.testing.assert_array_equal(found[0], wanted[0])
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"return_state": 1}, TypeError, "return_state: expected True or False, got 1"),
+        ({"memory": "sqrt"}, ValueError, "return_state: expected False with memory"),
+        ({"sample_weight": [1, 0] * 3}, ValueError, "return_state: expected False with a sample"),
+    ],
+)
+def test_calls_that_have_no_final_states(options, error, message):
+    x, y = examples()
+    model = crnn.RNN(2, 3, 2, rng=0)
+    before = flat(model)
+    with pytest.raises(error, match=message):
+        model.train_on_batch(x, y, **{"return_state": True, **options})
+    np.testing.assert_array_equal(flat(model), before)
+
+
 def test_lists_and_batches_of_any_shape():
     model, adam = crnn.RNN(2, 3, 2, rng=0), crnn.Adam(0.1)
     x, y = examples(8)

@@ -1,9 +1,10 @@
 """Links from pages to files of the repository that are not pages, such as `../src/crnn/model.py`.
 
 On a forge such a link opens the file. In the site it opens a page `files/PATH` with the text of the
-file, with `#L12` at line 12, as on a forge; for a folder, a list of its files. Pages that include a
-file of the repository (`repository_includes` in conf.py) keep the links of that file: they are
-relative to its folder, and a link to the file opens the page.
+file, with `#L12` at line 12, as on a forge; for a folder, a list of its files. A link whose text is
+a line of code goes to that line. Pages that include a file of the repository
+(`repository_includes` in conf.py) keep the links of that file: they are relative to its folder, and
+a link to the file opens the page.
 """
 
 import html
@@ -44,21 +45,39 @@ class RepositoryLinks(SphinxTransform):
         """Replace each such link of the document."""
         for link in list(self.document.findall(_is_link_to_a_file)):
             path, _, anchor = unquote(link["reftarget"]).partition("#")
+            if link.get("refdomain") == "doc" and Path(path).is_absolute():
+                # A page elsewhere in the repository, of which MyST has dropped the suffix.
+                path = os.path.relpath(f"{path}.md", self._folder())
+                anchor = link.get("reftargetid") or ""
             target = self._in_repository(path)
             if target is not None:
+                anchor = anchor or self._line_of(target, link.astext())
                 link.replace_self(self._reference(target, anchor, link))
+
+    def _folder(self) -> Path:
+        """The folder that the links of the document are relative to."""
+        source = self.config.repository_includes.get(self.env.docname)
+        pages = Path(self.app.srcdir)
+        return pages if source is None else (pages.parent / source).parent
 
     def _in_repository(self, path: str) -> str | None:
         """The path from the root of the repository, or None for another page or no file."""
         root = Path(self.app.srcdir).parent
         source = self.config.repository_includes.get(self.env.docname)
-        folder = Path(self.app.srcdir) if source is None else (root / source).parent
-        target = Path(os.path.normpath(folder / path.lstrip("/")))
+        target = Path(os.path.normpath(self._folder() / path.lstrip("/")))
         if source is None and target.is_relative_to(self.app.srcdir):
             return None
         if not target.exists() or not target.is_relative_to(root):
             return None
         return target.relative_to(root).as_posix()
+
+    def _line_of(self, target: str, code: str) -> str:
+        """The anchor of the first line that has the text of a link, if that is a line of code."""
+        path = Path(self.app.srcdir).parent / target
+        if " " in code and path.is_file():
+            lines = path.read_text(encoding="utf-8").splitlines()
+            return next((f"L{k}" for k, line in enumerate(lines, 1) if code in line), "")
+        return ""
 
     def _reference(self, target: str, anchor: str, link: nodes.Element) -> nodes.Element:
         docname = self._page_of(target)

@@ -12,7 +12,7 @@ from crnn._forecasting.scaling import Scaling
 from crnn._forecasting.walking import Backtest, walk_forward
 
 # Names of crnn 0.1.0, which this module had.
-from crnn._network.data import Batch as Batch
+from crnn._network.batch import Batch as Batch
 from crnn._network.data import Sequences as Sequences
 from crnn._training.batches import windows as windows
 from crnn.reference import Array

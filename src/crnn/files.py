@@ -24,6 +24,7 @@ from crnn._atomic import check_writable, regular_mode, spelled, write
 from crnn._engine.validate import shown
 from crnn._network.config import Config
 from crnn._network.losses import UnknownLossError
+from crnn._words import one_line
 from crnn.reference import Array
 
 __all__ = [
@@ -143,7 +144,7 @@ def _read(
             }
             config = replace(config, **read) if read else config
     except UnknownLossError as error:
-        raise ValueError(f"{path}: {error}") from None
+        raise ValueError(f"{path}: {one_line(error)}") from None
     except (
         SafetensorError,
         ValueError,
@@ -152,7 +153,7 @@ def _read(
         RecursionError,
         OverflowError,
     ) as error:
-        raise ValueError(f"{path}: not a model of crnn's, or damaged: {error}") from None
+        raise ValueError(f"{path}: not a model of crnn's, or damaged: {one_line(error)}") from None
     return config, parameters, header.get("metadata", {}), training
 
 

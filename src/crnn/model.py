@@ -15,6 +15,7 @@ from crnn._forecasting.forecasting import Forecasting
 from crnn._network import initial
 from crnn._network.config import Config
 from crnn._network.constraints import constrain_initial
+from crnn._network.losses import plain
 from crnn._network.reading import Reading
 from crnn._network.scoring import Scoring
 from crnn._training.from_batches import FromBatches
@@ -265,6 +266,6 @@ def load(path: str | os.PathLike[str], *, loss: Any = None) -> RNN:
     3
     """
     config, parameters, metadata = files.load(path, loss)
-    if loss is not None and config.loss is not loss:
+    if loss is not None and config.loss != plain(loss):
         raise ValueError(f"loss: expected None, because the model has {config.loss!r}")
     return RNN._of(config, parameters, metadata)

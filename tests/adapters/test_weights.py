@@ -2,9 +2,11 @@
 
 import itertools
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
+from pages import run_python
 
 import crnn
 
@@ -223,6 +225,10 @@ class TestKeras:
         y_hat = self.answers(theirs, x, "forward", "last")
         np.testing.assert_allclose(mine.predict_proba(x), y_hat, rtol=0, atol=1e-6)
         theirs.set_weights(mine.to_keras_weights(ba=False, by=False))
+
+    def test_the_page(self, keras, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        run_python(Path(__file__).parents[2] / "docs" / "keras.md")
 
     def test_a_gru_of_the_other_equation_is_refused(self, keras):
         options = {"cell": keras.layers.GRU, "reset_after": False}

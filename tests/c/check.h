@@ -51,11 +51,28 @@ void drop_workspace(void *room);
 enum { SIZES = 22 };
 extern const ptrdiff_t sizes[SIZES];
 
+/* A whole number in 0..n - 1, by `draw`. */
+static inline ptrdiff_t below(ptrdiff_t n) { return (ptrdiff_t)((draw() + 1) / 2 * (double)n); }
+
+/* Whether a set of options is for this dtype. Both dtypes together see every set, and each of them
+ * sees two options in all four ways. */
+static inline int is_turn(int options) {
+    int odd = 0;
+    for (; options > 0; options >>= 1)
+        odd ^= options & 1;
+    return odd == is_float;
+}
+
+/* How many random shapes of each kind are tried. */
+extern int random_cases;
+
 /* Each function checks one group of kernels of a table at every size. It adds the number of cases
  * to *cases and returns the largest share. */
 double check_rnn(const crnn_operations *kernels, int *cases);
 double check_large(const crnn_operations *kernels, int *cases);
+double check_random_rnn(const crnn_operations *kernels, int *cases);
 double check_cells(const crnn_operations *kernels, int *cases);
+double check_random_cells(const crnn_operations *kernels, int *cases);
 double check_segments(const crnn_operations *kernels, int *cases);
 double check_linear(const crnn_operations *kernels, int *cases);
 double check_stream(const crnn_operations *kernels, int *cases);

@@ -50,9 +50,9 @@ static problem pose(ptrdiff_t T, ptrdiff_t m, ptrdiff_t n_x, ptrdiff_t n_a, int 
                  .symbols = malloc((size_t)(T * m) * sizeof(ptrdiff_t)),
                  .lengths = malloc((size_t)m * sizeof(ptrdiff_t))};
     for (ptrdiff_t k = 0; k < T * m; k++)
-        p.symbols[k] = (ptrdiff_t)((draw() + 1) / 2 * (double)n_x);
+        p.symbols[k] = below(n_x);
     for (ptrdiff_t i = 0; i < m; i++)
-        p.lengths[i] = kind & LENGTHS ? 1 + (ptrdiff_t)((draw() + 1) / 2 * (double)T) : T;
+        p.lengths[i] = kind & LENGTHS ? 1 + below(T) : T;
     if (kind & SYMBOLS)
         for (ptrdiff_t k = 0; k < T * m * n_x; k++)
             p.x.exact[k] = p.symbols[k / n_x] == k % n_x;
@@ -226,5 +226,17 @@ double check_large(const crnn_operations *kernels, int *cases) {
         largest = worse(largest, check(kernels, 40, 16, 5, 97, next_kind(), 3));
     for (int m = 1; m < 3; m++, ++*cases)
         largest = worse(largest, check(kernels, 2, m, 5, 777, DX | A0 | (m & 1 ? REVERSE : 0), 2));
+    return largest;
+}
+
+/* Random sizes and kinds, with one to three threads. */
+double check_random_rnn(const crnn_operations *kernels, int *cases) {
+    double largest = 0;
+    for (int k = 0; k < random_cases; k++, ++*cases) {
+        const ptrdiff_t T = 1 + below(20), m = 1 + below(20), n_x = 1 + below(40);
+        const ptrdiff_t n_a = 1 + below(140);
+        const int kind = (int)below(KINDS), threads = 1 + (int)below(3);
+        largest = worse(largest, check(kernels, T, m, n_x, n_a, kind, threads));
+    }
     return largest;
 }

@@ -248,7 +248,7 @@ double check_segments(const crnn_operations *kernels, int *cases) {
     int right = 1;
     for (int cell = CRNN_VANILLA; cell <= CRNN_LSTM; cell++)
         for (int options = 0; options < ALL; options++) {
-            if ((options & CURRENT && cell != CRNN_LEAKY) ||
+            if (!is_turn(options) || (options & CURRENT && cell != CRNN_LEAKY) ||
                 (options & LENGTHS && options & REVERSE)) /* its arrays are in another order */
                 continue;
             right &= agree(kernels, cell, options);

@@ -11,6 +11,7 @@ from crnn._network.config import Config
 from crnn._network.data import Sequences
 from crnn._network.layers import Trace
 from crnn._network.losses import UNDECIDED
+from crnn._network.memory import MemoryLimit
 from crnn._network.network import Network, seed_for_noise
 from crnn._network.state import FinalStates
 from crnn.reference import Array
@@ -54,16 +55,26 @@ def answers(
     return places.shaped(result)
 
 
-def finals_of(config: Config, sequences: Sequences, return_state: Any) -> FinalStates | None:
+def finals_of(
+    config: Config, sequences: Sequences, return_state: Any, memory: MemoryLimit = None
+) -> FinalStates | None:
     """What collects the final states, if `return_state` asks for them."""
+    asked = check_finals(sequences, return_state, memory)
+    return FinalStates(config, sequences.m) if asked else None
+
+
+def check_finals(sequences: Sequences, return_state: Any, memory: MemoryLimit) -> bool:
+    """Whether `return_state` asks for final states. Raises ValueError if a call has none."""
     if not validate.flag("return_state", return_state):
-        return None
+        return False
     if sequences.leaves_out:
         raise ValueError(
             "return_state: expected False with a sample_weight that is 0 for an example, which is "
             "then not run"
         )
-    return FinalStates(config, sequences.m)
+    if memory is not None:
+        raise ValueError("return_state: expected False with memory, which keeps no states")
+    return True
 
 
 class _Places:

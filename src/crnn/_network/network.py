@@ -12,10 +12,10 @@ from crnn._engine import validate
 from crnn._engine.packed import PackedWeights
 from crnn._network import layers
 from crnn._network.arena import Arena, Layout, Views
+from crnn._network.batch import Batch
 from crnn._network.buffers import Buffers
 from crnn._network.config import Config
 from crnn._network.constraints import Constraints
-from crnn._network.data import Batch
 from crnn._network.dropout import Dropout
 from crnn._network.layers import State
 from crnn._network.memory import MemoryLimit, plan

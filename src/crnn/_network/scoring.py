@@ -96,9 +96,7 @@ class Scoring(Model):
         penalty = penalties.checked(penalty)
         limit = checked_memory(memory)
         sequences = Sequences(self.config, x, validate.given("y", y), lengths, sample_weight, a0)
-        finals = finals_of(self.config, sequences, return_state)
-        if finals is not None and limit is not None:
-            raise ValueError("return_state: expected False with memory, which keeps no states")
+        finals = finals_of(self.config, sequences, return_state, limit)
         arena = self._network.new_arena()
         batches = sequences.batches(backward=True, penalty=penalty)
         loss = self._network.mean_gradients(batches, arena, limit, penalty, finals)

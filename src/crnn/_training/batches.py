@@ -9,8 +9,9 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from crnn._engine import validate
+from crnn._network.batch import Batch
 from crnn._network.config import Config
-from crnn._network.data import Batch, Sequences
+from crnn._network.data import Sequences
 from crnn._training.ranks import ALONE, Ranks
 from crnn.reference import Array
 
@@ -177,9 +178,12 @@ def checked_symbols(config: Config, name: str, symbols: Any, more_than: int) -> 
         or config.direction != "forward"
         or config.n_x != config.n_y
     ):
+        hint = "" if config.classifies else "; a series of numbers has floats, or shape (N, n_x)"
         raise ValueError(
             "a stream of symbols needs a model with steps='all', loss='cross_entropy', "
-            f"direction='forward' and n_x == n_y, got {config}"
+            f"direction='forward' and n_x == n_y, got steps={config.steps!r}, "
+            f"loss={config.loss!r}, direction={config.direction!r}, n_x={config.n_x} and "
+            f"n_y={config.n_y}{hint}"
         )
     a = validate.plain(name, symbols)
     a = validate.class_range(name, a, config.n_x, None, a.size)

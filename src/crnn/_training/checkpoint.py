@@ -40,18 +40,29 @@ class Checkpoint:
             return None
         try:
             check_writable(checkpoint)
-        except TypeError as error:
-            raise TypeError(f"checkpoint: {str(error).removeprefix('path: ')}") from None
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"checkpoint: {str(error).removeprefix('path: ')}") from None
+        except OSError as error:
+            raise _named("checkpoint", error) from None
         path = os.fsdecode(checkpoint)
         source: str | None = None
         if not isinstance(resume, bool):
             source = os.fsdecode(resume)
+            try:
+                os.stat(source)
+            except OSError as error:
+                raise _named("resume", error) from None
         elif resume and os.path.exists(path):
             source = path
         found = source is not None and os.path.exists(path)
         in_place = found and os.path.samefile(str(source), path)
         seed = int(rng) if isinstance(rng, (int, np.integer)) else None
         return cls(path, every, source, in_place, seed)
+
+
+def _named(argument: str, error: OSError) -> OSError:
+    """The error with the argument's name."""
+    return type(error)(error.errno, f"{argument}: {error.strerror}", error.filename)
 
 
 def _interval(every: Any) -> Every:

@@ -33,13 +33,16 @@ class DivergenceError(ArithmeticError):
     1 nan
     """
 
+    #: What the message of an error without a fault in the data ends with.
+    advice = "A smaller learning rate or clip_norm helps."
+
     def __init__(self, step: int, loss: float, what: str, fault: str | None = None) -> None:
         self.step, self.loss, self.what, self.fault = step, loss, what, fault
         kept = "the parameters are those of the last good step"
         if fault is None:
             message = (
                 f"training diverged at step {step}: the {what} is not finite (loss {loss:g}); "
-                f"{kept}. A smaller learning rate or clip_norm helps."
+                f"{kept}."
             )
         else:
             message = (
@@ -47,6 +50,9 @@ class DivergenceError(ArithmeticError):
                 f"and {kept}"
             )
         super().__init__(message)
+
+    def __str__(self) -> str:
+        return super().__str__() + (f" {self.advice}" if self.fault is None else "")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.step, self.loss, self.what, self.fault)

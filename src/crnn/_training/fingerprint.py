@@ -12,9 +12,12 @@ import numpy as np
 
 from crnn._network.config import Config
 from crnn._network.data import Sequences
+from crnn._network.losses.base import Objective
+from crnn._network.losses.own import Own
 from crnn._training.iterable import Batches
 from crnn._training.plan import Plan
 from crnn._training.ranks import Ranks
+from crnn._training.series import Series
 from crnn.reference import Array
 
 #: Larger arrays are not read completely: BLOCKS blocks of BLOCK bytes, evenly spread, are.
@@ -22,6 +25,11 @@ MOST_BYTES, BLOCKS, BLOCK = 1 << 24, 256, 1 << 16
 
 #: Fields of a Plan that may change when a training goes on.
 _FREE = {"epochs", "progress", "callback", "rng", "memory", "checkpoint", "ranks"}
+#: The kinds of data, in words.
+_KINDS = {
+    "Examples": "examples", "Batches": "an iterable of batches", "Grouped": "groups of batches",
+    "LongSequence": "symbols alone", "LongSeries": "numbers, or symbols with y, resets or mask",
+}  # fmt: skip
 _ARGUMENTS = {"weights": "sample_weight", "_start": "a0"}
 
 
@@ -36,7 +44,7 @@ class OtherTraining(ValueError):
         self.path, self.argument, self.expected, self.got = path, argument, expected, got
 
 
-def fingerprint(data: Any, plan: Plan) -> dict[str, Any]:
+def fingerprint(data: Any, plan: Plan, loss: Objective) -> dict[str, Any]:
     """Names of arguments, with values that JSON can hold; arrays are represented by a digest.
 
     Fields of the plan that have their defaults are left out, so that files remain readable when
@@ -47,6 +55,8 @@ def fingerprint(data: Any, plan: Plan) -> dict[str, Any]:
         value = getattr(plan, field.name)
         if field.name not in _FREE and (field.default is MISSING or value != field.default):
             found[field.name] = _plain(value)
+    if isinstance(loss, Own):  # of which the configuration in a file has no more either
+        found["loss"] = loss.entry()["own"]
     if not plan.ranks.alone:
         found["shards"] = plan.ranks.shards
     if plan.checkpoint is not None and plan.checkpoint.seed is not None:
@@ -64,8 +74,15 @@ def require_same(path: str, saved: Any, here: dict[str, Any]) -> None:
         then.pop("rng", None)
         now.pop("rng", None)
     for name in [*now, *(then.keys() - now.keys())]:
-        if then.get(name) != now.get(name):
-            raise OtherTraining(path, name, _shown(then.get(name)), _shown(now.get(name)))
+        before, after = then.get(name), now.get(name)
+        if before == after:
+            continue
+        if name == "data":
+            before, after = (_KINDS.get(str(kind), kind) for kind in (before, after))
+        if name.startswith("validation ") and None in (before, after):  # one has none at all
+            name = "validation"
+            before, after = ("none" if a is None else "some" for a in (before, after))
+        raise OtherTraining(path, name, _shown(before), _shown(after))
 
 
 def require_same_model(path: str, saved: Config, here: Config) -> None:
@@ -86,6 +103,12 @@ def _of_data(data: Any, prefix: str) -> Iterable[tuple[str, Any]]:
         yield "class_weight", _plain(data.class_weight)
         if data.held_out is not None:
             yield from _of_data(data.held_out, "validation ")
+    elif isinstance(data, Series):
+        yield f"{prefix}batch_size, or the rows of symbols", data.m
+        for name in ("symbols", "y", "resets"):
+            yield prefix + name, _plain(getattr(data, name))
+        masks = [_plain(a) for a in (data.weights, data.seen)]  # depends on resets too
+        yield f"{prefix}mask", None if masks == [None, None] else f"{masks[0]}, {masks[1]}"
     elif is_dataclass(data):
         for field in fields(data):
             value = getattr(data, field.name)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, overload
+
+import numpy as np
 
 from crnn._engine import validate
+from crnn._network.answers import check_finals
 from crnn._network.class_weight import checked as checked_class_weight
 from crnn._network.data import Sequences
+from crnn._network.layers import State
 from crnn._network.memory import checked_memory
 from crnn._network.penalties import Penalty, checked
+from crnn._network.state import shown_state
 from crnn._training.batches import shards_of
 from crnn._training.cores import divided
 from crnn._training.divergence import DivergenceError
@@ -27,6 +32,22 @@ class FromBatches(Trained):
     #: The trainer of the last call, whose arrays the next one uses.
     _trainer: Trainer | None = None
 
+    @overload
+    def train_on_batch(
+        self, x: Any, y: Any, *, lengths: Any = None, sample_weight: Any = None,
+        optimizer: Optimizer | str = SGD(0.1), clip_norm: float | None = None,  # noqa: B008
+        clip_value: float | None = None, rng: Any = None, memory: Any = None,
+        penalty: Penalty | None = None, a0: Any = None, return_state: Literal[False] = False,
+        class_weight: Any = None, comm: Any = None, shards: int | None = None,
+    ) -> tuple[float, float]: ...  # fmt: skip
+    @overload
+    def train_on_batch(
+        self, x: Any, y: Any, *, lengths: Any = None, sample_weight: Any = None,
+        optimizer: Optimizer | str = SGD(0.1), clip_norm: float | None = None,  # noqa: B008
+        clip_value: float | None = None, rng: Any = None, memory: Any = None,
+        penalty: Penalty | None = None, a0: Any = None, return_state: Literal[True],
+        class_weight: Any = None, comm: Any = None, shards: int | None = None,
+    ) -> tuple[float, float, list[Any]]: ...  # fmt: skip
     @over_ranks
     def train_on_batch(
         self,
@@ -42,10 +63,11 @@ class FromBatches(Trained):
         memory: Any = None,
         penalty: Penalty | None = None,
         a0: Any = None,
+        return_state: bool = False,
         class_weight: Any = None,
         comm: Any = None,
         shards: int | None = None,
-    ) -> tuple[float, float]:
+    ) -> Any:
         """Take one step of training on all examples of the call.
 
         Calls with the same optimizer object, of this method, `fit` and `fit_stream`, continue with
@@ -53,8 +75,9 @@ class FromBatches(Trained):
 
         Parameters
         ----------
-        x, y, lengths, sample_weight, a0
-            As for `gradients`. The weights are scaled to a mean of 1 over the batch.
+        x, y, lengths, sample_weight, a0, return_state
+            As for `gradients`. The weights are scaled to a mean of 1 over the batch. To train
+            through a long sequence, begin each call from the state that the last one returned.
         optimizer, clip_norm, clip_value, memory, penalty
             As for `fit`. A schedule needs its number of steps, and `OnPlateau`, which watches
             epochs, does not change.
@@ -72,6 +95,9 @@ class FromBatches(Trained):
         -------
         loss, metric : float
             Of the batch, before the step.
+        state : list of array (m, n_a), or of pairs of them
+            With return_state=True, the state after each example's last step, before the step of
+            training.
 
         Raises
         ------
@@ -104,7 +130,8 @@ class FromBatches(Trained):
             self.config, x, y, lengths, sample_weight, a0,
             class_weight=checked_class_weight(class_weight, self.config, totals_known=False),
         )  # fmt: skip
-        trainer = self._ready(sequences, plan)
+        check_finals(sequences, return_state, plan.memory)
+        trainer = self._ready(sequences, plan, return_state)
         batch = sequences.batch() if comm.alone else shards_of(sequences, None, comm)
         try:
             with divided(comm):
@@ -115,9 +142,11 @@ class FromBatches(Trained):
             if fault is None:
                 raise
             raise DivergenceError(error.step, error.loss, error.what, fault) from None
-        return step.loss, step.metric
+        if not return_state:
+            return step.loss, step.metric
+        return step.loss, step.metric, shown_state(_whole(trainer, trainer.state_after(step)))
 
-    def _ready(self, sequences: Sequences, plan: Plan) -> Trainer:
+    def _ready(self, sequences: Sequences, plan: Plan, return_state: bool) -> Trainer:
         """The trainer of the last call, or another one, ready for a step that all ranks do."""
         ranks, trainer, state = plan.ranks, self._trainer, self._state_of(plan.optimizer)
         if trainer is not None and not trainer.plan.ranks.like(ranks):
@@ -126,6 +155,7 @@ class FromBatches(Trained):
         of_this_step = {
             "the size of x": (sequences.m, sequences.longest),
             "the number of steps before": trainer.steps if trainer and joined else 0,
+            "return_state": bool(return_state),
         }
         ranks.begin({"the model": self.config, **plan.same(), **of_this_step})
         if not joined:
@@ -141,3 +171,14 @@ class FromBatches(Trained):
         trainer.restart(state, plan)
         self._trainer = trainer
         return trainer
+
+
+def _whole(trainer: Trainer, state: Any) -> State:
+    """The states of all examples, of the trainer's own, which may be parts on several ranks."""
+    if trainer.plan.ranks.alone:
+        return state  # type: ignore[no-any-return]
+    parts = [part for part in trainer.of_all_ranks(state) if part is not None]
+    return [
+        tuple(np.concatenate(arrays) for arrays in zip(*items, strict=True))
+        for items in zip(*parts, strict=True)
+    ]

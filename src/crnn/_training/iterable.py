@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from crnn._engine import validate
+from crnn._network.batch import Batch
 from crnn._network.class_weight import ClassWeight
 from crnn._network.config import Config
-from crnn._network.data import Batch, Sequences
+from crnn._network.data import Sequences
 from crnn._training.batches import Parts, Shards, held_out_shards, parts_of
 from crnn._training.ranks import ALONE, Ranks
 

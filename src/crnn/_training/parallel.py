@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from crnn._engine.workspace import aligned
-from crnn._network.data import Batch
+from crnn._network.batch import Batch
 from crnn._network.layers import State
 from crnn._network.network import Means, Network
 from crnn._training.accumulating import Windows

@@ -9,10 +9,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from crnn._engine import validate
+from crnn._network.batch import Batch
 from crnn._network.config import Config
-from crnn._network.data import Batch
 from crnn._training.batches import Parts, Shards
 from crnn._training.ranks import ALONE, Ranks
+from crnn._words import counted as counted_as
 from crnn.reference import Array
 
 
@@ -187,9 +188,8 @@ def checked_series(
     if len(a) < least:
         least -= len(a) == leading[0]
         rows_of = f", one for each of the batch_size={rows} rows" if one and (rows or 1) > 1 else ""
-        raise ValueError(
-            f"{of}symbols: expected more than {least} steps{rows_of}, got {leading[0]}"
-        )
+        more = counted_as(least, "step") + rows_of
+        raise ValueError(f"{of}symbols: expected more than {more}, got {leading[0]}")
     if counted is not None and not counted.any():
         name = "mask" if mask is not None else "resets"
         raise ValueError(f"{of}{name}: expected some steps that count, got none")
@@ -242,6 +242,9 @@ def _flags(name: str, flags: Any, leading: tuple[int, ...], more: tuple[int, ...
             f"{name}: expected True or False in shape {' or '.join(map(str, shapes))}, got "
             f"{validate.described(a)}"
         )
+    wrong = (a != 0) & (a != 1)
+    if wrong.any():
+        raise ValueError(f"{name}: expected True or False, or 1 or 0, got {a[wrong][0]}")
     return a.astype(bool)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from crnn._network.data import Batch
+from crnn._network.batch import Batch
 from crnn._network.flow import Saturation, by_lag, rates, reach_of
 from crnn._network.network import Step
 from crnn._training.accumulating import examples_of

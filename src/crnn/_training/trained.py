@@ -30,7 +30,9 @@ class Trained(Model):
         if plan.patience is not None and data.held_out is None:
             raise ValueError("patience: expected None without validation data")
         ranks, request = plan.ranks, plan.checkpoint
-        arguments = {} if request is None and ranks.size == 1 else fingerprint(data, plan)
+        arguments: dict[str, Any] = {}
+        if request is not None or ranks.size > 1:
+            arguments = fingerprint(data, plan, self._network.loss)
         ranks.begin({"the model": self.config, **plan.same(), **_same_on_all_ranks(arguments)})
         memory, batches = self._state_of(plan.optimizer), ranks.most(data.num_batches)
         steps = None if batches is None else plan.epochs * batches

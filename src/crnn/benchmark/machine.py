@@ -7,9 +7,11 @@ import ctypes
 import os
 import platform
 import re
+import shlex
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,8 +29,10 @@ _DEFAULT_CACHES = {1: 32 << 10, 2: 512 << 10, 3: 8 << 20}
 
 
 def describe() -> dict[str, Any]:
-    """The processor, the system and the versions with which a figure was measured."""
+    """The processor, the system, the versions, the day and the command of a measurement."""
     return {
+        "date": time.strftime("%Y-%m-%d", time.gmtime()),
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "cpu": cpu_model(),
         "cpu_version": cpu_version(),
         "cores": len(cores()),

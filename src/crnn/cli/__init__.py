@@ -7,8 +7,7 @@ import sys
 
 import crnn
 from crnn._training.shared_errors import printed_by_first
-from crnn.benchmark.command import bench
-from crnn.cli import check, evaluate, inspect, options, sample, signals, tasks, train
+from crnn.cli import bench, check, evaluate, inspect, options, sample, signals, tasks, train
 from crnn.cli.errors import UsageError, one_line
 from crnn.cli.outlet import Outlet, outlets
 
@@ -20,7 +19,7 @@ _COMMANDS = {
     "sample": sample.run,
     "inspect": inspect.run,
     "tasks": tasks.run,
-    "bench": bench,
+    "bench": bench.run,
     "check": check.run,
 }
 

@@ -18,6 +18,11 @@ def one_line(error: BaseException | str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
+def of_unknown(error: ValueError) -> str:
+    """The error of a vocabulary about unknown text, with the option for the argument."""
+    return str(error).replace("unknown='skip'", "--unknown skip")
+
+
 def check_writable(option: str, path: str) -> None:
     """Check before the work that its result can be written, or raise UsageError for the option."""
     try:

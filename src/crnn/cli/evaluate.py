@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 
+from crnn._words import counted
 from crnn.cli.errors import UsageError
 from crnn.cli.sample import load
 from crnn.cli.texts import check_unknown, symbols_of
@@ -27,9 +28,9 @@ def run(options: argparse.Namespace) -> int:
     rows = min(options.batch, len(symbols) - 1)
     predicted = (len(symbols) - 1) // rows * rows
     print(
-        f"{predicted} {unit}s predicted: {loss * BITS:.3f} bits per {unit}, "
+        f"{counted(predicted, unit)} predicted: {loss * BITS:.3f} bits per {unit}, "
         f"perplexity {math.exp(loss):.3f}, {accuracy:.3f} of them right"
     )
-    if unit != "character":
+    if unit != "character" and characters is not None:
         print(f"{loss * BITS * len(symbols) / characters:.3f} bits per character")
     return 0

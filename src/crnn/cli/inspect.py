@@ -13,7 +13,7 @@ from crnn._words import counted
 from crnn.benchmark import plot
 from crnn.cli.errors import UsageError, check_writable
 from crnn.cli.sample import load
-from crnn.cli.texts import symbols_of
+from crnn.cli.texts import check_unknown, symbols_of
 from crnn.model import RNN
 from crnn.reference import Array
 
@@ -25,8 +25,9 @@ def run(options: argparse.Namespace) -> int:
     """Run the command and return the exit code."""
     model, vocabulary = load(options.model)
     _check_plot(options)
+    check_unknown(vocabulary, options.unknown)
     try:
-        symbols, _ = symbols_of(options.text, vocabulary)
+        symbols, _ = symbols_of(options.text, vocabulary, options.unknown)
     except UsageError as error:
         raise UsageError(f"--text: {error}") from None
     T, unit = options.steps, vocabulary.unit

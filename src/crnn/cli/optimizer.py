@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from functools import partial
 
 import crnn
 from crnn._training.rule import Rule
-from crnn.schedules import Cosine, Linear, OnPlateau, Schedule, Warmup
+from crnn.schedules import Cosine, Linear, OnPlateau, Schedule, Step, Warmup
 
 #: The optimizers by their names as options, with their learning rates.
 OPTIMIZERS: dict[str, tuple[Callable[..., Rule], float]] = {
@@ -17,19 +16,20 @@ OPTIMIZERS: dict[str, tuple[Callable[..., Rule], float]] = {
 }  # fmt: skip
 
 
-#: The schedules by their names as options, for a rate.
-SCHEDULES: dict[str, Callable[[float], float | Schedule]] = {
-    "constant": float,
-    "cosine": Cosine,
-    "linear": Linear,
-    "plateau": partial(OnPlateau, factor=0.5, patience=0),
+#: The schedules by their names as options, for a rate and the steps of --step-epochs.
+SCHEDULES: dict[str, Callable[[float, int], float | Schedule]] = {
+    "constant": lambda lr, _: lr,
+    "cosine": lambda lr, _: Cosine(lr),
+    "linear": lambda lr, _: Linear(lr),
+    "step": lambda lr, every: Step(lr, every, factor=0.5),
+    "plateau": lambda lr, _: OnPlateau(lr, factor=0.5, patience=0),
 }
 
 
-def optimizer(options: argparse.Namespace) -> Rule:
-    """The optimizer that the options describe."""
-    make, usual = OPTIMIZERS[options.optimizer]
-    lr = SCHEDULES[options.schedule](usual if options.lr is None else options.lr)
+def optimizer(options: argparse.Namespace, windows: int) -> Rule:
+    """The optimizer that the options describe, for epochs of so many windows."""
+    make = OPTIMIZERS[options.optimizer][0]
+    lr = SCHEDULES[options.schedule](options.lr, windows * (options.step_epochs or 1))
     if options.warmup:
         lr = Warmup(options.warmup, lr)
     chosen = {"momentum": options.momentum, "weight_decay": options.weight_decay}

@@ -7,16 +7,14 @@ work begins.
 from __future__ import annotations
 
 import argparse
-import math
-from collections.abc import Callable
 from typing import NoReturn
 
 import crnn
-from crnn._engine.validate import LARGEST
-from crnn._network.cells import CELLS
-from crnn._network.initial import INITIAL, MOST_SCALE
-from crnn.benchmark import command as bench
+from crnn._network.initial import INITIAL
+from crnn.cli import bench, training_options
 from crnn.cli.errors import one_line
+from crnn.cli.training_options import UNKNOWN
+from crnn.cli.values import ABOVE_0, COUNT, COUNT_OR_0, LENGTHS, NOT_BELOW_0, SCALE, SEED, named
 from crnn.tasks import TASKS
 
 Commands = argparse._SubParsersAction  # argparse has no public name for it
@@ -30,74 +28,13 @@ class _Parser(argparse.ArgumentParser):
 
 
 class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
-    """Adds the defaults that are not None or False."""
+    """Adds the defaults that are not None or False, and not in the help already."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        without = action.default is None or action.default is False
+        without = (
+            action.default is None or action.default is False or "(default" in str(action.help)
+        )
         return action.help if without else super()._get_help_string(action)
-
-
-def _whole(least: int, most: int = LARGEST) -> Callable[[str], int]:
-    """A parser of whole numbers in least..most."""
-
-    def read(text: str) -> int:
-        try:
-            n = int(text)
-        except ValueError:
-            n = least - 1
-        if not least <= n <= most:
-            raise argparse.ArgumentTypeError(
-                f"expected a whole number in {least}..{most}, got {text!r}"
-            )
-        return n
-
-    return read
-
-
-def _number(what: str, accepts: Callable[[float], bool]) -> Callable[[str], float]:
-    """A parser of finite numbers that `accepts` is true for."""
-
-    def read(text: str) -> float:
-        try:
-            x = float(text)
-        except ValueError:
-            x = math.nan
-        if not (math.isfinite(x) and accepts(x)):
-            raise argparse.ArgumentTypeError(f"expected {what}, got {text!r}")
-        return x
-
-    return read
-
-
-def _listed(read: Callable[[str], int]) -> Callable[[str], list[int]]:
-    """A parser of several numbers with commas between them."""
-    return lambda text: [read(part) for part in text.split(",")]
-
-
-def _named(text: str) -> str:
-    """Parse the name of a file.
-
-    In other programs "-" is standard input or output. A model needs a file that can be read at any
-    position and replaced as a whole.
-    """
-    if text in ("", "-"):
-        hint = " (./- is a file of that name)" if text else ""
-        raise argparse.ArgumentTypeError(f"expected the name of a file, got {text!r}{hint}")
-    return text
-
-
-COUNT = _whole(1)
-COUNT_OR_0 = _whole(0)
-SEED = _whole(0, 2**64 - 1)
-ABOVE_0 = _number("a finite number > 0", lambda x: x > 0)
-NOT_BELOW_0 = _number("a finite number >= 0", lambda x: x >= 0)
-SHARE = _number("a share in (0, 1)", lambda x: 0 < x < 1)
-LEAK = _number("a number in (0, 1]", lambda x: 0 < x <= 1)
-LENGTHS = _listed(COUNT)
-SCALE = _number(f"a number > 0 and < {MOST_SCALE:g}", lambda x: 0 < x < MOST_SCALE)
-#: The help on what to do with text that a model has no symbol for.
-UNKNOWN = "what to do with unknown text (default: replace it if the model can, else error)"
-DECAY = _number("a number in [0, 1)", lambda x: 0 <= x < 1)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -130,65 +67,13 @@ def _add(
 
 
 def _add_train(commands: Commands[_Parser]) -> None:
-    add = _add(commands, "train", "train a model of text").add_argument
-    add("--text", type=_named, metavar="FILE",
-        help="UTF-8 text (default: the help topics of Python)")  # fmt: skip
-    add("--units", choices=["characters", "words", "bytes"],
-        help="what one step reads (default: characters)")  # fmt: skip
-    add("--most", type=COUNT, metavar="N",
-        help="know the N most frequent characters or words only (default: all)")  # fmt: skip
-    add("--unknown", choices=["error", "skip", "replace"], help=UNKNOWN)
-    add("--out", type=_named, metavar="FILE",
-        help="the model, and the state of its training (default: that of --resume, or "
-        "model.safetensors)")  # fmt: skip
-    add("--resume", type=_named, metavar="FILE",
-        help="continue the training in this file, with the same options")  # fmt: skip
-    add("--start", type=_named, metavar="FILE",
-        help="begin a new training with the model of this file")  # fmt: skip
-    add("--cell", choices=[*CELLS], help="of the hidden units (default: vanilla)")
-    add("--leak", type=LEAK, metavar="SHARE", help="of --cell leaky, in (0, 1]")
-    add("--hidden", type=COUNT, metavar="N", help="hidden units (default: 256)")
-    add("--layers", type=COUNT, metavar="N", help="recurrent layers (default: 1)")
-    add("--dropout", type=DECAY, metavar="P",
-        help="share of units dropped between layers in training (default: 0)")  # fmt: skip
-    add("--activation", choices=["tanh", "relu"], help="of the hidden units (default: tanh)")
-    add("--dtype", choices=["float32", "float64"], help="of the parameters (default: float32)")
-    add("--epochs", type=COUNT, default=7, metavar="N", help="passes over the text")
-    add("--batch", type=COUNT, default=32, metavar="N", help="parallel rows of text")
-    add("--steps", type=COUNT, default=64, metavar="N",
-        help="steps of backpropagation through time")  # fmt: skip
-    add("--lr", type=ABOVE_0, metavar="RATE",
-        help="learning rate (default: 0.002; sgd 0.5; rmsprop 0.001)")  # fmt: skip
-    add("--optimizer", default="adam", choices=["adam", "adamw", "rmsprop", "sgd"],
-        help="the optimizer")  # fmt: skip
-    add("--schedule", default="constant", choices=["constant", "cosine", "linear", "plateau"],
-        help="how the learning rate falls: to 0 over the whole training, or on plateau to a half "
-             "after each epoch without improvement")  # fmt: skip
-    add("--warmup", type=COUNT_OR_0, default=0, metavar="N",
-        help="steps in which the learning rate rises to its full size")  # fmt: skip
-    add("--momentum", type=DECAY, metavar="M", help="of sgd and rmsprop (default: 0)")
-    add("--weight-decay", type=NOT_BELOW_0, metavar="D",
-        help="of adamw, sgd and rmsprop (default: adamw 0.01, else 0)")  # fmt: skip
-    add("--clip", type=NOT_BELOW_0, default=1.0, metavar="NORM",
-        help="largest norm of a gradient; 0: no clipping")  # fmt: skip
-    add("--clip-value", type=ABOVE_0, metavar="VALUE",
-        help="largest size of each number of a gradient (default: no limit)")  # fmt: skip
-    add("--patience", type=COUNT, metavar="N", help="stop after N epochs without improvement")
-    add("--validation", type=SHARE, default=0.1, metavar="SHARE",
-        help="the share of the text that is held out, from its end")  # fmt: skip
-    add("--shards", type=COUNT, metavar="N",
-        help="parts of a sum of gradients: the same bits for up to N processes")  # fmt: skip
-    add("--seed", type=SEED, default=0, metavar="N", help="for parameters and sample")
-    add("--length", type=COUNT_OR_0, default=300, metavar="N",
-        help="characters, words or bytes of the final sample")  # fmt: skip
-    add("--temperature", type=NOT_BELOW_0, default=0.7, metavar="T", help="of the final sample")
-    add("--quiet", action="store_true", help="no progress bar")
+    training_options.add_options(_add(commands, "train", "train a model of text"))
 
 
 def _add_eval(commands: Commands[_Parser]) -> None:
     add = _add(commands, "eval", "measure how well a model predicts a text").add_argument
-    add("model", type=_named, help="a file that `crnn train` wrote")
-    add("text", type=_named, help="UTF-8 text that the model has not learned from")
+    add("model", type=named, help="a file that `crnn train` wrote")
+    add("text", type=named, help="UTF-8 text that the model has not learned from")
     add("--unknown", choices=["error", "skip", "replace"], help=UNKNOWN)
     add("--batch", type=COUNT, default=1, metavar="N",
         help="read the text as N parallel rows, each from the initial state: faster")  # fmt: skip
@@ -196,7 +81,7 @@ def _add_eval(commands: Commands[_Parser]) -> None:
 
 def _add_sample(commands: Commands[_Parser]) -> None:
     add = _add(commands, "sample", "write text with a trained model").add_argument
-    add("model", type=_named, help="a file that `crnn train` wrote")
+    add("model", type=named, help="a file that `crnn train` wrote")
     add("--prime", default="", metavar="TEXT", help="how the text begins (default: nothing)")
     add("-n", "--length", type=COUNT_OR_0, default=400, metavar="N",
         help="characters, words or bytes to write")  # fmt: skip
@@ -208,12 +93,13 @@ def _add_sample(commands: Commands[_Parser]) -> None:
 
 def _add_inspect(commands: Commands[_Parser]) -> None:
     add = _add(commands, "inspect", "show how far a text model's gradient reaches").add_argument
-    add("model", type=_named, help="a file that `crnn train` wrote")
-    add("--text", type=_named, metavar="FILE",
+    add("model", type=named, help="a file that `crnn train` wrote")
+    add("--text", type=named, metavar="FILE",
         help="UTF-8 text (default: the help topics of Python)")  # fmt: skip
     add("--steps", type=COUNT, default=200, metavar="T", help="characters of a window")
     add("--windows", type=COUNT, default=32, metavar="N", help="most windows, spread over the text")
-    add("--plot", type=_named, metavar="FILE", help="draw the norms (needs matplotlib)")
+    add("--unknown", choices=["error", "skip", "replace"], help=UNKNOWN)
+    add("--plot", type=named, metavar="FILE", help="draw the norms (needs matplotlib)")
 
 
 def _add_tasks(commands: Commands[_Parser]) -> None:
@@ -243,8 +129,8 @@ def _add_tasks(commands: Commands[_Parser]) -> None:
     add("--updates", type=COUNT, metavar="N", help="most updates")
     add("--seconds", type=ABOVE_0, default=60.0, metavar="S", help="longest time of training")
     add("--seed", type=SEED, default=0, metavar="N", help="for parameters and examples")
-    add("--plot", type=_named, metavar="FILE", help="draw the learning curve (needs matplotlib)")
-    add("--out", type=_named, metavar="FILE", help="save the model")
+    add("--plot", type=named, metavar="FILE", help="draw the learning curve (needs matplotlib)")
+    add("--out", type=named, metavar="FILE", help="save the model")
     add("--quiet", action="store_true", help="no progress bar")
 
 

@@ -17,7 +17,8 @@ from crnn.text.units import Units
 _OPTIONS = {
     "batch_size": "--batch", "steps": "--steps", "clip_norm": "--clip", "patience": "--patience",
     "clip_value": "--clip-value", "shards": "--shards",
-    "epochs": "--epochs", "optimizer": "--optimizer",
+    "epochs": "--epochs",
+    "optimizer": "--optimizer, --lr, --schedule, --warmup, --momentum, --weight-decay",
 }  # fmt: skip
 #: The field of a configuration that an option of a new model sets.
 _FIELDS = {
@@ -26,9 +27,10 @@ _FIELDS = {
 }  # fmt: skip
 
 
-def has_training(path: str) -> bool:
-    """Whether a file has the state of a training, not a model alone."""
-    return files.load_training(path)[3] is not None
+def metadata_of_training(path: str) -> dict[str, str] | None:
+    """The metadata of a file with the state of a training; None if it has a model alone."""
+    _, _, metadata, training = files.load_training(path)
+    return None if training is None else metadata
 
 
 def check_replaced(out: str, source: str | None) -> None:
@@ -80,14 +82,18 @@ def check_vocabulary(options: argparse.Namespace, path: str, vocabulary: Units) 
         raise UsageError(f"--most: expected at least {known}, as {path} has, got {options.most}")
 
 
-def named(error: OtherTraining) -> UsageError:
-    """The error of a training with other options, with the option's name."""
+def named(error: OtherTraining, only_text: bool) -> UsageError:
+    """The error of a training with other options, with the option's name.
+
+    With `only_text`, the other options that change the symbols are known to be the same.
+    """
     path, argument = error.path, error.argument
     hint = f"; --start {path} begins a new training with its model"
     if argument in ("symbols", "validation"):
-        return UsageError(
-            f"--text, --validation: expected those that {path} was trained with{hint}"
-        )
+        names, those = "--text, --validation", "those"
+        if only_text:
+            names, those = "--text", "the text"
+        return UsageError(f"{names}: expected {those} that {path} was trained with{hint}")
     name = _OPTIONS.get(argument, argument)
     expected, got = (_spelled(argument, value) for value in (error.expected, error.got))
     return UsageError(f"{name}: expected {expected}, as in {path}, got {got}{hint}")

@@ -6,7 +6,7 @@ import argparse
 
 import crnn
 from crnn._vocabulary import vocabulary_of
-from crnn.cli.errors import UsageError
+from crnn.cli.errors import UsageError, of_unknown
 from crnn.cli.texts import check_unknown
 from crnn.text.units import Units
 
@@ -18,7 +18,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         prime = vocabulary.encode(options.prime, options.unknown)
     except ValueError as error:
-        raise UsageError(f"--prime: {error}") from None
+        raise UsageError(f"--prime: {of_unknown(error)}") from None
     drawn = model.sample(options.length, prime, options.temperature, options.seed)
     print(options.prime + vocabulary.decode(drawn))
     return 0

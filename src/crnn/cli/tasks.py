@@ -12,7 +12,8 @@ import crnn
 from crnn import tasks
 from crnn.benchmark import plot
 from crnn.cli.errors import UsageError, check_writable
-from crnn.tasks import Annealed, Recipe, Result, Task
+from crnn.schedules import Linear
+from crnn.tasks import Recipe, Result, Task
 
 Rule = crnn.SGD | crnn.Adam | crnn.RMSprop
 USUAL_T = 100  # of a task without a length of its own
@@ -151,15 +152,18 @@ def _recipe(task: Task, options: argparse.Namespace) -> Recipe:
     return replace(recipe, optimizer=_optimizer(recipe, options), **changed)
 
 
-def _optimizer(recipe: Recipe, options: argparse.Namespace) -> Rule | Annealed:
-    """The recipe's optimizer, or the one that is asked for; if it is annealed, then to the end."""
-    annealed = isinstance(recipe.optimizer, Annealed)
-    rule = recipe.optimizer.rule if isinstance(recipe.optimizer, Annealed) else recipe.optimizer
+def _optimizer(recipe: Recipe, options: argparse.Namespace) -> Rule:
+    """The recipe's optimizer, or the one that is asked for; if its rate falls, then to the end."""
+    rule = recipe.optimizer
+    falls, lr = isinstance(rule.lr, Linear), options.lr
     if options.optimizer is not None:
-        rule = _OPTIMIZERS[options.optimizer](0.1 if options.optimizer == "sgd" else 1e-3)
-    if options.lr is not None:
-        rule = replace(rule, lr=options.lr)
-    return Annealed(rule, options.updates or recipe.updates) if annealed else rule
+        lr = lr or (0.1 if options.optimizer == "sgd" else 1e-3)
+        rule = _OPTIMIZERS[options.optimizer](lr)
+    if isinstance(rule.lr, Linear):
+        lr = lr or rule.lr.lr
+    if falls:
+        return replace(rule, lr=Linear(lr, options.updates or recipe.updates))
+    return rule if lr is None else replace(rule, lr=lr)
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:

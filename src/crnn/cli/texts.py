@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from crnn.cli.errors import UsageError
+from crnn.cli.errors import UsageError, of_unknown
 from crnn.reference import Array
 from crnn.text import ByteVocabulary, Vocabulary, WordVocabulary, python_topics
-from crnn.text.pieces import of_file
+from crnn.text.pieces import BLOCK, of_file
 from crnn.text.units import Units, write
 
 #: What stands for unknown characters if a vocabulary is made with --most.
@@ -39,12 +39,29 @@ def pieces(path: str | None) -> Iterator[str]:
 def vocabulary_of(path: str | None, units: str, most: int | None) -> Units:
     """The vocabulary of a text."""
     if units == "bytes":
-        for _ in pieces(path):  # which must be UTF-8 and not empty
-            pass
         return ByteVocabulary()
     if units == "words":
         return WordVocabulary._of_pieces(pieces(path), most, " <unk>")
     return Vocabulary._of_pieces(pieces(path), most, None if most is None else REPLACEMENT)
+
+
+def _blocks(path: str) -> Iterator[Array]:
+    """The bytes of any file, a block at a time."""
+    with open(path, "rb") as file:
+        block = file.read(BLOCK)
+        if not block:
+            raise UsageError(f"{path}: the file is empty")
+        while block:
+            yield np.frombuffer(block, np.uint8)
+            block = file.read(BLOCK)
+
+
+def _count(path: str) -> int | None:
+    """The number of characters in a file, or None if it is no text in UTF-8."""
+    try:
+        return sum(map(len, of_file(path)))
+    except ValueError:
+        return None
 
 
 def check_unknown(vocabulary: Units, unknown: str | None) -> None:
@@ -57,26 +74,30 @@ def check_unknown(vocabulary: Units, unknown: str | None) -> None:
 
 def symbols_of(
     path: str | None, vocabulary: Units, unknown: str | None = None, beside: str | None = None
-) -> tuple[Array, int]:
-    """The symbols of a text, and how many characters it has.
+) -> tuple[Array, int | None]:
+    """The symbols of a text, and how many characters it has; None for bytes that are not UTF-8.
 
     The symbols are in a temporary file without a name, in the folder of `beside` if it is given,
     that is mapped into memory: neither they nor the text need to fit there.
     """
-    characters = 0
+    characters: int | None = 0
 
     def counted() -> Iterator[str]:
         nonlocal characters
         for piece in pieces(path):
-            characters += len(piece)
+            characters = (characters or 0) + len(piece)
             yield piece
 
+    if path is not None and isinstance(vocabulary, ByteVocabulary):
+        parts, characters = _blocks(path), _count(path)
+    else:
+        parts = vocabulary._encoded(counted(), unknown)
     folder = None if beside is None else os.path.dirname(os.path.realpath(beside))
     with tempfile.TemporaryFile(dir=folder) as file:
         try:
-            count = write(file, vocabulary._encoded(counted(), unknown), vocabulary.dtype)
+            count = write(file, parts, vocabulary.dtype)
         except ValueError as error:
-            raise UsageError(str(error)) from None
+            raise UsageError(of_unknown(error)) from None
         if count == 0:
             return np.empty(0, vocabulary.dtype), characters
         file.flush()

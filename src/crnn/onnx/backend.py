@@ -17,6 +17,7 @@ from onnx.backend.base import Backend, BackendRep, namedtupledict
 from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
 
+from crnn._words import one_line
 from crnn.onnx import gated, rnn
 from crnn.reference import Array
 
@@ -59,7 +60,7 @@ class Prepared(BackendRep):  # type: ignore[misc]
     """A model that is ready to run, from `prepare`."""
 
     def __init__(self, model: ModelProto):
-        self._evaluator = ReferenceEvaluator(model, new_ops=_OPERATORS)
+        self._evaluator = ReferenceEvaluator(_of_short_domain(model), new_ops=_OPERATORS)
         constants = {tensor.name for tensor in model.graph.initializer}
         self._inputs = [name for name in self._evaluator.input_names if name not in constants]
         self._outputs = namedtupledict("Outputs", list(self._evaluator.output_names))
@@ -277,12 +278,23 @@ class CrnnBackend(Backend):  # type: ignore[misc]
         return device.split(":")[0] == "CPU"
 
 
+def _of_short_domain(model: ModelProto) -> ModelProto:
+    """The model with "" for ONNX's own domain, whose other name the evaluator does not know."""
+    if all(opset.domain != "ai.onnx" for opset in model.opset_import):
+        return model
+    found = ModelProto()
+    found.CopyFrom(model)
+    for item in [*found.opset_import, *found.graph.node]:
+        item.domain = "" if item.domain == "ai.onnx" else item.domain
+    return found
+
+
 def _check(what: str, check: Any, *arguments: Any, **options: Any) -> None:
     """Call onnx's own method, which does nothing but check its arguments."""
     try:
         check(*arguments, **options)
     except checker.ValidationError as error:
-        raise ValueError(f"{what}: not valid ONNX: {error}") from None
+        raise ValueError(f"{what}: not valid ONNX: {one_line(error)}") from None
 
 
 def _check_device(device: str) -> None:

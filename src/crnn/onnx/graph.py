@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from onnx import ModelProto, NodeProto, helper, numpy_helper
+from onnx import AttributeProto, ModelProto, NodeProto, helper
 
+from crnn._words import one_line
 from crnn.onnx import backend, gated, links, pools, rnn
 from crnn.onnx.numbers import LOWEST, Ledger, Rows
+from crnn.onnx.tensors import array_of, dtype_of
 from crnn.reference import Array
 
 #: Operators that move values without changing them, and which of their inputs they move.
@@ -107,7 +109,7 @@ class Graph:
         self.T, self.m = 0, 0  # known from the first node RNN
         width, of = (1, Symbols()) if symbols else (shape[2], Input(None))
         rows = self.ledger.rows(shape[0] * shape[1], width, of)
-        constants = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
+        constants = {tensor.name: array_of(tensor) for tensor in model.graph.initializer}
         self.values: dict[str, Any] = {
             "": None, **constants, **known, x: Followed(rows.numbers.reshape(shape))
         }  # fmt: skip
@@ -139,7 +141,7 @@ class Graph:
             outputs = self._outputs(node, inputs)
         except Exception as error:  # NumPy and onnx raise many kinds for a graph that cannot run
             called = f"{node.op_type} {node.name!r}" if node.name else node.op_type
-            raise ValueError(f"{called}: {error}") from error
+            raise ValueError(f"{called}: {one_line(error)}") from error
         self.values.update(zip(filter(None, node.output), outputs, strict=True))
 
     def _outputs(self, node: NodeProto, inputs: list[Any]) -> Iterable[Any]:
@@ -162,6 +164,8 @@ class Graph:
 
     def _evaluated(self, node: NodeProto, inputs: list[Any]) -> tuple[Array, ...]:
         """The operator's result for constants, or for numbers."""
+        if any(a.type in (AttributeProto.GRAPH, AttributeProto.GRAPHS) for a in node.attribute):
+            raise ValueError("crnn does not run the graph inside of a node")  # it may never end
         arrays = [v.numbers if isinstance(v, Followed) else v for v in inputs if v is not None]
         named = {name: a for name, a in zip(filter(None, node.input), arrays, strict=True)}
         return backend.run_node(node, named, opset_version=self.opset)
@@ -262,7 +266,7 @@ class Graph:
         return rows.numbers[which]
 
     def _cast(self, node: NodeProto, value: Any) -> Array:
-        kind = helper.tensor_dtype_to_np_dtype(_attribute(node, "to", None)).kind
+        kind = dtype_of("to", _attribute(node, "to", None)).kind
         self._symbols(value)
         if kind not in "iu":
             raise ValueError("expected the integers of x to stay integers")

@@ -14,6 +14,9 @@ import numpy as np
 
 from crnn.reference import Array
 
+#: Values of one node. A graph of a few bytes may have any fixed sizes, and its numbers take memory.
+LARGEST = 2**27
+
 
 @dataclass(eq=False)
 class Rows:
@@ -41,7 +44,12 @@ class Ledger:
         self._rows: list[Rows] = []
 
     def rows(self, count: int, width: int, of: Any) -> Rows:
-        """New rows."""
+        """New rows; raises ValueError if they are too many."""
+        if count * width > LARGEST:
+            raise ValueError(
+                f"sizes: expected at most {LARGEST} values, got {count * width}: export the graph "
+                "with a symbolic T and m"
+            )
         last = self._rows[-1] if self._rows else None
         first = 1 if last is None else last.first + last.count * last.width
         self._rows.append(Rows(first, count, width, of))

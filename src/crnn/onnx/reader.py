@@ -10,16 +10,18 @@ from typing import Any
 import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
-from onnx import ModelProto, checker, helper
+from onnx import ModelProto, checker
 
 import crnn
 from crnn import files
 from crnn._engine import validate
 from crnn._network.losses import chosen
+from crnn._words import one_line
 from crnn.model import Config
 from crnn.onnx.graph import Cell, Followed, Graph, Linear
 from crnn.onnx.links import LOSS_OF_LINK
 from crnn.onnx.numbers import Rows
+from crnn.onnx.tensors import dtype_of
 from crnn.onnx.writer import CONFIG
 from crnn.reference import Array
 
@@ -125,7 +127,7 @@ def _loaded(model: Any) -> ModelProto:
             )
         checker.check_model(proto)
     except (DecodeError, checker.ValidationError) as error:
-        raise ValueError(f"model: not valid ONNX: {error}") from None
+        raise ValueError(f"model: not valid ONNX: {one_line(error)}") from None
     return proto
 
 
@@ -134,7 +136,7 @@ class _Inputs:
     """The inputs of the graph."""
 
     x: str
-    symbols: bool
+    dtype: np.dtype[Any] | None  # of x; None for integers, which stand for one-hot rows
     shape: list[int | None]  # of x; None if symbolic
     lengths: str | None
     m_axis: int  # of x, if there are lengths
@@ -150,7 +152,7 @@ class _Inputs:
             tensor = value.type.tensor_type
             if not value.type.HasField("tensor_type"):
                 raise ValueError(f"{value.name}: expected a tensor")
-            integers = helper.tensor_dtype_to_np_dtype(tensor.elem_type).kind in "iu"
+            integers = dtype_of(value.name, tensor.elem_type).kind in "iu"
             rank = len(tensor.shape.dim)
             if x is None and rank == (2 if integers else 3):
                 x = value
@@ -164,14 +166,27 @@ class _Inputs:
         if x is None:
             raise ValueError("inputs: expected x, floats (T, m, n_x) or integers (T, m)")
         dims = list(x.type.tensor_type.shape.dim)
-        shape = [dim.dim_value if dim.HasField("dim_value") else None for dim in dims]
-        symbols = len(shape) == 2
-        if not symbols and shape[2] is None:
+        shape = [_size(dim) for dim in dims]
+        if any(size is not None and size < 1 for size in shape):
+            raise ValueError(f"{x.name}: expected axes of at least 1, got {shape}")
+        dtype = None if len(shape) == 2 else dtype_of(x.name, x.type.tensor_type.elem_type)
+        if dtype is not None and shape[2] is None:
             raise ValueError(f"{x.name}: expected a known n_x, got a symbolic third axis")
-        m_axis = 1
-        if lengths is not None and lengths.type.tensor_type.shape.dim[0] == dims[0] != dims[1]:
-            m_axis = 0
-        return cls(x.name, symbols, shape, lengths.name if lengths is not None else None, m_axis)
+        if lengths is None:
+            return cls(x.name, dtype, shape, None, 1)
+        of_lengths = lengths.type.tensor_type.shape.dim[0]
+        m_axis = 0 if of_lengths == dims[0] != dims[1] else 1
+        if None not in (shape[m_axis], _size(of_lengths)) and of_lengths != dims[m_axis]:
+            raise ValueError(
+                f"{lengths.name}: expected {shape[m_axis]} numbers, one for each example, got "
+                f"{_size(of_lengths)}"
+            )
+        return cls(x.name, dtype, shape, lengths.name, m_axis)
+
+
+def _size(dim: Any) -> int | None:
+    """The size of an axis, or None if it is symbolic."""
+    return dim.dim_value if dim.HasField("dim_value") else None
 
 
 @dataclass
@@ -217,6 +232,12 @@ class _Read:
             found |= recurrence.named(own if cell.baa is None else {**own, "baa": cell.baa})
         return found
 
+    def dtypes(self) -> set[np.dtype[Any]]:
+        """Of all weights and the table."""
+        arrays = [self.linear.Wya, self.linear.by, *([] if self.table is None else [self.table])]
+        arrays += [cell.Waa for cells in self.layers for cell in cells]
+        return {a.dtype for a in arrays}
+
     def same(self, other: _Read) -> bool:
         """Whether both readings gave the same model."""
         theirs = other.parameters()
@@ -237,10 +258,14 @@ def _read(model: ModelProto, inputs: _Inputs, probe: tuple[int, int]) -> _Read:
         T, m = shape[1 - inputs.m_axis], shape[inputs.m_axis]
         lengths = T - 1 - np.arange(m) % (T - 1) if T > 1 else np.ones(m, int)
         known[inputs.lengths] = lengths
-    graph = Graph(model, inputs.x, inputs.symbols, shape, known, lengths)
+    graph = Graph(model, inputs.x, inputs.dtype is None, shape, known, lengths)
     linear = _output_layer(graph, graph.values[model.graph.output[0].name])
     layers, table = _layers(linear)
-    return _Read(layers, linear, table)
+    read = _Read(layers, linear, table)
+    dtypes = sorted(str(dtype) for dtype in {inputs.dtype, *read.dtypes()} - {None})
+    if len(dtypes) > 1:
+        raise ValueError(f"{inputs.x}: expected the dtype of all weights, got {', '.join(dtypes)}")
+    return read
 
 
 def _output_layer(graph: Graph, output: Any) -> Linear:
@@ -295,6 +320,9 @@ def _metadata(config: Config, model: ModelProto) -> tuple[dict[str, str], dict[s
     The rest of the configuration must agree with the graph, and the loss with its end.
     """
     properties = {entry.key: entry.value for entry in model.metadata_props}
+    for text in (*properties, *properties.values()):
+        if not isinstance(text, str):  # as protobuf gives what is not UTF-8
+            raise ValueError(f"metadata_props: expected UTF-8, got {validate.shown(text)}")
     text, found = properties.pop(CONFIG, "{}"), config.arguments()
     try:
         said = json.loads(text)
@@ -303,12 +331,12 @@ def _metadata(config: Config, model: ModelProto) -> tuple[dict[str, str], dict[s
     try:
         files.check_entries(said)
     except ValueError as error:
-        raise ValueError(f"metadata_props: {CONFIG} is {text}: {error}") from None
+        raise ValueError(f"metadata_props: {CONFIG} is {one_line(text)}: {error}") from None
     of_training = {name: said[name] for name in ("dropout", "loss") if name in said}
     loss = of_training.get("loss", config.loss)
     own = isinstance(loss, dict) and set(loss) == {"own"}  # whose y_hat is the logits
     fits = own or chosen(loss).link == config.objective.link
     if {**found, **said} != {**found, **of_training} or not fits:
         entries = json.dumps(config.entries())
-        raise ValueError(f"metadata_props: {CONFIG} is {text}, the graph's is {entries}")
+        raise ValueError(f"metadata_props: {CONFIG} is {one_line(text)}, the graph's is {entries}")
     return properties, of_training

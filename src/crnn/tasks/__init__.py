@@ -1,6 +1,5 @@
 """The field's benchmark tasks for memory, as seeded generators with their published settings."""
 
-from crnn.tasks.annealed import Annealed
 from crnn.tasks.digits import Digits
 from crnn.tasks.marked import Adding, DelayedXOR
 from crnn.tasks.recipes import KINDS, Recipe, recipe
@@ -9,7 +8,7 @@ from crnn.tasks.task import Published, Task
 from crnn.tasks.training import Point, Result, train
 
 __all__ = [
-    "KINDS", "TASKS", "Adding", "Annealed", "CopyMemory", "DelayedXOR", "Digits", "Point",
+    "KINDS", "TASKS", "Adding", "CopyMemory", "DelayedXOR", "Digits", "Point",
     "Published", "Recipe", "Result", "Task", "TemporalOrder", "recipe", "train",
 ]  # fmt: skip
 

@@ -243,7 +243,7 @@ class Vocabulary(Units):
                     if choice == "error":
                         raise ValueError(
                             f"character {chr(codes[other.argmax()])!r} is not among the "
-                            f"{len(self)} of this vocabulary"
+                            f"{len(self)} of this vocabulary; unknown='skip' leaves such ones out"
                         )
                     if choice == "replace":
                         found[other] = self.characters.index(str(self.unknown))

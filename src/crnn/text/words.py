@@ -191,7 +191,10 @@ class WordVocabulary(Units):
             found = np.array([self._numbers.get(word, other) for word in words], np.int64)
             if choice == "error" and (found < 0).any():
                 word = words[int((found < 0).argmax())]
-                raise ValueError(f"word {word!r} is not among the {len(self)} of this vocabulary")
+                raise ValueError(
+                    f"word {word!r} is not among the {len(self)} of this vocabulary; "
+                    "unknown='skip' leaves such words out"
+                )
             yield found[found >= 0].astype(self.dtype)
 
     def decode(self, symbols: Any) -> str:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
+from crnn import benchmark, files
 from crnn._engine import validate
 from crnn._network.cells import CELLS
 from crnn.benchmark import plot
 from crnn.benchmark.cases import QUICK, SHAPES, Case
 from crnn.benchmark.machine import cores
 from crnn.benchmark.peers import PEERS, onednn
-from crnn.benchmark.rounds import run
 from crnn.benchmark.table import summary, table
+from crnn.cli.errors import check_writable
+from crnn.cli.values import named
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -35,11 +36,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--rounds", type=int, metavar="N", help="turns of each (default: 7; with --quick 3)")
     add("--seconds", type=float, default=0.05, metavar="S", help="the least time of a turn")
     add("--build-onednn", action="store_true", help="first build the binding to oneDNN (needs g++)")
-    add("--json", type=Path, metavar="FILE", help="write every number and the machine")
-    add("--plot", type=Path, metavar="FILE", help="draw the ratios (needs matplotlib)")
+    add("--json", type=named, metavar="FILE", help="write every number and the machine")
+    add("--plot", type=named, metavar="FILE", help="draw the ratios (needs matplotlib)")
 
 
-def bench(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
     """Run what the options ask for, and print a table and a summary."""
     shapes = QUICK if options.quick else SHAPES
     if options.shapes is not None:
@@ -61,12 +62,12 @@ def bench(options: argparse.Namespace) -> int:
         raise ValueError(f"--shapes: {error}") from None
     for option, path in (("--json", options.json), ("--plot", options.plot)):
         if path is not None:
-            _check_writable(option, path)
+            check_writable(option, path)
     if options.plot is not None:
-        plot.check(options.plot)
+        plot.check(Path(options.plot))
     if options.build_onednn:
         print(f"built {onednn.build()}", file=sys.stderr)
-    report = run(
+    report = benchmark.run(
         cases,
         _peers(options.peers),
         threads=options.numbers_of_threads,
@@ -78,25 +79,12 @@ def bench(options: argparse.Namespace) -> int:
     print(table(report) + "\n")
     print("\n".join(summary(report)))
     if options.json is not None:
-        options.json.write_text(report.to_json(), encoding="utf-8")
+        files.write(options.json, report.to_json().encode())
     if not report.cells:
         raise ValueError("--shapes: nothing could be timed")
     if options.plot is not None:
-        plot.draw(report, options.plot)
+        plot.draw(report, Path(options.plot))
     return 0
-
-
-def _check_writable(option: str, path: Path) -> None:
-    """Check before a run that its results can be written afterwards."""
-    folder = path.absolute().parent
-    if str(path) == "-":
-        raise ValueError(f"{option}: expected the name of a file, got '-'")
-    if not folder.is_dir():
-        raise ValueError(f"{option}: there is no folder {folder}")
-    if path.is_dir():
-        raise ValueError(f"{option}: expected the name of a file, got the folder {path}")
-    if not os.access(path if path.exists() else folder, os.W_OK):
-        raise ValueError(f"{option}: no permission to write {path}")
 
 
 def _peers(names: str | None) -> list[str]:

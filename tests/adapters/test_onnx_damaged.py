@@ -1,0 +1,137 @@
+"""Graphs that are damaged, or made to do harm: each is refused by name, in one line, at once.
+
+`tests/fuzz/test_onnx.py` found them.
+"""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+onnx = pytest.importorskip("onnx")
+
+from onnx import TensorProto, helper, numpy_helper  # noqa: E402
+
+import crnn  # noqa: E402
+from crnn.onnx import backend, from_onnx, to_onnx  # noqa: E402
+
+
+@pytest.fixture
+def proto():
+    return to_onnx(crnn.RNN(2, 3, 2, steps="all", rng=0))
+
+
+def refused(proto, message):
+    """Check that the error begins with this, and is one line."""
+    with pytest.raises(ValueError, match=rf"^{message}") as found:
+        from_onnx(proto.SerializeToString())
+    assert "\n" not in str(found.value)
+
+
+def set_sizes(value, *sizes):
+    for dim, size in zip(value.type.tensor_type.shape.dim, sizes, strict=False):
+        dim.dim_value = size
+
+
+def test_what_onnx_says_in_several_lines_is_one_line(proto):
+    proto.graph.node[0].op_type = "none"
+    refused(proto, "model: not valid ONNX: No Op registered for none ")
+    with pytest.raises(ValueError, match=r"^model: not valid ONNX: No Op") as found:
+        backend.prepare(proto)
+    assert "\n" not in str(found.value)
+
+
+def test_a_configuration_with_line_breaks_is_shown_in_one_line(proto):
+    helper.set_model_props(proto, {"crnn.config": "two\nlines"})
+    refused(proto, r"metadata_props: crnn\.config is two lines: ")
+
+
+def test_metadata_that_are_no_utf_8(proto):
+    """protobuf reads them, as bytes."""
+    helper.set_model_props(proto, {"author": "anna"})
+    content = proto.SerializeToString().replace(b"anna", b"a\xff\xffa")
+    with pytest.raises(ValueError, match=r"^metadata_props: expected UTF-8, got b'a"):
+        from_onnx(content)
+
+
+@pytest.mark.parametrize("number", [0, 77, -1])
+def test_data_types_that_onnx_does_not_have(proto, number):
+    proto.graph.input[0].type.tensor_type.elem_type = number
+    refused(proto, f"x: expected a data type of ONNX, got {number}")
+
+
+def test_data_types_of_weights_that_onnx_does_not_have(proto):
+    name = proto.graph.initializer[0].name
+    proto.graph.initializer[0].data_type = 77
+    refused(proto, f"{name}: expected a data type of ONNX, got 77")
+
+
+def test_numbers_that_do_not_fit_their_shape(proto):
+    tensor = proto.graph.initializer[0]
+    tensor.dims[1] = 7
+    refused(proto, "model: not valid ONNX: .* raw_data size")
+    tensor.CopyFrom(numpy_helper.from_array(np.array([b"a", b"b"], object), tensor.name))
+    tensor.string_data[0] = b"\xff"
+    refused(proto, f"{tensor.name}: ")
+
+
+@pytest.mark.parametrize("sizes", [(2**31, 5), (2**62, 2**62), (0, 3), (-(2**63), 2)])
+def test_sizes_that_no_memory_has(proto, sizes):
+    """No array of a size that the graph names is made before the size is known to be small."""
+    set_sizes(proto.graph.input[0], *sizes)
+    tracemalloc.start()
+    try:
+        refused(proto, "(sizes: expected at most|x: expected axes of at least 1)")
+        assert tracemalloc.get_traced_memory()[1] < 2**22
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_loop_without_end(proto):
+    """A node on constants is run by onnx's evaluator, which would run for ever."""
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["go"], ["on"]), helper.make_node("Identity", ["k"], ["n"])],
+        "body",
+        [
+            helper.make_tensor_value_info("i", TensorProto.INT64, []),
+            helper.make_tensor_value_info("go", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("k", TensorProto.INT64, []),
+        ],
+        [
+            helper.make_tensor_value_info("on", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("n", TensorProto.INT64, []),
+        ],
+    )
+    for name, value in (("most", np.int64(2**60)), ("true", np.bool_(True)), ("k0", np.int64(0))):
+        proto.graph.initializer.append(numpy_helper.from_array(np.asarray(value), name))
+    loop = helper.make_node("Loop", ["most", "true", "k0"], ["k"], body=body)
+    proto.graph.node.insert(0, loop)
+    refused(proto, "Loop: crnn does not run the graph inside of a node")
+
+
+def test_an_input_of_another_dtype_than_the_weights(proto):
+    proto.graph.input[0].type.tensor_type.elem_type = TensorProto.DOUBLE
+    refused(proto, "x: expected the dtype of all weights, got float32, float64")
+
+
+def test_weights_of_two_dtypes(proto):
+    for tensor in proto.graph.initializer:
+        if tensor.name == "by":
+            tensor.CopyFrom(numpy_helper.from_array(np.zeros(2), "by"))
+    refused(proto, "x: expected the dtype of all weights, got float32, float64")
+
+
+def test_lengths_of_another_number_of_examples():
+    proto = to_onnx(crnn.RNN(2, 3, 2, rng=0), lengths=True)
+    set_sizes(proto.graph.input[0], 5, 3)
+    set_sizes(proto.graph.input[1], 4)
+    refused(proto, "lengths: expected 3 numbers, one for each example, got 4")
+
+
+def test_the_long_name_of_onnx_own_domain(proto):
+    """It is the same domain, and onnx's evaluator knows the short name only."""
+    proto.opset_import[0].domain = "ai.onnx"
+    x = np.ones((4, 3, 2), "f4")
+    expected = from_onnx(proto).predict_proba(x)
+    np.testing.assert_allclose(backend.run_model(proto, [x])[0], expected, atol=1e-6)
+    assert proto.opset_import[0].domain == "ai.onnx"

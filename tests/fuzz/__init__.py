@@ -1,0 +1,6 @@
+"""Readers of files against damaged ones.
+
+A target is a function of bytes, which choose what is damaged (see `damage`). pytest runs each with
+some bytes, the same in every run. `python tests/fuzz/run.py` looks for others by coverage, with
+atheris. A package, so that its files may have the same names as those in tests.
+"""
