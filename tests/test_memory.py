@@ -33,6 +33,20 @@ def test_gradients_have_the_same_bits(planned, cell, direction, lengths, steps, 
     assert_same_bits(model.gradients(x, y, lengths, memory="sqrt"), expected)
 
 
+@pytest.mark.parametrize("m", [1, 2, 4, 5])
+@pytest.mark.parametrize("cell", CELLS)
+def test_one_step_has_the_same_bits(cell, m):
+    """The kernels have other products for a call of one step, which a segment has not."""
+    model = crnn.RNN(N_X, N_A, N_Y, **CELLS[cell], rng=0)
+    rng = np.random.default_rng(m)
+    for name, value in model.parameters.items():
+        if name.startswith("b"):
+            value[...] = rng.normal(size=value.shape)
+    x, y = rng.normal(size=(1, m, N_X)).astype("f4"), rng.integers(0, N_Y, m)
+    expected = model.gradients(x, y)
+    assert_same_bits(model.gradients(x, y, memory="sqrt"), expected)
+
+
 @pytest.mark.parametrize("levels", [2, 3, 8])
 @pytest.mark.parametrize("lengths", [None, 8 * LENGTHS], ids=["equal", "unequal"])
 @pytest.mark.parametrize("cell", ["rate", "lstm"])

@@ -74,7 +74,7 @@ class RepositoryLinks(SphinxTransform):
     def _line_of(self, target: str, code: str) -> str:
         """The anchor of the first line that has the text of a link, if that is a line of code."""
         path = Path(self.app.srcdir).parent / target
-        if " " in code and path.is_file():
+        if " " in code and path.suffix != ".md" and path.is_file():
             lines = path.read_text(encoding="utf-8").splitlines()
             return next((f"L{k}" for k, line in enumerate(lines, 1) if code in line), "")
         return ""

@@ -8,11 +8,14 @@ import pytest
 
 onnx = pytest.importorskip("onnx")
 
+from hypothesis import given, settings  # noqa: E402
+from hypothesis import strategies as st  # noqa: E402
 from onnx import helper  # noqa: E402
 
 import crnn  # noqa: E402
 from crnn.onnx import backend, from_onnx, to_onnx  # noqa: E402
 from fuzz.damage import Choices, damaged_bytes  # noqa: E402
+from fuzz.models import problems  # noqa: E402
 from fuzz.protobuf import damage  # noqa: E402
 
 
@@ -119,6 +122,29 @@ def require_same_answers(model, proto):
             if y_hat.shape == expected.shape and np.allclose(y_hat, expected, 1e-4, 1e-5, True):
                 return
     raise AssertionError(f"{found} and {expected}")
+
+
+@settings(derandomize=True, database=None, deadline=None, max_examples=40)
+@given(problems(), st.booleans())
+def test_models(p, lengths):
+    """A model that ONNX can hold comes back, and its graph gives the same answers."""
+    config, options = p.model.config, {"integers": p.x.ndim == 2, "lengths": lengths}
+    leaky = config.cell == "leaky" and (config.leak != 1 or config.noise)
+    if leaky or config.initial_state == "trained":
+        with pytest.raises(ValueError, match=r"^model: expected (the cell|initial_state)"):
+            to_onnx(p.model, **options)
+        return
+    proto = to_onnx(p.model, **options)
+    again = from_onnx(proto)
+    for name, value in p.model.parameters.items():
+        assert again.parameters[name].tobytes() == value.tobytes()
+    given = {"x": p.x}
+    if lengths:
+        given["lengths"] = np.full(p.x.shape[1], len(p.x)) if p.lengths is None else p.lengths
+        given["lengths"] = given["lengths"].astype("i4")
+    (found,) = backend.run_model(proto, given)
+    expected = p.model.predict_proba(p.x, given.get("lengths"))
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
 TARGETS = {"graph": (read, 200)}

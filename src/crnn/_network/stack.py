@@ -170,7 +170,9 @@ class Stack:
                 rows = window.steps * self._plan.m if lengths is None else _rows(window, lengths)
                 n = config.kind.kept * config.n_a
                 kept = self._array(f"kept {i}", window.steps, n).reshape(-1)[: rows * n]
-            segment = self._segments[i].place(window.t0, False, False)
+            segment = None  # for a call of one step, which has products of its own in the kernels
+            if self._plan.T > 1:
+                segment = self._segments[i].place(window.t0, False, False)
             states = recurrence.cell_forward(inputs, kept, a, self._packed[i], segment)
             if config.equation == "current":
                 self._array(f"rate {i}", window.steps, config.n_a)  # as large as it will be
