@@ -4,6 +4,8 @@ from numpy import dtype, ndarray
 
 _Array = ndarray[Any, dtype[Any]]
 
+LINKS: dict[str, int]
+
 class Stepper:
     def __init__(
         self, m: int, weights: list[_Array], biases: _Array, rule: Any, link: int
