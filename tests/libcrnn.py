@@ -12,8 +12,6 @@ import pytest
 import crnn
 
 ROOT = Path(__file__).parent.parent
-#: The statuses of a stepper beside those of c_record.py.
-OUT_OF_MEMORY, UNREADABLE, NOT_A_MODEL, UNSUPPORTED = range(12, 16)
 FIRST_FIELDS = ("dtype", "cell", "activation", "equation", "link")
 SIZES = ("n_x", "n_a", "n_y", "num_layers")
 ARRAYS = ("Waa", "Wax", "ba", "baa", "a0", "c0")

@@ -7,15 +7,26 @@ import struct
 
 import numpy as np
 import pytest
-from c_record import CELL, LEAK, NULL, OK, OPTION, SIZE, SYMBOL, VERSION
+from c_record import (
+    ALIGNMENT,
+    CELL,
+    DTYPE,
+    LEAK,
+    NOT_A_MODEL,
+    NULL,
+    OK,
+    OPTION,
+    SIZE,
+    SYMBOL,
+    UNREADABLE,
+    UNSUPPORTED,
+    VERSION,
+)
 from libcrnn import (
     ARRAYS,
     CELLS,
     DTYPES,
-    NOT_A_MODEL,
     ROOT,
-    UNREADABLE,
-    UNSUPPORTED,
     Stepper,
     Weights,
     load,
@@ -181,11 +192,11 @@ class TestFromWeights:
     @pytest.mark.parametrize(
         ("field", "value", "status"),
         [
-            ("struct_size", 8, VERSION), ("dtype", 3, 3), ("cell", 4, CELL), ("cell", -1, CELL),
+            ("struct_size", 8, VERSION), ("dtype", 3, DTYPE), ("cell", 4, CELL), ("cell", -1, CELL),
             ("equation", 1, CELL), ("activation", 2, OPTION), ("link", 4, OPTION),
             ("n_x", 0, SIZE), ("n_a", 2**31, SIZE), ("n_y", -1, SIZE), ("num_layers", 0, SIZE),
             ("num_layers", 10_001, SIZE), ("Waa", None, NULL), ("Wax", None, NULL),
-            ("Wya", None, NULL), ("Wya", 2, 8), ("leak", 4, CELL),
+            ("Wya", None, NULL), ("Wya", 2, ALIGNMENT), ("leak", 4, CELL),
         ],
     )  # fmt: skip
     def test_refused(self, library, field, value, status):
@@ -239,7 +250,7 @@ class TestState:
             assert refused == SYMBOL
         assert library.crnn_stepper_step(handle, None, y.ctypes.data) == NULL
         assert library.crnn_stepper_step(None, x.ctypes.data, y.ctypes.data) == NULL
-        assert library.crnn_stepper_step(handle, x.ctypes.data + 1, y.ctypes.data) == 8
+        assert library.crnn_stepper_step(handle, x.ctypes.data + 1, y.ctypes.data) == ALIGNMENT
         assert library.crnn_stepper_set_state(handle, y.ctypes.data, 4) == SIZE
         assert library.crnn_stepper_reset_row(handle, 2) == SIZE
         np.testing.assert_array_equal(stepper.state(), before)
