@@ -92,6 +92,7 @@ class Objective(ABC):
         if a.dtype.kind not in "fiu" or a.shape != wanted:
             raise ValueError(
                 f"{name}: expected numbers of shape {wanted}, got {validate.described(a)}"
+                + validate.axis_to_add("y", a.shape, wanted)
             )
         return validate.in_order(a, dtype)
 
