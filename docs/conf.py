@@ -22,6 +22,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
+    "sphinx_gallery.gen_gallery",
     "sphinx_copybutton",
 ]
 
@@ -30,7 +31,7 @@ myst_enable_extensions = ["dollarmath"]
 myst_fence_as_directive = ["math"]
 myst_heading_anchors = 4
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "gallery"]
 smartquotes = False
 highlight_language = "none"  # of indented blocks: commands and equations
 
@@ -51,6 +52,17 @@ suppress_warnings = ["config.cache"]  # of autosummary_context, which holds a fu
 default_role = "py:obj"
 # Backquotes also mark arguments and names of other libraries. Names of crnn must resolve.
 nitpick_ignore_regex = [("py:.*", r"(?!crnn\.).*")]
+
+# The scripts of docs/gallery are executed at every build; one that fails is an error.
+sphinx_gallery_conf = {
+    "examples_dirs": "gallery",
+    "gallery_dirs": "auto_gallery",
+    "abort_on_example_error": True,
+    "download_all_examples": False,
+    "show_memory": False,
+    "show_signature": False,
+    "write_computation_times": False,
+}
 
 html_theme = "furo"
 html_title = f"crnn {release}"

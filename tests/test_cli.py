@@ -478,6 +478,7 @@ cli.main(sys.argv[1:])
             ("--schedule cosine", "--schedule: expected constant, as in m, got cosine"),
             ("--weight-decay 0.1", "--weight-decay: expected none, as in m, got 0.1"),
             ("--validation 0.2", "--validation: expected 0.1, as in m, got 0.2"),
+            ("--shards 2", "--shards: m has the training of one process without shards, which"),
             ("--unknown skip", "--unknown: expected none, as in m, got skip"),
             ("--text other.txt", "--text: expected the text that m was trained with; --start m"),
             ("--text none.txt", "--text: none.txt: No such file or directory; --text says where"),

@@ -266,6 +266,17 @@ class TestCommand:
         one, two = (crnn.load(tmp_path / name).parameters for name in ("one", "two"))
         assert all(np.array_equal(one[name], p) for name, p in two.items())
 
+    def test_a_training_of_two_goes_on_in_one_with_as_many_shards(self, crnn_train):
+        assert crnn_train(2, "--epochs", "1", "--out", "two").returncode == 0
+        done = crnn_train(1, "--resume", "two", "--epochs", "2")
+        assert (done.returncode, done.stderr.splitlines()[-1]) == (
+            2,
+            "crnn train: --shards: two has a training with sums of 2 parts, which --shards 2 "
+            "continues; --start two begins a new training with its model",
+        )
+        done = crnn_train(1, "--resume", "two", "--epochs", "2", "--shards", "2")
+        assert (done.returncode, done.stdout.count("epoch 2/2")) == (0, 1), done.stderr
+
     def test_errors_are_printed_once(self, crnn_train):
         done = crnn_train(2, "--text", "missing.txt")
         assert done.returncode == 2

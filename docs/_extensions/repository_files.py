@@ -51,7 +51,6 @@ class RepositoryLinks(SphinxTransform):
                 anchor = link.get("reftargetid") or ""
             target = self._in_repository(path)
             if target is not None:
-                anchor = anchor or self._line_of(target, link.astext())
                 link.replace_self(self._reference(target, anchor, link))
 
     def _folder(self) -> Path:
@@ -71,10 +70,10 @@ class RepositoryLinks(SphinxTransform):
             return None
         return target.relative_to(root).as_posix()
 
-    def _line_of(self, target: str, code: str) -> str:
+    def _line_of(self, target: str, link: nodes.Element) -> str:
         """The anchor of the first line that has the text of a link, if that is a line of code."""
-        path = Path(self.app.srcdir).parent / target
-        if " " in code and path.is_file():
+        path, code = Path(self.app.srcdir).parent / target, link.astext()
+        if " " in code and any(link.findall(nodes.literal)) and path.is_file():
             lines = path.read_text(encoding="utf-8").splitlines()
             return next((f"L{k}" for k, line in enumerate(lines, 1) if code in line), "")
         return ""
@@ -86,7 +85,7 @@ class RepositoryLinks(SphinxTransform):
                 "", refdomain="doc", reftype="myst", reftarget=docname, reftargetid=anchor or None
             )
         else:
-            reference = link_to_file(self.env, target, anchor)
+            reference = link_to_file(self.env, target, anchor or self._line_of(target, link))
         reference["refdoc"], reference["refexplicit"] = self.env.docname, True
         reference += link.children
         return reference

@@ -8,6 +8,7 @@ import numpy as np
 
 from crnn._engine import validate
 from crnn._network.config import Config
+from crnn._network.losses import Wanted
 from crnn.reference import Array
 
 
@@ -141,7 +142,8 @@ class Inputs:
 
     def _target(self, name: str, y: Any, lengths: Array | None, shape: tuple[int, ...]) -> Array:
         config = self.config
-        return config.objective.checked(name, y, config.n_y, config.np_dtype, lengths, shape)
+        wanted = Wanted(name, config.n_y, config.np_dtype, shape, lengths)
+        return config.objective.checked(y, wanted)
 
     def _floats(self, a: Array) -> Array:
         return validate.in_order(a, self.config.np_dtype)

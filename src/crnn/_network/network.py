@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -42,6 +42,19 @@ class Step(Means):
     """
 
     trace: layers.Trace
+
+
+class Totals(NamedTuple):
+    """Sums of loss and metric over the counted rows of some batches."""
+
+    loss: float
+    metric: float
+    rows: int
+
+    @property
+    def means(self) -> tuple[float, float]:
+        """The mean loss and the mean metric."""
+        return self.loss / self.rows, self.metric / self.rows
 
 
 def seed_for_noise(rng: np.random.Generator | None) -> int | None:
@@ -195,23 +208,6 @@ class Network:
         mean.flat[...] = total / rows
         return loss / rows
 
-    def evaluate(
-        self,
-        batches: Iterable[Batch],
-        carry: bool = False,
-        state: State | None = None,
-        buffers: Buffers | None = None,
-        memory: MemoryLimit = None,
-        noise: np.random.Generator | None = None,
-        finals: FinalStates | None = None,
-        penalty: Penalty | None = None,
-    ) -> tuple[float, float]:
-        """Mean loss and metric over all rows of all batches: see `sums`."""
-        loss, metric, rows = self.sums(
-            batches, carry, state, buffers, memory, noise, finals, penalty
-        )
-        return loss / rows, metric / rows
-
     def sums(
         self,
         batches: Iterable[Batch],
@@ -222,8 +218,8 @@ class Network:
         noise: np.random.Generator | None = None,
         finals: FinalStates | None = None,
         penalty: Penalty | None = None,
-    ) -> tuple[float, float, int]:
-        """Sums of loss and metric over all rows of all batches, and the number of these rows.
+    ) -> Totals:
+        """The sums over all rows of all batches.
 
         The first batch starts from `state`. With `memory`, no state is carried, and the plan is
         that of gradients with the penalty, which is not part of the loss. `noise` draws a seed for
@@ -245,7 +241,7 @@ class Network:
             state = trace.final_states() if carry else None
             if finals is not None:
                 finals.add(trace, batch.examples)
-        return loss, metric, rows
+        return Totals(loss, metric, rows)
 
     def _recomputed(
         self,

@@ -160,5 +160,5 @@ class Scoring(Model):
         sequences = Sequences(self.config, x, validate.given("y", y), lengths, sample_weight, a0)
         drawn = self._network.noise_of(noise, rng)
         finals = finals_of(self.config, sequences, return_state)
-        found = self._network.evaluate(sequences.batches(), noise=drawn, finals=finals)
+        found = self._network.sums(sequences.batches(), noise=drawn, finals=finals).means
         return found if finals is None else (*found, finals.shown())

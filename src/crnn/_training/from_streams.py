@@ -201,10 +201,10 @@ class FromStreams(Trained):
         if not is_series(self.config, symbols) and all(item is None for item in others):
             symbols = checked_symbols(self.config, "symbols", symbols, 1)
             m = min(m, len(symbols) - 1)
-            return self._network.evaluate(windows(symbols, m, STEPS), carry=True)
+            return self._network.sums(windows(symbols, m, STEPS), carry=True).means
         m = max(1, min(m, len(symbols) - (y is None)))
         series = checked_series(self.config, symbols, y, resets, mask, m)
-        return self._network.evaluate(series.windows(STEPS), carry=True)
+        return self._network.sums(series.windows(STEPS), carry=True).means
 
 
 def _several(validation: Any) -> list[Any]:

@@ -11,6 +11,7 @@ import numpy as np
 from crnn._engine import validate
 from crnn._network.batch import Batch
 from crnn._network.config import Config
+from crnn._network.losses import Wanted
 from crnn._training.batches import Parts, Shards
 from crnn._training.ranks import ALONE, Ranks
 from crnn._words import counted as counted_as
@@ -183,7 +184,8 @@ def checked_series(
             counted, again = within if counted is None else counted & within, again[:-1]
         a, seen = a[:-1], None if seen is None else seen[:-1]
     else:
-        y = config.objective.checked(f"{of}y", y, config.n_y, config.np_dtype, None, leading)
+        wanted = Wanted(f"{of}y", config.n_y, config.np_dtype, leading)
+        y = config.objective.checked(y, wanted)
         seen = None  # x is read as it is
     if len(a) < least:
         least -= len(a) == leading[0]

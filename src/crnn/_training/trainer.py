@@ -123,9 +123,9 @@ class Trainer:
             assert self.last is not None
             batch, state = self.last
             batches = [batch]
-        return self.network.evaluate(
+        return self.network.sums(
             batches, carry, state, self.buffers, self.plan.memory, penalty=self.plan.penalty
-        )
+        ).means
 
     def confirm_last(self, carry: bool) -> None:
         """Check the last step, if one was done since the trainer was made."""

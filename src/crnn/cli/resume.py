@@ -16,8 +16,7 @@ from crnn.text.units import Units
 #: The options that set an argument of `fit_stream`.
 _OPTIONS = {
     "batch_size": "--batch", "steps": "--steps", "clip_norm": "--clip", "patience": "--patience",
-    "clip_value": "--clip-value", "shards": "--shards",
-    "epochs": "--epochs",
+    "clip_value": "--clip-value", "epochs": "--epochs",
     "optimizer": "--optimizer, --lr, --schedule, --warmup, --momentum, --weight-decay",
 }  # fmt: skip
 #: The field of a configuration that an option of a new model sets.
@@ -94,9 +93,19 @@ def named(error: OtherTraining, only_text: bool) -> UsageError:
         if only_text:
             names, those = "--text", "the text"
         return UsageError(f"{names}: expected {those} that {path} was trained with{hint}")
+    if argument == "shards":
+        return UsageError(f"--shards: {_of_shards(error)}{hint}")
     name = _OPTIONS.get(argument, argument)
     expected, got = (_spelled(argument, value) for value in (error.expected, error.got))
     return UsageError(f"{name}: expected {expected}, as in {path}, got {got}{hint}")
+
+
+def _of_shards(error: OtherTraining) -> str:
+    """Why a training cannot go on in this number of processes, or with these shards."""
+    path, own = error.path, error.expected
+    if own == "None":
+        return f"{path} has the training of one process without shards, which goes on in one alone"
+    return f"{path} has a training with sums of {own} parts, which --shards {own} continues"
 
 
 def _spelled(argument: str, value: Any) -> Any:

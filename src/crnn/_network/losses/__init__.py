@@ -12,15 +12,15 @@ from __future__ import annotations
 from typing import Any
 
 from crnn._engine import validate
-from crnn._network.losses.base import UNDECIDED, Objective
+from crnn._network.losses.base import UNDECIDED, Objective, Wanted
 from crnn._network.losses.distributions import GaussianNLL, Quantiles
 from crnn._network.losses.labels import BinaryCrossEntropy, CrossEntropy
 from crnn._network.losses.own import Loss, Own
 from crnn._network.losses.values import Huber, MeanAbsoluteError, MeanSquaredError
 
 __all__ = [
-    "LOSSES", "UNDECIDED", "Huber", "Loss", "Objective", "Quantiles", "UnknownLossError", "chosen",
-    "plain",
+    "LOSSES", "UNDECIDED", "Huber", "Loss", "Objective", "Quantiles", "UnknownLossError", "Wanted",
+    "chosen", "plain",
 ]  # fmt: skip
 
 #: The losses with their default options, by name.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -12,6 +12,16 @@ from crnn.reference import Array
 
 #: The class number for an answer that is NaN.
 UNDECIDED = -1
+
+
+class Wanted(NamedTuple):
+    """What targets belong to, and the name of the argument that they are."""
+
+    name: str
+    n_y: int
+    dtype: np.dtype[Any]  # of the model
+    shape: tuple[int, ...]  # of the rows: (m,), (T, m), or (T_i,) of one example
+    lengths: Array | None = None  # (m,): what is past them is not read
 
 
 class Objective(ABC):
@@ -77,23 +87,15 @@ class Objective(ABC):
         """Bytes that `loss_and_gradient` allocates for each row."""
         return 0
 
-    def checked(
-        self,
-        name: str,
-        y: Any,
-        n_y: int,
-        dtype: np.dtype[Any],
-        lengths: Array | None,
-        shape: tuple[int, ...],
-    ) -> Array:
+    def checked(self, y: Any, wanted: Wanted) -> Array:
         """Targets of the examples, or of their steps; numbers past a length are not read."""
-        wanted = (*shape, self.n_targets(n_y))
-        a = validate.plain(name, y)
-        if a.dtype.kind not in "fiu" or a.shape != wanted:
+        shape = (*wanted.shape, self.n_targets(wanted.n_y))
+        a = validate.plain(wanted.name, y)
+        if a.dtype.kind not in "fiu" or a.shape != shape:
             raise ValueError(
-                f"{name}: expected numbers of shape {wanted}, got {validate.described(a)}"
+                f"{wanted.name}: expected numbers of shape {shape}, got {validate.described(a)}"
             )
-        return validate.in_order(a, dtype)
+        return validate.in_order(a, wanted.dtype)
 
     def entry(self) -> str | dict[str, Any]:
         """As a file has it: the name, with the options where they are not the default."""

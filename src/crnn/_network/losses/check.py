@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from crnn._engine import validate
-from crnn._network.losses import Objective, chosen
+from crnn._network.losses import Objective, Wanted, chosen
 from crnn.reference import Array
 
 #: Of a fourth-order difference with h = 1e-3: h^4 = 1e-12 of truncation and eps / h = 2e-13 of
@@ -65,7 +65,7 @@ def check_loss(loss: Any, logits: Any, y: Any) -> float:
         raise ValueError("logits: expected finite numbers")
     rows, n_y = z.shape
     objective.check(n_y)
-    targets = objective.checked("y", y, n_y, z.dtype, None, (rows,))
+    targets = objective.checked(y, Wanted("y", n_y, z.dtype, (rows,)))
     together = z.copy()
     objective.loss_and_gradient(together, targets)
     together *= rows  # the gradient of each row's own loss

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from crnn._engine import kernels, losses, validate
-from crnn._network.losses.base import UNDECIDED, Objective
+from crnn._network.losses.base import UNDECIDED, Objective, Wanted
 from crnn.reference import Array
 
 
@@ -44,17 +44,9 @@ class CrossEntropy(Objective):
         classes[np.isnan(y_hat[..., 0])] = UNDECIDED  # a softmax over NaN is NaN in every class
         return classes
 
-    def checked(
-        self,
-        name: str,
-        y: Any,
-        n_y: int,
-        dtype: np.dtype[Any],
-        lengths: Array | None,
-        shape: tuple[int, ...],
-    ) -> Array:
+    def checked(self, y: Any, wanted: Wanted) -> Array:
         """Class numbers (rows,)."""
-        return validate.class_numbers(name, y, n_y, lengths, *shape)
+        return validate.class_numbers(wanted.name, y, wanted.n_y, wanted.lengths, *wanted.shape)
 
     def loss_and_gradient(
         self, logits: Array, y: Array, weights: Array | None = None
@@ -98,31 +90,23 @@ class BinaryCrossEntropy(Objective):
         labels[np.isnan(y_hat)] = UNDECIDED
         return labels[..., 0] if labels.shape[-1] == 1 else labels
 
-    def checked(
-        self,
-        name: str,
-        y: Any,
-        n_y: int,
-        dtype: np.dtype[Any],
-        lengths: Array | None,
-        shape: tuple[int, ...],
-    ) -> Array:
+    def checked(self, y: Any, wanted: Wanted) -> Array:
         """Labels (rows, n_y), 0, 1 or between; of one output also (rows,)."""
-        a, wanted = validate.plain(name, y), (*shape, n_y)
-        shapes = [wanted, shape] if n_y == 1 else [wanted]
+        name, rows, whole = wanted.name, wanted.shape, (*wanted.shape, wanted.n_y)
+        a, shapes = validate.plain(name, y), [rows, whole] if wanted.n_y == 1 else [whole]
         if a.dtype.kind not in "fiub" or a.shape not in shapes:
             raise ValueError(
                 f"{name}: expected labels, numbers in 0..1, of shape "
-                f"{' or '.join(map(str, reversed(shapes)))}, got {validate.described(a)}"
+                f"{' or '.join(map(str, shapes))}, got {validate.described(a)}"
             )
-        a = a.reshape(wanted)
+        a = a.reshape(whole)
         wrong = (a < 0) | (a > 1)  # NaN is a number that training reports
-        if lengths is not None:
-            wrong &= validate.steps_counted(shape[0], lengths)[..., None]
+        if wanted.lengths is not None:
+            wrong &= validate.steps_counted(rows[0], wanted.lengths)[..., None]
         if wrong.any():
             place = tuple(int(i) for i in np.argwhere(wrong)[0])
             raise ValueError(f"{name}: expected labels, numbers in 0..1, got {a[place]} at {place}")
-        return validate.in_order(a, dtype)
+        return validate.in_order(a, wanted.dtype)
 
     def loss_and_gradient(
         self, logits: Array, y: Array, weights: Array | None = None

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from crnn._engine import validate
-from crnn._network.losses.base import Objective
+from crnn._network.losses.base import Objective, Wanted
 from crnn.reference import Array
 
 
@@ -161,18 +161,10 @@ class Own(Objective):
     def n_targets(self, n_y: int) -> int:
         return validate.count("loss: n_targets", self._loss.n_targets(n_y))
 
-    def checked(
-        self,
-        name: str,
-        y: Any,
-        n_y: int,
-        dtype: np.dtype[Any],
-        lengths: Array | None,
-        shape: tuple[int, ...],
-    ) -> Array:
+    def checked(self, y: Any, wanted: Wanted) -> Array:
         if self._loss.targets == "classes":
-            return validate.class_numbers(name, y, n_y, lengths, *shape)
-        return super().checked(name, y, n_y, dtype, lengths, shape)
+            return validate.class_numbers(wanted.name, y, wanted.n_y, wanted.lengths, *wanted.shape)
+        return super().checked(y, wanted)
 
     def y_hat(self, logits: Array) -> Array:
         found = np.asarray(self._loss.y_hat(_read_only(logits)))
