@@ -149,8 +149,25 @@ class TestFiles:
         np.testing.assert_array_equal(symbols, vocabulary.encode(WORDS))
         np.testing.assert_array_equal(np.load(tmp_path / "s.npy"), symbols)
 
-    def test_a_file_of_bytes_is_mapped_as_it_is(self, path):
+    def test_a_file_of_bytes_is_read_as_it_is(self, path, tmp_path):
+        path.write_bytes(path.read_bytes() + b"\xff\x00")  # no text in UTF-8
         assert ByteVocabulary().map_file(path).tobytes() == path.read_bytes()
+        symbols = ByteVocabulary().encode_file(path, tmp_path / "s.npy")
+        assert symbols.tobytes() == path.read_bytes()
+
+    def test_a_number_is_no_path(self, tmp_path):
+        """`open` would read from the file descriptor of that number: 0 is standard input."""
+        for read in (
+            lambda: Vocabulary.of_file(0),
+            lambda: WordVocabulary.of_file(0),
+            lambda: ByteVocabulary().map_file(0),
+            lambda: ByteVocabulary().encode_file(0, tmp_path / "s.npy"),
+            lambda: Vocabulary("ab").encode_file(0, tmp_path / "s.npy"),
+        ):
+            with pytest.raises(TypeError, match="path: expected a path, got 0"):
+                read()
+        with pytest.raises(TypeError, match=r"model: expected a crnn\.RNN, got 0"):
+            Vocabulary.of_model(0)
 
     def test_errors_name_the_place_and_leave_the_file(self, path, tmp_path):
         (tmp_path / "s.npy").write_bytes(b"before")

@@ -11,7 +11,7 @@ import numpy as np
 from crnn.cli.errors import UsageError, of_unknown
 from crnn.reference import Array
 from crnn.text import ByteVocabulary, Vocabulary, WordVocabulary, python_topics
-from crnn.text.pieces import BLOCK, of_file
+from crnn.text.pieces import of_file
 from crnn.text.units import Units, write
 
 #: What stands for unknown characters if a vocabulary is made with --most.
@@ -43,17 +43,6 @@ def vocabulary_of(path: str | None, units: str, most: int | None) -> Units:
     if units == "words":
         return WordVocabulary._of_pieces(pieces(path), most, " <unk>")
     return Vocabulary._of_pieces(pieces(path), most, None if most is None else REPLACEMENT)
-
-
-def _blocks(path: str) -> Iterator[Array]:
-    """The bytes of any file, a block at a time."""
-    with open(path, "rb") as file:
-        block = file.read(BLOCK)
-        if not block:
-            raise UsageError(f"{path}: the file is empty")
-        while block:
-            yield np.frombuffer(block, np.uint8)
-            block = file.read(BLOCK)
 
 
 def _count(path: str) -> int | None:
@@ -89,7 +78,7 @@ def symbols_of(
             yield piece
 
     if path is not None and isinstance(vocabulary, ByteVocabulary):
-        parts, characters = _blocks(path), _count(path)
+        parts, characters = vocabulary._of_file(path, unknown), _count(path)
     else:
         parts = vocabulary._encoded(counted(), unknown)
     folder = None if beside is None else os.path.dirname(os.path.realpath(beside))
@@ -98,6 +87,8 @@ def symbols_of(
             count = write(file, parts, vocabulary.dtype)
         except ValueError as error:
             raise UsageError(of_unknown(error)) from None
+        if count == 0 and path is not None and os.path.getsize(path) == 0:
+            raise UsageError(f"{path}: the file is empty")
         if count == 0:
             return np.empty(0, vocabulary.dtype), characters
         file.flush()

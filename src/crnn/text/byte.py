@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from crnn._atomic import spelled
 from crnn.reference import Array
+from crnn.text.pieces import blocks_of
 from crnn.text.units import Units, numbers
 
 
@@ -63,6 +65,11 @@ class ByteVocabulary(Units):
         for piece in pieces:
             yield np.frombuffer(piece.encode("utf-8", "surrogatepass"), np.uint8)
 
+    def _of_file(self, path: str | os.PathLike[str], unknown: str | None = None) -> Iterator[Array]:
+        """The bytes of any file, some at a time."""
+        self._choice(unknown)
+        return (np.frombuffer(block, np.uint8) for block in blocks_of(path))
+
     def map_file(self, path: str | os.PathLike[str]) -> Array:
         """Map a file of any kind into memory: its bytes are the symbols.
 
@@ -77,8 +84,8 @@ class ByteVocabulary(Units):
 
         Raises
         ------
-        ValueError
-            If the file is empty.
+        TypeError, ValueError
+            If it is no path, or the file is empty.
         OSError
             If it cannot be read.
 
@@ -88,7 +95,7 @@ class ByteVocabulary(Units):
         >>> ByteVocabulary().map_file(crnn.text.__file__).dtype
         dtype('uint8')
         """
-        name = os.fspath(path)
+        name = spelled(path)
         if os.path.exists(name) and os.path.getsize(name) == 0:
             raise ValueError(f"path: expected at least one byte, got the empty file {name!r}")
         return np.memmap(name, np.uint8, "r")

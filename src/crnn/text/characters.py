@@ -174,6 +174,8 @@ class Vocabulary(Units):
 
         Raises
         ------
+        TypeError
+            If it is no model.
         ValueError
             If the metadata have none, or one whose size is not n_x.
 
@@ -187,6 +189,8 @@ class Vocabulary(Units):
         """
         from crnn._vocabulary import vocabulary_of  # which imports this module
 
+        if not hasattr(model, "metadata"):
+            raise TypeError(f"model: expected a crnn.RNN, got {validate.shown(model)}")
         found = vocabulary_of(model.metadata)
         if found is None:
             raise ValueError("model: expected a vocabulary in its metadata, which have none")

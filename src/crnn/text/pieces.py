@@ -7,10 +7,19 @@ import io
 import os
 from collections.abc import Iterator
 
+from crnn._atomic import spelled
+
 #: Bytes of a file that are read at a time.
 BLOCK = 1 << 20
 
 _MARK = codecs.BOM_UTF8
+
+
+def blocks_of(path: str | os.PathLike[str]) -> Iterator[bytes]:
+    """The bytes of any file, a block at a time."""
+    with open(spelled(path), "rb") as file:
+        while block := file.read(BLOCK):
+            yield block
 
 
 def of_file(path: str | os.PathLike[str]) -> Iterator[str]:
@@ -21,7 +30,7 @@ def of_file(path: str | os.PathLike[str]) -> Iterator[str]:
     """
     decoder = codecs.getincrementaldecoder("utf-8")()
     newlines = io.IncrementalNewlineDecoder(decoder, translate=True)
-    with open(path, "rb") as file:
+    with open(spelled(path), "rb") as file:
         begin = len(_MARK) if file.read(len(_MARK)) == _MARK else 0
         file.seek(begin)
         while True:

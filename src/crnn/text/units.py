@@ -45,6 +45,10 @@ class Units:
         """The numbers of a text that comes in pieces, some at a time."""
         raise NotImplementedError
 
+    def _of_file(self, path: str | os.PathLike[str], unknown: str | None) -> Iterator[Array]:
+        """The numbers of a text file, some at a time."""
+        return self._encoded(of_file(path), unknown)
+
     def decode(self, symbols: Any) -> str:
         """The text that numbers stand for."""
         raise NotImplementedError
@@ -64,7 +68,7 @@ class Units:
         Parameters
         ----------
         path : path
-            A text in UTF-8.
+            A text in UTF-8; of bytes, any file.
         to : path
             Written completely or not at all: see `numpy.load` with ``mmap_mode="r"``.
         unknown : {"error", "skip", "replace"}, optional
@@ -93,7 +97,7 @@ class Units:
         if os.path.exists(to) and os.path.samefile(path, to):
             raise ValueError("to: expected another file than path, which it would replace")
         with replaced(to) as file:
-            write(file, self._encoded(of_file(path), unknown), self.dtype)
+            write(file, self._of_file(path, unknown), self.dtype)
         symbols: Array = np.load(Path(to), mmap_mode="r")
         return symbols
 
