@@ -707,6 +707,26 @@ def test_an_iterable_with_fewer_batches_than_were_done(path, stop_at):
         Short().run(Short().model(), checkpoint=path, every=1)
 
 
+def test_fewer_batches_that_are_known_before(path, stop_at):
+    """An iterable with a length is refused before anything changes."""
+
+    class Known(FitBatches):
+        def __init__(self, n):
+            self.n = n
+
+        def __len__(self):
+            return self.n
+
+    stop_at(12)
+    with pytest.raises(Stop):
+        Known(8).run(Known(8).model(), checkpoint=path, every=1)
+    model = Known(2).model()
+    before = bits(model)
+    with pytest.raises(ValueError, match="x: expected at least 3 batches in an epoch, as in .* 2"):
+        Known(2).run(model, checkpoint=path, every=1)
+    assert bits(model) == before
+
+
 def test_metadata_come_back_with_the_training(path):
     model = TRAININGS[0].model()
     model.metadata.update(a="file", b="file")
