@@ -78,6 +78,7 @@ double check_linear(const crnn_operations *kernels, int *cases);
 double check_stream(const crnn_operations *kernels, int *cases);
 double check_training(const crnn_operations *kernels, int *cases);
 double check_losses(const crnn_operations *kernels, int *cases);
+double check_dropout(const crnn_operations *kernels, int *cases);
 double check_tanh(const crnn_operations *kernels, int *cases);
 
 #endif

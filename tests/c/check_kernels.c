@@ -119,7 +119,8 @@ int main(int argc, char **argv) {
                   {"training", check_training},
                   {"losses", check_losses},
                   {"tanh", check_tanh},
-                  {"segments", check_segments}};
+                  {"segments", check_segments},
+                  {"dropout", check_dropout}};
     int failed = 0, tables = 0;
     random_cases = argc > 3 ? atoi(argv[3]) : random_cases;
     seed = argc > 4 ? strtoull(argv[4], NULL, 10) : seed;

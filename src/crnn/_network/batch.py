@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from crnn._network import layers
+from crnn._network.recurrences import State
 from crnn.reference import Array
 
 
@@ -17,7 +17,7 @@ class Batch(NamedTuple):
     y: Array | None  # (m,), (m, n_y), (T, m) or (T, m, n_y)
     lengths: Array | None  # (m,); None if all are T
     weights: Array | None = None  # (m,) or (T, m): of the examples, or of their steps
-    start: layers.State | None = None  # where its examples begin; None for the model's own
+    start: State | None = None  # where its examples begin; None for the model's own
     examples: Array | None = None  # their numbers in the call; None for all
     #: (m,): of which example of the batch before each one continues the state; -1 for none
     continues: Array | None = None

@@ -1,4 +1,4 @@
-"""The bytes of a pass that recomputes states: what a plan of `memory` is made of."""
+"""The bytes of a pass, also of one that recomputes states: what a plan of `memory` is made of."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import numpy as np
 
 from crnn._engine import workspace
 from crnn._engine.sequence import segment_sizes
-from crnn._network import layers
 from crnn._network.config import Config
 from crnn._network.penalties import Penalty
 from crnn._network.segments import STRETCH, chunk_begins
@@ -16,6 +15,36 @@ from crnn.reference import Array
 def streams(config: Config) -> bool:
     """Whether the output layer at every step reads a segment at a time (`StreamedHead`)."""
     return config.every_step and config.direction == "forward"
+
+
+def bytes_per_step(config: Config, backward: bool, penalty: Penalty | None = None) -> int:
+    """The most bytes that a pass allocates for each step of each example, not counting x.
+
+    Index arrays and temporaries of the loss are included. The C workspace is not, because its size
+    does not grow with the number of steps.
+    """
+    size, width = config.np_dtype.itemsize, config.width
+    states = config.num_layers * width  # the a of every recurrence
+    if config.equation == "current":
+        states *= 2  # and its rates
+    above, both = config.num_layers - 1, config.num_directions > 1
+    if both:
+        states += above * width  # both directions side by side, as input
+    if backward:
+        states += config.num_layers * width * config.kind.kept
+        if penalty is not None and penalty.of_rates and not (config.every_step or config.pools):
+            states += config.n_a  # the gradient of the rates
+        states += above * width * (config.dropout > 0)  # what is left of a layer's outputs
+        # dx of each recurrence above the lowest layer, and its directions in arrays of their own
+        states += above * config.num_directions * width + (width if both and above else 0)
+    if config.pools and backward:
+        states += config.width  # the gradient of the top's outputs
+    if not config.every_step:
+        return states * size
+    # features of the valid rows; their gradient, and its directions in arrays of their own
+    rows = width * (4 if backward else 2)
+    # logits, y and weights, in float64 for the squared error; numbers and masks of rows
+    return (states + rows) * size + config.n_y * (3 * size + 8) + 48
 
 
 class Costs:
@@ -35,7 +64,7 @@ class Costs:
         self._of_rates = penalty is not None and penalty.of_rates
         self._size = config.np_dtype.itemsize
         self.begins = chunk_begins(T, m, lengths, self._kernels(1, config.n_x)[0])
-        of_steps = T * m * layers.bytes_per_step(config, True, penalty)
+        of_steps = T * m * bytes_per_step(config, True, penalty)
         self.without = of_steps + self.workspace(T, T) + self.answers()
 
     @property

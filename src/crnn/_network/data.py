@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 
 from crnn._engine import validate
-from crnn._network import grouping, layers
+from crnn._network import grouping
 from crnn._network.batch import Batch, kept_of, picked_of
 from crnn._network.checking import Inputs
 from crnn._network.class_weight import ClassWeight, weighted
 from crnn._network.config import Config
+from crnn._network.costs import bytes_per_step
 from crnn._network.penalties import Penalty
+from crnn._network.recurrences import State
 from crnn._network.state import checked_state
 from crnn.reference import Array
 
@@ -56,7 +58,7 @@ class Sequences:
         return not isinstance(self._numbers, range)
 
     @property
-    def start(self) -> layers.State | None:
+    def start(self) -> State | None:
         """Where the examples begin, if it is given."""
         return self._start
 
@@ -98,7 +100,7 @@ class Sequences:
 
     def groups(self, backward: bool = False, penalty: Penalty | None = None) -> list[Array | None]:
         """Which examples to run together: see `grouping.groups`."""
-        per_step = layers.bytes_per_step(self._config, backward, penalty)
+        per_step = bytes_per_step(self._config, backward, penalty)
         return grouping.groups(self.m, self.longest, self.lengths, per_step, self._bytes_of_x())
 
     def _bytes_of_x(self) -> int:

@@ -7,26 +7,32 @@ the same Buffers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import numpy as np
 
 from crnn._engine import kernels, recurrence, validate
-from crnn._engine.recurrence import CellGradients, CellInputs, Packed, States
+from crnn._engine.recurrence import CellInputs, Packed, States
 from crnn._network.buffers import Buffers
-from crnn._network.config import Config, Recurrence
+from crnn._network.config import Config
 from crnn._network.dropout import Dropout
-from crnn._network.penalties import Penalty, RateCosts
+from crnn._network.penalties import RateCosts
 from crnn._network.pooling import Pool, parts_of, take_gradients
+from crnn._network.recurrences import (
+    State,
+    apart,
+    final_state,
+    gradients_of,
+    inputs_of,
+    rate,
+    rate_backward,
+    side_by_side,
+    zeros,
+)
 from crnn._network.segments import Window
 from crnn._network.start import of_start, start_of, sum_of_start
 from crnn.reference import Array
-
-_NONE: Mapping[str, Array] = MappingProxyType({})
-#: The arrays (m, n_a) that each recurrence carries from step to step, named in the table of cells.
-State = list[tuple[Array, ...]]
 
 
 @dataclass
@@ -183,120 +189,8 @@ def backward(
                 trace.dropout.apply(places[first].layer, below, below)
         if first > 0:
             assert below is not None
-            da, da_n = [*_apart(below, n, buffers)], [None] * n
+            da, da_n = [*apart(below, n, buffers)], [None] * n
     return below
-
-
-def bytes_per_step(config: Config, backward: bool, penalty: Penalty | None = None) -> int:
-    """The most bytes that a pass allocates for each step of each example, not counting x.
-
-    Index arrays and temporaries of the loss are included. The C workspace is not, because its size
-    does not grow with the number of steps.
-    """
-    size, width = config.np_dtype.itemsize, config.width
-    states = config.num_layers * width  # the a of every recurrence
-    if config.equation == "current":
-        states *= 2  # and its rates
-    above, both = config.num_layers - 1, config.num_directions > 1
-    if both:
-        states += above * width  # both directions side by side, as input
-    if backward:
-        states += config.num_layers * width * config.kind.kept
-        if penalty is not None and penalty.of_rates and not (config.every_step or config.pools):
-            states += config.n_a  # the gradient of the rates
-        states += above * width * (config.dropout > 0)  # what is left of a layer's outputs
-        # dx of each recurrence above the lowest layer, and its directions in arrays of their own
-        states += above * config.num_directions * width + (width if both and above else 0)
-    if config.pools and backward:
-        states += config.width  # the gradient of the top's outputs
-    if not config.every_step:
-        return states * size
-    # features of the valid rows; their gradient, and its directions in arrays of their own
-    rows = width * (4 if backward else 2)
-    # logits, y and weights, in float64 for the squared error; numbers and masks of rows
-    return (states + rows) * size + config.n_y * (3 * size + 8) + 48
-
-
-def final_state(a: Array, of: CellInputs) -> Array:
-    """The state (m, n_a) after the last step read, which is step 0 if read from right to left.
-
-    It is a view of `a` if all examples end at the same step.
-    """
-    t = 0 if of.reverse else -1
-    state: Array = a[t]
-    if of.lengths is not None and not of.reverse:
-        state = a[of.lengths - 1, np.arange(a.shape[1])]
-    return state
-
-
-def inputs_of(
-    config: Config,
-    place: Recurrence,
-    parameters: dict[str, Array],
-    x: Array,
-    lengths: Array | None,
-    start: tuple[Array, ...] | None,
-    seed: int | None,
-) -> CellInputs:
-    own, (a0, c0) = place.of(parameters), (*(start or ()), None, None)[:2]
-    rule = config.rule if seed is None else config.rule._replace(noise=config.noise, seed=seed)
-    return CellInputs(
-        x, own["Waa"], own["Wax"], own["ba"], own.get("baa"), a0, c0, lengths, place.reverse, rule
-    )
-
-
-def zeros(name: str, shape: tuple[int, ...], buffers: Buffers) -> Array:
-    """An array of zeros."""
-    found = buffers.array(name, shape)
-    found.fill(0)
-    return found
-
-
-def gradients_of(
-    own: dict[str, Array], dx: Array | None, d0: Mapping[str, Array] = _NONE
-) -> CellGradients:
-    """The arrays that a backward call fills; d0 are those of trained initial states."""
-    return CellGradients(
-        own["Waa"], own["Wax"], own["ba"], own.get("baa"), dx, d0.get("a0"), d0.get("c0")
-    )
-
-
-def rate(config: Config, a: Array, name: str, buffers: Buffers) -> Array:
-    """What a recurrence gives to the layer above: its states, or with "current" f of them."""
-    if config.equation != "current":
-        return a
-    rates = buffers.array(name, a.shape)  # (T, m, n_a)
-    rates[...] = a
-    kernels.activate(config.relu, rates.reshape(-1))
-    return rates
-
-
-def rate_backward(config: Config, rates: Array, drates: Array | None) -> Array | None:
-    """The gradient of the states from that of their `rate`, computed in place."""
-    if config.equation == "current" and drates is not None:
-        kernels.activate_backward(config.relu, rates.reshape(-1), drates.reshape(-1))
-    return drates
-
-
-def side_by_side(parts: list[Array], name: str, buffers: Buffers) -> Array:
-    """The arrays of both directions in one array. With one direction it is that array itself."""
-    if len(parts) == 1:
-        return parts[0]
-    *leading, n_a = parts[0].shape
-    both = buffers.array(name, (*leading, len(parts) * n_a))
-    return np.concatenate(parts, axis=-1, out=both)
-
-
-def _apart(both: Array, n: int, buffers: Buffers) -> list[Array]:
-    """The opposite of `side_by_side`: the gradient of each direction, from (..., n n_a)."""
-    if n == 1:
-        return [both]
-    *leading, width = both.shape
-    parts = np.split(both, n, axis=-1)
-    apart = [buffers.array(f"da {i}", (*leading, width // n)) for i in range(n)]
-    for part, own in zip(parts, apart, strict=True):
-        own[...] = part
-    return apart
 
 
 def _pooled(config: Config, outputs: list[Array], inputs: list[CellInputs]) -> list[Pool]:
@@ -318,7 +212,7 @@ def _of_the_top(
     """
     T, m, n_a = trace.outputs[0].shape
     if not trace.every_step:
-        parts = _apart(dfeatures, n * len(config.parts), trace.buffers)
+        parts = apart(dfeatures, n * len(config.parts), trace.buffers)
         if not trace.pools:
             return [None] * n, [*parts]
         da_n = take_gradients(config, [*trace.pools], parts)
@@ -329,7 +223,7 @@ def _of_the_top(
             spread.append(pool.spread(lengths, 0, da_i))
         return [*spread], da_n
     if trace.counted is None:
-        return [*_apart(dfeatures.reshape(T, m, n * n_a), n, trace.buffers)], [None] * n
+        return [*apart(dfeatures.reshape(T, m, n * n_a), n, trace.buffers)], [None] * n
     da = [trace.buffers.array(f"da {i}", (T, m, n_a)) for i in range(n)]
     for part, own in zip(np.split(dfeatures, n, axis=-1), da, strict=True):
         own.fill(0)  # past an example's length

@@ -17,10 +17,10 @@ from crnn._network.buffers import Buffers
 from crnn._network.config import Config
 from crnn._network.constraints import Constraints
 from crnn._network.dropout import Dropout
-from crnn._network.layers import State
 from crnn._network.memory import MemoryLimit, plan
 from crnn._network.penalties import Penalty, rate_costs
 from crnn._network.recomputed import RecomputedPass
+from crnn._network.recurrences import State
 from crnn._network.state import FinalStates
 from crnn.reference import Array
 

@@ -11,15 +11,16 @@ from __future__ import annotations
 import numpy as np
 
 from crnn._engine import kernels, validate
-from crnn._network import layers
+from crnn._network import recurrences
 from crnn._network.buffers import Buffers
 from crnn._network.config import Config
 from crnn._network.costs import streams
 from crnn._network.dropout import Dropout
-from crnn._network.layers import State, Trace
+from crnn._network.layers import Trace
 from crnn._network.memory import MemoryPlan
 from crnn._network.penalties import RateCosts
 from crnn._network.pooling import Pool, parts_of, take_gradients
+from crnn._network.recurrences import State
 from crnn._network.segments import Window
 from crnn._network.stack import Above, Sink, Stack
 from crnn._network.streamed_head import StreamedHead
@@ -94,7 +95,7 @@ class RecomputedPass:
             self._final = final
             if self._pools:
                 final = parts_of(config, self._pools, final)
-            features = layers.side_by_side(final, "features", self._buffers)  # (m, features)
+            features = recurrences.side_by_side(final, "features", self._buffers)  # (m, features)
         else:
             features = below.reshape(T * m, config.width)
             if self._lengths is not None:
@@ -165,7 +166,7 @@ class RecomputedPass:
             if self._pools:
                 last = take_gradients(config, self._pools, parts)
             return None, [
-                layers.rate_backward(config, np.ascontiguousarray(final), part)
+                recurrences.rate_backward(config, np.ascontiguousarray(final), part)
                 for final, part in zip(self._final, last, strict=True)
             ]
         T, m = self._x.shape[:2]

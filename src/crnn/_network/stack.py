@@ -14,7 +14,7 @@ import numpy as np
 from crnn._engine import recurrence
 from crnn._engine.recurrence import CellInputs, Packed, States
 from crnn._engine.sequence import Segment
-from crnn._network import layers
+from crnn._network import recurrences
 from crnn._network.buffers import Buffers
 from crnn._network.config import Config, Recurrence
 from crnn._network.dropout import Dropout
@@ -61,7 +61,7 @@ class Stack:
         places: dict[int, Recurrence],
         plan: MemoryPlan,
         lengths: Array | None,
-        start: layers.State | None,
+        start: recurrences.State | None,
         noise: int | None,
         buffers: Buffers,
         dropout: Dropout | None = None,
@@ -161,7 +161,7 @@ class Stack:
                 read = self._array(f"dropped {i}", window.steps, config.n_a)
                 below = self._dropout.apply(place.layer, below, read, window.t0, self._ends(window))
             seed = None if self._noise is None else (self._noise + k) % 2**64
-            inputs = layers.inputs_of(
+            inputs = recurrences.inputs_of(
                 config, place, self._parameters, below, lengths, state[i], seed
             )
             a = self._array(f"a {i}", window.steps, config.n_a)
@@ -176,7 +176,7 @@ class Stack:
             states = recurrence.cell_forward(inputs, kept, a, self._packed[i], segment)
             if config.equation == "current":
                 self._array(f"rate {i}", window.steps, config.n_a)  # as large as it will be
-            below = layers.rate(config, a, f"rate {i}", self._buffers)
+            below = recurrences.rate(config, a, f"rate {i}", self._buffers)
             found.inputs.append(inputs)
             found.states.append(states)
             found.outputs.append(below)
@@ -228,13 +228,13 @@ class Stack:
             of, d0 = place.of(gradients), {}
             if first:
                 d0 = of_start(config, self._plan.m, self._buffers)
-            into = layers.gradients_of(of, dx, d0)
+            into = recurrences.gradients_of(of, dx, d0)
             if costs is not None:
                 if above is None:
                     above = self._array("drate", window.steps, config.n_a)
                     above.fill(0)
                 costs.add(k, rates[steps], above[steps], rising=falling)
-            above = layers.rate_backward(config, rates, above)
+            above = recurrences.rate_backward(config, rates, above)
             segment = self._segments[i].place(window.t0, first, last)
             recurrence.cell_backward(inputs, states, above, into=into, da_n=da_n, segment=segment)
             sum_of_start(of, d0, self._continued)

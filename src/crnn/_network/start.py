@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from crnn._network.buffers import Buffers
 from crnn._network.config import Config, Recurrence
+from crnn._network.recurrences import State
 from crnn.reference import Array
-
-if TYPE_CHECKING:
-    from crnn._network.layers import State
 
 
 def start_of(

@@ -1,8 +1,8 @@
 """The states that a pass begins from and ends with, as callers give and get them.
 
-Inside, a state is a list of tuples of arrays (m, n_a), one tuple for each layer and direction (see
-`layers.State`). Outside, the items are arrays, or pairs (a, c) of an LSTM, as `Stream.state` has
-them, so that the state a call returns is what the next call begins from.
+Inside, a state is a list of tuples of arrays (m, n_a), one tuple for each layer and direction:
+`recurrences.State`. Outside, the items are arrays, or pairs (a, c) of an LSTM, as `Stream.state`
+has them, so that the state a call returns is what the next call begins from.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import numpy as np
 
 from crnn._engine import validate
 from crnn._network.config import Config
-from crnn._network.layers import State, Trace
+from crnn._network.layers import Trace
+from crnn._network.recurrences import State
 from crnn.reference import Array
 
 

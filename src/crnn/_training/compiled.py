@@ -13,7 +13,7 @@ from typing import Any, cast
 import numpy as np
 
 from crnn._engine import steps
-from crnn._network import layers
+from crnn._network import recurrences
 from crnn._network.buffers import Buffers
 from crnn._network.config import Config
 from crnn._network.network import Network
@@ -170,7 +170,7 @@ def _arrays(
     config, parameters, made, below = network.config, network.parameters, [], x
     (T, m), n_a, kind = x.shape[:2], config.n_a, config.kind
     for k, place in enumerate(config.recurrences()):
-        inputs = layers.inputs_of(config, place, parameters, below, None, None, None)
+        inputs = recurrences.inputs_of(config, place, parameters, below, None, None, None)
         a = buffers.array(f"a {k}", (T, m, n_a))
         kept = buffers.array(f"kept {k}", (kind.kept * T * m * n_a,)) if kind.kept else None
         c_n = buffers.array(f"c_n {k}", (m, n_a)) if "c" in kind.states else None

@@ -10,9 +10,9 @@ from crnn._engine import validate
 from crnn._network.answers import check_finals
 from crnn._network.class_weight import checked as checked_class_weight
 from crnn._network.data import Sequences
-from crnn._network.layers import State
 from crnn._network.memory import checked_memory
 from crnn._network.penalties import Penalty, checked
+from crnn._network.recurrences import State
 from crnn._network.state import shown_state
 from crnn._training.batches import shards_of
 from crnn._training.cores import divided

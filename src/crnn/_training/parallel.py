@@ -6,8 +6,8 @@ import numpy as np
 
 from crnn._engine.workspace import aligned
 from crnn._network.batch import Batch
-from crnn._network.layers import State
 from crnn._network.network import Means, Network
+from crnn._network.recurrences import State
 from crnn._training.accumulating import Windows
 from crnn._training.batches import Parts, Shards
 from crnn._training.plan import Plan

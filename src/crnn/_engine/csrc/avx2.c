@@ -12,13 +12,13 @@
 #pragma GCC target("avx2,fma")
 #endif
 
-#define REAL_BITS 32
+#define REAL_BITS 64
 #include "simd_avx2.inc"
 
 #include "kernels.inc"
 
 #undef REAL_BITS
-#define REAL_BITS 64
+#define REAL_BITS 32
 #include "simd_avx2.inc"
 
 #include "kernels.inc"

@@ -13,13 +13,13 @@
 #pragma GCC target("avx512f,avx512dq,avx512vl,avx2,fma")
 #endif
 
-#define REAL_BITS 32
+#define REAL_BITS 64
 #include "simd_avx512.inc"
 
 #include "kernels.inc"
 
 #undef REAL_BITS
-#define REAL_BITS 64
+#define REAL_BITS 32
 #include "simd_avx512.inc"
 
 #include "kernels.inc"

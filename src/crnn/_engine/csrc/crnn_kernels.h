@@ -103,7 +103,7 @@ typedef struct {
     /* y = x with a share `rate` of the units dropped: (T, m, n); see dropout.inc */
     void (*dropout)(ptrdiff_t T, ptrdiff_t m, ptrdiff_t n, ptrdiff_t t0, const ptrdiff_t *ends,
                     uint64_t seed, double rate, const void *x, void *y);
-    /* training (training.inc): logits (rows, n), and flat arenas of n numbers */
+    /* softmax and its loss (classes.inc): logits (rows, n) */
     void (*softmax)(ptrdiff_t rows, ptrdiff_t n, void *logits);
     double (*cross_entropy)(ptrdiff_t rows, ptrdiff_t n, const ptrdiff_t *y, const void *weights,
                             void *logits, double *right);
@@ -116,6 +116,7 @@ typedef struct {
                       const void *y, const void *weights, void *logits, double *covered);
     double (*gaussian)(ptrdiff_t rows, ptrdiff_t s, const void *y, const void *weights,
                        void *logits, double *metric);
+    /* norms and updates (training.inc): flat arenas of n numbers */
     double (*sum_squares)(ptrdiff_t n, const void *numbers);
     int (*all_finite)(ptrdiff_t n, const void *numbers);
     void (*count_beyond)(ptrdiff_t rows, ptrdiff_t n, ptrdiff_t stride, const void *numbers,

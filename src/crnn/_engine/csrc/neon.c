@@ -5,13 +5,13 @@
 
 #if defined(__aarch64__) || defined(_M_ARM64)
 
-#define REAL_BITS 32
+#define REAL_BITS 64
 #include "simd_neon.inc"
 
 #include "kernels.inc"
 
 #undef REAL_BITS
-#define REAL_BITS 64
+#define REAL_BITS 32
 #include "simd_neon.inc"
 
 #include "kernels.inc"

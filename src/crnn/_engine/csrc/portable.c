@@ -3,13 +3,13 @@
 #include "shared.h"
 #include "threads.h"
 
-#define REAL_BITS 32
+#define REAL_BITS 64
 #include "simd_portable.inc"
 
 #include "kernels.inc"
 
 #undef REAL_BITS
-#define REAL_BITS 64
+#define REAL_BITS 32
 #include "simd_portable.inc"
 
 #include "kernels.inc"
