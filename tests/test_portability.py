@@ -20,6 +20,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 CSRC = ROOT / "src" / "crnn" / "_engine" / "csrc"
 KERNELS = [path for path in sorted(CSRC.glob("*.c")) if path.stem != "probe"]
+CAPI = ROOT / "src" / "crnn" / "capi"
 INCLUDE = ROOT / "src" / "crnn" / "include"
 CHECKS = ROOT / "tests" / "c"
 CHECK_KERNELS = sorted(CHECKS.glob("check_*.c"))
@@ -34,6 +35,8 @@ SHIPPED = ("-O2", "-ftree-vectorize", "-fno-math-errno")  # beside -std=c11: set
 WARNINGS = ("-Wall", "-Wextra", "-Werror")
 SANITIZERS = ("-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 
+# What runs with the extension under sanitizers.
+HOSTILE = ("test_hostile_arguments.py", "fuzz/test_models.py", "fuzz/test_files.py")
 TABLES = ("avx512", "avx2", "neon", "portable")
 RANDOM_CASES = 20 * int(os.environ.get("CRNN_FUZZ", 1))
 
@@ -56,9 +59,9 @@ def accepts(compiler, flags, source="int main(void) { return 0; }"):
     return subprocess.run(command, input=source, text=True, capture_output=True).returncode == 0
 
 
-def run(*command, **environment):
+def run(*command, cwd=None, **environment):
     done = subprocess.run(
-        command, capture_output=True, text=True, env={**os.environ, **environment}
+        command, capture_output=True, text=True, cwd=cwd, env={**os.environ, **environment}
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -121,6 +124,33 @@ def test_no_step_outside_an_array_and_no_undefined_behaviour(tmp_path):
 
 
 @pytest.mark.ports
+def test_extension_under_sanitizers(tmp_path):
+    """Cython's code, which no check in C sees, with hostile arguments and random models.
+
+    Python itself has no sanitizers, so theirs are loaded before it.
+    """
+    need("clang")
+    library = run("clang", f"-print-file-name=libclang_rt.asan-{platform.machine()}.so").strip()
+    if not Path(library).is_file():
+        without("no sanitizers for clang")
+    compiler = tmp_path / "cc"
+    compiler.write_text(
+        "#!/bin/sh\n# With -O1 and more, clang takes ten times as long to compile the kernels.\n"
+        f'exec clang "$@" -O0 {" ".join(SANITIZERS)} -shared-libasan\n'
+    )
+    compiler.chmod(0o755)
+    places = ["--build-lib", tmp_path / "lib", "--build-temp", tmp_path / "temp"]
+    command = [sys.executable, ROOT / "setup.py", "-q", "build", *places, "--parallel", "2"]
+    run(*command, CC=compiler, CFLAGS="-g1", cwd=ROOT)
+    tests = [ROOT / "tests" / name for name in HOSTILE]
+    run(
+        sys.executable, "-m", "pytest", "-q", "--capture=sys", "-p", "no:cacheprovider", *tests,
+        cwd=ROOT, PYTHONPATH=tmp_path / "lib", PYTHONMALLOC="malloc", OMP_NUM_THREADS="1",
+        LD_PRELOAD=library, ASAN_OPTIONS="detect_leaks=0", UBSAN_OPTIONS="print_stacktrace=1",
+    )  # fmt: skip
+
+
+@pytest.mark.ports
 def test_avx512_emulated(tmp_path):
     """The AVX-512 source on any processor: SIMDe says in C what each instruction does.
 
@@ -161,6 +191,17 @@ def test_a_fork_does_not_wait_for_a_call_under_way(tmp_path):
     """The call ends only after the fork: a fork that waited for it would never return."""
     need("gcc")
     assert run(build(tmp_path, ["gcc"], SHIPPED + WARNINGS, CHECK_FORK)) == "fork: right\n"
+
+
+@pytest.mark.parametrize(
+    "compiler", ["gcc", "clang", "aarch64-linux-gnu-gcc", "x86_64-w64-mingw32-gcc"]
+)
+def test_the_c_interface_compiles_without_a_warning(compiler):
+    """What libcrnn has besides the kernels; tests/test_libcrnn.py runs it."""
+    need(compiler)
+    folders = ["-I", CAPI, "-I", CSRC, "-I", INCLUDE]
+    flags = ["-std=c11", "-pedantic", *WARNINGS, "-fsyntax-only", *folders]
+    run(compiler, *flags, *sorted(CAPI.glob("*.c")))
 
 
 def test_a_fork_without_a_race(tmp_path):
