@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from compilers import needs_compiler
 
 ROOT = Path(__file__).parent.parent
 
@@ -56,6 +57,7 @@ def python(code, folder, **environment):
     )  # fmt: skip
 
 
+@needs_compiler
 @pytest.mark.parametrize("flags", ["", "-ffast-math", "-Ofast", "-funsafe-math-optimizations"])
 def test_fast_math_flags_are_overridden(tmp_path, flags):
     (tmp_path / "probe.c").write_text(SOURCE)
@@ -65,6 +67,7 @@ def test_fast_math_flags_are_overridden(tmp_path, flags):
     assert used.returncode == 0, used.stderr
 
 
+@needs_compiler
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for a section of ELF files")
 @pytest.mark.parametrize(("flags", "debug"), [("", False), ("-O1 -g", True)])
 def test_debug_information_is_included_only_on_request(tmp_path, flags, debug):

@@ -30,6 +30,7 @@ from c_record import (
     Call,
     NewerCall,
 )
+from compilers import gcc_or_clang, needs_compiler
 
 import crnn
 from crnn import check
@@ -331,12 +332,7 @@ def site(tmp_path_factory):
     return folder
 
 
-def compiler():
-    command = (os.environ.get("CC") or sysconfig.get_config_var("CC") or "cl").split()[0]
-    return shutil.which(command)
-
-
-@pytest.mark.skipif(compiler() is None, reason="no C compiler")
+@needs_compiler
 @pytest.mark.skipif(find_spec("Cython") is None, reason="no Cython")
 @pytest.mark.skipif(find_spec("setuptools") is None, reason="no setuptools")
 def test_an_outside_package_is_built_against_what_is_installed(site, tmp_path):
@@ -363,7 +359,7 @@ def test_an_outside_package_is_built_against_what_is_installed(site, tmp_path):
 
 @pytest.mark.parametrize("language", ["c", "c++"])
 def test_the_header_compiles_alone_without_a_warning(language):
-    compiler = shutil.which("gcc") or shutil.which("clang")
+    compiler = gcc_or_clang()
     if compiler is None or sys.platform == "win32":
         pytest.skip("no gcc or clang")
     flags = ["-std=c++11" if language == "c++" else "-std=c99", "-pedantic", "-Wall", "-Wextra",

@@ -3,7 +3,6 @@
 import ast
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pages
 import pytest
+from compilers import gcc_or_clang
 
 import crnn
 from crnn import cli, functional
@@ -221,7 +221,7 @@ class TestInside:
 
     def test_c_example_agrees_with_the_python_example(self, tmp_path):
         states = pages.run_python(INSIDE)["leaky"]  # (T, m, n_a)
-        compiler = shutil.which("gcc") or shutil.which("clang")
+        compiler = gcc_or_clang()
         if compiler is None or sys.platform == "win32":
             pytest.skip("no gcc or clang")
         (source,) = pages.blocks(INSIDE.read_text(encoding="utf-8"), "c")
