@@ -422,6 +422,44 @@ def test_error_suggests_swapaxes_if_x_or_y_has_examples_first():
         model.predict([np.ones((2, 6))])
 
 
+def test_error_suggests_the_axis_that_is_missing():
+    one, x = crnn.RNN(2, 4, 1, loss="mse", rng=0), np.ones((6, 5, 2))
+    with pytest.raises(
+        ValueError, match=r"y: .*\(5,\); y\[..., None\] has one axis more and fits$"
+    ):
+        one.evaluate(x, np.zeros(5))
+    with pytest.raises(
+        ValueError, match=r"x: .*\(6, 2\); x\[:, None\] has one axis more and fits$"
+    ):
+        one.predict(x[:, 0])
+    several = crnn.RNN(1, 4, 3, rng=0)
+    with pytest.raises(ValueError, match=r"x\[0\]: .*; x\[0\]\[..., None\] has one axis more"):
+        several.predict([x[:, 0, 0]])
+    with pytest.raises(ValueError, match=r"x: .*\(6, 2\); x\[..., None\] has one axis more"):
+        several.predict(x[:, 0])
+    with pytest.raises(ValueError, match=r"y: .*got float64 of shape \(4,\)$"):
+        one.evaluate(x, np.zeros(4))
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        (
+            ["no", "yes", "no", "no", "yes"],
+            r"; np.unique\(labels, return_inverse=True\)\[1\] numbers",
+        ),
+        ([0.0, 1.0, 0.0, 0.0, 1.0], r"float64 .*; they are whole: astype\(int\)"),
+        ([0.5, 1.0, 0.0, 0.0, 1.0], r"float64 of shape \(5,\)$"),
+        ([np.inf, 1.0, 0.0, np.nan, 1.0], r"float64 of shape \(5,\)$"),
+    ],
+)
+def test_error_says_how_labels_become_class_numbers(labels, told):
+    """Columns of a CSV file are floats or text."""
+    model = crnn.RNN(2, 4, 2, rng=0)
+    with pytest.raises(TypeError, match=r"y: expected integers \(class numbers\), got .*" + told):
+        model.fit(np.ones((6, 5, 2)), np.array(labels), progress=False)
+
+
 def test_error_suggests_a_list_for_an_array_of_arrays():
     x = np.empty(2, object)
     x[:] = [np.ones((5, 2)), np.ones((3, 2))]

@@ -73,7 +73,10 @@ class Inputs:
             raise ValueError(
                 f"{self.of}x: expected numbers of shape (T, m, n_x) with n_x = {n_x}, integers "
                 f"of shape (T, m), or a list of sequences, got {validate.described(a)}"
-                + validate.other_order("x", a.shape, n_x)
+                + (
+                    validate.other_order("x", a.shape, n_x)
+                    or validate.axis_to_add("x", a.shape, (None, None, n_x))
+                )
                 + ("; list(x) is a list of sequences" if a.dtype == object and a.ndim == 1 else "")
             )
         T, m = validate.time_and_examples(self.of + "x", a, "shape (T, m, n_x)")
@@ -97,7 +100,10 @@ class Inputs:
                 raise ValueError(
                     f"{self.of}x[{i}]: expected numbers of shape (T_i, n_x) with n_x = {n_x}, or "
                     f"integers of shape (T_i,) in every sequence, got {validate.described(a)}"
-                    + validate.other_order(f"x[{i}]", a.shape, n_x)
+                    + (
+                        validate.other_order(f"x[{i}]", a.shape, n_x)
+                        or validate.axis_to_add(f"x[{i}]", a.shape, (None, n_x))
+                    )
                 )
             else:
                 items[i] = self._floats(a)

@@ -12,12 +12,12 @@ from crnn._engine.validate.examples import (
     class_numbers,
     class_range,
     lengths_of,
-    other_order,
     steps_counted,
     time_and_examples,
     weights,
 )
 from crnn._engine.validate.foreign import described, plain
+from crnn._engine.validate.hints import axis_to_add, other_order
 from crnn._engine.validate.values import (
     LARGEST,
     choice,
@@ -33,7 +33,7 @@ from crnn._engine.validate.values import (
 )
 
 __all__ = [
-    "ACTIVATIONS", "LARGEST", "array", "cell", "cell_call", "cell_weights", "choice",
+    "ACTIVATIONS", "LARGEST", "array", "axis_to_add", "cell", "cell_call", "cell_weights", "choice",
     "class_numbers", "class_range", "count", "described", "finite_as", "flag", "float_name",
     "generator", "given", "in_order", "leak", "leak_of_each_unit", "lengths_of", "number",
     "other_order", "output", "plain", "seed_of", "sequence", "shown", "steps_counted",

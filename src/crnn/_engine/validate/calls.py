@@ -15,11 +15,11 @@ from crnn._engine.validate.arrays import (
 from crnn._engine.validate.examples import (
     class_numbers,
     lengths_of,
-    other_order,
     packed_lengths,
     time_and_examples,
 )
 from crnn._engine.validate.foreign import described, plain
+from crnn._engine.validate.hints import other_order
 from crnn._engine.validate.values import choice, finite_as, flag, shown
 from crnn.reference import Array
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from crnn._engine.validate.arrays import in_order
 from crnn._engine.validate.foreign import described, plain
+from crnn._engine.validate.hints import to_class_numbers
 from crnn._engine.validate.values import LARGEST, shown
 from crnn.reference import Array
 
@@ -55,7 +56,9 @@ def class_range(name: str, value: Any, n: int, lengths: Array | None, *shape: in
     """As `class_numbers`, but with their own integer dtype and strides."""
     a = plain(name, value)
     if a.dtype.kind not in "iub":  # False and True are classes 0 and 1
-        raise TypeError(f"{name}: expected integers (class numbers), got {described(a)}")
+        raise TypeError(
+            f"{name}: expected integers (class numbers), got {described(a)}" + to_class_numbers(a)
+        )
     if a.shape != shape:
         raise ValueError(f"{name}: expected shape {shape}, got {described(a)}")
     counted = None if lengths is None else steps_counted(shape[0], lengths)
@@ -99,18 +102,3 @@ def time_and_examples(name: str, a: Array, what: str) -> tuple[int, int]:
     if T < 1 or not 1 <= m <= LARGEST:
         raise ValueError(f"{name}: expected {what} with T >= 1 and m >= 1, got {described(a)}")
     return T, m
-
-
-def other_order(name: str, shape: tuple[int, ...], n_x: int) -> str:
-    """The end of an error message: how x of the wrong shape would fit, or nothing."""
-    before = shape[:-1]
-    if n_x not in before or shape[-1] == n_x:
-        return ""
-    axes = {
-        (3, 0): ("(n_x, T, m)", "transpose(1, 2, 0)"),
-        (3, 1): ("(m, n_x, T), the order of aeon and sktime", "transpose(2, 0, 1)"),
-        (2, 0): ("(n_x, T)", "T"),
-    }
-    # An axis 1 of size n_x comes first: aeon's order is the most common of these.
-    known = axes.get((len(shape), 1 if before[1:] == (n_x,) else 0))
-    return "" if known is None else f"; if its axes are {known[0]}, {name}.{known[1]} fits"

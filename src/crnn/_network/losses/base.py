@@ -94,6 +94,7 @@ class Objective(ABC):
         if a.dtype.kind not in "fiu" or a.shape != shape:
             raise ValueError(
                 f"{wanted.name}: expected numbers of shape {shape}, got {validate.described(a)}"
+                + validate.axis_to_add("y", a.shape, shape)
             )
         return validate.in_order(a, wanted.dtype)
 
