@@ -114,6 +114,36 @@ class TestFeedingBack:
         np.testing.assert_allclose(futures, np.stack([model.forecast(past, 7)] * 3), atol=1e-6)
 
 
+class Poisson(crnn.Loss):
+    """Counts whose rate is the exponential of the logit."""
+
+    shape = (-1, 1)
+
+    def __call__(self, logits, y):
+        rate = np.exp(logits)
+        return (rate - y * logits).sum(axis=1), rate - y
+
+    def y_hat(self, logits):
+        return np.exp(logits)
+
+    def draw(self, y_hat, rng):
+        return rng.poisson(y_hat).reshape(self.shape)
+
+
+def test_a_loss_of_ones_own_may_draw():
+    futures = constant(Poisson(), [np.log(4.0)]).forecast([1, 2], 2, paths=PATHS, rng=0)
+    assert (futures == futures.round()).all()
+    assert (np.abs(futures.mean(axis=0) - 4) < 6 * standard_error(2)).all()
+
+
+def test_what_it_draws_is_checked():
+    class Wrong(Poisson):
+        shape = -1
+
+    with pytest.raises(ValueError, match=r"loss: expected draw of shape \(9, 1\), got int64 of"):
+        constant(Wrong(), [0.0]).forecast([1, 2], 2, paths=9)
+
+
 def test_the_same_seed_gives_the_same_bits():
     model = constant("gaussian_nll", [0.0, 0.0])
     once, again, other = (model.forecast([1, 2], 4, paths=9, rng=rng) for rng in (0, 0, 1))
@@ -134,6 +164,7 @@ def test_the_same_seed_gives_the_same_bits():
         ("gaussian_nll", {"levels": [np.nan]}, r"levels: expected numbers in 0\.\.1"),
         (crnn.Quantiles((0.1, 0.9)), {"levels": [0.05, 0.5]}, r"levels: .* in 0\.1\.\.0\.9"),
         ("gaussian_nll", {"paths": 0}, "paths: expected a whole number >= 1, got 0"),
+        (lambda z, y: (z, y), {"paths": 9}, "paths: expected None with loss=<function"),
         ("gaussian_nll", {"rng": 0}, "rng: expected None without levels or paths"),
     ],
 )

@@ -34,6 +34,8 @@ SHIPPED = ("-O3", "-fno-math-errno")  # beside -std=c11: setup.py
 WARNINGS = ("-Wall", "-Wextra", "-Werror")
 SANITIZERS = ("-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 
+# What runs with the extension under sanitizers.
+HOSTILE = ("test_hostile_arguments.py", "fuzz/test_models.py", "fuzz/test_files.py")
 TABLES = ("avx512", "avx2", "neon", "portable")
 RANDOM_CASES = 20 * int(os.environ.get("CRNN_FUZZ", 1))
 
@@ -56,9 +58,9 @@ def accepts(compiler, flags, source="int main(void) { return 0; }"):
     return subprocess.run(command, input=source, text=True, capture_output=True).returncode == 0
 
 
-def run(*command, **environment):
+def run(*command, cwd=None, **environment):
     done = subprocess.run(
-        command, capture_output=True, text=True, env={**os.environ, **environment}
+        command, capture_output=True, text=True, cwd=cwd, env={**os.environ, **environment}
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -118,6 +120,33 @@ def test_no_step_outside_an_array_and_no_undefined_behaviour(tmp_path):
     flags = ("-O0", *SANITIZERS)
     out = check(build(tmp_path, ["clang"], flags, CHECK_KERNELS + KERNELS, of_checks=("-O1",)))
     assert "portable float rnn" in out
+
+
+@pytest.mark.ports
+def test_extension_under_sanitizers(tmp_path):
+    """Cython's code, which no check in C sees, with hostile arguments and random models.
+
+    Python itself has no sanitizers, so theirs are loaded before it.
+    """
+    need("clang")
+    library = run("clang", f"-print-file-name=libclang_rt.asan-{platform.machine()}.so").strip()
+    if not Path(library).is_file():
+        without("no sanitizers for clang")
+    compiler = tmp_path / "cc"
+    compiler.write_text(
+        "#!/bin/sh\n# With -O1 and more, clang takes ten times as long to compile the kernels.\n"
+        f'exec clang "$@" -O0 {" ".join(SANITIZERS)} -shared-libasan\n'
+    )
+    compiler.chmod(0o755)
+    places = ["--build-lib", tmp_path / "lib", "--build-temp", tmp_path / "temp"]
+    command = [sys.executable, ROOT / "setup.py", "-q", "build", *places, "--parallel", "2"]
+    run(*command, CC=compiler, CFLAGS="-g1", cwd=ROOT)
+    tests = [ROOT / "tests" / name for name in HOSTILE]
+    run(
+        sys.executable, "-m", "pytest", "-q", "--capture=sys", "-p", "no:cacheprovider", *tests,
+        cwd=ROOT, PYTHONPATH=tmp_path / "lib", PYTHONMALLOC="malloc", OMP_NUM_THREADS="1",
+        LD_PRELOAD=library, ASAN_OPTIONS="detect_leaks=0", UBSAN_OPTIONS="print_stacktrace=1",
+    )  # fmt: skip
 
 
 @pytest.mark.ports

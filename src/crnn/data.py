@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from crnn._engine import validate
+from crnn._forecasting.backtest import Backtest
 from crnn._forecasting.examples import sliding_windows
 from crnn._forecasting.scaling import Scaling
-from crnn._forecasting.walking import Backtest, walk_forward
+from crnn._forecasting.walking import walk_forward
 
 # Names of crnn 0.1.0, which this module had.
 from crnn._network.batch import Batch as Batch

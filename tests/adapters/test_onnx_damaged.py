@@ -114,10 +114,21 @@ def test_an_input_of_another_dtype_than_the_weights(proto):
     refused(proto, "x: expected the dtype of all weights, got float32, float64")
 
 
-def test_weights_of_two_dtypes(proto):
+@pytest.mark.parametrize("dtype", ["float64", "uint64"])
+def test_a_bias_of_another_dtype_than_the_matrix(proto, dtype):
     for tensor in proto.graph.initializer:
         if tensor.name == "by":
-            tensor.CopyFrom(numpy_helper.from_array(np.zeros(2), "by"))
+            tensor.CopyFrom(numpy_helper.from_array(np.zeros(2, dtype), "by"))
+    refused(proto, f"(Gemm|Add)( '.*')?: expected float32 as in Wya, got {dtype}")
+
+
+def test_a_matrix_of_another_dtype_than_the_cells():
+    proto = to_onnx(crnn.RNN(2, 3, 2, rng=0))
+    for tensor in proto.graph.initializer:
+        if tensor.name in ("Wya", "by"):
+            tensor.CopyFrom(
+                numpy_helper.from_array(np.float64(numpy_helper.to_array(tensor)), tensor.name)
+            )
     refused(proto, "x: expected the dtype of all weights, got float32, float64")
 
 

@@ -63,6 +63,12 @@ static inline int is_turn(int options) {
     return odd == is_float;
 }
 
+/* A size up to n. Every third one is small, since few steps and few rows have kernels of their own.
+ */
+static inline ptrdiff_t some_size(ptrdiff_t n, ptrdiff_t small) {
+    return 1 + below(below(3) == 0 ? small : n);
+}
+
 /* How many random shapes of each kind are tried. */
 extern int random_cases;
 

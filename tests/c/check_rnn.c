@@ -233,7 +233,7 @@ double check_large(const crnn_operations *kernels, int *cases) {
 double check_random_rnn(const crnn_operations *kernels, int *cases) {
     double largest = 0;
     for (int k = 0; k < random_cases; k++, ++*cases) {
-        const ptrdiff_t T = 1 + below(20), m = 1 + below(20), n_x = 1 + below(40);
+        const ptrdiff_t T = some_size(20, 1), m = some_size(20, 4), n_x = 1 + below(40);
         const ptrdiff_t n_a = 1 + below(140);
         const int kind = (int)below(KINDS), threads = 1 + (int)below(3);
         largest = worse(largest, check(kernels, T, m, n_x, n_a, kind, threads));

@@ -72,9 +72,9 @@ class Forecasting(Answering):
             Read only this many steps, the last ones (after `scaling`, whose differences need more
             of the history): as many as the examples of training had. By default all.
         levels : sequence of float, optional
-            Of a model with loss="quantiles" or "gaussian_nll": return these quantiles of the
-            futures at each step, such as (0.05, 0.5, 0.95); of quantiles, levels within those that
-            the model has learned.
+            Of a model with loss="quantiles" or "gaussian_nll", or a `Loss` that draws: return these
+            quantiles of the futures at each step, such as (0.05, 0.5, 0.95); of quantiles, levels
+            within those that the model has learned.
         paths : int, optional
             The number of futures, drawn from the model's answers: each step is drawn and fed back.
             With `levels` it is 1000 by default; without `levels`, the futures are returned.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -11,37 +10,11 @@ import numpy as np
 
 from crnn._engine import validate
 from crnn._forecasting.examples import checked_series
+from crnn._forecasting.moments import mean_and_std, restored, standardized
 from crnn.reference import Array
 
 #: What means and differences lose, in units of the largest number: a smaller deviation is none.
 ROUNDING = 8 * float(np.finfo(np.float64).eps)
-
-
-def mean_and_std(rows: Array, largest: Array, average: Callable[[Array], Array]) -> tuple[Any, Any]:
-    """The mean and the standard deviation (n,) of rows (N, n), as `average` weighs the rows.
-
-    They are computed in units of a power of two near the largest size (n,) of the numbers in each
-    column, so that no square of a number overflows or vanishes. The bits are the same as without.
-    """
-    exponents = np.frexp(largest)[1]  # (n,)
-    rows = np.ldexp(rows, -exponents)
-    mean = average(rows)
-    std = np.sqrt(average(np.square(rows - mean)))
-    return np.ldexp(mean, exponents), np.ldexp(std, exponents)
-
-
-def standardized(x: Array, mean: Any, std: Any) -> Array:
-    """``(x - mean) / std`` in float64; with halves of large numbers, whose difference is finite."""
-    half = np.where(np.greater(std, 1), 0.5, 1.0)
-    scaled: Array = (x * half - mean * half) / (std * half)
-    return scaled
-
-
-def restored(z: Array, mean: Any, std: Any) -> Array:
-    """``z std + mean``, the opposite of `standardized`."""
-    half = np.where(np.greater(std, 1), 0.5, 1.0)
-    found: Array = (z * (std * half) + mean * half) / half
-    return found
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from crnn._training.rule import Memory, start
 from crnn._training.series import LongSeries
 from crnn._training.sound import check_carried, check_memory, check_steps
 from crnn._training.train import TrainingData
+from crnn._words import one_line
 from crnn.reference import Array
 
 
@@ -58,7 +59,7 @@ def _read(path: str, loss: Any) -> Saved:
 
 def _damaged(path: str, error: BaseException) -> ValueError:
     """The error for a file whose training cannot be read."""
-    return ValueError(f"{path}: the training in this file is damaged: {error}")
+    return ValueError(f"{path}: the training in this file is damaged: {one_line(error)}")
 
 
 def _check_numbers(config: Config, saved: Saved, course: Course, data: TrainingData) -> None:

@@ -330,6 +330,8 @@ class Graph:
             or constant.ndim > which.ndim + 1
         ):
             raise ValueError("expected a constant of one number per output")
+        if constant.dtype != rows.of.by.dtype:
+            raise ValueError(f"expected {rows.of.by.dtype} as in Wya, got {constant.dtype}")
         by = rows.of.by + constant.dtype.type(beta) * constant.reshape(-1)
         return self.ledger.rows(rows.count, rows.width, replace(rows.of, by=by)).numbers[which]
 

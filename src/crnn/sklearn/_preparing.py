@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from crnn._forecasting.scaling import mean_and_std, restored, standardized
+from crnn._forecasting.moments import mean_and_std, restored, standardized
 from crnn.data import frames
 from crnn.sklearn._data import Array, Inputs
 

@@ -104,6 +104,22 @@ class Loss:
         """
         return y_hat
 
+    def draw(self, y_hat: Array, rng: np.random.Generator) -> Array:
+        """Values from the distributions that y_hat describes, for futures in `RNN.forecast`.
+
+        Without this method there are none.
+
+        Parameters
+        ----------
+        y_hat : array (rows, n_y)
+        rng : numpy.random.Generator
+
+        Returns
+        -------
+        array (rows, n_targets)
+        """
+        raise NotImplementedError(f"{type(self).__name__}: expected a method draw(y_hat, rng)")
+
     def metrics(self, logits: Array, y: Array) -> Array | None:
         """A number for each row, whose mean is the metric: by default its loss.
 
@@ -140,6 +156,7 @@ class Own(Objective):
         self._loss = of if isinstance(of, Loss) else _Function(of)
         self.metric = str(self._loss.metric)
         self.link = "linear" if type(self._loss).y_hat is Loss.y_hat else None
+        self.draws = type(self._loss).draw is not Loss.draw
         if self._loss.targets not in ("values", "classes"):
             raise ValueError(
                 "loss: expected its attribute targets to be 'values' or 'classes', got "
@@ -173,6 +190,11 @@ class Own(Objective):
     def decide(self, y_hat: Array) -> Array:
         found = np.asarray(self._loss.decide(_read_only(y_hat)))
         return self._in_shape("decide", found, (len(y_hat), *found.shape[1:])).copy()
+
+    def draw(self, y_hat: Array, rng: np.random.Generator) -> Array:
+        found = np.asarray(self._loss.draw(_read_only(y_hat), rng))
+        wanted = len(y_hat), self.n_targets(y_hat.shape[-1])
+        return self._in_shape("draw", found, wanted).astype(np.float64)
 
     def scratch(self, n_y: int) -> int:
         """The results, in float64; what the callable itself allocates is not known."""
