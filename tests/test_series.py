@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import crnn
-from crnn._training.series import checked_series
+from crnn._training.stream_arguments import checked_series
 
 N, N_X, N_Y = 41, 3, 2
 

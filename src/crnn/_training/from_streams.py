@@ -22,7 +22,8 @@ from crnn._training.history import History
 from crnn._training.optim import SGD, Optimizer, chosen
 from crnn._training.plan import Plan
 from crnn._training.ranks import over_ranks
-from crnn._training.series import LongSeries, checked_series, is_series
+from crnn._training.series import LongSeries
+from crnn._training.stream_arguments import checked_series, is_series
 from crnn._training.trained import Trained
 
 #: Steps of a window where no gradient is asked for, and the most rows that are read side by side
