@@ -18,6 +18,7 @@ extensions = [
     "myst_parser",
     "numpydoc",
     "repository_files",
+    "shared_navigation",
     "source_links",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",

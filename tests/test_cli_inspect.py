@@ -37,6 +37,25 @@ def test_the_table_has_the_rate_of_the_last_step_alone(model, capsys):
     assert f"{flow.loss / np.log(2):.3f} bits" in shown
 
 
+def test_windows_of_words_are_counted_in_words(model, tmp_path, capsys):
+    out, small = tmp_path / "m", ["--hidden", "8", "--epochs", "1", "--batch", "2", "--quiet"]
+    text = str(model.with_name("text"))
+    command = ["train", "--text", text, "--units", "words", "--out", str(out), *small]
+    assert cli.main(command) == 0
+    capsys.readouterr()
+    assert cli.main(["inspect", str(out), "--text", text, "--steps", "5", "--windows", "2"]) == 0
+    assert capsys.readouterr().out.startswith("2 windows of 5 words, ")
+
+
+def test_unknown_text_can_be_skipped(model, tmp_path, capsys):
+    other = tmp_path / "other"
+    other.write_text(TEXT.replace("b", "B"), encoding="utf-8")
+    command = ["inspect", str(model), "--text", str(other), "--steps", "5", "--windows", "2"]
+    assert cli.main(command) == 2
+    assert "--unknown skip leaves such ones out" in capsys.readouterr().err
+    assert cli.main([*command, "--unknown", "skip"]) == 0
+
+
 def test_the_picture_is_written(model, tmp_path, capsys):
     pytest.importorskip("matplotlib")
     assert run(model, "--steps", "20", "--plot", str(tmp_path / "flow.png")) == 0

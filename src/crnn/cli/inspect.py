@@ -35,11 +35,11 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(f"--text: expected more than {T} {unit}s, got {len(symbols)}")
     windows = _windows(symbols, T + 1, options.windows)  # (T + 1, m)
     flow = _of_the_last(model, windows)
-    what = f"{counted(windows.shape[1], 'window')} of {counted(T, 'character')}"
-    print(f"{what}, {flow.loss / np.log(2):.3f} bits for the character after each\n{flow}")
+    what = f"{counted(windows.shape[1], 'window')} of {counted(T, unit)}"
+    print(f"{what}, {flow.loss / np.log(2):.3f} bits for the {unit} after each\n{flow}")
     if options.plot is not None:
         axes = flow.plot()
-        title = f"{what}, loss of the character after each;\n{axes.get_title()}"
+        title = f"{what}, loss of the {unit} after each;\n{axes.get_title()}"
         axes.set_title(title, fontsize="small")
         axes.figure.savefig(options.plot, dpi=150)
         print(f"wrote {options.plot}")

@@ -96,7 +96,8 @@ def _add_inspect(commands: Commands[_Parser]) -> None:
     add("model", type=named, help="a file that `crnn train` wrote")
     add("--text", type=named, metavar="FILE",
         help="UTF-8 text (default: the help topics of Python)")  # fmt: skip
-    add("--steps", type=COUNT, default=200, metavar="T", help="characters of a window")
+    add("--steps", type=COUNT, default=200, metavar="T",
+        help="characters, words or bytes of a window")  # fmt: skip
     add("--windows", type=COUNT, default=32, metavar="N", help="most windows, spread over the text")
     add("--unknown", choices=["error", "skip", "replace"], help=UNKNOWN)
     add("--plot", type=named, metavar="FILE", help="draw the norms (needs matplotlib)")
