@@ -16,11 +16,22 @@ from contextlib import contextmanager
 import numpy as np
 
 import crnn
-from crnn._engine import kernels, sequence
+from crnn._engine import kernels, losses, pooling, sequence
 
 #: n_x, n_a, m: small models, with typical batch sizes. T is 50.
 CASES = [(1, 32, 16), (1, 32, 32), (32, 32, 16), (8, 64, 16), (1, 64, 32), (32, 64, 32)]
 T, STEPS, EPOCHS, ROUNDS = 50, 40, 5, 15
+#: Other models, at the first of the sizes.
+MODELS = [
+    {"loss": "mse", "steps": "last"},
+    {"loss": "mse", "steps": "all"},
+    {"loss": "quantiles", "steps": "all"},
+    {"loss": "gaussian_nll", "steps": "all"},
+    {"direction": "bidirectional", "steps": "last"},
+    {"direction": "bidirectional", "steps": "pooled"},
+]
+#: n_y and the numbers of a target of each loss; 0 if it is a class.
+OUTPUTS = {"cross_entropy": (5, 0), "mse": (1, 1), "quantiles": (3, 1), "gaussian_nll": (2, 1)}
 
 NAMES = (
     "output_forward", "output_backward", "cross_entropy", "clip", "all_finite",
@@ -41,6 +52,8 @@ def recorded(calls):
         return call
 
     places = [(vars(kernels), name) for name in NAMES]
+    places += [(vars(losses), name) for name in ("of_values", "pinball", "gaussian")]
+    places += [(vars(pooling), name) for name in ("pool", "unpool")]
     places += [(vars(sequence), name) for name in RECURRENCES]
     before = [(place, key, place[key]) for place, key in places]
     for place, key, function in before:
@@ -68,12 +81,14 @@ def replay(calls):
         function(*arguments)
 
 
-def share(n_x, n_a, m, steps):
+def share(n_x, n_a, m, **options):
     """The median fraction of a step spent in kernels, and the microseconds of both."""
     rng = np.random.default_rng(0)
-    model = crnn.RNN(n_x, n_a, 5, steps=steps, rng=0)
+    n_y, s = OUTPUTS[options.get("loss", "cross_entropy")]
+    model = crnn.RNN(n_x, n_a, n_y, **options, rng=0)
     x = rng.standard_normal((T, m * STEPS, n_x)).astype("f4")
-    y = rng.integers(0, 5, (T, m * STEPS) if steps == "all" else m * STEPS)
+    shape = (T, m * STEPS) if options["steps"] == "all" else (m * STEPS,)
+    y = rng.standard_normal((*shape, s)) if s else rng.integers(0, n_y, shape)
     calls = []
     with recorded(calls):
         fitted(model, x, y, 1, lr=lambda step: 1e-3)  # which is called from Python at each step
@@ -88,9 +103,9 @@ def share(n_x, n_a, m, steps):
 
 if __name__ == "__main__":
     crnn.set_num_threads(1)
-    print("n_x n_a  m  steps  kernels    step  share")
-    for case in CASES:
-        for steps in ("last", "all"):
-            ratio, alone, whole = share(*case, steps)
-            times = f"{alone:7.0f} us{whole:5.0f} us{ratio:7.0%}"
-            print("{:3} {:3} {:2}".format(*case), f"{steps:>6}", times)
+    print("n_x n_a  m  kernels    step  share  model")
+    cases = [(case, {"steps": steps}) for case in CASES for steps in ("last", "all")]
+    for case, options in cases + [(CASES[0], options) for options in MODELS]:
+        ratio, alone, whole = share(*case, **options)
+        times = f"{alone:7.0f} us{whole:5.0f} us{ratio:7.0%}"
+        print("{:3} {:3} {:2}".format(*case), times, "", " ".join(options.values()))

@@ -8,7 +8,7 @@ import ctypes
 from crnn import _c_api
 
 (OK, NULL, VERSION, DTYPE, OPTION, SIZE, LENGTH, SYMBOL, ALIGNMENT, WORKSPACE, CELL,
- LEAK) = STATUSES = range(12)  # fmt: skip
+ LEAK, OUT_OF_MEMORY, UNREADABLE, NOT_A_MODEL, UNSUPPORTED) = STATUSES = range(16)  # fmt: skip
 INPUTS = ("x", "symbols", "Waa", "Wax", "ba", "a0", "lengths")
 POINTERS = (*INPUTS, "a", "da", "dWaa", "dWax", "dba", "dx", "da0", "workspace")
 

@@ -3,6 +3,7 @@
 import os
 import signal
 
+import libcrnn
 import pytest
 
 from crnn._engine import kernels
@@ -35,6 +36,13 @@ def _usable():
 
 
 TABLES = _usable()
+
+
+@pytest.fixture(scope="session")
+def prefix(tmp_path_factory):
+    """Where libcrnn is installed, built once for all tests."""
+    libcrnn.need("cmake", "cc", "c++", "nm")
+    return libcrnn.installed(tmp_path_factory.mktemp("libcrnn"))
 
 
 @pytest.fixture

@@ -274,6 +274,28 @@ def test_a_damaged_state_of_a_stream_is_refused(path, stop_at, resets, shards):
     training.run(training.model(), checkpoint=path, every=1, **options)
 
 
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [({"best_epoch": 3}, "best_epoch: expected none"), ({"two\nlines": 3}, "argument 'two lines'")],
+)
+def test_a_damaged_history_before_the_first_validation_is_refused(path, stop_at, damage, message):
+    """In one line, whatever the file has."""
+    training = TRAININGS[0]
+    stop_at(3)
+    with pytest.raises(Stop):
+        training.run(training.model(), checkpoint=path, every=1)
+    stop_at(0)
+    config, parameters, metadata, state = files.load_training(path)
+    state.entry["state"]["course"]["history"].update(damage)
+    files.save(path, config, parameters, metadata, state)
+    model = training.model()
+    before = bits(model)
+    with pytest.raises(ValueError, match=message) as found:
+        training.run(model, checkpoint=path, every=1)
+    assert "\n" not in str(found.value)
+    assert bits(model) == before
+
+
 def test_what_cannot_be_saved_is_named_before_the_first_step(path):
     class Odd(crnn.SGD):
         def start(self, parameters):

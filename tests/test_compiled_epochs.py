@@ -31,7 +31,7 @@ def both(monkeypatch, model_options, fit_options, x, y):
             return used[0]
 
         monkeypatch.setattr(train, "compiled", watched)
-        model = crnn.RNN(3, 5, 4, **model_options, rng=0)
+        model = crnn.RNN(3, 5, **{"n_y": 4, **model_options}, rng=0)
         options = {"batch_size": 6, "epochs": 3, "progress": False, "rng": 0, **fit_options}
         history = model.fit(x, y, **options)
         assert (used[0] is None) == in_python
@@ -68,6 +68,28 @@ def test_models(monkeypatch, cell, steps, direction, symbols, dtype):
     options = {**cell, "steps": steps, "direction": direction, "dtype": dtype}
     data = examples(steps, symbols, dtype)
     assert_same(*both(monkeypatch, options, {"optimizer": crnn.Adam(0.01)}, *data))
+
+
+#: Losses, n_y, and the numbers of a target.
+LOSSES = [
+    ("mse", 3, 3), ("mae", 1, 1), ("huber", 2, 2), (crnn.Huber(0.3), 1, 1), ("quantiles", 6, 2),
+    (crnn.Quantiles((0.2, 0.8)), 2, 1), ("gaussian_nll", 4, 2), ("binary_cross_entropy", 1, 0),
+    ("binary_cross_entropy", 3, 3),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("loss", "n_y", "s"), LOSSES)
+@pytest.mark.parametrize("steps", ["last", "all"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_losses(monkeypatch, loss, n_y, s, steps, dtype, weighted):
+    x, y = examples(steps, dtype=dtype)
+    rng = np.random.default_rng(1)
+    shape = (*y.shape, s) if s else y.shape
+    y = rng.integers(0, 2, shape) if loss == "binary_cross_entropy" else rng.normal(size=shape)
+    options = {"loss": loss, "n_y": n_y, "steps": steps, "dtype": dtype}
+    more = {"sample_weight": rng.random(M)} if weighted else {}
+    assert_same(*both(monkeypatch, options, {"optimizer": crnn.Adam(0.01), **more}, x, y))
 
 
 @pytest.mark.parametrize(

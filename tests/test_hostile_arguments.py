@@ -2,10 +2,11 @@
 
 One or two arguments of a valid call are replaced by anything: other dtypes, ranks, sizes, layouts,
 NaN, numbers beyond every range, lists of lists, None. A call that raises changes nothing. The draws
-are the same in every run.
+are the same in every run; CRNN_FUZZ=N makes N times as many.
 """
 
 import functools
+import os
 import pickle
 import re
 
@@ -23,7 +24,8 @@ from crnn.text import Vocabulary
 pytestmark = pytest.mark.filterwarnings(
     "ignore:(overflow|invalid value) encountered in cast:RuntimeWarning",
 )
-derandomized = settings(derandomize=True, database=None, deadline=None, max_examples=100)
+TIMES = int(os.environ.get("CRNN_FUZZ", 1))
+derandomized = settings(derandomize=True, database=None, deadline=None, max_examples=100 * TIMES)
 
 DTYPES = [
     "?", "i1", "u1", "i4", ">i4", "i8", "u8", "f2", "f4", ">f4", "f8", "g", "c8",
@@ -280,7 +282,7 @@ class TestTheModel:
             pickle.loads(pickle.dumps(rnn)).config.entries()
 
     @EVERY_KIND
-    @settings(derandomized, max_examples=40)
+    @settings(derandomized, max_examples=40 * TIMES)
     @given(data=st.data())
     def test_predicting_and_gradients(self, k, data):
         arguments = {**examples(k), **data.draw(spoiled(examples(k)))}
@@ -295,7 +297,7 @@ class TestTheModel:
         assert step is None or y is not None or undecided
 
     @EVERY_KIND
-    @settings(derandomized, max_examples=25)
+    @settings(derandomized, max_examples=25 * TIMES)
     @given(data=st.data())
     def test_fitting(self, k, data):
         good = {**examples(k), **FIT, "validation": (X, targets(k)), "rng": 0}
@@ -328,7 +330,7 @@ CHARACTERS = crnn.RNN(3, 4, 3, steps="all", rng=0)
 
 
 class TestSymbols:
-    @settings(derandomized, max_examples=60)
+    @settings(derandomized, max_examples=60 * TIMES)
     @given(spoiled({**FIT, "symbols": TEXT, "steps": 5, "validation": TEXT}))
     def test_fitting(self, bad):
         arguments = short({**FIT, "symbols": TEXT, "steps": 5, "validation": TEXT, **bad})
@@ -432,7 +434,7 @@ def test_paths_and_threads(k):
         attempt(lambda: crnn.set_num_threads(value), ["n"])
 
 
-@settings(derandomized, max_examples=40)
+@settings(derandomized, max_examples=40 * TIMES)
 @given(st.data())
 def test_weights_of_other_libraries(data):
     state, weights = CHARACTERS.to_torch_state_dict(), CHARACTERS.to_keras_weights()

@@ -20,6 +20,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 CSRC = ROOT / "src" / "crnn" / "_engine" / "csrc"
 KERNELS = [path for path in sorted(CSRC.glob("*.c")) if path.stem != "probe"]
+CAPI = ROOT / "src" / "crnn" / "capi"
 INCLUDE = ROOT / "src" / "crnn" / "include"
 CHECKS = ROOT / "tests" / "c"
 CHECK_KERNELS = sorted(CHECKS.glob("check_*.c"))
@@ -190,6 +191,17 @@ def test_a_fork_does_not_wait_for_a_call_under_way(tmp_path):
     """The call ends only after the fork: a fork that waited for it would never return."""
     need("gcc")
     assert run(build(tmp_path, ["gcc"], SHIPPED + WARNINGS, CHECK_FORK)) == "fork: right\n"
+
+
+@pytest.mark.parametrize(
+    "compiler", ["gcc", "clang", "aarch64-linux-gnu-gcc", "x86_64-w64-mingw32-gcc"]
+)
+def test_the_c_interface_compiles_without_a_warning(compiler):
+    """What libcrnn has besides the kernels; tests/test_libcrnn.py runs it."""
+    need(compiler)
+    folders = ["-I", CAPI, "-I", CSRC, "-I", INCLUDE]
+    flags = ["-std=c11", "-pedantic", *WARNINGS, "-fsyntax-only", *folders]
+    run(compiler, *flags, *sorted(CAPI.glob("*.c")))
 
 
 def test_a_fork_without_a_race(tmp_path):

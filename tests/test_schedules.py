@@ -174,11 +174,19 @@ class TestRefused:
         assert all(np.isfinite(p).all() for p in model.parameters.values())
 
 
-def test_the_command_halves_the_rate_on_a_plateau():
+@pytest.mark.parametrize(
+    ("schedule", "step_epochs", "rates"),
+    [
+        ("plateau", None, OnPlateau(0.1, 0.5, patience=0)),
+        ("step", 2, Step(0.1, every=20, factor=0.5)),
+    ],
+)
+def test_the_command_counts_schedules_in_epochs(schedule, step_epochs, rates):
     options = argparse.Namespace(
-        optimizer="sgd", lr=0.1, schedule="plateau", warmup=3, momentum=None, weight_decay=None
-    )
-    assert optimizer(options) == crnn.SGD(Warmup(3, OnPlateau(0.1, 0.5, patience=0)))
+        optimizer="sgd", lr=0.1, schedule=schedule, step_epochs=step_epochs, warmup=3,
+        momentum=None, weight_decay=None,
+    )  # fmt: skip
+    assert optimizer(options, windows=10) == crnn.SGD(Warmup(3, rates))
 
 
 def test_the_page_runs():

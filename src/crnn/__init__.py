@@ -13,7 +13,14 @@ except Exception as error:  # a BLAS of another kind is a TypeError
 
 from crnn import _moved
 from crnn import schedules as schedules
-from crnn._engine.config import get_include, get_num_threads, set_num_threads, set_up, show_config
+from crnn._engine.config import (
+    get_include,
+    get_num_threads,
+    get_source,
+    set_num_threads,
+    set_up,
+    show_config,
+)
 from crnn._network.initial import Init
 from crnn._network.losses import Huber, Loss, Quantiles
 from crnn._network.losses.check import check_loss
@@ -67,6 +74,7 @@ __all__ = [
     "check_loss",
     "get_include",
     "get_num_threads",
+    "get_source",
     "gru_backward",
     "gru_forward",
     "leaky_backward",

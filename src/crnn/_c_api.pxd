@@ -28,6 +28,10 @@ cdef extern from "crnn.h" nogil:
         CRNN_WORKSPACE_TOO_SMALL
         CRNN_WRONG_CELL
         CRNN_LEAK_OUT_OF_RANGE
+        CRNN_OUT_OF_MEMORY
+        CRNN_FILE_UNREADABLE
+        CRNN_NOT_A_MODEL
+        CRNN_UNSUPPORTED_MODEL
 
     ctypedef struct crnn_rnn_call:
         size_t struct_size

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from crnn._engine import validate
-from crnn._engine.stream import Stepper
+from crnn._engine.stream import LINKS, Stepper
 from crnn._network.config import Config
 from crnn._network.state import checked_state
 from crnn.reference import Array
@@ -51,10 +51,11 @@ class Stream:
                 "answer needs the states of all steps"
             )
         self._config, self._parameters, self._m = config, parameters, m
-        self._softmax = config.classifies and not logits
         self._of_logits = logits
-        #: Whether a function in Python makes y_hat of the logits.
-        self._converts = not logits and config.objective.link not in ("softmax", "linear")
+        link = "linear" if logits else config.objective.link
+        #: Whether a function in Python makes y_hat of the logits: that of a loss of the user's.
+        self._converts = link is None
+        self._link = LINKS[link or "linear"]
         self._dtype = config.np_dtype
         self.refresh()
 
@@ -91,7 +92,7 @@ class Stream:
             [*weights, p["Wya"]],
             np.concatenate([*biases, p["by"]]),
             self._config.rule,
-            self._softmax,
+            self._link,
         )
         self._initial = self._stepper.read_states()  # (states, num_layers, m, n_a) of zeros
         for layer, recurrence in enumerate(self._config.recurrences()):

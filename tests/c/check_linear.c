@@ -139,7 +139,7 @@ static double check_step(const crnn_operations *kernels, shape s) {
                               .n_y = n_y,
                               .num_layers = s.num_layers,
                               .activation = s.relu ? CRNN_RELU : CRNN_TANH,
-                              .softmax = s.softmax,
+                              .link = s.softmax ? CRNN_SOFTMAX : CRNN_LINEAR,
                               .packed = packed,
                               .biases = biases.real,
                               .x = s.symbols ? NULL : x.real,

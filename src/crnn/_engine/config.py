@@ -131,10 +131,27 @@ def get_include() -> str:
     Examples
     --------
     >>> import crnn, os
-    >>> os.listdir(crnn.get_include())
-    ['crnn.h']
+    >>> sorted(os.listdir(crnn.get_include()))
+    ['crnn.h', 'crnn_stepper.h']
     """
     return str(Path(__file__).resolve().parents[1] / "include")
+
+
+def get_source() -> str:
+    """The folder with which CMake builds libcrnn, the C library without Python: see docs/embed.md.
+
+    Returns
+    -------
+    path : str
+        An absolute path, of the ``CMakeLists.txt``.
+
+    Examples
+    --------
+    >>> import crnn, os
+    >>> os.path.exists(os.path.join(crnn.get_source(), "CMakeLists.txt"))
+    True
+    """
+    return str(Path(__file__).resolve().parents[1] / "capi")
 
 
 def show_config() -> None:

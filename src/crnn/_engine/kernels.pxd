@@ -25,7 +25,7 @@ cdef extern from "crnn_kernels.h" nogil:
 
     ctypedef struct crnn_stream:
         Py_ssize_t m, n_x, n_a, n_y, num_layers
-        int cell, equation, activation, softmax
+        int cell, equation, activation, link
         const void *packed
         const void *biases
         const void *leak

@@ -4,6 +4,7 @@ from numpy import dtype, ndarray
 
 _Array = ndarray[Any, dtype[Any]]
 
+KINDS: dict[str, int]
 SQUARED: int
 ABSOLUTE: int
 HUBER: int

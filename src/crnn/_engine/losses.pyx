@@ -8,6 +8,13 @@ from crnn._engine.blas cimport real
 from crnn._engine.kernels cimport (CRNN_LOSS_ABSOLUTE, CRNN_LOSS_BINARY, CRNN_LOSS_HUBER,
                                    CRNN_LOSS_SQUARED, _operations)
 
+#: The losses with an entry for callers without the GIL (`mean_loss`), by their names.
+KINDS = {
+    "cross_entropy": LOSS_CLASSES, "binary_cross_entropy": CRNN_LOSS_BINARY,
+    "mse": CRNN_LOSS_SQUARED, "mae": CRNN_LOSS_ABSOLUTE, "huber": CRNN_LOSS_HUBER,
+    "quantiles": LOSS_QUANTILES, "gaussian_nll": LOSS_GAUSSIAN,
+}
+
 #: The kinds of `of_values`.
 SQUARED = CRNN_LOSS_SQUARED
 ABSOLUTE = CRNN_LOSS_ABSOLUTE

@@ -3,16 +3,8 @@ from typing import Any
 from numpy import dtype, ndarray
 
 _Array = ndarray[Any, dtype[Any]]
-
-class Rule:
-    def __init__(
-        self,
-        kind: str,
-        memory: dict[str, Any],
-        first: _Array | None,
-        second: _Array | None,
-        numbers: tuple[float, ...],
-    ) -> None: ...
+#: Kind, memory, the arrays `first` and `second`, and numbers: see `updates.read_rule`.
+_Optimizer = tuple[str, dict[str, Any], _Array | None, _Array | None, tuple[float, ...]]
 
 class Steps:
     def __init__(
@@ -20,9 +12,17 @@ class Steps:
         layers: list[Any],
         head: tuple[_Array, ...],
         flat: tuple[_Array, ...],
+        loss: tuple[int, _Array],
         data: tuple[_Array, _Array, _Array | None],
         batch: tuple[_Array, _Array, _Array | None],
+        every_step: bool,
     ) -> None: ...
     def run(
-        self, rule: Rule, order: _Array, first: int, rates: _Array, most: float, sums: _Array
+        self,
+        optimizer: _Optimizer,
+        order: _Array,
+        first: int,
+        rates: _Array,
+        most: float,
+        sums: _Array,
     ) -> tuple[int, str]: ...

@@ -4,9 +4,11 @@ from numpy import dtype, ndarray
 
 _Array = ndarray[Any, dtype[Any]]
 
+LINKS: dict[str, int]
+
 class Stepper:
     def __init__(
-        self, m: int, weights: list[_Array], biases: _Array, rule: Any, softmax: bool
+        self, m: int, weights: list[_Array], biases: _Array, rule: Any, link: int
     ) -> None: ...
     def step(self, x_t: _Array, out: _Array | None) -> _Array | None: ...
     def read_states(self) -> _Array: ...

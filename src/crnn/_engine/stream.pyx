@@ -16,7 +16,14 @@ from crnn._engine.blas cimport real
 from crnn._engine.integers cimport within
 from crnn._engine.kernels cimport _operations, cell_number, crnn_operations, crnn_stream
 
+cdef extern from "crnn_stepper.h":
+    enum: CRNN_LINEAR, CRNN_SOFTMAX, CRNN_SIGMOID, CRNN_DEVIATION
+
 cnp.import_array()
+
+#: What an output layer does with its sums, by the link of the model's loss.
+LINKS = {"linear": CRNN_LINEAR, "softmax": CRNN_SOFTMAX, "sigmoid": CRNN_SIGMOID,
+         "mean and deviation": CRNN_DEVIATION}
 
 
 cdef class Stepper:
@@ -24,7 +31,7 @@ cdef class Stepper:
 
     `weights` are Wax and Waa of each layer from the lowest, then Wya; `biases` are those of each
     layer, then by, in one array. Gates are in the order that `crnn_stream` needs. All are
-    validated, contiguous and of one dtype. `rule` is that of `recurrence`.
+    validated, contiguous and of one dtype. `rule` is that of `recurrence`; `link` is one of LINKS.
 
     Several threads may use a stepper. A thread holds the lock while it reads or writes the states,
     so that concurrent steps run one after another, in some order.
@@ -39,7 +46,7 @@ cdef class Stepper:
     cdef crnn_stream _call  # without x, symbols and y, which each step sets in its own copy
     cdef cython.pymutex _lock
 
-    def __init__(self, Py_ssize_t m, list weights, biases, rule, bint softmax):
+    def __init__(self, Py_ssize_t m, list weights, biases, rule, int link):
         dtype = biases.dtype
         self._type = cnp.PyArray_TYPE(biases)
         self._kernels = _operations(self._type == cnp.NPY_DOUBLE)
@@ -50,7 +57,7 @@ cdef class Stepper:
         self._call.cell = cell_number(rule.cell)
         self._call.equation = CRNN_CURRENT if rule.equation == "current" else CRNN_RATE
         self._call.activation = CRNN_RELU if rule.activation == "relu" else CRNN_TANH
-        self._call.softmax = softmax
+        self._call.link = link
         self._states = 2 if self._call.cell == CRNN_LSTM else 1
         self._a = np.zeros((self._states, self._call.num_layers, m, n_a), dtype)
         self._z, self._biases, self._leak = np.empty(5 * m * n_a, dtype), biases, rule.leak

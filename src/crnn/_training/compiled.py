@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from crnn._engine import steps
+from crnn._engine import losses, steps
 from crnn._network import recurrences
 from crnn._network.buffers import Buffers
 from crnn._network.config import Config
@@ -41,8 +41,9 @@ def compiled(trainer: Trainer, data: Any) -> CompiledEpochs | None:
         return None
     sequences = data.sequences
     x, y, weights = sequences.x, sequences.y, sequences.weights
+    config = trainer.network.config
     if not (
-        _plain_model(trainer.network.config)
+        _plain_model(config)
         and isinstance(x, np.ndarray)
         and isinstance(y, np.ndarray)
         and not isinstance(weights, list)
@@ -50,7 +51,7 @@ def compiled(trainer: Trainer, data: Any) -> CompiledEpochs | None:
         and sequences.m > data.batch_size  # else there is one step, on x itself
         and sequences.start is None
         and all(a is None or a.flags.c_contiguous for a in (x, y, weights))
-        and y.dtype == np.intp
+        and y.dtype == (np.intp if config.loss == "cross_entropy" else config.np_dtype)
         and (x.ndim == 3 or x.dtype == np.intp)
     ):
         return None
@@ -73,8 +74,7 @@ def _plain_plan(trainer: Trainer) -> bool:
 def _plain_model(config: Config) -> bool:
     """Whether the layers and the loss are those that the compiled steps know."""
     return (
-        isinstance(config.loss, str)
-        and config.loss == "cross_entropy"
+        config.objective.name in losses.KINDS
         and config.steps in ("last", "all")
         and config.num_directions == 1
         and config.equation == "rate"
@@ -92,13 +92,16 @@ class CompiledEpochs:
         self, trainer: Trainer, data: Examples, arrays: tuple[Array, Array, Array | None]
     ) -> None:
         self._trainer, self._data = trainer, data
-        batch = tuple(None if a is None else _for_examples(a, data.batch_size) for a in arrays)
-        x, y = batch[:2]
-        assert x is not None
-        assert y is not None
-        made, head = _arrays(trainer.network, trainer.gradients.views, x, y.size, trainer.buffers)
+        config, m = trainer.network.config, data.batch_size
+        axis = 1 if config.every_step else 0  # of the examples in y and weights
+        x, y = _for_examples(arrays[0], 1, m), _for_examples(arrays[1], axis, m)
+        weights = None if arrays[2] is None else _for_examples(arrays[2], axis, m)
+        rows = m * len(x) if config.every_step else m
+        made, head = _arrays(trainer.network, trainer.gradients.views, x, rows, trainer.buffers)
         flat = (trainer.parameters, trainer.gradients.flat, trainer.last_good)
-        self._steps = steps.Steps(made, head, flat, arrays, (x, y, batch[2]))
+        self._steps = steps.Steps(
+            made, head, flat, _loss(config), arrays, (x, y, weights), config.every_step
+        )
         self._seconds = MOST_SECONDS  # of a step, as far as is known
 
     def epoch(self, course: Course, bar: Any) -> None:
@@ -110,7 +113,7 @@ class CompiledEpochs:
         order = np.concatenate(chosen)  # (M,)
         if plan.inspect:
             one_step(trainer, self._data.sequences.batch(chosen[0]), course, False, bar)
-        rule = _compiled_rule(plan.optimizer, trainer.memory)
+        optimizer = _optimizer(plan.optimizer, trainer.memory)
         most = math.inf if plan.clip_norm is None else plan.clip_norm
         totals = np.array([sums.loss, sums.metric, sums.norm, 0.0])
         going = sums.steps == 0 or not trainer.stopped
@@ -118,7 +121,7 @@ class CompiledEpochs:
             count = min(max(int(MOST_SECONDS / self._seconds), 1), len(chosen) - sums.steps)
             rates = _rates(plan.optimizer, trainer.memory, count)
             began, shown = time.perf_counter(), sums.shown
-            done, failed = self._steps.run(rule, order, sums.steps, rates, most, totals)
+            done, failed = self._steps.run(optimizer, order, sums.steps, rates, most, totals)
             self._count(course, began, done, totals, chosen)
             trainer.steps += done + bool(failed)
             if failed:
@@ -156,11 +159,16 @@ class CompiledEpochs:
         raise DivergenceError(self._trainer.steps, loss, failed)
 
 
-def _for_examples(a: Array, m: int) -> Array:
-    """An array of zeros like one of examples, (T, M, ...) or (M,), for m of them."""
-    shape = [*a.shape]
-    shape[min(a.ndim - 1, 1)] = m
-    return np.zeros(shape, a.dtype)
+def _for_examples(a: Array, axis: int, m: int) -> Array:
+    """An array of zeros like one of examples, but for m of them."""
+    return np.zeros((*a.shape[:axis], m, *a.shape[axis + 1 :]), a.dtype)
+
+
+def _loss(config: Config) -> tuple[int, Array]:
+    """The kind of the loss, and its numbers: delta, or the levels of quantiles; else 0."""
+    objective = config.objective
+    numbers = next(iter(objective.options().values()), 0.0)
+    return losses.KINDS[objective.name], np.array(numbers, np.float64, ndmin=1)
 
 
 def _arrays(
@@ -185,8 +193,8 @@ def _arrays(
     return made, head
 
 
-def _compiled_rule(optimizer: Any, memory: Memory) -> steps.Rule:
-    """The optimizer, and the arrays of its memory."""
+def _optimizer(optimizer: Any, memory: Memory) -> tuple[Any, ...]:
+    """The optimizer as the compiled steps take it."""
     kind = _KINDS[type(optimizer)]
     first, second = {
         "SGD": (memory.get("v"), None),
@@ -194,7 +202,7 @@ def _compiled_rule(optimizer: Any, memory: Memory) -> steps.Rule:
         "RMSprop": (memory.get("u"), memory.get("v")),
     }[kind]
     numbers = tuple(float(getattr(optimizer, name, 0.0)) for name in _NUMBERS)
-    return steps.Rule(kind, memory, first, second, numbers)
+    return kind, memory, first, second, numbers
 
 
 def _rates(optimizer: Any, memory: Memory, count: int) -> Array:

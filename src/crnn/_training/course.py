@@ -141,6 +141,8 @@ class Course:
             if not isinstance(history[name], list):
                 raise ValueError(f"{name}: expected a list")
         best = self.history.best_epoch
+        if not validated and best is not None:
+            raise ValueError("best_epoch: expected none before the first validation")
         if validated and not (type(best) is int and 0 <= best < validated):
             raise ValueError("best_epoch: expected an epoch")
 

@@ -7,6 +7,8 @@
 /* The kernels in use, for enum crnn_dtype: those that were set, or the best for this CPU. */
 const crnn_operations *crnn_operations_for(int dtype);
 
+const crnn_kernels *crnn_kernels_in_use(void);
+
 /* Use these kernels from now on. Calls that are running keep theirs. */
 void crnn_use_kernels(const crnn_kernels *kernels);
 

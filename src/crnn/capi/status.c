@@ -7,8 +7,8 @@ const char *crnn_status_message(int status) {
     case CRNN_NULL_POINTER:
         return "an array or record that the call needs is NULL";
     case CRNN_VERSION_MISMATCH:
-        return "struct_size: expected that of a crnn_rnn_call, with no field set that this version "
-               "does not know";
+        return "struct_size: expected that of the record, with no field set that this version does "
+               "not know";
     case CRNN_UNSUPPORTED_DTYPE:
         return "dtype: expected CRNN_FLOAT32 or CRNN_FLOAT64";
     case CRNN_UNSUPPORTED_OPTION:
@@ -30,6 +30,16 @@ const char *crnn_status_message(int status) {
         return "cell: expected that of the function, and no field of another cell set";
     case CRNN_LEAK_OUT_OF_RANGE:
         return "expected every leak in (0, 1], and noise at least 0 and finite in its dtype";
+    case CRNN_OUT_OF_MEMORY:
+        return "there is not enough memory";
+    case CRNN_FILE_UNREADABLE:
+        return "the file cannot be opened or read";
+    case CRNN_NOT_A_MODEL:
+        return "not a model of crnn's, or damaged";
+    case CRNN_UNSUPPORTED_MODEL:
+        return "the model cannot be run step by step (it reads from right to left, pools its "
+               "states "
+               "or has a loss of its own), or needs a newer crnn";
     default:
         return "not a status of crnn";
     }

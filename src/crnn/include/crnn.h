@@ -26,16 +26,15 @@
 extern "C" {
 #endif
 
-/* Marks the functions of libcrnn. Define CRNN_SHARED to use it as a DLL. */
-#if defined(_WIN32) && defined(CRNN_SHARED) && defined(CRNN_BUILD)
-#define CRNN_API __declspec(dllexport)
-#elif defined(_WIN32) && defined(CRNN_SHARED)
-#define CRNN_API __declspec(dllimport)
-#elif defined(__GNUC__) && !defined(_WIN32)
+/* Marks the functions that libcrnn exports. */
+#if defined(__GNUC__) && !defined(_WIN32)
 #define CRNN_API __attribute__((visibility("default")))
 #else
 #define CRNN_API
 #endif
+
+/* The version of the package that this file came with. */
+#define CRNN_VERSION "0.1.0"
 
 /* Changes only if programs compiled with this file would no longer work. Until then the record
  * and the table of functions may get new fields at their ends; struct_size says how many there are.
@@ -73,8 +72,12 @@ enum crnn_status {
     CRNN_WORKSPACE_TOO_SMALL = 9, /* workspace_bytes is less than crnn_rnn_workspace says */
     CRNN_WRONG_CELL = 10,         /* cell is not that of the function, or a field that only another
                                      cell has is set */
-    CRNN_LEAK_OUT_OF_RANGE = 11   /* one of leak is not in (0, 1], or noise is negative or not
+    CRNN_LEAK_OUT_OF_RANGE = 11,  /* one of leak is not in (0, 1], or noise is negative or not
                                      finite in dtype */
+    CRNN_OUT_OF_MEMORY = 12,
+    CRNN_FILE_UNREADABLE = 13,  /* the file cannot be opened or read */
+    CRNN_NOT_A_MODEL = 14,      /* the bytes are not a model of crnn's, or damaged */
+    CRNN_UNSUPPORTED_MODEL = 15 /* the model cannot be run step by step, or needs a newer crnn */
 };
 
 /* One call of the recurrence. Begin with crnn_rnn_new(), then set what the call has. Later versions
@@ -210,6 +213,16 @@ CRNN_API int crnn_gru_backward(const crnn_rnn_call *call);
 CRNN_API int crnn_lstm_forward(const crnn_rnn_call *call);
 CRNN_API int crnn_lstm_backward(const crnn_rnn_call *call);
 CRNN_API const char *crnn_status_message(int status);
+
+/* Settings of libcrnn, for all later calls. The threads that a call may take: 1, unless set
+ * otherwise. The kernels, by name ("avx512", "avx2", "neon", "portable"), or with NULL the best for
+ * this CPU, as at the beginning. Otherwise the status is CRNN_UNSUPPORTED_OPTION. */
+CRNN_API int crnn_set_num_threads(int n);
+CRNN_API int crnn_select_kernels(const char *name);
+CRNN_API const char *crnn_kernels_name(void);
+
+/* CRNN_VERSION of the library that is running. */
+CRNN_API const char *crnn_version(void);
 
 #ifdef Py_PYTHON_H
 /* Returns the table of functions, which stays valid until the process ends, or NULL with an

@@ -122,7 +122,7 @@ static void run_stream(const caller *c) {
                                   .n_y = N_Y,
                                   .num_layers = 1,
                                   .cell = s->cell,
-                                  .softmax = 1,
+                                  .link = CRNN_SOFTMAX,
                                   .packed = s->of_stream,
                                   .biases = s->biases,
                                   .leak = s->leak,

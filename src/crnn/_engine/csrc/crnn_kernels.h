@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "crnn.h"
+#include "crnn_stepper.h"
 
 /* One call of y = x W' + b, or of its gradients. */
 typedef struct {
@@ -28,7 +29,7 @@ typedef struct {
  * and bias have their gates in the order `first` of shared.h; after them a GRU's bias has baa. */
 typedef struct {
     ptrdiff_t m, n_x, n_a, n_y, num_layers;
-    int cell, equation, activation, softmax;
+    int cell, equation, activation, link;
     const void *packed;       /* Wax and Waa of each layer, then Wya, each packed by `pack` */
     const void *biases;       /* (groups n_a) of each layer, then by */
     const void *leak;         /* (n_a), of a leaky cell */

@@ -1,0 +1,47 @@
+/* Continue a wave: a model that RNN.save wrote reads a sine, then its own answers.
+ *
+ *     sine MODEL [STEPS]
+ *
+ * docs/embed.md trains the model. Prints a number for each step. */
+#include <crnn_stepper.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { WARM_UP = 100 }; /* steps that read the sine */
+
+static int failed(const char *what, int status) {
+    fprintf(stderr, "%s: %s\n", what, crnn_status_message(status));
+    return 1;
+}
+
+/* Whether the model reads and answers one float32 number. */
+static int fits(const crnn_stepper *stepper) {
+    crnn_stepper_sizes sizes = {.struct_size = sizeof sizes};
+    return crnn_stepper_get_sizes(stepper, &sizes) == CRNN_OK && sizes.dtype == CRNN_FLOAT32 &&
+           sizes.n_x == 1 && sizes.n_y == 1;
+}
+
+int main(int argc, char **argv) {
+    crnn_stepper *stepper;
+    if (argc < 2)
+        return failed("usage: sine MODEL [STEPS]", CRNN_NULL_POINTER);
+    int status = crnn_stepper_create_from_file(argv[1], 1, &stepper);
+    if (status != CRNN_OK)
+        return failed(argv[1], status);
+    if (!fits(stepper)) {
+        crnn_stepper_destroy(stepper);
+        return failed(argv[1], CRNN_UNSUPPORTED_MODEL);
+    }
+    const int steps = argc > 2 ? atoi(argv[2]) : 20;
+    float y = 0;
+    for (int t = 0; t < WARM_UP + steps && status == CRNN_OK; t++) {
+        const float x = t < WARM_UP ? sinf(0.2f * (float)t) : y;
+        status = crnn_stepper_step(stepper, &x, &y);
+        if (t >= WARM_UP)
+            printf("%.6f\n", x);
+    }
+    crnn_stepper_destroy(stepper);
+    return status == CRNN_OK ? 0 : failed("step", status);
+}

@@ -1,0 +1,238 @@
+#include "json.h"
+
+#include <locale.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int fail(json *reader) {
+    reader->failed = 1;
+    return 0;
+}
+
+char json_peek(json *reader) {
+    while (reader->at < reader->end && (*reader->at == ' ' || *reader->at == '\n' ||
+                                        *reader->at == '\r' || *reader->at == '\t'))
+        reader->at++;
+    return reader->failed || reader->at == reader->end ? 0 : *reader->at;
+}
+
+static int expect(json *reader, char c) {
+    if (json_peek(reader) != c)
+        return fail(reader);
+    reader->at++;
+    return 1;
+}
+
+int json_open(json *reader, char bracket) { return expect(reader, bracket); }
+
+int json_more(json *reader, char bracket, size_t *count) {
+    const char close = bracket == '{' ? '}' : ']';
+    const char next = json_peek(reader);
+    if (next == close) {
+        reader->at++;
+        return 0;
+    }
+    if ((*count)++ > 0)
+        return expect(reader, ',');
+    return next != 0 ? 1 : fail(reader);
+}
+
+int json_key(json *reader, json_text *name) {
+    return json_string(reader, name) && expect(reader, ':');
+}
+
+static int hex_digit(char c) {
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
+}
+
+/* The unit of UTF-16 in the four digits at p, or -1. */
+static long unit_at(const char *p, const char *end) {
+    long unit = 0;
+    if (end - p < 4)
+        return -1;
+    for (int k = 0; k < 4; k++) {
+        const int digit = hex_digit(p[k]);
+        if (digit < 0)
+            return -1;
+        unit = 16 * unit + digit;
+    }
+    return unit;
+}
+
+/* The character of an escape, at p behind the backslash; *p becomes what follows it. -1 if it is
+ * none, or a surrogate without the other. */
+static long escaped(const char **p, const char *end) {
+    static const char letters[] = "\"\\/bfnrt", meant[] = "\"\\/\b\f\n\r\t";
+    if (*p == end)
+        return -1;
+    const char c = *(*p)++;
+    const char *letter = c == 0 ? NULL : strchr(letters, c);
+    if (letter != NULL)
+        return meant[letter - letters];
+    const long unit = c == 'u' ? unit_at(*p, end) : -1;
+    if (unit < 0)
+        return -1;
+    *p += 4;
+    if (unit < 0xD800 || unit > 0xDFFF)
+        return unit;
+    if (unit > 0xDBFF || end - *p < 6 || (*p)[0] != '\\' || (*p)[1] != 'u')
+        return -1;
+    const long low = unit_at(*p + 2, end);
+    if (low < 0xDC00 || low > 0xDFFF)
+        return -1;
+    *p += 6;
+    return 0x10000 + (unit - 0xD800) * 0x400 + (low - 0xDC00);
+}
+
+int json_string(json *reader, json_text *text) {
+    if (!expect(reader, '"'))
+        return 0;
+    text->at = reader->at;
+    while (reader->at < reader->end && *reader->at != '"') {
+        const char c = *reader->at++;
+        if ((unsigned char)c < 0x20 || (c == '\\' && escaped(&reader->at, reader->end) < 0))
+            return fail(reader);
+    }
+    if (reader->at == reader->end)
+        return fail(reader);
+    text->length = (size_t)(reader->at++ - text->at);
+    return 1;
+}
+
+static char *put_utf8(char *to, long c) {
+    if (c < 0x80) {
+        *to++ = (char)c;
+        return to;
+    }
+    const int more = c < 0x800 ? 1 : c < 0x10000 ? 2 : 3; /* bytes that follow the first */
+    static const int first[] = {0, 0xC0, 0xE0, 0xF0};
+    *to++ = (char)(first[more] | c >> 6 * more);
+    for (int k = more - 1; k >= 0; k--)
+        *to++ = (char)(0x80 | (c >> 6 * k & 0x3F));
+    return to;
+}
+
+size_t json_unescape(json_text text, char *to) {
+    const char *at = text.at, *end = text.at + text.length;
+    char *next = to;
+    while (at < end) {
+        const char c = *at++;
+        if (c == '\\')
+            next = put_utf8(next, escaped(&at, end));
+        else
+            *next++ = c;
+    }
+    return (size_t)(next - to);
+}
+
+static const char *skip_digits(const char *p, const char *end) {
+    while (p < end && *p >= '0' && *p <= '9')
+        p++;
+    return p;
+}
+
+/* The end of the number at p, as JSON writes numbers, or NULL. */
+static const char *end_of_number(const char *p, const char *end) {
+    p += p < end && *p == '-';
+    const char *digits = p;
+    p = skip_digits(p, end);
+    if (p == digits || (*digits == '0' && p - digits > 1))
+        return NULL;
+    if (p < end && *p == '.') {
+        digits = ++p;
+        p = skip_digits(p, end);
+        if (p == digits)
+            return NULL;
+    }
+    if (p < end && (*p == 'e' || *p == 'E')) {
+        p++;
+        p += p < end && (*p == '-' || *p == '+');
+        digits = p;
+        p = skip_digits(p, end);
+        if (p == digits)
+            return NULL;
+    }
+    return p;
+}
+
+int json_count(json *reader, ptrdiff_t *count) {
+    json_peek(reader);
+    const char *end = reader->failed ? NULL : end_of_number(reader->at, reader->end);
+    *count = 0;
+    if (end == NULL)
+        return fail(reader);
+    for (; reader->at < end; reader->at++) {
+        const int digit = *reader->at - '0'; /* of '-', '.' and 'e' it is none */
+        if (digit < 0 || digit > 9 || *count > (PTRDIFF_MAX - digit) / 10)
+            return fail(reader);
+        *count = 10 * *count + digit;
+    }
+    return 1;
+}
+
+/* strtod expects the decimal point of the program's locale, whatever that is. */
+int json_number(json *reader, double *number) {
+    char digits[64];
+    json_peek(reader);
+    const char *end = reader->failed ? NULL : end_of_number(reader->at, reader->end);
+    if (end == NULL || (size_t)(end - reader->at) >= sizeof digits)
+        return fail(reader);
+    const char *point = localeconv()->decimal_point;
+    size_t length = 0;
+    for (const char *p = reader->at; p < end; p++)
+        digits[length++] = *p == '.' && point[0] != 0 ? point[0] : *p;
+    digits[length] = 0;
+    *number = strtod(digits, NULL);
+    reader->at = end;
+    return isfinite(*number) ? 1 : fail(reader);
+}
+
+static int word(json *reader, const char *expected) {
+    const size_t length = strlen(expected);
+    if ((size_t)(reader->end - reader->at) < length || memcmp(reader->at, expected, length) != 0)
+        return 0;
+    reader->at += length;
+    return 1;
+}
+
+int json_null(json *reader) { return json_peek(reader) == 'n' && word(reader, "null"); }
+
+static int skip(json *reader, int depth) {
+    const char next = json_peek(reader);
+    json_text text;
+    size_t count = 0;
+    if (next == '"')
+        return json_string(reader, &text);
+    if (next == '{' || next == '[') {
+        if (depth == JSON_DEPTH)
+            return fail(reader);
+        for (json_open(reader, next); json_more(reader, next, &count);)
+            if ((next == '{' && !json_key(reader, &text)) || !skip(reader, depth + 1))
+                return 0;
+        return !reader->failed;
+    }
+    static const char *const words[] = {"null", "true", "false", "NaN", "Infinity", "-Infinity"};
+    for (size_t k = 0; next != 0 && k < sizeof words / sizeof *words; k++)
+        if (word(reader, words[k]))
+            return 1;
+    const char *end = next == 0 ? NULL : end_of_number(reader->at, reader->end);
+    if (end == NULL)
+        return fail(reader);
+    reader->at = end;
+    return 1;
+}
+
+int json_skip(json *reader) { return skip(reader, 0); }
+
+int json_done(json *reader) {
+    return json_peek(reader) == 0 && !reader->failed && reader->at == reader->end;
+}
+
+int json_is(json_text text, const char *expected) {
+    return text.length == strlen(expected) && memcmp(text.at, expected, text.length) == 0;
+}
