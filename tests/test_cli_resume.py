@@ -214,7 +214,9 @@ cli.main(sys.argv[1:])
     def test_a_file_with_a_model_alone_begins_a_new_training(self, run, whole):
         crnn.load("whole").save("plain")
         before = parameters("plain")
-        assert run("train", "--text", "words.txt", *BRIEF, "--resume", "plain")[0] == 0
+        code, out, _ = run("train", "--text", "words.txt", *BRIEF, "--resume", "plain")
+        assert code == 0
+        assert "a new training begins with the model of plain\n" in out
         assert parameters("plain") == before
         assert files.load_training("model.safetensors")[3].entry["state"]["steps"] == 86
 

@@ -22,6 +22,8 @@ def prepared(options: argparse.Namespace, ranks: Ranks) -> tuple[crnn.RNN, Units
         raise UsageError("--start: expected only without --resume")
     trained = None if options.resume is None else resume.metadata_of_training(options.resume)
     settings.settle(options, trained)
+    if trained is None and options.resume is not None:  # a model alone, with which one begins
+        options.start, options.resume = options.resume, None
     _refuse_contradictions(options)
     if options.shards is not None and options.shards < ranks.size:
         raise UsageError(f"--shards: expected at least {ranks.size}, one for each process")

@@ -46,6 +46,8 @@ def _train(
         f"layer(s) of {model.config.n_a} {_named(model)} units",
         flush=True,
     )
+    if options.start is not None:
+        print(f"a new training begins with the model of {options.start}", flush=True)
     began = time.perf_counter()
     history = _fit(model, symbols[:learned], symbols[learned:], unit, options, began, ranks)
     if history.interrupted:
