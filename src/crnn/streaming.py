@@ -80,30 +80,15 @@ class Stream:
         >>> stream.step(np.zeros((1, 3), "float32"))
         array([[1., 2.]], dtype=float32)
         """
-        p, weights, biases = self._parameters, [], []
-        for recurrence in self._config.recurrences():
-            own = recurrence.of(p)
-            weights += [self._as_read(own["Wax"]), own["Waa"]]
-            biases += [self._as_read(own["ba"])]
-            if "baa" in own:
-                biases.append(own["baa"])
+        p, own = self._parameters, [r.of(self._parameters) for r in self._config.recurrences()]
         self._stepper = Stepper(
             self._m,
-            [*weights, p["Wya"]],
-            np.concatenate([*biases, p["by"]]),
+            {name: [layer[name] for layer in own] for name in own[0]},
+            p["Wya"],
+            p["by"],
             self._config.rule,
             self._link,
         )
-        self._initial = self._stepper.read_states()  # (states, num_layers, m, n_a) of zeros
-        for layer, recurrence in enumerate(self._config.recurrences()):
-            own = recurrence.of(p)
-            for k, name in enumerate(self._config.trained_states):
-                self._initial[k, layer] = own[name]
-        self.reset()
-
-    def _as_read(self, values: Array) -> Array:
-        """Values stacked by gate, in the order that the kernel reads: a GRU's is n, r, z."""
-        return np.roll(values, self._config.n_a, axis=0) if self._config.cell == "gru" else values
 
     def reset(self, rows: Any = None) -> None:
         """Go back to the initial state: zeros, or that of the model's parameters.
@@ -128,7 +113,7 @@ class Stream:
         [array([[0., 0.]], dtype=float32)]
         """
         if rows is None:
-            self._stepper.write_states(self._initial)
+            self._stepper.reset(list(range(self._m)))
             return
         a = validate.plain("rows", rows)
         if a.dtype.kind != "b" or a.shape != (self._m,):
@@ -136,7 +121,7 @@ class Stream:
                 f"rows: expected True or False in shape (m,) = ({self._m},), got "
                 f"{validate.described(a)}"
             )
-        self._stepper.write_rows(self._initial, np.flatnonzero(a))
+        self._stepper.reset(np.flatnonzero(a).tolist())
 
     @property
     def state(self) -> list[Any]:

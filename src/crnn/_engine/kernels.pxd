@@ -106,6 +106,30 @@ cdef extern from "crnn_kernels.h" nogil:
 
     const crnn_kernels *crnn_find_kernels(const char *name)
 
+cdef extern from "crnn_stepper.h" nogil:
+    enum: CRNN_LINEAR, CRNN_SOFTMAX, CRNN_SIGMOID, CRNN_DEVIATION
+
+    ctypedef struct crnn_stepper_weights:
+        int dtype, cell, activation, equation, link
+        Py_ssize_t n_x, n_a, n_y, num_layers
+        const void **Waa
+        const void **Wax
+        const void **ba
+        const void **baa
+        const void **a0
+        const void **c0
+        const void *Wya
+        const void *by
+        const void *leak
+
+    crnn_stepper_weights crnn_stepper_weights_new()
+
+cdef extern from "stepper_memory.h" nogil:
+    ctypedef struct crnn_stepper:
+        crnn_stream call
+        const crnn_operations *kernels
+        size_t state_bytes
+
 cdef extern from "shared.h" nogil:
     ctypedef struct crnn_cell_sizes:
         int gates, groups, kept
@@ -117,6 +141,10 @@ cdef const crnn_operations *_operations(bint double_precision) noexcept nogil
 cdef int _threads() noexcept nogil
 cdef int cell_number(cell) except -1
 cdef const crnn_c_api *functions_of_c() noexcept
+cdef int stepper_create(const crnn_stepper_weights *weights, Py_ssize_t m,
+                        crnn_stepper **stepper) noexcept
+cdef void stepper_destroy(crnn_stepper *stepper) noexcept
+cdef int stepper_reset_row(crnn_stepper *stepper, Py_ssize_t row) noexcept
 cdef double clip_numbers(real *gradients, Py_ssize_t size, double most) noexcept nogil
 cdef void scale_spans(real *numbers, const Py_ssize_t *spans, Py_ssize_t count,
                       double factor) noexcept nogil

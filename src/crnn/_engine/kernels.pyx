@@ -18,7 +18,7 @@ from crnn._engine.integers cimport within
 from crnn._c_api cimport (CRNN_FLOAT32, CRNN_FLOAT64, CRNN_GRU, CRNN_LEAKY, CRNN_LSTM, CRNN_RELU,
                           CRNN_TANH, CRNN_VANILLA, crnn_c_api)
 from crnn._engine.kernels cimport (crnn_find_kernels, crnn_kernels, crnn_linear,
-                                   crnn_operations)
+                                   crnn_operations, crnn_stepper, crnn_stepper_weights)
 from crnn._engine.over_blas cimport kernels_over_blas
 
 cnp.import_array()
@@ -31,6 +31,12 @@ cdef extern from "engine.h" nogil:
     void crnn_use_kernels(const crnn_kernels *kernels)
     void crnn_use_thread_count(thread_count count)
     int crnn_most_threads()
+
+cdef extern from "crnn_stepper.h" nogil:
+    int crnn_stepper_create(const crnn_stepper_weights *weights, Py_ssize_t m,
+                            crnn_stepper **stepper)
+    void crnn_stepper_destroy(crnn_stepper *stepper)
+    int crnn_stepper_reset_row(crnn_stepper *stepper, Py_ssize_t row)
 
 
 cdef const crnn_kernels *_find(name):
@@ -82,6 +88,20 @@ cdef const crnn_operations *_operations(bint double_precision) noexcept nogil:
 cdef const crnn_c_api *functions_of_c() noexcept:
     """The table of include/crnn.h."""
     return &crnn_functions
+
+
+# The functions of crnn_stepper.h, which are compiled into this module, for stream.pyx.
+cdef int stepper_create(const crnn_stepper_weights *weights, Py_ssize_t m,
+                        crnn_stepper **stepper) noexcept:
+    return crnn_stepper_create(weights, m, stepper)
+
+
+cdef void stepper_destroy(crnn_stepper *stepper) noexcept:
+    crnn_stepper_destroy(stepper)
+
+
+cdef int stepper_reset_row(crnn_stepper *stepper, Py_ssize_t row) noexcept:
+    return crnn_stepper_reset_row(stepper, row)
 
 
 cdef _linear_workspace(crnn_linear *call, bint double_precision):

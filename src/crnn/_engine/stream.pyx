@@ -8,16 +8,15 @@ import numpy as np
 
 cimport numpy as cnp
 
-from crnn._engine.workspace import aligned
-
-from crnn._c_api cimport CRNN_CURRENT, CRNN_LSTM, CRNN_RATE, CRNN_RELU, CRNN_TANH
+from crnn._c_api cimport (CRNN_CURRENT, CRNN_FLOAT32, CRNN_FLOAT64, CRNN_LSTM, CRNN_OK,
+                          CRNN_OUT_OF_MEMORY, CRNN_RATE, CRNN_RELU, CRNN_TANH)
 from crnn._engine.arrays cimport apart, fits, fits_to_write, new
 from crnn._engine.blas cimport real
 from crnn._engine.integers cimport within
-from crnn._engine.kernels cimport _operations, cell_number, crnn_operations, crnn_stream
-
-cdef extern from "crnn_stepper.h":
-    enum: CRNN_LINEAR, CRNN_SOFTMAX, CRNN_SIGMOID, CRNN_DEVIATION
+from crnn._engine.kernels cimport (CRNN_DEVIATION, CRNN_LINEAR, CRNN_SIGMOID, CRNN_SOFTMAX,
+                                   cell_number, crnn_operations, crnn_stepper,
+                                   crnn_stepper_weights, crnn_stepper_weights_new, crnn_stream,
+                                   stepper_create, stepper_destroy, stepper_reset_row)
 
 cnp.import_array()
 
@@ -27,18 +26,16 @@ LINKS = {"linear": CRNN_LINEAR, "softmax": CRNN_SOFTMAX, "sigmoid": CRNN_SIGMOID
 
 
 cdef class Stepper:
-    """The states and the packed weights of a stream.
+    """The states and the packed weights of a stream: a stepper of C (include/crnn_stepper.h).
 
-    `weights` are Wax and Waa of each layer from the lowest, then Wya; `biases` are those of each
-    layer, then by, in one array. Gates are in the order that `crnn_stream` needs. All are
-    validated, contiguous and of one dtype. `rule` is that of `recurrence`; `link` is one of LINKS.
+    `arrays` has Waa, Wax, ba and what else the cell and its initial state have, each a list of one
+    array for each layer from the lowest. All arrays are validated, contiguous and of one dtype.
+    `rule` is that of `recurrence`; `link` is one of LINKS.
 
     Several threads may use a stepper. A thread holds the lock while it reads or writes the states,
     so that concurrent steps run one after another, in some order.
     """
-    # (states, num_layers, m, n_a): the states. Steps change only these and _z, scratch memory
-    cdef object _a
-    cdef object _packed, _biases, _leak, _z
+    cdef crnn_stepper *_stepper
     cdef Py_ssize_t _states  # 2 for an LSTM, else 1
     cdef int _type  # NumPy's type number of the floats
     cdef bint _small
@@ -46,37 +43,36 @@ cdef class Stepper:
     cdef crnn_stream _call  # without x, symbols and y, which each step sets in its own copy
     cdef cython.pymutex _lock
 
-    def __init__(self, Py_ssize_t m, list weights, biases, rule, int link):
-        dtype = biases.dtype
-        self._type = cnp.PyArray_TYPE(biases)
-        self._kernels = _operations(self._type == cnp.NPY_DOUBLE)
-        n_a, n_x = weights[1].shape[1], weights[0].shape[1]
-        self._call.m, self._call.n_x, self._call.n_a = m, n_x, n_a
-        self._call.n_y = weights[len(weights) - 1].shape[0]
-        self._call.num_layers = len(weights) // 2
-        self._call.cell = cell_number(rule.cell)
-        self._call.equation = CRNN_CURRENT if rule.equation == "current" else CRNN_RATE
-        self._call.activation = CRNN_RELU if rule.activation == "relu" else CRNN_TANH
-        self._call.link = link
-        self._states = 2 if self._call.cell == CRNN_LSTM else 1
-        self._a = np.zeros((self._states, self._call.num_layers, m, n_a), dtype)
-        self._z, self._biases, self._leak = np.empty(5 * m * n_a, dtype), biases, rule.leak
-        self._packed = aligned(sum(self._kernels.padded(W.shape[1], W.shape[0]) for W in weights),
-                               dtype)
-        self._small = m * len(self._packed) < 50_000  # some microseconds
-        self._pack(weights)
-        self._call.packed = cnp.PyArray_DATA(self._packed)
-        self._call.biases = cnp.PyArray_DATA(self._biases)
+    def __init__(self, Py_ssize_t m, dict arrays, Wya, by, rule, int link):
+        cdef crnn_stepper_weights w = crnn_stepper_weights_new()
+        cdef int status
+        addresses = {name: np.array([a.ctypes.data for a in of], np.uintp)
+                     for name, of in arrays.items()}
+        self._type = cnp.PyArray_TYPE(by)
+        w.dtype = CRNN_FLOAT64 if self._type == cnp.NPY_DOUBLE else CRNN_FLOAT32
+        w.cell, w.link, w.num_layers = cell_number(rule.cell), link, len(arrays["Waa"])
+        w.equation = CRNN_CURRENT if rule.equation == "current" else CRNN_RATE
+        w.activation = CRNN_RELU if rule.activation == "relu" else CRNN_TANH
+        w.n_x, w.n_a, w.n_y = arrays["Wax"][0].shape[1], Wya.shape[1], Wya.shape[0]
+        w.Waa, w.Wax, w.ba = (_pointers(addresses, "Waa"), _pointers(addresses, "Wax"),
+                              _pointers(addresses, "ba"))
+        w.baa, w.a0, w.c0 = (_pointers(addresses, "baa"), _pointers(addresses, "a0"),
+                             _pointers(addresses, "c0"))
+        w.Wya, w.by = cnp.PyArray_DATA(Wya), cnp.PyArray_DATA(by)
         if rule.leak is not None:
-            self._call.leak = cnp.PyArray_DATA(self._leak)
-        self._call.a, self._call.z = cnp.PyArray_DATA(self._a), cnp.PyArray_DATA(self._z)
+            w.leak = cnp.PyArray_DATA(rule.leak)
+        status = stepper_create(&w, m, &self._stepper)
+        if status == CRNN_OUT_OF_MEMORY:
+            raise MemoryError("stream: not enough memory for the packed weights")
+        if status != CRNN_OK:
+            raise RuntimeError(f"stream: status {status}")
+        self._call, self._kernels = self._stepper.call, self._stepper.kernels
+        self._states = 2 if w.cell == CRNN_LSTM else 1
+        weights = w.num_layers * sum(a[0].size for a in arrays.values()) + Wya.size
+        self._small = m * weights < 50_000  # some microseconds
 
-    cdef _pack(self, list weights):
-        cdef char *packed = <char *>cnp.PyArray_DATA(self._packed)
-        cdef Py_ssize_t size = self._packed.itemsize
-        for W in weights:
-            self._kernels.pack(W.shape[1], W.shape[0], cnp.PyArray_DATA(W), packed)
-            packed += size * self._kernels.padded(W.shape[1], W.shape[0])
+    def __dealloc__(self):
+        stepper_destroy(self._stepper)
 
     def step(self, x_t, out):
         """The answer y_hat (m, n_y) to x_t (m, n_x) or symbols (m,), in `out` if that is given.
@@ -109,20 +105,22 @@ cdef class Stepper:
 
     def read_states(self):
         """A copy of the states, (states, num_layers, m, n_a): a, and the cells of an LSTM."""
-        a = np.empty_like(self._a)
+        shape = (self._states, self._call.num_layers, self._call.m, self._call.n_a)
+        a = np.empty(shape, np.float64 if self._type == cnp.NPY_DOUBLE else np.float32)
         with self._lock:
-            memcpy(cnp.PyArray_DATA(a), self._call.a, cnp.PyArray_NBYTES(a))
+            memcpy(cnp.PyArray_DATA(a), self._call.a, self._stepper.state_bytes)
         return a
 
     def write_states(self, a):
         """Set the states from a contiguous array like that of `read_states`."""
         with self._lock:
-            memcpy(self._call.a, cnp.PyArray_DATA(a), cnp.PyArray_NBYTES(a))
+            memcpy(self._call.a, cnp.PyArray_DATA(a), self._stepper.state_bytes)
 
-    def write_rows(self, a, rows):
-        """Set the states of some of the m sequences: as `write_states`, at rows (k,) alone."""
+    def reset(self, rows):
+        """Put some of the m sequences, a list of their numbers, back to their initial states."""
         with self._lock:
-            self._a[:, :, rows] = a[:, :, rows]
+            for row in rows:
+                stepper_reset_row(self._stepper, row)
 
     def sample(self, logits, symbols, uniforms, double temperature):
         """Draw every one of `symbols` (n,), of intp, and step on it, for a model with m = 1.
@@ -163,6 +161,11 @@ cdef class Stepper:
             call.symbols = &drawn[k]
             self._kernels.stream_step(&call)
         return n
+
+
+cdef const void **_pointers(dict addresses, name):
+    """The pointers of a list of arrays, or NULL if the model has no such arrays."""
+    return <const void **>cnp.PyArray_DATA(addresses[name]) if name in addresses else NULL
 
 
 cdef Py_ssize_t _largest(const real *logits, Py_ssize_t n) noexcept nogil:
