@@ -87,7 +87,8 @@ class FromStreams(Trained):
         steps : int, optional
             The window's length.
         validation : array, or tuple (x, y, resets, mask) or the first two or three of these
-            Held out; its loss after each epoch is that of a step, in nats for symbols.
+            Held out; its loss after each epoch is that of a step, in nats for symbols. One sequence
+            of symbols alone is read in `batch_size` rows, any other sequence in one.
         epochs, batch_size, optimizer, clip_norm, clip_value, patience, progress, callback, penalty
             As for `fit`. The order is that of the sequence.
         checkpoint, every, resume
