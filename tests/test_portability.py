@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from fuzz.test_files import checkpoints, models
 
 ROOT = Path(__file__).parent.parent
 CSRC = ROOT / "src" / "crnn" / "_engine" / "csrc"
@@ -148,6 +149,23 @@ def test_extension_under_sanitizers(tmp_path):
         cwd=ROOT, PYTHONPATH=tmp_path / "lib", PYTHONMALLOC="malloc", OMP_NUM_THREADS="1",
         LD_PRELOAD=library, ASAN_OPTIONS="detect_leaks=0", UBSAN_OPTIONS="print_stacktrace=1",
     )  # fmt: skip
+
+
+@pytest.mark.ports
+def test_files_of_steppers_under_a_fuzzer(tmp_path):
+    """By clang's libFuzzer, from good files: a bad one is refused, and no byte outside is read."""
+    need("clang")
+    fuzzer = ("-O0", "-g1", "-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all")
+    if not accepts(["clang"], [*fuzzer, "-c"]):
+        without("no libFuzzer for clang")
+    (tmp_path / "corpus").mkdir()
+    for k, content in enumerate([*models(), *checkpoints()]):
+        (tmp_path / "corpus" / str(k)).write_bytes(content)
+    sources = [CHECKS / "fuzz" / "fuzz_stepper.c", *sorted(CAPI.glob("*.c")), *POOL]
+    program = build(tmp_path, ["clang"], (*fuzzer, "-I", CAPI), sources)
+    limits = ["-max_len=8192", "-timeout=10", "-rss_limit_mb=1024"]
+    runs = [f"-runs={2000 * RANDOM_CASES}", "-seed=1", f"-artifact_prefix={tmp_path}/"]
+    run(program, tmp_path / "corpus", *runs, *limits)
 
 
 @pytest.mark.ports
