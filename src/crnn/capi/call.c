@@ -28,8 +28,8 @@ static int prepare(const crnn_rnn_call *given, int cell, int backward, crnn_rnn_
     char *workspace = call->workspace;
     const size_t off = (uintptr_t)workspace % CRNN_WORKSPACE_ALIGNMENT;
     workspace += off == 0 ? 0 : CRNN_WORKSPACE_ALIGNMENT - off;
-    call->workspace = workspace;
-    fill_in(call, backward, workspace + crnn_biases_at(call, backward));
+    call->workspace = workspace + crnn_bytes_of_biases(call);
+    fill_in(call, backward, workspace);
     const int most = crnn_most_threads();
     call->threads = call->threads > 0 && call->threads < most ? call->threads : most;
     if (call->lengths != NULL && crnn_within(call->lengths, call->m, call->T, call->T)) {

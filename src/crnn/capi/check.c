@@ -59,12 +59,14 @@ size_t crnn_bytes_of_units(const crnn_rnn_call *call) {
 
 size_t crnn_bytes_of_biases(const crnn_rnn_call *call) {
     const size_t baa = call->cell == CRNN_GRU ? (size_t)call->n_a : 0;
-    return crnn_bytes_of_units(call) + baa * crnn_number_size(call->dtype);
+    const size_t bytes = crnn_bytes_of_units(call) + baa * crnn_number_size(call->dtype);
+    return (bytes + CRNN_WORKSPACE_ALIGNMENT - 1) / CRNN_WORKSPACE_ALIGNMENT *
+           CRNN_WORKSPACE_ALIGNMENT;
 }
 
 /* The kernels' part is as large as any call of this cell and these sizes needs: one with lengths
  * and symbols and, for the leaky cell, the equation "current". */
-size_t crnn_biases_at(const crnn_rnn_call *call, int backward) {
+static size_t kernels_bytes(const crnn_rnn_call *call, int backward) {
     crnn_rnn_call sizes;
     memset(&sizes, 0, sizeof sizes);
     sizes.T = call->T, sizes.m = call->m, sizes.n_x = call->n_x, sizes.n_a = call->n_a;
@@ -76,7 +78,7 @@ size_t crnn_biases_at(const crnn_rnn_call *call, int backward) {
 }
 
 size_t crnn_workspace_bytes(const crnn_rnn_call *call, int backward) {
-    return crnn_biases_at(call, backward) + crnn_bytes_of_biases(call) + CRNN_WORKSPACE_ALIGNMENT -
+    return crnn_bytes_of_biases(call) + kernels_bytes(call, backward) + CRNN_WORKSPACE_ALIGNMENT -
            1;
 }
 

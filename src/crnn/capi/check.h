@@ -31,12 +31,12 @@ int crnn_check_call(const crnn_rnn_call *call, int cell, int backward);
 /* Check n leaks, which may be NaN. */
 int crnn_check_leaks(int dtype, ptrdiff_t n, const void *leak);
 
-/* The size of the workspace, with the bytes lost to aligning its start; and the offset, in bytes,
- * of the biases that follow the kernels' part of it. */
+/* The size of the workspace, with the bytes lost to aligning its start: biases, then the kernels'
+ * part. */
 size_t crnn_workspace_bytes(const crnn_rnn_call *call, int backward);
-size_t crnn_biases_at(const crnn_rnn_call *call, int backward);
 
-/* Bytes of ba, a number for each unit of each gate; and with a GRU's baa, which follows it. */
+/* Bytes of ba, a number for each unit of each gate; and with a GRU's baa, which follows it, in
+ * whole cache lines. */
 size_t crnn_bytes_of_units(const crnn_rnn_call *call);
 size_t crnn_bytes_of_biases(const crnn_rnn_call *call);
 
