@@ -48,7 +48,7 @@ def functions(module):
 
     Nothing if the module was stripped, which leaves the names that other modules see.
     """
-    found, file = {}, ""
+    found, file = {}, None
     for line in output("readelf", "--syms", "--wide", module).splitlines():
         fields = line.split()
         if len(fields) < 7 or not fields[0].endswith(":"):
@@ -58,7 +58,7 @@ def functions(module):
             file = name
         elif kind == "FUNC":
             found[int(fields[1], 16)] = name, file if binding == "LOCAL" else ""
-    return dict(sorted(found.items())) if file else {}
+    return {} if file is None else dict(sorted(found.items()))
 
 
 def later_instructions(module):
