@@ -44,8 +44,11 @@ def output(*command):
 
 
 def functions(module):
-    """Addresses of functions, in order, each with its name and the file it was compiled from."""
-    found, file = {}, ""
+    """Addresses of functions, in order, each with its name and the file it was compiled from.
+
+    Nothing if the module was stripped, which leaves the names that other modules see.
+    """
+    found, file = {}, None
     for line in output("readelf", "--syms", "--wide", module).splitlines():
         fields = line.split()
         if len(fields) < 7 or not fields[0].endswith(":"):
@@ -55,14 +58,14 @@ def functions(module):
             file = name
         elif kind == "FUNC":
             found[int(fields[1], 16)] = name, file if binding == "LOCAL" else ""
-    return dict(sorted(found.items()))
+    return {} if file is None else dict(sorted(found.items()))
 
 
 def later_instructions(module):
     """The functions outside of `OWN` with an instruction beyond the baseline, and the first one."""
     known = functions(module)
-    if not known:
-        pytest.skip("the symbols were stripped")
+    if not known and module.name.split(".")[0] in ("kernels", "probe"):
+        pytest.skip("the symbols, which tell what is compiled for later processors, were stripped")
     addresses, found = list(known), {}
     for line in output("objdump", "-d", "--no-show-raw-insn", module).splitlines():
         place, _, instruction = line.partition(":\t")
