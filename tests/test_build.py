@@ -33,8 +33,8 @@ command.run()
 
 SOURCE = """
 #include <Python.h>
-int is_nan(double x) { return x != x; }
-double sum(const double *x) { return ((x[0] + x[1]) - x[0]) - x[1]; }
+Py_EXPORTED_SYMBOL int is_nan(double x) { return x != x; }
+Py_EXPORTED_SYMBOL double sum(const double *x) { return ((x[0] + x[1]) - x[0]) - x[1]; }
 PyMODINIT_FUNC PyInit_probe(void) { return NULL; }
 """
 
