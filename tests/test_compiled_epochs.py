@@ -60,8 +60,8 @@ CELLS = [
 
 
 @pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.get("cell", "vanilla"))
-@pytest.mark.parametrize("steps", ["last", "all"])
-@pytest.mark.parametrize("direction", ["forward", "reverse"])
+@pytest.mark.parametrize("steps", ["last", "all", "mean", "max", "pooled"])
+@pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
 @pytest.mark.parametrize("symbols", [False, True])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_models(monkeypatch, cell, steps, direction, symbols, dtype):
@@ -212,7 +212,7 @@ def test_what_needs_python_at_each_step_has_it(monkeypatch):
         {"a0": [np.zeros((M, 5), "f4")]},
     ]  # fmt: skip
     model_options = [
-        {"direction": "bidirectional"}, {"masks": {"Waa": np.eye(5)}}, {"num_layers": 2,
+        {"masks": {"Waa": np.eye(5)}}, {"num_layers": 2,
         "dropout": 0.5}, {"cell": "leaky", "leak": 0.5, "noise": 0.1},
         {"initial_state": "trained"},
         {"cell": "leaky", "leak": 0.5, "equation": "current"},

@@ -9,8 +9,10 @@ _Optimizer = tuple[str, dict[str, Any], _Array | None, _Array | None, tuple[floa
 class Steps:
     def __init__(
         self,
-        layers: list[Any],
-        head: tuple[_Array, ...],
+        cells: list[Any],
+        between: list[_Array],
+        reads: list[Any],
+        head: tuple[_Array | None, ...],
         flat: tuple[_Array, ...],
         loss: tuple[int, _Array],
         data: tuple[_Array, _Array, _Array | None],

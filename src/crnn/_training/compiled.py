@@ -75,8 +75,6 @@ def _plain_model(config: Config) -> bool:
     """Whether the layers and the loss are those that the compiled steps know."""
     return (
         config.objective.name in losses.KINDS
-        and config.steps in ("last", "all")
-        and config.num_directions == 1
         and config.equation == "rate"
         and not config.draws
         and config.masks is None
@@ -97,10 +95,10 @@ class CompiledEpochs:
         x, y = _for_examples(arrays[0], 1, m), _for_examples(arrays[1], axis, m)
         weights = None if arrays[2] is None else _for_examples(arrays[2], axis, m)
         rows = m * len(x) if config.every_step else m
-        made, head = _arrays(trainer.network, trainer.gradients.views, x, rows, trainer.buffers)
+        made = _arrays(trainer.network, trainer.gradients.views, x, rows, trainer.buffers)
         flat = (trainer.parameters, trainer.gradients.flat, trainer.last_good)
         self._steps = steps.Steps(
-            made, head, flat, _loss(config), arrays, (x, y, weights), config.every_step
+            *made, flat, _loss(config), arrays, (x, y, weights), config.every_step
         )
         self._seconds = MOST_SECONDS  # of a step, as far as is known
 
@@ -173,24 +171,51 @@ def _loss(config: Config) -> tuple[int, Array]:
 
 def _arrays(
     network: Network, gradients: dict[str, Array], x: Array, rows: int, buffers: Buffers
-) -> tuple[list[Any], tuple[Array, ...]]:
+) -> tuple[list[Any], list[Array], list[Any], tuple[Array | None, ...]]:
     """The arrays of the calls of a step on batches like x, as `steps.Steps` takes them."""
-    config, parameters, made, below = network.config, network.parameters, [], x
-    (T, m), n_a, kind = x.shape[:2], config.n_a, config.kind
+    config, parameters, cells, below = network.config, network.parameters, [], x
+    (T, m), n_a, kind, n = x.shape[:2], config.n_a, config.kind, config.num_directions
     for k, place in enumerate(config.recurrences()):
+        if place.layer > 0 and k % n == 0:
+            below = cells[-1][1] if n == 1 else buffers.array(f"below {k}", (T, m, place.n_in))
         inputs = recurrences.inputs_of(config, place, parameters, below, None, None, None)
         a = buffers.array(f"a {k}", (T, m, n_a))
         kept = buffers.array(f"kept {k}", (kind.kept * T * m * n_a,)) if kind.kept else None
         c_n = buffers.array(f"c_n {k}", (m, n_a)) if "c" in kind.states else None
-        dx = buffers.array(f"dx {k}", (T, m, n_a)) if k > 0 else None
+        dx = buffers.array(f"dx {k}", (T, m, place.n_in)) if place.layer > 0 else None
         own = place.of(gradients)
-        made.append((inputs, a, kept, c_n, dx, [own.get(name) for name in _OF_A_LAYER]))
-        below = a
+        cells.append((inputs, a, kept, c_n, dx, [own.get(name) for name in _OF_A_LAYER]))
+    between = [buffers.array(f"da {i}", (T, m, n_a)) for i in range(n)] if n > 1 else []
+    reads = [] if n == 1 and not config.pools else _reads(config, T, m, buffers)
     head = (
         parameters["Wya"], parameters["by"], gradients["Wya"], gradients["by"],
-        buffers.array("logits", (rows, config.n_y)), buffers.array("dfeatures", (rows, n_a)),
+        buffers.array("logits", (rows, config.n_y)),
+        buffers.array("features", (rows, config.features)) if reads else None,
+        buffers.array("dfeatures", (rows, config.features)),
     )  # fmt: skip
-    return made, head
+    return cells, between, reads, head
+
+
+def _reads(config: Config, T: int, m: int, buffers: Buffers) -> list[Any]:
+    """What the output layer reads of each direction, as `steps.Steps` takes it."""
+    reads: list[Any] = []
+    for i in range(config.num_directions):
+        columns = dict.fromkeys(("all", "last", "mean", "max"), -1)
+        for k, part in enumerate(config.parts or ("all",)):
+            columns[part] = (k * config.num_directions + i) * config.n_a
+        own: dict[str, Array | None] = {
+            part: buffers.array(f"d{part} {i}", (m, config.n_a)) if column >= 0 else None
+            for part, column in columns.items()
+        }
+        if config.every_step or config.pools:
+            own["all"] = buffers.array(f"da of steps {i}", (T, m, config.n_a))
+        sums = np.empty((m, config.n_a)) if "mean" in config.parts else None
+        largest = at = None
+        if "max" in config.parts:
+            largest = buffers.array(f"largest {i}", (m, config.n_a))
+            at = np.empty((m, config.n_a), np.intc)
+        reads.append((tuple(columns.values()), sums, largest, at, *own.values()))
+    return reads
 
 
 def _optimizer(optimizer: Any, memory: Memory) -> tuple[Any, ...]:

@@ -1,0 +1,94 @@
+"""What the output layer reads of the directions of the top layer, and the way back.
+
+The arithmetic is that of crnn._network.pooling and of `side_by_side` and `apart` in
+crnn._network.recurrences, for callers without the GIL.
+"""
+from libc.string cimport memcpy, memset
+
+from crnn._c_api cimport crnn_rnn_call
+from crnn._engine.blas cimport real
+from crnn._engine.pooling cimport pool_steps, unpool_steps
+
+
+cdef struct direction_read:
+    # The first column of the features that each part fills, or -1: every state, or the last one,
+    # the mean and the maximum.
+    Py_ssize_t every, last, mean, most
+    double *sums  # (m, n_a), or NULL without the mean
+    void *largest  # (m, n_a), and `at`: or NULL without the maximum
+    int *at
+    void *da  # (T, m, n_a), and the rest (m, n_a): the gradients of the parts, or NULL
+    void *da_n
+    void *dmean
+    void *dlargest
+
+
+cdef inline void put_columns(real *wide, Py_ssize_t width, const real *a, Py_ssize_t rows,
+                             Py_ssize_t n) noexcept nogil:
+    """Copy a (rows, n) to columns of an array (rows, width), which begin at `wide`."""
+    cdef Py_ssize_t r
+    for r in range(rows):
+        memcpy(wide + r * width, a + r * n, n * sizeof(real))
+
+
+cdef inline void take_columns(const real *wide, Py_ssize_t width, real *a, Py_ssize_t rows,
+                              Py_ssize_t n) noexcept nogil:
+    """The opposite of `put_columns`."""
+    cdef Py_ssize_t r
+    for r in range(rows):
+        memcpy(a + r * n, wide + r * width, n * sizeof(real))
+
+
+cdef inline void sum_apart(const real *one, const real *other, Py_ssize_t rows, Py_ssize_t n,
+                           real *first, real *second) noexcept nogil:
+    """The sum of two arrays (rows, 2 n), as the columns of the first and the second direction."""
+    cdef Py_ssize_t r, j
+    for r in range(rows):
+        for j in range(n):
+            first[r * n + j] = one[2 * r * n + j] + other[2 * r * n + j]
+            second[r * n + j] = one[(2 * r + 1) * n + j] + other[(2 * r + 1) * n + j]
+
+
+cdef inline void put_features(const direction_read *of, const crnn_rnn_call *call, real *features,
+                              Py_ssize_t width) noexcept nogil:
+    """Fill the columns of one direction, after its forward call."""
+    cdef Py_ssize_t T = call.T, m = call.m, n = call.n_a, i, j
+    cdef Py_ssize_t end = 0 if call.reverse else T - 1
+    cdef const real *a = <const real *>call.a
+    if of.every >= 0:
+        put_columns(features + of.every, width, a, T * m, n)
+    if of.last >= 0:
+        put_columns(features + of.last, width, a + end * m * n, m, n)
+    if of.mean < 0 and of.most < 0:
+        return
+    if of.mean >= 0:
+        memset(of.sums, 0, m * n * sizeof(double))
+    if of.most >= 0:
+        memset(of.at, 0xff, m * n * sizeof(int))  # -1: no step read
+    pool_steps(a, NULL, T, m, n, 0, call.reverse, call.reverse, of.sums, <real *>of.largest, of.at)
+    if of.most >= 0:
+        put_columns(features + of.most, width, <const real *>of.largest, m, n)
+    if of.mean >= 0:
+        for i in range(m):
+            for j in range(n):
+                features[i * width + of.mean + j] = <real>(of.sums[i * n + j] / <double>T)
+
+
+cdef inline void take_gradients(const direction_read *of, const crnn_rnn_call *call,
+                                const real *dfeatures, Py_ssize_t width) noexcept nogil:
+    """Fill `da` and `da_n` of one direction, before its backward call."""
+    cdef Py_ssize_t T = call.T, m = call.m, n = call.n_a, i, j
+    cdef real *dmean = <real *>of.dmean
+    if of.every >= 0:
+        take_columns(dfeatures + of.every, width, <real *>of.da, T * m, n)
+    if of.last >= 0:
+        take_columns(dfeatures + of.last, width, <real *>of.da_n, m, n)
+    if of.mean < 0 and of.most < 0:
+        return
+    if of.mean >= 0:
+        for i in range(m):
+            for j in range(n):
+                dmean[i * n + j] = dfeatures[i * width + of.mean + j] / <real>T
+    if of.most >= 0:
+        take_columns(dfeatures + of.most, width, <real *>of.dlargest, m, n)
+    unpool_steps(<real *>of.da, NULL, T, m, n, 0, dmean, <const real *>of.dlargest, of.at)
