@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
 from typing import Any, cast
 
 import numpy as np
@@ -20,6 +21,7 @@ from crnn._network.network import Network
 from crnn._training.batches import Examples
 from crnn._training.course import Course
 from crnn._training.divergence import DivergenceError
+from crnn._training.keeper import Keeper
 from crnn._training.optim import SGD, Adam, AdamW, RMSprop
 from crnn._training.rule import Memory, Rule
 from crnn._training.schedule import Clock, Schedule, rate
@@ -31,6 +33,7 @@ from crnn.reference import Array
 MOST_SECONDS = 0.02
 
 _KINDS: dict[type[Rule], str] = {SGD: "SGD", Adam: "Adam", AdamW: "Adam", RMSprop: "RMSprop"}
+_NO_EXAMPLES = np.empty(0, np.intp)
 _OF_A_LAYER = ("Waa", "Wax", "ba", "baa")
 _NUMBERS = ("momentum", "beta1", "beta2", "eps", "decay", "weight_decay")
 
@@ -102,41 +105,58 @@ class CompiledEpochs:
         )
         self._seconds = MOST_SECONDS  # of a step, as far as is known
 
-    def epoch(self, course: Course, bar: Any) -> None:
-        """Train on every batch of an epoch, or on those before Ctrl-C."""
+    def epoch(self, course: Course, bar: Any, keeper: Keeper | None) -> None:
+        """Train on every batch of an epoch that is not done yet, or on those before Ctrl-C."""
         trainer, plan, sums = self._trainer, self._trainer.plan, course.sums
-        chosen = cast(
-            list[Array], self._data.sequences.order(self._data.batch_size, plan.rng)
-        )  # more than one batch
-        order = np.concatenate(chosen)  # (M,)
-        if plan.inspect:
-            one_step(trainer, self._data.sequences.batch(chosen[0]), course, False, bar)
+        sequences = self._data.sequences
+        chosen = list(course.remaining(self._order, plan.rng))
+        if plan.inspect and sums.steps == 0:
+            one_step(trainer, sequences.batch(chosen[0]), course, False, bar)
+            self._end_call(chosen[0], keeper)
+            del chosen[0]
+            if trainer.stopped:
+                return
         optimizer = _optimizer(plan.optimizer, trainer.memory)
         most = math.inf if plan.clip_norm is None else plan.clip_norm
         totals = np.array([sums.loss, sums.metric, sums.norm, 0.0])
-        going = sums.steps == 0 or not trainer.stopped
-        while going:
-            count = min(max(int(MOST_SECONDS / self._seconds), 1), len(chosen) - sums.steps)
+        order, at = np.concatenate([*chosen, _NO_EXAMPLES]), 0  # order (M,)
+        while at < len(chosen):
+            count = min(max(int(MOST_SECONDS / self._seconds), 1), len(chosen) - at)
+            if keeper is not None:
+                count = keeper.most_steps(count)
             rates = _rates(plan.optimizer, trainer.memory, count)
             began, shown = time.perf_counter(), sums.shown
-            done, failed = self._steps.run(optimizer, order, sums.steps, rates, most, totals)
-            self._count(course, began, done, totals, chosen)
+            done, failed = self._steps.run(optimizer, order, at, rates, most, totals)
+            self._count(course, began, totals, chosen[at : at + done])
+            at += done
             trainer.steps += done + bool(failed)
             if failed:
                 self._fail(failed, float(totals[3]))
             if bar is not None:
                 bar.set_postfix(loss=f"{sums.loss / sums.rows:.4f}", refresh=False)
                 bar.update(sums.shown - shown)
-            going = sums.steps < len(chosen) and not trainer.stopped
-        trainer.last = self._data.sequences.batch(chosen[sums.steps - 1]), None
+            self._end_call(chosen[at - 1], keeper)
+            if trainer.stopped:
+                break
+
+    def _order(self) -> Iterator[Array]:
+        """The examples of each batch of an epoch, of which there is more than one."""
+        order = self._data.sequences.order(self._data.batch_size, self._data.rng)
+        return iter(cast(list[Array], order))
+
+    def _end_call(self, chosen: Array, keeper: Keeper | None) -> None:
+        """Note which batch was the last one, and write the file if it is due."""
+        self._trainer.last = self._data.sequences.batch(chosen), None
+        if keeper is not None:
+            keeper.after_step(carry=False)
 
     def _count(
-        self, course: Course, began: float, done: int, totals: Array, chosen: list[Array]
+        self, course: Course, began: float, totals: Array, chosen: list[Array]
     ) -> None:
         """Add the steps of a call to the sums of the epoch."""
         sums, sequences = course.sums, self._data.sequences
         seconds = time.perf_counter() - began
-        examples = sum(map(len, chosen[sums.steps : sums.steps + done]))
+        examples, done = sum(map(len, chosen)), len(chosen)
         sums.loss, sums.metric, sums.norm = (float(total) for total in totals[:3])
         sums.rows += examples * (len(sequences.x) if self._trainer.network.config.every_step else 1)
         sums.steps += done

@@ -52,6 +52,11 @@ class Keeper:
         if due or self._trainer.held:
             self.now(carry)
 
+    def most_steps(self, count: int) -> int:
+        """How many of `count` steps may be taken before `after_step` is called again."""
+        every = self._request.every
+        return min(count, every - self._trainer.steps % every) if isinstance(every, int) else count
+
     def after_epoch(self, carry: bool, validated: bool) -> None:
         """Write the file after an epoch that is not the last one, unless steps are counted."""
         interrupt, ranks = self._trainer.interrupt, self._trainer.plan.ranks

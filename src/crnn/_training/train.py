@@ -42,7 +42,7 @@ def _train(
     trainer: Trainer, data: TrainingData, plan: Plan, course: Course, keeper: Keeper | None
 ) -> History:
     history, ranks = course.history, plan.ranks
-    epochs = compiled(trainer, data) if keeper is None else None
+    epochs = compiled(trainer, data)
     with _progress_bar(plan, data, course) as bar, trainer.interrupt as interrupt:
         if keeper is not None:
             keeper.begin()
@@ -52,7 +52,7 @@ def _train(
             if epochs is None:
                 _steps(trainer, data, course, bar, keeper)
             else:
-                epochs.epoch(course, bar)
+                epochs.epoch(course, bar, keeper)
             whole = not trainer.stopped
             if keeper is not None and not whole:
                 keeper.now(data.carry)
