@@ -2,6 +2,7 @@
 
 import itertools
 import signal
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import pytest
 import crnn
 from crnn._engine import steps
 from crnn._training import compiled, train
+from crnn._training.keeper import Keeper
 from crnn.schedules import Cosine, OnPlateau, Step, Warmup
 
 M, T = 22, 7
@@ -228,6 +230,58 @@ def test_the_bar_counts_examples(capsys):
     x, y = examples()
     crnn.RNN(3, 5, 4, rng=0).fit(x, y, batch_size=6, epochs=2, rng=0)
     assert "44.0/44.0" in capsys.readouterr().err
+
+
+class TestCheckpoints:
+    """A file is written at the same steps, and a training that continues has the same bits."""
+
+    @pytest.mark.parametrize("every", ["epoch", 1, 3, 5])
+    @pytest.mark.parametrize("inspect", [False, True])
+    def test_the_steps_at_which_a_file_is_written(self, monkeypatch, tmp_path, every, inspect):
+        written = []
+        write = Keeper.write
+
+        def noted(keeper):
+            written.append(keeper._stand())
+            write(keeper)
+
+        monkeypatch.setattr(Keeper, "write", noted)
+        options = {"optimizer": crnn.Adam(Cosine(0.1)), "every": every, "inspect": inspect}
+        paths = iter([tmp_path / "compiled", tmp_path / "python"])
+        fit = crnn.RNN.fit
+        monkeypatch.setattr(
+            crnn.RNN, "fit", lambda *args, **given: fit(*args, **given, checkpoint=next(paths))
+        )
+        assert_same(*both(monkeypatch, {}, options, *examples()))
+        assert written[: len(written) // 2] == written[len(written) // 2 :]
+        one, other = (crnn.load(tmp_path / name) for name in ("compiled", "python"))
+        for name, p in one.parameters.items():
+            assert p.tobytes() == other.parameters[name].tobytes()
+
+    @pytest.mark.skipif(not hasattr(signal, "raise_signal"), reason="no signals")
+    @pytest.mark.parametrize("call", range(1, 13))
+    @pytest.mark.parametrize("every", ["epoch", 3, timedelta(microseconds=1)])
+    def test_ctrl_c_at_any_step(self, monkeypatch, tmp_path, call, every):
+        x, y = examples()
+        monkeypatch.setattr(compiled, "MOST_SECONDS", 1e-9)  # a step in each call
+        options = {"batch_size": 6, "epochs": 3, "progress": False, "rng": 0}
+        whole = crnn.RNN(3, 5, 4, rng=0)
+        whole.fit(x, y, **options)
+        calls, rates = itertools.count(1), compiled._rates
+
+        def pressed(*arguments):
+            if next(calls) == call:
+                signal.raise_signal(signal.SIGINT)
+            return rates(*arguments)
+
+        monkeypatch.setattr(compiled, "_rates", pressed)
+        path = tmp_path / "c.safetensors"
+        options |= {"checkpoint": path, "every": every}
+        assert crnn.RNN(3, 5, 4, rng=0).fit(x, y, **options).interrupted
+        model = crnn.RNN(3, 5, 4, rng=1)  # its parameters do not matter
+        model.fit(x, y, **options)
+        assert next(calls) == 12 + 1  # no step was repeated
+        assert model._network.arena.flat.tobytes() == whole._network.arena.flat.tobytes()
 
 
 @pytest.mark.skipif(not hasattr(signal, "raise_signal"), reason="no signals")
