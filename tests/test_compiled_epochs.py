@@ -72,6 +72,36 @@ def test_models(monkeypatch, cell, steps, direction, symbols, dtype):
     assert_same(*both(monkeypatch, options, {"optimizer": crnn.Adam(0.01)}, *data))
 
 
+@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.get("cell", "vanilla"))
+@pytest.mark.parametrize("steps", ["last", "all", "mean", "max", "pooled"])
+@pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
+@pytest.mark.parametrize("listed", [False, True])
+@pytest.mark.parametrize("symbols", [False, True])
+def test_unequal_lengths(monkeypatch, cell, steps, direction, listed, symbols):
+    x, y = examples(steps, symbols)
+    lengths = np.random.default_rng(1).integers(1, T + 1, M)
+    more = {"lengths": lengths}
+    if listed:
+        x, more = [x[:n, i] for i, n in enumerate(lengths)], {}
+        y = [y[:n, i] for i, n in enumerate(lengths)] if steps == "all" else y
+    elif symbols:
+        x[T - 1, lengths < T] = 99  # not read
+    options = {**cell, "steps": steps, "direction": direction}
+    more |= {"optimizer": crnn.Adam(0.01), "batch_size": 3}
+    assert_same(*both(monkeypatch, options, more, x, y))
+
+
+@pytest.mark.parametrize("steps", ["last", "all"])
+@pytest.mark.parametrize("equal", [False, True])
+@pytest.mark.parametrize("inspect", [False, True])
+def test_unequal_lengths_with_weights(monkeypatch, steps, equal, inspect):
+    x, y = examples(steps)
+    rng = np.random.default_rng(1)
+    lengths = np.full(M, 4) if equal else rng.integers(1, T + 1, M)
+    more = {"lengths": lengths, "sample_weight": rng.random(M), "inspect": inspect}
+    assert_same(*both(monkeypatch, {"steps": steps}, more, x, y))
+
+
 #: Losses, n_y, and the numbers of a target.
 LOSSES = [
     ("mse", 3, 3), ("mae", 1, 1), ("huber", 2, 2), (crnn.Huber(0.3), 1, 1), ("quantiles", 6, 2),
@@ -209,7 +239,7 @@ def test_what_needs_python_at_each_step_has_it(monkeypatch):
     monkeypatch.setattr(train, "compiled", watched)
     fit_options = [
         {"clip_value": 1.0}, {"penalty": crnn.Penalty(weights_l2=0.1)}, {"memory": "sqrt"},
-        {"lengths": np.arange(M) % T + 1}, {"accumulate": 2},
+        {"accumulate": 2},
         {"optimizer": crnn.SGD(lambda step: 0.1)}, {"batch_size": M},
         {"a0": [np.zeros((M, 5), "f4")]},
     ]  # fmt: skip

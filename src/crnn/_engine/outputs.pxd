@@ -49,38 +49,63 @@ cdef inline void sum_apart(const real *one, const real *other, Py_ssize_t rows, 
             second[r * n + j] = one[(2 * r + 1) * n + j] + other[(2 * r + 1) * n + j]
 
 
+cdef inline Py_ssize_t steps(const crnn_rnn_call *call, Py_ssize_t i) noexcept nogil:
+    """The steps of example i."""
+    return call.T if call.lengths == NULL else call.lengths[i]
+
+
+cdef inline bint counts(const crnn_rnn_call *call, Py_ssize_t t, Py_ssize_t i) noexcept nogil:
+    """Whether step t is within the length of example i."""
+    return call.lengths == NULL or t < call.lengths[i]
+
+
 cdef inline void put_features(const direction_read *of, const crnn_rnn_call *call, real *features,
                               Py_ssize_t width) noexcept nogil:
-    """Fill the columns of one direction, after its forward call."""
-    cdef Py_ssize_t T = call.T, m = call.m, n = call.n_a, i, j
-    cdef Py_ssize_t end = 0 if call.reverse else T - 1
+    """Fill the columns of one direction, after its forward call.
+
+    There is a row for each example, or for each of its steps within its length.
+    """
+    cdef Py_ssize_t T = call.T, m = call.m, n = call.n_a, t, i, j, row = 0
     cdef const real *a = <const real *>call.a
     if of.every >= 0:
-        put_columns(features + of.every, width, a, T * m, n)
+        for t in range(T):
+            for i in range(m):
+                if counts(call, t, i):
+                    memcpy(features + row * width + of.every, a + (t * m + i) * n, n * sizeof(real))
+                    row += 1
     if of.last >= 0:
-        put_columns(features + of.last, width, a + end * m * n, m, n)
+        for i in range(m):
+            t = 0 if call.reverse else steps(call, i) - 1
+            memcpy(features + i * width + of.last, a + (t * m + i) * n, n * sizeof(real))
     if of.mean < 0 and of.most < 0:
         return
     if of.mean >= 0:
         memset(of.sums, 0, m * n * sizeof(double))
     if of.most >= 0:
         memset(of.at, 0xff, m * n * sizeof(int))  # -1: no step read
-    pool_steps(a, NULL, T, m, n, 0, call.reverse, call.reverse, of.sums, <real *>of.largest, of.at)
+    pool_steps(a, call.lengths, T, m, n, 0, call.reverse, call.reverse, of.sums, <real *>of.largest, of.at)
     if of.most >= 0:
         put_columns(features + of.most, width, <const real *>of.largest, m, n)
     if of.mean >= 0:
         for i in range(m):
             for j in range(n):
-                features[i * width + of.mean + j] = <real>(of.sums[i * n + j] / <double>T)
+                features[i * width + of.mean + j] = <real>(of.sums[i * n + j]
+                                                           / <double>steps(call, i))
 
 
 cdef inline void take_gradients(const direction_read *of, const crnn_rnn_call *call,
                                 const real *dfeatures, Py_ssize_t width) noexcept nogil:
     """Fill `da` and `da_n` of one direction, before its backward call."""
-    cdef Py_ssize_t T = call.T, m = call.m, n = call.n_a, i, j
+    cdef Py_ssize_t T = call.T, m = call.m, n = call.n_a, t, i, j, row = 0
+    cdef real *da = <real *>of.da
     cdef real *dmean = <real *>of.dmean
     if of.every >= 0:
-        take_columns(dfeatures + of.every, width, <real *>of.da, T * m, n)
+        for t in range(T):
+            for i in range(m):
+                if counts(call, t, i):
+                    memcpy(da + (t * m + i) * n, dfeatures + row * width + of.every,
+                           n * sizeof(real))
+                    row += 1
     if of.last >= 0:
         take_columns(dfeatures + of.last, width, <real *>of.da_n, m, n)
     if of.mean < 0 and of.most < 0:
@@ -88,7 +113,7 @@ cdef inline void take_gradients(const direction_read *of, const crnn_rnn_call *c
     if of.mean >= 0:
         for i in range(m):
             for j in range(n):
-                dmean[i * n + j] = dfeatures[i * width + of.mean + j] / <real>T
+                dmean[i * n + j] = dfeatures[i * width + of.mean + j] / <real>steps(call, i)
     if of.most >= 0:
         take_columns(dfeatures + of.most, width, <real *>of.dlargest, m, n)
-    unpool_steps(<real *>of.da, NULL, T, m, n, 0, dmean, <const real *>of.dlargest, of.at)
+    unpool_steps(da, call.lengths, T, m, n, 0, dmean, <const real *>of.dlargest, of.at)

@@ -15,15 +15,15 @@ class Steps:
         head: tuple[_Array | None, ...],
         flat: tuple[_Array, ...],
         loss: tuple[int, _Array],
-        data: tuple[_Array, _Array, _Array | None],
-        batch: tuple[_Array, _Array, _Array | None],
+        data: list[tuple[_Array, int, int, _Array] | None],
+        lengths: _Array | None,
         every_step: bool,
     ) -> None: ...
     def run(
         self,
         optimizer: _Optimizer,
         order: _Array,
-        first: int,
+        begins: _Array,
         rates: _Array,
         most: float,
         sums: _Array,

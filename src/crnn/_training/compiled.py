@@ -17,7 +17,8 @@ from crnn._engine import losses, steps
 from crnn._network import recurrences
 from crnn._network.buffers import Buffers
 from crnn._network.config import Config
-from crnn._network.network import Network
+from crnn._network.data import Sequences
+from crnn._network.pooling import MOST_STEPS
 from crnn._training.batches import Examples
 from crnn._training.course import Course
 from crnn._training.divergence import DivergenceError
@@ -40,25 +41,16 @@ _NUMBERS = ("momentum", "beta1", "beta2", "eps", "decay", "weight_decay")
 
 def compiled(trainer: Trainer, data: Any) -> CompiledEpochs | None:
     """The epochs of a training in compiled code, or None if something in it needs Python."""
-    if type(trainer) is not Trainer or not isinstance(data, Examples) or not _plain_plan(trainer):
-        return None
-    sequences = data.sequences
-    x, y, weights = sequences.x, sequences.y, sequences.weights
-    config = trainer.network.config
-    if not (
-        _plain_model(config)
-        and isinstance(x, np.ndarray)
-        and isinstance(y, np.ndarray)
-        and not isinstance(weights, list)
-        and sequences.lengths is None
-        and sequences.m > data.batch_size  # else there is one step, on x itself
-        and sequences.start is None
-        and all(a is None or a.flags.c_contiguous for a in (x, y, weights))
-        and y.dtype == (np.intp if config.loss == "cross_entropy" else config.np_dtype)
-        and (x.ndim == 3 or x.dtype == np.intp)
+    if (
+        type(trainer) is Trainer
+        and isinstance(data, Examples)
+        and data.sequences.m > data.batch_size  # else there is one step, on x itself
+        and _plain_plan(trainer)
+        and _plain_model(trainer.network.config)
+        and _plain_data(trainer.network.config, data.sequences)
     ):
-        return None
-    return CompiledEpochs(trainer, data, (x, y, weights))
+        return CompiledEpochs(trainer, data)
+    return None
 
 
 def _plain_plan(trainer: Trainer) -> bool:
@@ -86,23 +78,46 @@ def _plain_model(config: Config) -> bool:
     )
 
 
+def _plain_data(config: Config, sequences: Sequences) -> bool:
+    """Whether the compiled steps can read the examples where they are."""
+    targets = np.dtype(np.intp) if config.loss == "cross_entropy" else config.np_dtype
+    return (
+        sequences.start is None
+        and not (config.pools and sequences.longest > MOST_STEPS)
+        and _readable(sequences.x, (config.np_dtype, np.dtype(np.intp)))
+        and _readable(sequences.y, (targets,))
+        and (sequences.weights is None or _readable(sequences.weights, (config.np_dtype,)))
+    )
+
+
+def _readable(values: Array | list[Array] | None, dtypes: tuple[np.dtype[Any], ...]) -> bool:
+    """Whether the arrays are contiguous, and all of one of the dtypes."""
+    items = values if isinstance(values, list) else [values]
+    return all(
+        isinstance(a, np.ndarray)
+        and a.flags.c_contiguous
+        and a.dtype in dtypes
+        and a.dtype == items[0].dtype
+        for a in items
+    )
+
+
 class CompiledEpochs:
     """Runs the steps of an epoch, some milliseconds of them in each call."""
 
-    def __init__(
-        self, trainer: Trainer, data: Examples, arrays: tuple[Array, Array, Array | None]
-    ) -> None:
+    def __init__(self, trainer: Trainer, data: Examples) -> None:
         self._trainer, self._data = trainer, data
-        config, m = trainer.network.config, data.batch_size
-        axis = 1 if config.every_step else 0  # of the examples in y and weights
-        x, y = _for_examples(arrays[0], 1, m), _for_examples(arrays[1], axis, m)
-        weights = None if arrays[2] is None else _for_examples(arrays[2], axis, m)
-        rows = m * len(x) if config.every_step else m
-        made = _arrays(trainer.network, trainer.gradients.views, x, rows, trainer.buffers)
+        config, sequences, m = trainer.network.config, data.sequences, data.batch_size
+        T, lengths = sequences.longest, sequences.lengths
+        steps_of_y = T if config.every_step else None
+        read = [_examples(sequences.x, sequences.m, T, m)]
+        read += [
+            None if values is None else _examples(values, sequences.m, steps_of_y, m)
+            for values in (sequences.y, sequences.weights)
+        ]
+        made = _arrays(trainer, read[0][3], lengths is not None)
         flat = (trainer.parameters, trainer.gradients.flat, trainer.last_good)
-        self._steps = steps.Steps(
-            *made, flat, _loss(config), arrays, (x, y, weights), config.every_step
-        )
+        self._steps = steps.Steps(*made, flat, _loss(config), read, lengths, config.every_step)
         self._seconds = MOST_SECONDS  # of a step, as far as is known
 
     def epoch(self, course: Course, bar: Any, keeper: Keeper | None) -> None:
@@ -119,14 +134,18 @@ class CompiledEpochs:
         optimizer = _optimizer(plan.optimizer, trainer.memory)
         most = math.inf if plan.clip_norm is None else plan.clip_norm
         totals = np.array([sums.loss, sums.metric, sums.norm, 0.0])
-        order, at = np.concatenate([*chosen, _NO_EXAMPLES]), 0  # order (M,)
+        order = np.concatenate([*chosen, _NO_EXAMPLES])  # (M,)
+        begins = np.cumsum([0, *map(len, chosen)], dtype=np.intp)  # (batches + 1,)
+        at = 0
         while at < len(chosen):
             count = min(max(int(MOST_SECONDS / self._seconds), 1), len(chosen) - at)
             if keeper is not None:
                 count = keeper.most_steps(count)
             rates = _rates(plan.optimizer, trainer.memory, count)
             began, shown = time.perf_counter(), sums.shown
-            done, failed = self._steps.run(optimizer, order, at, rates, most, totals)
+            done, failed = self._steps.run(
+                optimizer, order, begins[at:], rates, most, totals
+            )
             self._count(course, began, totals, chosen[at : at + done])
             at += done
             trainer.steps += done + bool(failed)
@@ -156,9 +175,15 @@ class CompiledEpochs:
         """Add the steps of a call to the sums of the epoch."""
         sums, sequences = course.sums, self._data.sequences
         seconds = time.perf_counter() - began
-        examples, done = sum(map(len, chosen)), len(chosen)
+        examples, done, rows = sum(map(len, chosen)), len(chosen), 0
         sums.loss, sums.metric, sums.norm = (float(total) for total in totals[:3])
-        sums.rows += examples * (len(sequences.x) if self._trainer.network.config.every_step else 1)
+        if not self._trainer.network.config.every_step:
+            rows = examples
+        elif sequences.lengths is None:
+            rows = examples * sequences.longest
+        else:
+            rows = sum(int(sequences.lengths[i].sum()) for i in chosen)
+        sums.rows += rows
         sums.steps += done
         sums.shown += examples
         sums.seconds += seconds
@@ -177,9 +202,23 @@ class CompiledEpochs:
         raise DivergenceError(self._trainer.steps, loss, failed)
 
 
-def _for_examples(a: Array, axis: int, m: int) -> Array:
-    """An array of zeros like one of examples, but for m of them."""
-    return np.zeros((*a.shape[:axis], m, *a.shape[axis + 1 :]), a.dtype)
+def _examples(
+    values: Array | list[Array], M: int, T: int | None, m: int
+) -> tuple[Array, int, int, Array]:
+    """An array of M examples, or a list of such of one, as `steps.Steps` takes it.
+
+    The batch has T steps of m examples. With None for T, the array has no steps.
+    """
+    listed = isinstance(values, list)
+    first = values[0] if isinstance(values, list) else values
+    shape = first.shape[1 if listed or T is None else 2 :]
+    row = int(math.prod(shape)) * first.itemsize
+    if isinstance(values, list):
+        addresses = np.array([a.ctypes.data for a in values], np.intp)  # (M,)
+    else:
+        addresses = values.ctypes.data + row * np.arange(M, dtype=np.intp)  # (M,)
+    batch = np.zeros((m, *shape) if T is None else (T, m, *shape), first.dtype)
+    return addresses, row, row if listed else row * M, batch
 
 
 def _loss(config: Config) -> tuple[int, Array]:
@@ -190,9 +229,10 @@ def _loss(config: Config) -> tuple[int, Array]:
 
 
 def _arrays(
-    network: Network, gradients: dict[str, Array], x: Array, rows: int, buffers: Buffers
+    trainer: Trainer, x: Array, unequal: bool
 ) -> tuple[list[Any], list[Array], list[Any], tuple[Array | None, ...]]:
     """The arrays of the calls of a step on batches like x, as `steps.Steps` takes them."""
+    network, gradients, buffers = trainer.network, trainer.gradients.views, trainer.buffers
     config, parameters, cells, below = network.config, network.parameters, [], x
     (T, m), n_a, kind, n = x.shape[:2], config.n_a, config.kind, config.num_directions
     for k, place in enumerate(config.recurrences()):
@@ -206,7 +246,8 @@ def _arrays(
         own = place.of(gradients)
         cells.append((inputs, a, kept, c_n, dx, [own.get(name) for name in _OF_A_LAYER]))
     between = [buffers.array(f"da {i}", (T, m, n_a)) for i in range(n)] if n > 1 else []
-    reads = [] if n == 1 and not config.pools else _reads(config, T, m, buffers)
+    rows = T * m if config.every_step else m
+    reads = [] if n == 1 and not config.pools and not unequal else _reads(config, T, m, buffers)
     head = (
         parameters["Wya"], parameters["by"], gradients["Wya"], gradients["by"],
         buffers.array("logits", (rows, config.n_y)),
@@ -223,18 +264,17 @@ def _reads(config: Config, T: int, m: int, buffers: Buffers) -> list[Any]:
         columns = dict.fromkeys(("all", "last", "mean", "max"), -1)
         for k, part in enumerate(config.parts or ("all",)):
             columns[part] = (k * config.num_directions + i) * config.n_a
-        own: dict[str, Array | None] = {
-            part: buffers.array(f"d{part} {i}", (m, config.n_a)) if column >= 0 else None
-            for part, column in columns.items()
-        }
+        gradients = dict.fromkeys(columns)
+        for part in config.parts:
+            gradients[part] = buffers.array(f"d{part} {i}", (m, config.n_a))
         if config.every_step or config.pools:
-            own["all"] = buffers.array(f"da of steps {i}", (T, m, config.n_a))
+            gradients["all"] = buffers.array(f"da of steps {i}", (T, m, config.n_a))
         sums = np.empty((m, config.n_a)) if "mean" in config.parts else None
         largest = at = None
         if "max" in config.parts:
             largest = buffers.array(f"largest {i}", (m, config.n_a))
             at = np.empty((m, config.n_a), np.intc)
-        reads.append((tuple(columns.values()), sums, largest, at, *own.values()))
+        reads.append((tuple(columns.values()), sums, largest, at, *gradients.values()))
     return reads
 
 
