@@ -83,7 +83,8 @@ cdef inline void put_features(const direction_read *of, const crnn_rnn_call *cal
         memset(of.sums, 0, m * n * sizeof(double))
     if of.most >= 0:
         memset(of.at, 0xff, m * n * sizeof(int))  # -1: no step read
-    pool_steps(a, call.lengths, T, m, n, 0, call.reverse, call.reverse, of.sums, <real *>of.largest, of.at)
+    pool_steps(a, call.lengths, T, m, n, 0, call.reverse, call.reverse, of.sums,
+               <real *>of.largest, of.at)
     if of.most >= 0:
         put_columns(features + of.most, width, <const real *>of.largest, m, n)
     if of.mean >= 0:

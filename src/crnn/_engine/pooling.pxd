@@ -12,14 +12,16 @@ cdef inline void add_row(double *sum, const real *row, Py_ssize_t n) noexcept no
         sum[j] += row[j]
 
 
-cdef inline void first_row(real *most, int *where, const real *row, int t, Py_ssize_t n) noexcept nogil:
+cdef inline void first_row(real *most, int *where, const real *row, int t,
+                           Py_ssize_t n) noexcept nogil:
     cdef Py_ssize_t j
     for j in range(n):
         most[j] = row[j]
         where[j] = t
 
 
-cdef inline void raise_to(real *most, int *where, const real *row, int t, Py_ssize_t n) noexcept nogil:
+cdef inline void raise_to(real *most, int *where, const real *row, int t,
+                          Py_ssize_t n) noexcept nogil:
     """The first one read of equal numbers stays, and so does the first NaN."""
     cdef Py_ssize_t j
     cdef real v, old
@@ -32,7 +34,7 @@ cdef inline void raise_to(real *most, int *where, const real *row, int t, Py_ssi
 
 
 cdef inline void raise_or_equal(real *most, int *where, const real *row, int t,
-                         Py_ssize_t n) noexcept nogil:
+                                Py_ssize_t n) noexcept nogil:
     """The last one read of equal numbers wins, and so does the last NaN."""
     cdef Py_ssize_t j
     cdef real v, old

@@ -61,7 +61,7 @@ cdef class Steps:
         bytes of a row and from a row to that of the next step, and an array of T steps of m
         examples, for a batch. Rows of x are numbers or a symbol; y and weights have one row, or
         one for each step
-    lengths : (M,) or None
+    lengths : (M,) or None; nobody else may change them
     every_step : whether y has a row for each step
     """
     cdef network_calls net
@@ -106,6 +106,8 @@ cdef class Steps:
         self.parameters, self.gradients, self.last_good = (_data(flat[0]), _data(flat[1]),
                                                            _data(flat[2]))
         self.lengths, own = <const Py_ssize_t *>_data(lengths), np.empty(self.m, np.intp)
+        if self.lengths != NULL and not within(self.lengths, self.M, 1, self.T):
+            raise RuntimeError("lengths: expected 1..T; they have changed since checked")
         self.batch_lengths = <Py_ssize_t *>_data(own)
         self.arrays = [cells, between, reads, head, flat, numbers, data, lengths, own]
 
@@ -166,11 +168,13 @@ cdef class Steps:
     cdef object _prepare(self, const Py_ssize_t *order, const Py_ssize_t *begins, Py_ssize_t count):
         """Find memory for the workspace of any of the next batches."""
         cdef Py_ssize_t s, largest = 0
+        cdef Py_ssize_t m, before = 0
         for s in range(count):
-            if s > 0 and self.lengths == NULL and begins[s + 1] - begins[s] == begins[1] - begins[0]:
-                continue
-            self._place(&order[begins[s]], begins[s + 1] - begins[s])
-            largest = max(largest, workspace_of(&self.net))
+            m = begins[s + 1] - begins[s]
+            if m != before or self.lengths != NULL:
+                self._place(&order[begins[s]], m)
+                largest = max(largest, workspace_of(&self.net))
+            before = m
         if self.workspace is None or self.workspace_size < largest:
             dtype = np.dtype(np.float64 if self.net.double_precision else np.float32)
             self.workspace, self.workspace_size = aligned(largest, dtype), largest

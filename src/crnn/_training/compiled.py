@@ -14,12 +14,11 @@ from typing import Any, cast
 import numpy as np
 
 from crnn._engine import losses, steps
-from crnn._network import recurrences
-from crnn._network.buffers import Buffers
 from crnn._network.config import Config
 from crnn._network.data import Sequences
 from crnn._network.pooling import MOST_STEPS
 from crnn._training.batches import Examples
+from crnn._training.compiled_arrays import arrays_of, examples_of
 from crnn._training.course import Course
 from crnn._training.divergence import DivergenceError
 from crnn._training.keeper import Keeper
@@ -35,7 +34,6 @@ MOST_SECONDS = 0.02
 
 _KINDS: dict[type[Rule], str] = {SGD: "SGD", Adam: "Adam", AdamW: "Adam", RMSprop: "RMSprop"}
 _NO_EXAMPLES = np.empty(0, np.intp)
-_OF_A_LAYER = ("Waa", "Wax", "ba", "baa")
 _NUMBERS = ("momentum", "beta1", "beta2", "eps", "decay", "weight_decay")
 
 
@@ -92,7 +90,7 @@ def _plain_data(config: Config, sequences: Sequences) -> bool:
 
 def _readable(values: Array | list[Array] | None, dtypes: tuple[np.dtype[Any], ...]) -> bool:
     """Whether the arrays are contiguous, and all of one of the dtypes."""
-    items = values if isinstance(values, list) else [values]
+    items: list[Any] = values if isinstance(values, list) else [values]
     return all(
         isinstance(a, np.ndarray)
         and a.flags.c_contiguous
@@ -109,15 +107,18 @@ class CompiledEpochs:
         self._trainer, self._data = trainer, data
         config, sequences, m = trainer.network.config, data.sequences, data.batch_size
         T, lengths = sequences.longest, sequences.lengths
+        own_lengths = None if lengths is None else lengths.copy()  # (M,): nobody can change them
         steps_of_y = T if config.every_step else None
-        read = [_examples(sequences.x, sequences.m, T, m)]
-        read += [
-            None if values is None else _examples(values, sequences.m, steps_of_y, m)
+        x = examples_of(sequences.x, sequences.m, T, m)
+        y, weights = (
+            None if values is None else examples_of(values, sequences.m, steps_of_y, m)
             for values in (sequences.y, sequences.weights)
-        ]
-        made = _arrays(trainer, read[0][3], lengths is not None)
+        )
+        made = arrays_of(trainer, x[3], lengths is not None)
         flat = (trainer.parameters, trainer.gradients.flat, trainer.last_good)
-        self._steps = steps.Steps(*made, flat, _loss(config), read, lengths, config.every_step)
+        self._steps = steps.Steps(
+            *made, flat, _loss(config), [x, y, weights], own_lengths, config.every_step
+        )
         self._seconds = MOST_SECONDS  # of a step, as far as is known
 
     def epoch(self, course: Course, bar: Any, keeper: Keeper | None) -> None:
@@ -143,9 +144,7 @@ class CompiledEpochs:
                 count = keeper.most_steps(count)
             rates = _rates(plan.optimizer, trainer.memory, count)
             began, shown = time.perf_counter(), sums.shown
-            done, failed = self._steps.run(
-                optimizer, order, begins[at:], rates, most, totals
-            )
+            done, failed = self._steps.run(optimizer, order, begins[at:], rates, most, totals)
             self._count(course, began, totals, chosen[at : at + done])
             at += done
             trainer.steps += done + bool(failed)
@@ -169,9 +168,7 @@ class CompiledEpochs:
         if keeper is not None:
             keeper.after_step(carry=False)
 
-    def _count(
-        self, course: Course, began: float, totals: Array, chosen: list[Array]
-    ) -> None:
+    def _count(self, course: Course, began: float, totals: Array, chosen: list[Array]) -> None:
         """Add the steps of a call to the sums of the epoch."""
         sums, sequences = course.sums, self._data.sequences
         seconds = time.perf_counter() - began
@@ -202,80 +199,11 @@ class CompiledEpochs:
         raise DivergenceError(self._trainer.steps, loss, failed)
 
 
-def _examples(
-    values: Array | list[Array], M: int, T: int | None, m: int
-) -> tuple[Array, int, int, Array]:
-    """An array of M examples, or a list of such of one, as `steps.Steps` takes it.
-
-    The batch has T steps of m examples. With None for T, the array has no steps.
-    """
-    listed = isinstance(values, list)
-    first = values[0] if isinstance(values, list) else values
-    shape = first.shape[1 if listed or T is None else 2 :]
-    row = int(math.prod(shape)) * first.itemsize
-    if isinstance(values, list):
-        addresses = np.array([a.ctypes.data for a in values], np.intp)  # (M,)
-    else:
-        addresses = values.ctypes.data + row * np.arange(M, dtype=np.intp)  # (M,)
-    batch = np.zeros((m, *shape) if T is None else (T, m, *shape), first.dtype)
-    return addresses, row, row if listed else row * M, batch
-
-
 def _loss(config: Config) -> tuple[int, Array]:
     """The kind of the loss, and its numbers: delta, or the levels of quantiles; else 0."""
     objective = config.objective
     numbers = next(iter(objective.options().values()), 0.0)
     return losses.KINDS[objective.name], np.array(numbers, np.float64, ndmin=1)
-
-
-def _arrays(
-    trainer: Trainer, x: Array, unequal: bool
-) -> tuple[list[Any], list[Array], list[Any], tuple[Array | None, ...]]:
-    """The arrays of the calls of a step on batches like x, as `steps.Steps` takes them."""
-    network, gradients, buffers = trainer.network, trainer.gradients.views, trainer.buffers
-    config, parameters, cells, below = network.config, network.parameters, [], x
-    (T, m), n_a, kind, n = x.shape[:2], config.n_a, config.kind, config.num_directions
-    for k, place in enumerate(config.recurrences()):
-        if place.layer > 0 and k % n == 0:
-            below = cells[-1][1] if n == 1 else buffers.array(f"below {k}", (T, m, place.n_in))
-        inputs = recurrences.inputs_of(config, place, parameters, below, None, None, None)
-        a = buffers.array(f"a {k}", (T, m, n_a))
-        kept = buffers.array(f"kept {k}", (kind.kept * T * m * n_a,)) if kind.kept else None
-        c_n = buffers.array(f"c_n {k}", (m, n_a)) if "c" in kind.states else None
-        dx = buffers.array(f"dx {k}", (T, m, place.n_in)) if place.layer > 0 else None
-        own = place.of(gradients)
-        cells.append((inputs, a, kept, c_n, dx, [own.get(name) for name in _OF_A_LAYER]))
-    between = [buffers.array(f"da {i}", (T, m, n_a)) for i in range(n)] if n > 1 else []
-    rows = T * m if config.every_step else m
-    reads = [] if n == 1 and not config.pools and not unequal else _reads(config, T, m, buffers)
-    head = (
-        parameters["Wya"], parameters["by"], gradients["Wya"], gradients["by"],
-        buffers.array("logits", (rows, config.n_y)),
-        buffers.array("features", (rows, config.features)) if reads else None,
-        buffers.array("dfeatures", (rows, config.features)),
-    )  # fmt: skip
-    return cells, between, reads, head
-
-
-def _reads(config: Config, T: int, m: int, buffers: Buffers) -> list[Any]:
-    """What the output layer reads of each direction, as `steps.Steps` takes it."""
-    reads: list[Any] = []
-    for i in range(config.num_directions):
-        columns = dict.fromkeys(("all", "last", "mean", "max"), -1)
-        for k, part in enumerate(config.parts or ("all",)):
-            columns[part] = (k * config.num_directions + i) * config.n_a
-        gradients = dict.fromkeys(columns)
-        for part in config.parts:
-            gradients[part] = buffers.array(f"d{part} {i}", (m, config.n_a))
-        if config.every_step or config.pools:
-            gradients["all"] = buffers.array(f"da of steps {i}", (T, m, config.n_a))
-        sums = np.empty((m, config.n_a)) if "mean" in config.parts else None
-        largest = at = None
-        if "max" in config.parts:
-            largest = buffers.array(f"largest {i}", (m, config.n_a))
-            at = np.empty((m, config.n_a), np.intc)
-        reads.append((tuple(columns.values()), sums, largest, at, *gradients.values()))
-    return reads
 
 
 def _optimizer(optimizer: Any, memory: Memory) -> tuple[Any, ...]:
