@@ -132,7 +132,13 @@ def test_losses(monkeypatch, loss, n_y, s, steps, dtype, weighted):
         crnn.SGD(Warmup(5, OnPlateau(0.1, patience=0))),
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("more", [{}, {"clip_norm": 0.1, "sample_weight": np.arange(M) + 0.5}])
+@pytest.mark.parametrize(
+    "more",
+    [
+        {}, {"clip_norm": 0.1, "sample_weight": np.arange(M) + 0.5}, {"clip_value": 0.01},
+        {"clip_value": 0.02, "clip_norm": 0.1},
+    ],
+)  # fmt: skip
 def test_optimizers(monkeypatch, optimizer, more):
     assert_same(*both(monkeypatch, {}, {"optimizer": optimizer, **more}, *examples()))
 
@@ -142,6 +148,35 @@ def test_weights_and_validation_and_patience(monkeypatch, steps):
     x, y = examples(steps)
     options = {"class_weight": "balanced", "validation": (x, y), "patience": 2, "epochs": 6}
     assert_same(*both(monkeypatch, {"steps": steps}, options, x, y))
+
+
+@pytest.mark.parametrize("direction", ["forward", "bidirectional"])
+@pytest.mark.parametrize("unequal", [False, True])
+@pytest.mark.parametrize(
+    "drawn",
+    [{**CELLS[4], "dropout": 0.4}, {**CELLS[2], "noise": 0.1},
+     {**CELLS[2], "noise": 0.1, "dropout": 0.4}],
+)  # fmt: skip
+def test_noise_and_dropout(monkeypatch, direction, unequal, drawn):
+    x, y = examples()
+    options = {**drawn, "num_layers": 3, "direction": direction}
+    lengths = {"lengths": np.arange(M) % T + 1} if unequal else {}
+    fit, used = crnn.RNN.fit, []
+
+    def with_generator(model, x, y, **given):
+        used.append(np.random.default_rng(5))
+        return fit(model, x, y, **{**given, "rng": used[-1]})
+
+    monkeypatch.setattr(crnn.RNN, "fit", with_generator)
+    assert_same(*both(monkeypatch, options, lengths, x, y))
+    assert used[0].bit_generator.state == used[1].bit_generator.state
+    x[...] = np.nan  # both draw the seeds of the steps before the error, and that of its own
+    with pytest.raises(crnn.DivergenceError):
+        both(monkeypatch, options, lengths, x, y)
+    with pytest.raises(crnn.DivergenceError):
+        monkeypatch.setattr(train, "compiled", lambda trainer, data: None)
+        crnn.RNN(3, 5, 4, **options, rng=0).fit(x, y, batch_size=6, progress=False)
+    assert used[2].bit_generator.state == used[3].bit_generator.state
 
 
 @pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.get("cell", "vanilla"))
@@ -238,14 +273,13 @@ def test_what_needs_python_at_each_step_has_it(monkeypatch):
 
     monkeypatch.setattr(train, "compiled", watched)
     fit_options = [
-        {"clip_value": 1.0}, {"penalty": crnn.Penalty(weights_l2=0.1)}, {"memory": "sqrt"},
+        {"penalty": crnn.Penalty(weights_l2=0.1)}, {"memory": "sqrt"},
         {"accumulate": 2},
         {"optimizer": crnn.SGD(lambda step: 0.1)}, {"batch_size": M},
         {"a0": [np.zeros((M, 5), "f4")]},
     ]  # fmt: skip
     model_options = [
-        {"masks": {"Waa": np.eye(5)}}, {"num_layers": 2,
-        "dropout": 0.5}, {"cell": "leaky", "leak": 0.5, "noise": 0.1},
+        {"masks": {"Waa": np.eye(5)}},
         {"initial_state": "trained"},
         {"cell": "leaky", "leak": 0.5, "equation": "current"},
     ]  # fmt: skip

@@ -2,9 +2,11 @@
 
 They are those of crnn._network.layers, in the same order, so the results have the same bits.
 """
+from libc.stdint cimport uint64_t
+
 from crnn._c_api cimport crnn_rnn_call
 from crnn._engine.kernels cimport _operations, crnn_linear, crnn_operations
-from crnn._engine.outputs cimport (direction_read, put_columns, put_features, sum_apart,
+from crnn._engine.outputs cimport (add_to, direction_read, put_columns, put_features, take_columns,
                                    take_gradients)
 
 
@@ -15,6 +17,8 @@ cdef struct network_calls:
     crnn_rnn_call *backward
     direction_read reads[2]  # what the output layer reads of each direction, if there are features
     void *features  # (rows, width), or NULL if it reads the states of the only direction in place
+    double dropout  # the rate, or 0
+    uint64_t seed  # of the dropout, below 2^63
     crnn_linear head  # its dy is y, the logits, and its dx the gradient of the features
 
 
@@ -64,6 +68,14 @@ cdef inline void set_threads(network_calls *net, int threads) noexcept nogil:
     net.head.threads = threads
 
 
+cdef inline void set_seed(network_calls *net, uint64_t seed) noexcept nogil:
+    """Set the seed of the noise and the dropout of a step."""
+    cdef Py_ssize_t k
+    net.seed = seed
+    for k in range(net.cells):
+        net.forward[k].seed = net.backward[k].seed = seed + k
+
+
 cdef inline void forward_pass(network_calls *net) noexcept nogil:
     """Compute the logits."""
     cdef const crnn_operations *operations = _operations(net.double_precision)
@@ -71,8 +83,8 @@ cdef inline void forward_pass(network_calls *net) noexcept nogil:
     cdef Py_ssize_t k
     for k in range(net.cells):
         operations.rnn_forward(&net.forward[k])
-        if net.directions == 2 and k < net.cells - 2:
-            _put_below(net, k)
+        if k < net.cells - net.directions:
+            _to_above(net, k)
     for k in range(net.directions if net.features != NULL else 0):
         if net.double_precision:
             put_features(&net.reads[k], &top[k], <double *>net.features, net.head.n_in)
@@ -94,29 +106,49 @@ cdef inline void backward_pass(network_calls *net) noexcept nogil:
             take_gradients(&net.reads[k], &top[k], <float *>net.head.dx, net.head.n_in)
     for k in range(net.cells - 1, -1, -1):
         operations.rnn_backward(&net.backward[k])
-        if net.directions == 2 and k >= 2 and k % 2 == 0:
-            _take_from_above(net, k)
+        if k >= net.directions and k % net.directions == 0:
+            _to_below(net, k)
 
 
-cdef inline void _put_below(network_calls *net, Py_ssize_t k) noexcept nogil:
-    """Copy the states of one of two directions to the input of the layer above."""
+cdef inline void _to_above(network_calls *net, Py_ssize_t k) noexcept nogil:
+    """Hand the states of recurrence k to the layer above, which reads both directions in one array
+    or, without dropout, those of the only direction in place."""
     cdef const crnn_rnn_call *call = &net.forward[k]
-    cdef const void *below = net.forward[k - k % 2 + 2].x
-    cdef Py_ssize_t n = call.n_a, rows = call.T * call.m
-    if net.double_precision:
-        put_columns(<double *>below + k % 2 * n, 2 * n, <const double *>call.a, rows, n)
-    else:
-        put_columns(<float *>below + k % 2 * n, 2 * n, <const float *>call.a, rows, n)
+    cdef Py_ssize_t n = call.n_a, rows = call.T * call.m, above = k - k % net.directions
+    above += net.directions
+    cdef const void *x = net.forward[above].x
+    if net.directions == 2 and net.double_precision:
+        put_columns(<double *>x + k % 2 * n, 2 * n, <const double *>call.a, rows, n)
+    elif net.directions == 2:
+        put_columns(<float *>x + k % 2 * n, 2 * n, <const float *>call.a, rows, n)
+    if net.directions == 1:
+        _drop(net, above, call.a, <void *>x)
+    elif k + 1 == above:
+        _drop(net, above, x, <void *>x)
 
 
-cdef inline void _take_from_above(network_calls *net, Py_ssize_t k) noexcept nogil:
-    """The gradients of both directions below the layer that begins with recurrence k."""
+cdef inline void _to_below(network_calls *net, Py_ssize_t k) noexcept nogil:
+    """Hand the gradients of what the layer that begins with recurrence k reads to the one below."""
     cdef const crnn_rnn_call *above = &net.backward[k]
-    cdef const crnn_rnn_call *below = &net.backward[k - 2]
-    cdef Py_ssize_t n = above.n_a, rows = above.T * above.m
-    if net.double_precision:
-        sum_apart(<const double *>above[0].dx, <const double *>above[1].dx, rows, n,
-                  <double *>below[0].da, <double *>below[1].da)
-    else:
-        sum_apart(<const float *>above[0].dx, <const float *>above[1].dx, rows, n,
-                  <float *>below[0].da, <float *>below[1].da)
+    cdef const crnn_rnn_call *below = &net.backward[k - net.directions]
+    cdef void *dx = above.dx
+    cdef Py_ssize_t i, n = above.n_a, rows = above.T * above.m
+    if net.directions == 2 and net.double_precision:
+        add_to(<double *>dx, <const double *>above[1].dx, 2 * rows * n)
+    elif net.directions == 2:
+        add_to(<float *>dx, <const float *>above[1].dx, 2 * rows * n)
+    _drop(net, k, dx, dx)
+    for i in range(2 if net.directions == 2 else 0):
+        if net.double_precision:
+            take_columns(<const double *>dx + i * n, 2 * n, <double *>below[i].da, rows, n)
+        else:
+            take_columns(<const float *>dx + i * n, 2 * n, <float *>below[i].da, rows, n)
+
+
+cdef inline void _drop(network_calls *net, Py_ssize_t k, const void *x, void *y) noexcept nogil:
+    """Dropout of what recurrence k reads, as in crnn._network.dropout, or of its gradient."""
+    cdef const crnn_rnn_call *call = &net.forward[k]
+    cdef uint64_t half = <uint64_t>1 << 63, layer = k // net.directions
+    if net.dropout > 0:
+        _operations(net.double_precision).dropout(
+            call.T, call.m, call.n_x, 0, NULL, half + (net.seed + layer) % half, net.dropout, x, y)

@@ -39,14 +39,10 @@ cdef inline void take_columns(const real *wide, Py_ssize_t width, real *a, Py_ss
         memcpy(a + r * n, wide + r * width, n * sizeof(real))
 
 
-cdef inline void sum_apart(const real *one, const real *other, Py_ssize_t rows, Py_ssize_t n,
-                           real *first, real *second) noexcept nogil:
-    """The sum of two arrays (rows, 2 n), as the columns of the first and the second direction."""
-    cdef Py_ssize_t r, j
-    for r in range(rows):
-        for j in range(n):
-            first[r * n + j] = one[2 * r * n + j] + other[2 * r * n + j]
-            second[r * n + j] = one[(2 * r + 1) * n + j] + other[(2 * r + 1) * n + j]
+cdef inline void add_to(real *sum, const real *a, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t j
+    for j in range(n):
+        sum[j] += a[j]
 
 
 cdef inline Py_ssize_t steps(const crnn_rnn_call *call, Py_ssize_t i) noexcept nogil:

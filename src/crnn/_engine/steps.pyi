@@ -18,6 +18,8 @@ class Steps:
         data: list[tuple[_Array, int, int, _Array] | None],
         lengths: _Array | None,
         every_step: bool,
+        noise: float,
+        dropout: float,
     ) -> None: ...
     def run(
         self,
@@ -25,6 +27,8 @@ class Steps:
         order: _Array,
         begins: _Array,
         rates: _Array,
+        seeds: _Array,
         most: float,
+        limit: float,
         sums: _Array,
     ) -> tuple[int, str]: ...

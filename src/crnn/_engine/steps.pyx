@@ -6,7 +6,8 @@ a batch, goes forward and backward through the layers, clips the gradient and up
 parameters. These are the kernels, in the order, that `crnn._training.trainer` calls, so the
 parameters have the same bits.
 """
-from libc.math cimport isfinite
+from libc.math cimport INFINITY, isfinite
+from libc.stdint cimport uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
@@ -17,12 +18,13 @@ import numpy as np
 from crnn._engine.workspace import aligned
 
 from crnn._c_api cimport crnn_rnn_call
+from crnn._engine.blas cimport real
 from crnn._engine.gathering cimport examples_of, gather
 from crnn._engine.integers cimport symbols_fit, within
 from crnn._engine.kernels cimport _operations, _threads, clip_numbers, crnn_linear
 from crnn._engine.losses cimport LOSS_CLASSES, loss_kind, mean_loss
 from crnn._engine.network cimport (backward_pass, forward_pass, network_calls, place, set_threads,
-                                   set_workspace, workspace_of)
+                                   set_seed, set_workspace, workspace_of)
 from crnn._engine.outputs cimport direction_read
 from crnn._engine.reading cimport read_cell
 from crnn._engine.updates cimport data as _data, read_rule, update, update_rule
@@ -33,6 +35,21 @@ cdef enum Ending:
     GOOD, OF_X, OF_Y, LOSS, GRADIENT, UPDATE
 
 ENDINGS = ("", "x", "y", "loss", "gradient", "update")
+
+
+cdef double clip(real *gradients, Py_ssize_t size, double most, double limit) noexcept nogil:
+    """Clip to ``-limit..limit``, then the norm to `most`. Returns the norm before both."""
+    cdef Py_ssize_t i
+    cdef real least = <real>-limit, largest = <real>limit
+    if limit == INFINITY:
+        return clip_numbers(gradients, size, most)
+    cdef double norm = clip_numbers(gradients, size, INFINITY)
+    if isfinite(norm):
+        for i in range(size):
+            gradients[i] = least if gradients[i] < least else gradients[i]
+            gradients[i] = largest if gradients[i] > largest else gradients[i]
+        clip_numbers(gradients, size, most)
+    return norm
 
 
 cdef object read_examples(examples_of *of, data):
@@ -50,7 +67,8 @@ cdef class Steps:
     cells : for each recurrence in order (inputs, a, kept, c_n, dx, gradients), as
         `recurrence.CellInputs` of a whole batch; a (T, m, n_a); what else forward fills, or None;
         dx (T, m, n_in) or None for the lowest layer; dWaa, dWax, dba and dbaa or None. The input of
-        a layer is a of the one below, or an array (T, m, 2 n_a) to which both directions are copied
+        a layer is a of the one below; with two directions or dropout it is an array (T, m, n_in) of
+        its own
     between : for each of two directions an array (T, m, n_a), for the gradient between layers
     reads : for each direction its columns, and arrays or None, as `direction_read`; empty if the
         output layer reads a of the only direction itself, at every step or at the last one
@@ -63,6 +81,7 @@ cdef class Steps:
         one for each step
     lengths : (M,) or None; nobody else may change them
     every_step : whether y has a row for each step
+    noise, dropout : of the model
     """
     cdef network_calls net
     cdef Py_ssize_t T, M, m, n_x, n_y, size, item, workspace_size
@@ -76,8 +95,10 @@ cdef class Steps:
     cdef object arrays  # that the pointers point into
     cdef object workspace
 
-    def __cinit__(self, cells, between, reads, head, flat, loss, data, lengths, bint every_step):
+    def __cinit__(self, cells, between, reads, head, flat, loss, data, lengths, bint every_step,
+                  double noise, double dropout):
         cdef Py_ssize_t k
+        self.net.dropout = dropout
         self.net.cells, self.net.directions = len(cells), max(len(between), 1)
         self.net.double_precision, self.net.every_step = flat[0].dtype == np.float64, every_step
         self.net.forward = <crnn_rnn_call *>malloc(len(cells) * sizeof(crnn_rnn_call))
@@ -86,6 +107,7 @@ cdef class Steps:
             raise MemoryError
         for k in range(len(cells)):
             self._read_cell(k, cells[k])
+            self.net.forward[k].noise = self.net.backward[k].noise = noise
             if between and k < len(cells) - 2:
                 self.net.backward[k].da = _data(between[k % 2])
             elif k > 0 and not between:
@@ -202,16 +224,16 @@ cdef class Steps:
         backward_pass(&self.net)
         return loss
 
-    cdef double _clip(self, double most) noexcept nogil:
+    cdef double _clip(self, double most, double limit) noexcept nogil:
         if self.net.double_precision:
-            return clip_numbers(<double *>self.gradients, self.size, most)
-        return clip_numbers(<float *>self.gradients, self.size, most)
+            return clip(<double *>self.gradients, self.size, most, limit)
+        return clip(<float *>self.gradients, self.size, most, limit)
 
     cdef void _restore(self) noexcept nogil:
         memcpy(self.parameters, self.last_good, self.size * self.item)
 
     cdef int _step(self, update_rule *rule, const Py_ssize_t *chosen, Py_ssize_t m, double lr,
-                   double most, double *sums) noexcept nogil:
+                   double most, double limit, double *sums) noexcept nogil:
         """One step. `sums` are those of the epoch: loss, metric, norm; at an error sums[3] is set
         to the loss."""
         cdef Py_ssize_t rows
@@ -225,7 +247,7 @@ cdef class Steps:
         if not self._symbols_fit():
             return OF_X
         loss = self._gradient(&metric)
-        norm = self._clip(most)
+        norm = self._clip(most, limit)
         sums[3] = loss
         if not (isfinite(loss) and isfinite(norm)):
             self._restore()
@@ -241,12 +263,14 @@ cdef class Steps:
         return GOOD
 
     def run(self, tuple optimizer, const Py_ssize_t[::1] order, const Py_ssize_t[::1] begins,
-            const double[::1] rates, double most, double[::1] sums):
+            const double[::1] rates, const uint64_t[::1] seeds, double most, double limit,
+            double[::1] sums):
         """Take len(rates) steps, and return how they ended.
 
         The optimizer is as `updates.read_rule` takes it. Step s has the examples
-        ``order[begins[s] : begins[s + 1]]``; the gradient is clipped to `most`. Adds to sums: loss
-        and metric times rows, and norms; sums[3] is the last loss.
+        ``order[begins[s] : begins[s + 1]]``, the rate ``rates[s]`` and, for noise and dropout, the
+        seed ``seeds[s]``. The gradient is clipped to ``-limit..limit``, then its norm to `most`.
+        Adds to sums: loss and metric times rows, and norms; sums[3] is the last loss.
         Returns the number of good steps, and how the next one failed: one of ENDINGS.
         The memory of the optimizer counts the good steps before it returns, since a second Ctrl-C
         may raise as soon as Python runs again.
@@ -260,8 +284,9 @@ cdef class Steps:
         set_threads(&self.net, _threads())
         with nogil:
             for s in range(count):
+                set_seed(&self.net, seeds[s])
                 ending = self._step(&rule, &order[begins[s]], begins[s + 1] - begins[s], rates[s],
-                                    most, &sums[0])
+                                    most, limit, &sums[0])
                 if ending != GOOD:
                     break
             else:

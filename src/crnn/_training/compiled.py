@@ -23,6 +23,7 @@ from crnn._training.course import Course
 from crnn._training.divergence import DivergenceError
 from crnn._training.keeper import Keeper
 from crnn._training.optim import SGD, Adam, AdamW, RMSprop
+from crnn._training.plan import Plan
 from crnn._training.rule import Memory, Rule
 from crnn._training.schedule import Clock, Schedule, rate
 from crnn._training.stepping import one_step
@@ -52,13 +53,12 @@ def compiled(trainer: Trainer, data: Any) -> CompiledEpochs | None:
 
 
 def _plain_plan(trainer: Trainer) -> bool:
-    """Whether a step is gradient, clipping by norm and one of crnn's rules, and nothing else."""
+    """Whether a step is gradient, clipping and one of crnn's rules, and nothing else."""
     plan = trainer.plan
     lr = getattr(plan.optimizer, "lr", None)
     return (
         type(plan.optimizer) in _KINDS
         and isinstance(lr, (float, Schedule))
-        and plan.clip_value is None
         and plan.memory is None
         and plan.penalty is None
     )
@@ -69,7 +69,6 @@ def _plain_model(config: Config) -> bool:
     return (
         config.objective.name in losses.KINDS
         and config.equation == "rate"
-        and not config.draws
         and config.masks is None
         and config.signs is None
         and not config.trained_states
@@ -117,7 +116,14 @@ class CompiledEpochs:
         made = arrays_of(trainer, x[3], lengths is not None)
         flat = (trainer.parameters, trainer.gradients.flat, trainer.last_good)
         self._steps = steps.Steps(
-            *made, flat, _loss(config), [x, y, weights], own_lengths, config.every_step
+            *made,
+            flat,
+            _loss(config),
+            [x, y, weights],
+            own_lengths,
+            config.every_step,
+            config.noise,
+            config.dropout,
         )
         self._seconds = MOST_SECONDS  # of a step, as far as is known
 
@@ -133,7 +139,7 @@ class CompiledEpochs:
             if trainer.stopped:
                 return
         optimizer = _optimizer(plan.optimizer, trainer.memory)
-        most = math.inf if plan.clip_norm is None else plan.clip_norm
+        clips = _clips(plan, trainer.parameters.dtype)
         totals = np.array([sums.loss, sums.metric, sums.norm, 0.0])
         order = np.concatenate([*chosen, _NO_EXAMPLES])  # (M,)
         begins = np.cumsum([0, *map(len, chosen)], dtype=np.intp)  # (batches + 1,)
@@ -143,12 +149,16 @@ class CompiledEpochs:
             if keeper is not None:
                 count = keeper.most_steps(count)
             rates = _rates(plan.optimizer, trainer.memory, count)
+            seeds, before = self._seeds(count)
             began, shown = time.perf_counter(), sums.shown
-            done, failed = self._steps.run(optimizer, order, begins[at:], rates, most, totals)
+            done, failed = self._steps.run(
+                optimizer, order, begins[at:], rates, seeds, *clips, totals
+            )
             self._count(course, began, totals, chosen[at : at + done])
             at += done
             trainer.steps += done + bool(failed)
             if failed:
+                self._draw_again(before, done + 1)
                 self._fail(failed, float(totals[3]))
             if bar is not None:
                 bar.set_postfix(loss=f"{sums.loss / sums.rows:.4f}", refresh=False)
@@ -161,6 +171,20 @@ class CompiledEpochs:
         """The examples of each batch of an epoch, of which there is more than one."""
         order = self._data.sequences.order(self._data.batch_size, self._data.rng)
         return iter(cast(list[Array], order))
+
+    def _seeds(self, count: int) -> tuple[Array, Any]:
+        """The seeds of the next steps, (count,), and the state of the generator before."""
+        rng = self._data.rng
+        if not self._trainer.network.config.draws:
+            return np.zeros(count, np.uint64), None
+        before = rng.bit_generator.state
+        return rng.integers(1 << 63, size=count).astype(np.uint64), before
+
+    def _draw_again(self, before: Any, count: int) -> None:
+        """Set the generator to where it is after fewer steps than there were seeds for."""
+        if before is not None:
+            self._data.rng.bit_generator.state = before
+            self._seeds(count)
 
     def _end_call(self, chosen: Array, keeper: Keeper | None) -> None:
         """Note which batch was the last one, and write the file if it is due."""
@@ -216,6 +240,14 @@ def _optimizer(optimizer: Any, memory: Memory) -> tuple[Any, ...]:
     }[kind]
     numbers = tuple(float(getattr(optimizer, name, 0.0)) for name in _NUMBERS)
     return kind, memory, first, second, numbers
+
+
+def _clips(plan: Plan, dtype: np.dtype[Any]) -> tuple[float, float]:
+    """The largest norm of a gradient and the largest number in it; inf without clipping."""
+    limit = math.inf
+    if plan.clip_value is not None:
+        limit = float(dtype.type(min(plan.clip_value, float(np.finfo(dtype).max))))
+    return math.inf if plan.clip_norm is None else plan.clip_norm, limit
 
 
 def _rates(optimizer: Any, memory: Memory, count: int) -> Array:

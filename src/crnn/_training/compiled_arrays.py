@@ -49,7 +49,9 @@ def arrays_of(
     (T, m), n_a, kind, n = x.shape[:2], config.n_a, config.kind, config.num_directions
     for k, place in enumerate(config.recurrences()):
         if place.layer > 0 and k % n == 0:
-            below = cells[-1][1] if n == 1 else buffers.array(f"below {k}", (T, m, place.n_in))
+            below = cells[-1][1]
+            if n > 1 or config.dropout:
+                below = buffers.array(f"below {k}", (T, m, place.n_in))
         inputs = recurrences.inputs_of(config, place, parameters, below, None, None, None)
         a = buffers.array(f"a {k}", (T, m, n_a))
         kept = buffers.array(f"kept {k}", (kind.kept * T * m * n_a,)) if kind.kept else None
