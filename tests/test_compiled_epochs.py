@@ -173,9 +173,10 @@ def test_noise_and_dropout(monkeypatch, direction, unequal, drawn):
     x[...] = np.nan  # both draw the seeds of the steps before the error, and that of its own
     with pytest.raises(crnn.DivergenceError):
         both(monkeypatch, options, lengths, x, y)
+    monkeypatch.setattr(train, "compiled", lambda trainer, data: None)
+    model = crnn.RNN(3, 5, 4, **options, rng=0)
     with pytest.raises(crnn.DivergenceError):
-        monkeypatch.setattr(train, "compiled", lambda trainer, data: None)
-        crnn.RNN(3, 5, 4, **options, rng=0).fit(x, y, batch_size=6, progress=False)
+        model.fit(x, y, batch_size=6, progress=False, **lengths)
     assert used[2].bit_generator.state == used[3].bit_generator.state
 
 
