@@ -21,12 +21,11 @@ from crnn._c_api cimport crnn_rnn_call
 from crnn._engine.blas cimport real
 from crnn._engine.gathering cimport examples_of, gather
 from crnn._engine.integers cimport symbols_fit, within
-from crnn._engine.kernels cimport _operations, _threads, clip_numbers, crnn_linear
+from crnn._engine.kernels cimport _operations, _threads, clip_numbers
 from crnn._engine.losses cimport LOSS_CLASSES, loss_kind, mean_loss
 from crnn._engine.network cimport (backward_pass, forward_pass, network_calls, place, set_threads,
                                    set_seed, set_workspace, workspace_of)
-from crnn._engine.outputs cimport direction_read
-from crnn._engine.reading cimport read_cell
+from crnn._engine.records cimport read_examples, read_network
 from crnn._engine.updates cimport data as _data, read_rule, update, update_rule
 
 cnp.import_array()
@@ -50,13 +49,6 @@ cdef double clip(real *gradients, Py_ssize_t size, double most, double limit) no
             gradients[i] = largest if gradients[i] > largest else gradients[i]
         clip_numbers(gradients, size, most)
     return norm
-
-
-cdef object read_examples(examples_of *of, data):
-    """Set where the examples of an array are, which may be None."""
-    if data is not None:
-        addresses, of.row, of.step, batch = data
-        of.addresses, of.batch = <const Py_ssize_t *>_data(addresses), <char *>_data(batch)
 
 
 cdef class Steps:
@@ -97,24 +89,12 @@ cdef class Steps:
 
     def __cinit__(self, cells, between, reads, head, flat, loss, data, lengths, bint every_step,
                   double noise, double dropout):
-        cdef Py_ssize_t k
-        self.net.dropout = dropout
-        self.net.cells, self.net.directions = len(cells), max(len(between), 1)
-        self.net.double_precision, self.net.every_step = flat[0].dtype == np.float64, every_step
         self.net.forward = <crnn_rnn_call *>malloc(len(cells) * sizeof(crnn_rnn_call))
         self.net.backward = <crnn_rnn_call *>malloc(len(cells) * sizeof(crnn_rnn_call))
         if self.net.forward == NULL or self.net.backward == NULL:
             raise MemoryError
-        for k in range(len(cells)):
-            self._read_cell(k, cells[k])
-            self.net.forward[k].noise = self.net.backward[k].noise = noise
-            if between and k < len(cells) - 2:
-                self.net.backward[k].da = _data(between[k % 2])
-            elif k > 0 and not between:
-                self.net.backward[k - 1].da = self.net.backward[k].dx
-        for k in range(len(reads)):
-            self._read_direction(k, reads[k])
-        self._read_head(head)
+        self.net.every_step, self.net.dropout = every_step, dropout
+        read_network(&self.net, cells, between, reads, head, noise)
         cdef crnn_rnn_call *first = self.net.forward
         self.T, self.m, self.n_x, self.n_y = first.T, first.m, first.n_x, self.net.head.n_out
         self.size, self.item = len(flat[0]), flat[0].itemsize
@@ -136,42 +116,6 @@ cdef class Steps:
     def __dealloc__(self):
         free(self.net.forward)
         free(self.net.backward)
-
-    cdef object _read_cell(self, Py_ssize_t k, cell):
-        """Set the calls of a recurrence."""
-        cdef Py_ssize_t rows = 0
-        cdef crnn_rnn_call *forward = &self.net.forward[k]
-        cdef crnn_rnn_call *backward = &self.net.backward[k]
-        inputs, a, kept, c_n, dx, gradients = cell
-        if read_cell(forward, &rows, inputs) == 0 or rows != 0:
-            raise RuntimeError("the arrays of a recurrence do not fit")
-        forward.ba, forward.baa = _data(inputs[3]), _data(inputs[4])
-        forward.a, forward.kept = _data(a), _data(kept)
-        backward[0] = forward[0]
-        forward.c_n = _data(c_n)
-        backward.dx = _data(dx)
-        backward.dWaa, backward.dWax = _data(gradients[0]), _data(gradients[1])
-        backward.dba, backward.dbaa = _data(gradients[2]), _data(gradients[3])
-
-    cdef object _read_direction(self, Py_ssize_t k, read):
-        """Set what the output layer reads of a direction."""
-        cdef direction_read *of = &self.net.reads[k]
-        cdef crnn_rnn_call *top = &self.net.backward[self.net.cells - self.net.directions + k]
-        columns, sums, largest, at, da, da_n, dmean, dlargest = read
-        of.every, of.last, of.mean, of.most = columns
-        of.sums, of.largest, of.at = <double *>_data(sums), _data(largest), <int *>_data(at)
-        of.da, of.da_n = _data(da), _data(da_n)
-        of.dmean, of.dlargest = _data(dmean), _data(dlargest)
-        top.da, top.da_n = of.da, of.da_n
-
-    cdef object _read_head(self, arrays):
-        """Set the call of the output layer."""
-        cdef crnn_linear *head = &self.net.head
-        Wya, by, dWya, dby, logits, features, dfeatures = arrays
-        self.net.features = _data(features)
-        head.n_out, head.n_in = Wya.shape
-        head.W, head.b, head.dW, head.db = _data(Wya), _data(by), _data(dWya), _data(dby)
-        head.y, head.dy, head.dx = _data(logits), _data(logits), _data(dfeatures)
 
     cdef void _place(self, const Py_ssize_t *chosen, Py_ssize_t m) noexcept nogil:
         """Set the sizes of a batch of chosen examples, and its lengths if they are not equal."""
