@@ -65,5 +65,5 @@ cdef inline object _read_head(network_calls *net, arrays):
 cdef inline object read_examples(examples_of *of, data):
     """Set where the examples of an array are, which may be None."""
     if data is not None:
-        addresses, of.row, of.step, batch = data
+        addresses, of.row, of.step, batch, _held = data
         of.addresses, of.batch = <const Py_ssize_t *>_data(addresses), <char *>_data(batch)

@@ -15,7 +15,7 @@ class Steps:
         head: tuple[_Array | None, ...],
         flat: tuple[_Array, ...],
         loss: tuple[int, _Array],
-        data: list[tuple[_Array, int, int, _Array] | None],
+        data: list[tuple[_Array, int, int, _Array, list[_Array]] | None],
         lengths: _Array | None,
         every_step: bool,
         noise: float,

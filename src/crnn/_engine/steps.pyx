@@ -68,8 +68,8 @@ cdef class Steps:
     flat : parameters, gradients and the last good parameters, (size,)
     loss : its kind, of `losses.KINDS`, and float64 numbers: delta, or the levels of quantiles
     data : x, y and weights, the last may be None: of each the addresses of the M examples, the
-        bytes of a row and from a row to that of the next step, and an array of T steps of m
-        examples, for a batch. Rows of x are numbers or a symbol; y and weights have one row, or
+        bytes of a row and from a row to that of the next step, an array of T steps of m
+        examples, for a batch, and the arrays at the addresses, which are held. Rows of x are numbers or a symbol; y and weights have one row, or
         one for each step
     lengths : (M,) or None; nobody else may change them
     every_step : whether y has a row for each step

@@ -18,21 +18,22 @@ _OF_A_LAYER = ("Waa", "Wax", "ba", "baa")
 
 def examples_of(
     values: Array | list[Array], M: int, T: int | None, m: int
-) -> tuple[Array, int, int, Array]:
+) -> tuple[Array, int, int, Array, list[Array]]:
     """An array of M examples, or a list of such of one, as `steps.Steps` takes it.
 
     The batch has T steps of m examples. With None for T, the array has no steps.
     """
     listed = isinstance(values, list)
-    first = values[0] if isinstance(values, list) else values
+    held: list[Array] = list(values) if isinstance(values, list) else [values]
+    first = held[0]
     shape = first.shape[1 if listed or T is None else 2 :]
     row = int(math.prod(shape)) * first.itemsize
-    if isinstance(values, list):
-        addresses = np.array([a.ctypes.data for a in values], np.intp)  # (M,)
+    if listed:
+        addresses = np.array([a.ctypes.data for a in held], np.intp)  # (M,)
     else:
-        addresses = values.ctypes.data + row * np.arange(M, dtype=np.intp)  # (M,)
+        addresses = first.ctypes.data + row * np.arange(M, dtype=np.intp)  # (M,)
     batch = np.zeros((m, *shape) if T is None else (T, m, *shape), first.dtype)
-    return addresses, row, row if listed else row * M, batch
+    return addresses, row, row if listed else row * M, batch, held
 
 
 def arrays_of(
