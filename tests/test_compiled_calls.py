@@ -98,7 +98,6 @@ def test_what_needs_python_at_each_step_has_it(monkeypatch):
         {"a0": [np.zeros((M, 5), "f4")]},
     ]  # fmt: skip
     model_options = [
-        {"masks": {"Waa": np.eye(5)}},
         {"initial_state": "trained"},
         {"cell": "leaky", "leak": 0.5, "equation": "current"},
     ]  # fmt: skip

@@ -136,6 +136,20 @@ def test_noise_and_dropout(monkeypatch, direction, unequal, drawn):
     assert used[2].bit_generator.state == used[3].bit_generator.state
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "constraints",
+    [
+        {"masks": {"Waa": np.eye(5)}}, {"signs": {"Waa": [1, 1, 1, 1, -1], "Wya": 1}},
+        {"masks": {"Waa": np.tri(5), "Wax": [1, 0, 1]}, "signs": {"Waa": -1}},
+    ],
+)  # fmt: skip
+def test_masks_and_signs(monkeypatch, dtype, constraints):
+    options = {**constraints, "dtype": dtype}
+    more = {"optimizer": crnn.AdamW(0.1), "clip_norm": 0.5}
+    assert_same(*both(monkeypatch, options, more, *examples()))
+
+
 @pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.get("cell", "vanilla"))
 def test_the_first_batch_of_an_epoch_is_inspected(monkeypatch, cell):
     options = {"inspect": True, "epochs": 2, "optimizer": crnn.Adam(0.01)}

@@ -20,6 +20,7 @@ class Steps:
         every_step: bool,
         noise: float,
         dropout: float,
+        constraints: tuple[_Array, ...] | None,
     ) -> None: ...
     def run(
         self,

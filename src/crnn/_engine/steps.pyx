@@ -19,6 +19,7 @@ from crnn._engine.workspace import aligned
 
 from crnn._c_api cimport crnn_rnn_call
 from crnn._engine.blas cimport real
+from crnn._engine.constraints cimport constrained_numbers, mask, project
 from crnn._engine.gathering cimport examples_of, gather
 from crnn._engine.integers cimport symbols_fit, within
 from crnn._engine.kernels cimport _operations, _threads, clip_numbers
@@ -68,16 +69,18 @@ cdef class Steps:
     flat : parameters, gradients and the last good parameters, (size,)
     loss : its kind, of `losses.KINDS`, and float64 numbers: delta, or the levels of quantiles
     data : x, y and weights, the last may be None: of each the addresses of the M examples, the
-        bytes of a row and from a row to that of the next step, an array of T steps of m
-        examples, for a batch, and the arrays at the addresses, which are held. Rows of x are numbers or a symbol; y and weights have one row, or
-        one for each step
+        bytes of a row and from a row to that of the next step, an array of T steps of m examples,
+        for a batch, and the arrays at the addresses, which are held. Rows of x are numbers or a
+        symbol; y and weights have one row, or one for each step
     lengths : (M,) or None; nobody else may change them
     every_step : whether y has a row for each step
     noise, dropout : of the model
+    constraints : of `Constraints.of_flat`, or None
     """
     cdef network_calls net
     cdef Py_ssize_t T, M, m, n_x, n_y, size, item, workspace_size
     cdef examples_of x, y, weights
+    cdef constrained_numbers constrained
     cdef const Py_ssize_t *lengths
     cdef Py_ssize_t *batch_lengths  # (m,)
     cdef loss_kind loss
@@ -88,7 +91,7 @@ cdef class Steps:
     cdef object workspace
 
     def __cinit__(self, cells, between, reads, head, flat, loss, data, lengths, bint every_step,
-                  double noise, double dropout):
+                  double noise, double dropout, constraints):
         self.net.forward = <crnn_rnn_call *>malloc(len(cells) * sizeof(crnn_rnn_call))
         self.net.backward = <crnn_rnn_call *>malloc(len(cells) * sizeof(crnn_rnn_call))
         if self.net.forward == NULL or self.net.backward == NULL:
@@ -111,7 +114,13 @@ cdef class Steps:
         if self.lengths != NULL and not within(self.lengths, self.M, 1, self.T):
             raise RuntimeError("lengths: expected 1..T; they have changed since checked")
         self.batch_lengths = <Py_ssize_t *>_data(own)
-        self.arrays = [cells, between, reads, head, flat, numbers, data, lengths, own]
+        if constraints is not None:
+            places, closed, least, most = constraints
+            self.constrained.count = len(places)
+            self.constrained.places = <const Py_ssize_t *>_data(places)
+            self.constrained.closed = <const char *>_data(closed)
+            self.constrained.least, self.constrained.most = _data(least), _data(most)
+        self.arrays = [constraints, cells, between, reads, head, flat, numbers, data, lengths, own]
 
     def __dealloc__(self):
         free(self.net.forward)
@@ -168,6 +177,18 @@ cdef class Steps:
         backward_pass(&self.net)
         return loss
 
+    cdef void _mask(self) noexcept nogil:
+        if self.net.double_precision:
+            mask(&self.constrained, <double *>self.gradients)
+        else:
+            mask(&self.constrained, <float *>self.gradients)
+
+    cdef void _project(self) noexcept nogil:
+        if self.net.double_precision:
+            project(&self.constrained, <double *>self.parameters)
+        else:
+            project(&self.constrained, <float *>self.parameters)
+
     cdef double _clip(self, double most, double limit) noexcept nogil:
         if self.net.double_precision:
             return clip(<double *>self.gradients, self.size, most, limit)
@@ -191,6 +212,7 @@ cdef class Steps:
         if not self._symbols_fit():
             return OF_X
         loss = self._gradient(&metric)
+        self._mask()
         norm = self._clip(most, limit)
         sums[3] = loss
         if not (isfinite(loss) and isfinite(norm)):
@@ -201,6 +223,7 @@ cdef class Steps:
         if not _operations(self.net.double_precision).all_finite(self.size, self.parameters):
             self._restore()
             return UPDATE
+        self._project()
         sums[0] += loss * rows
         sums[1] += metric * rows
         sums[2] += norm

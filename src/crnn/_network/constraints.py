@@ -135,6 +135,17 @@ class Constraints:
             np.clip(weight, least, most, out=weight)
             weight += 0  # -0 becomes 0
 
+    def of_flat(self, numbers: Mapping[str, Array]) -> tuple[Array, Array, Array, Array]:
+        """For compiled steps: places in a flat array, whether each is closed, and its limits.
+
+        `numbers` has, for each name of a parameter, its places in the flat array.
+        """
+        names = [*self._limits]
+        closed = [self._closed.get(n, np.zeros(numbers[n].shape, np.bool_)) for n in names]
+        parts = ([numbers[n] for n in names], closed, *zip(*self._limits.values(), strict=True))
+        places, shut, least, most = (np.concatenate([a.ravel() for a in part]) for part in parts)
+        return places.astype(np.intp), shut, least, most
+
     def mask(self, gradients: Mapping[str, Array]) -> None:
         """Set the gradients of weights that stay 0 to 0, in place."""
         for name, closed in self._closed.items():

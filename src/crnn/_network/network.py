@@ -97,6 +97,15 @@ class Network:
             raise ValueError("noise: expected False with a model whose noise is 0, got True")
         return validate.generator(rng)
 
+    def flat_constraints(self) -> tuple[Array, ...] | None:
+        """The masks and signs for the arena's flat array: see `Constraints.of_flat`; or None."""
+        if self._constraints is None:
+            return None
+        places = self.layout.places
+        return self._constraints.of_flat(
+            {name: np.arange(at.start, at.stop).reshape(shape) for name, at, shape in places}
+        )
+
     def project(self) -> None:
         """Move the parameters to the nearest that fit the masks and signs, if there are any."""
         if self._constraints is not None:

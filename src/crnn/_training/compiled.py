@@ -69,8 +69,6 @@ def _plain_model(config: Config) -> bool:
     return (
         config.objective.name in losses.KINDS
         and config.equation == "rate"
-        and config.masks is None
-        and config.signs is None
         and not config.trained_states
     )
 
@@ -124,6 +122,7 @@ class CompiledEpochs:
             config.every_step,
             config.noise,
             config.dropout,
+            trainer.network.flat_constraints(),
         )
         self._seconds = MOST_SECONDS  # of a step, as far as is known
 
