@@ -1,7 +1,9 @@
 /* Time steps of a stepper, for bench/stepper.py: `stepper MODEL STEPS` prints nanoseconds.
  *
- * "kernel" is what the step costs without crnn_stepper_step: the same record, run directly. Both
- * are medians over blocks of steps; the quantiles are of single steps, with the clock's own cost.
+ * "kernel" is what the step costs without crnn_stepper_step: the same record, run directly. "call"
+ * is a forward call of crnn.h with T = 1, which has no output layer and reads weights of the same
+ * sizes as malloc places them. All three are medians over blocks of steps; the quantiles are of
+ * single steps, with the clock's own cost.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +29,33 @@ static double quantile(double *times, int n, double share) {
     return times[(int)(share * (n - 1))];
 }
 
+/* An array of n float32. */
+static float *filled(ptrdiff_t n, float value) {
+    float *array = malloc((size_t)n * sizeof *array);
+    for (ptrdiff_t k = 0; k < n; k++)
+        array[k] = value;
+    return array;
+}
+
+/* A call for one step of a layer like the first of a stepper. Its memory is that of the process. */
+static crnn_rnn_call one_step(const crnn_stream *like) {
+    const ptrdiff_t gates = like->cell == CRNN_LSTM ? 4 : like->cell == CRNN_GRU ? 3 : 1;
+    crnn_rnn_call call = crnn_rnn_new();
+    call.dtype = CRNN_FLOAT32, call.cell = like->cell;
+    call.T = call.m = 1, call.n_x = like->n_x, call.n_a = like->n_a;
+    call.x = filled(call.n_x, 0.5f);
+    call.Waa = filled(gates * call.n_a * call.n_a, 0.5f / (float)call.n_a);
+    call.Wax = filled(gates * call.n_a * call.n_x, 0.1f);
+    call.ba = filled(gates * call.n_a, 0.1f);
+    call.a0 = filled(call.n_a, 0.1f), call.a = filled(call.n_a, 0);
+    call.leak = like->cell == CRNN_LEAKY ? filled(call.n_a, 0.5f) : NULL;
+    call.c0 = like->cell == CRNN_LSTM ? filled(call.n_a, 0.1f) : NULL;
+    call.c_n = like->cell == CRNN_LSTM ? filled(call.n_a, 0) : NULL;
+    if (crnn_rnn_workspace(&call, 0, &call.workspace_bytes) == CRNN_OK)
+        call.workspace = malloc(call.workspace_bytes);
+    return call;
+}
+
 int main(int argc, char **argv) {
     crnn_stepper *stepper;
     const int steps = argc > 2 ? atoi(argv[2]) : 0, blocks = steps / BLOCK;
@@ -36,8 +65,14 @@ int main(int argc, char **argv) {
     void *x = calloc(n_x, sizeof(double)), *y = calloc(n_y, sizeof(double));
     double *by_step = calloc((size_t)blocks, sizeof *by_step);
     double *by_kernel = calloc((size_t)blocks, sizeof *by_kernel);
+    double *by_call = calloc((size_t)blocks, sizeof *by_call);
     double *single = calloc((size_t)steps, sizeof *single);
-    for (int b = 0; b < blocks; b++) { /* in turns, so that both see the same machine */
+    int (*const forward[])(const crnn_rnn_call *) = {crnn_rnn_forward, crnn_leaky_forward,
+                                                     crnn_gru_forward, crnn_lstm_forward};
+    const crnn_rnn_call call = one_step(&stepper->call);
+    if (forward[call.cell](&call) != CRNN_OK)
+        return 1;
+    for (int b = 0; b < blocks; b++) { /* in turns, so that all see the same machine */
         double before = now();
         for (int k = 0; k < BLOCK; k++)
             crnn_stepper_step(stepper, x, y);
@@ -46,15 +81,20 @@ int main(int argc, char **argv) {
         for (int k = 0; k < BLOCK; k++)
             stepper->kernels->stream_step(&stepper->call);
         by_kernel[b] = (now() - before) / BLOCK;
+        before = now();
+        for (int k = 0; k < BLOCK; k++)
+            forward[call.cell](&call);
+        by_call[b] = (now() - before) / BLOCK;
     }
     for (int t = 0; t < steps; t++) {
         const double before = now();
         crnn_stepper_step(stepper, x, y);
         single[t] = now() - before;
     }
-    printf("%.1f %.1f", quantile(by_step, blocks, 0.5), quantile(by_kernel, blocks, 0.5));
+    printf("%.1f %.1f ", quantile(by_step, blocks, 0.5), quantile(by_kernel, blocks, 0.5));
+    printf("%.1f", quantile(by_call, blocks, 0.5));
     printf(" %.1f %.1f\n", quantile(single, steps, 0.5), quantile(single, steps, 0.999));
     crnn_stepper_destroy(stepper);
-    free(x), free(y), free(by_step), free(by_kernel), free(single);
+    free(x), free(y), free(by_step), free(by_kernel), free(by_call), free(single);
     return 0;
 }

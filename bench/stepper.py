@@ -3,8 +3,8 @@
     python bench/stepper.py [--steps 100000] [--cell vanilla]
 
 Builds libcrnn and bench/stepper.c with CMake and cc in a temporary folder. The kernel's own time is
-that of the same step without the stepper around it. Run it on a quiet machine; p99.9 is of single
-steps, and says as much about the machine as about the stepper.
+that of the same step without the stepper around it; a call is one of crnn.h with T = 1. Run it on a
+quiet machine; p99.9 is of single steps, and says as much about the machine as about the stepper.
 """
 
 import argparse
@@ -57,7 +57,7 @@ def main():
     parser.add_argument("--cell", default="vanilla")
     options = parser.parse_args()
     print(f"{options.cell}, n_x = n_y = 1, float32, {options.steps} steps; microseconds")
-    print("units  stepper  kernel  stream.step  single step: median  p99.9  ratio")
+    print("units  stepper  kernel     call  stream.step  single step: median  p99.9  ratio")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         program = build(folder)
@@ -67,10 +67,10 @@ def main():
             model.save(folder / "model.safetensors")
             steps = options.steps if n_a <= 64 else options.steps // 10
             figures = run(program, folder / "model.safetensors", str(steps)).split()
-            step, kernel, median, tail = (float(figure) / 1000 for figure in figures)
+            step, kernel, call, median, tail = (float(figure) / 1000 for figure in figures)
             python = python_step(model, steps // 10)
-            print(f"{n_a:5}  {step:7.3f} {kernel:7.3f}  {python:11.3f}  {median:20.3f} "
-                  f"{tail:6.3f}  {tail / median:5.2f}", flush=True)  # fmt: skip
+            print(f"{n_a:5}  {step:7.3f} {kernel:7.3f}  {call:7.3f}  {python:11.3f}  "
+                  f"{median:20.3f} {tail:6.3f}  {tail / median:5.2f}", flush=True)  # fmt: skip
 
 
 if __name__ == "__main__":

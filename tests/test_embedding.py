@@ -61,14 +61,21 @@ def test_pkg_config(prefix, model, tmp_path):
     assert len(run(program, model, "7", env=path).splitlines()) == 7
 
 
-def test_examples_are_built_by_their_cmake_and_do_what_they_say(prefix, model, tmp_path):
-    run("cmake", "-S", EXAMPLES, "-B", tmp_path, f"-DCMAKE_PREFIX_PATH={prefix}")
-    run("cmake", "--build", tmp_path)
-    assert run(tmp_path / "voices", model) == "right\n"
+@pytest.fixture(scope="module")
+def examples(prefix, tmp_path_factory):
+    """The folder of the examples that their CMakeLists.txt builds."""
+    folder = tmp_path_factory.mktemp("examples")
+    run("cmake", "-S", EXAMPLES, "-B", folder, f"-DCMAKE_PREFIX_PATH={prefix}")
+    run("cmake", "--build", folder)
+    return folder
+
+
+def test_examples_do_what_they_say(examples, model):
+    assert run(examples / "voices", model) == "right\n"
     stream = crnn.load(model).stream()
     for t in range(100):
         y = stream.step(np.sin(0.2 * np.full((1, 1), t, "float32")))
-    printed = [float(line) for line in run(tmp_path / "sine", model, "3").splitlines()]
+    printed = [float(line) for line in run(examples / "sine", model, "3").splitlines()]
     np.testing.assert_allclose(printed[0], y.item(), atol=1e-4)
 
 
@@ -131,8 +138,16 @@ def test_after_creation_nothing_is_allocated_or_locked(counting, cell, tmp_path)
     assert run(counting, path) == "stepper: right\n"
 
 
-def test_valgrind_finds_nothing(counting, model, tmp_path):
-    """On the portable kernels where valgrind does not know the processor's own instructions."""
-    need("valgrind")
-    report = run("valgrind", "--error-exitcode=9", "--leak-check=full", "-q", counting, model)
-    assert report == "stepper: right\n"
+class TestValgrind:
+    """It finds nothing. Where it does not know the processor, the portable kernels run."""
+
+    VALGRIND = ("valgrind", "--error-exitcode=9", "--leak-check=full", "-q")
+
+    def test_in_the_check(self, counting, model):
+        need("valgrind")
+        assert run(*self.VALGRIND, counting, model) == "stepper: right\n"
+
+    def test_in_the_examples(self, examples, model):
+        need("valgrind")
+        assert run(*self.VALGRIND, examples / "voices", model) == "right\n"
+        assert len(run(*self.VALGRIND, examples / "sine", model, "3").splitlines()) == 3

@@ -96,6 +96,9 @@ class TestTheLibrary:
             assert not re.search(r"\b_?Py|Cython|pyx", symbols)
         exported = run("nm", "-D", "--defined-only", prefix / "lib" / "libcrnn.so").splitlines()
         assert {line.split()[-1] for line in exported} == functions()
+        archived = run("nm", "-g", "--defined-only", prefix / "lib" / "libcrnn.a").splitlines()
+        names = {line.split()[-1] for line in archived if line and not line.endswith(":")}
+        assert {name for name in names if not name.startswith("crnn_")} == set()
 
     def test_versions(self, library):
         assert library.crnn_version().decode() == crnn.__version__

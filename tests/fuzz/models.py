@@ -1,5 +1,6 @@
 """Random models and data for them, and the equations of a whole model in NumPy."""
 
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +9,9 @@ from hypothesis import strategies as st
 
 import crnn
 from crnn import reference
+
+#: How many times as many models to try as usual.
+TIMES = int(os.environ.get("CRNN_FUZZ", 1))
 
 #: Losses, and how many outputs each number of a target has.
 LOSSES = {

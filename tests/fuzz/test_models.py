@@ -1,6 +1,5 @@
 """Random models: the answers of the reference, gradients of the loss, files, streams, training."""
 
-import os
 import tempfile
 from pathlib import Path
 
@@ -9,9 +8,8 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 
 import crnn
-from fuzz.models import answers, problems
+from fuzz.models import TIMES, answers, problems
 
-TIMES = int(os.environ.get("CRNN_FUZZ", 1))
 derandomized = settings(
     derandomize=True, database=None, deadline=None, max_examples=40 * TIMES,
     suppress_health_check=[HealthCheck.too_slow],

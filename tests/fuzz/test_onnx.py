@@ -15,7 +15,7 @@ from onnx import helper  # noqa: E402
 import crnn  # noqa: E402
 from crnn.onnx import backend, from_onnx, to_onnx  # noqa: E402
 from fuzz.damage import Choices, damaged_bytes  # noqa: E402
-from fuzz.models import problems  # noqa: E402
+from fuzz.models import TIMES, problems  # noqa: E402
 from fuzz.protobuf import damage  # noqa: E402
 
 
@@ -124,7 +124,7 @@ def require_same_answers(model, proto):
     raise AssertionError(f"{found} and {expected}")
 
 
-@settings(derandomize=True, database=None, deadline=None, max_examples=40)
+@settings(derandomize=True, database=None, deadline=None, max_examples=40 * TIMES)
 @given(problems(), st.booleans())
 def test_models(p, lengths):
     """A model that ONNX can hold comes back, and its graph gives the same answers."""

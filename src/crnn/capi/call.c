@@ -18,11 +18,15 @@ static void fill_in(crnn_rnn_call *call, int backward, char *biases) {
     call->baa = call->baa != NULL || !gru ? call->baa : baa;
 }
 
-/* Copy and check a record, align its workspace, set its threads and fill it in. */
-static int prepare(const crnn_rnn_call *given, int cell, int backward, crnn_rnn_call *call) {
+/* Copy and check a record, align its workspace, set its threads, fill it in, and find its kernels:
+ * once, because a program may select others meanwhile, whose workspace has another size. */
+static int prepare(const crnn_rnn_call *given, int cell, int backward, crnn_rnn_call *call,
+                   const crnn_operations **kernels) {
     int status = crnn_read_call(given, call);
-    if (status == CRNN_OK)
-        status = crnn_check_call(call, cell, backward);
+    if (status != CRNN_OK)
+        return status;
+    *kernels = crnn_operations_for(call->dtype);
+    status = crnn_check_call(call, cell, backward, *kernels);
     if (status != CRNN_OK)
         return status;
     char *workspace = call->workspace;
@@ -41,17 +45,19 @@ static int prepare(const crnn_rnn_call *given, int cell, int backward, crnn_rnn_
 
 static int forward(const crnn_rnn_call *given, int cell) {
     crnn_rnn_call call;
-    const int status = prepare(given, cell, 0, &call);
+    const crnn_operations *kernels;
+    const int status = prepare(given, cell, 0, &call, &kernels);
     if (status == CRNN_OK)
-        crnn_operations_for(call.dtype)->rnn_forward(&call);
+        kernels->rnn_forward(&call);
     return status;
 }
 
 static int backward(const crnn_rnn_call *given, int cell) {
     crnn_rnn_call call;
-    const int status = prepare(given, cell, 1, &call);
+    const crnn_operations *kernels;
+    const int status = prepare(given, cell, 1, &call, &kernels);
     if (status == CRNN_OK)
-        crnn_operations_for(call.dtype)->rnn_backward(&call);
+        kernels->rnn_backward(&call);
     return status;
 }
 
@@ -62,7 +68,7 @@ int crnn_rnn_workspace(const crnn_rnn_call *given, int backward, size_t *bytes) 
         return status;
     if (bytes == NULL)
         return CRNN_NULL_POINTER;
-    *bytes = crnn_workspace_bytes(&call, backward);
+    *bytes = crnn_workspace_bytes(&call, backward, crnn_operations_for(call.dtype));
     return CRNN_OK;
 }
 

@@ -66,20 +66,21 @@ size_t crnn_bytes_of_biases(const crnn_rnn_call *call) {
 
 /* The kernels' part is as large as any call of this cell and these sizes needs: one with lengths
  * and symbols and, for the leaky cell, the equation "current". */
-static size_t kernels_bytes(const crnn_rnn_call *call, int backward) {
+static size_t kernels_bytes(const crnn_rnn_call *call, int backward,
+                            const crnn_operations *kernels) {
     crnn_rnn_call sizes;
     memset(&sizes, 0, sizeof sizes);
     sizes.T = call->T, sizes.m = call->m, sizes.n_x = call->n_x, sizes.n_a = call->n_a;
     sizes.cell = call->cell;
     sizes.equation = call->cell == CRNN_LEAKY ? CRNN_CURRENT : CRNN_RATE;
     sizes.lengths = &sizes.T; /* only compared with NULL, never read */
-    return crnn_number_size(call->dtype) *
-           (size_t)crnn_operations_for(call->dtype)->rnn_workspace(&sizes, backward);
+    return crnn_number_size(call->dtype) * (size_t)kernels->rnn_workspace(&sizes, backward);
 }
 
-size_t crnn_workspace_bytes(const crnn_rnn_call *call, int backward) {
-    return crnn_bytes_of_biases(call) + kernels_bytes(call, backward) + CRNN_WORKSPACE_ALIGNMENT -
-           1;
+size_t crnn_workspace_bytes(const crnn_rnn_call *call, int backward,
+                            const crnn_operations *kernels) {
+    return crnn_bytes_of_biases(call) + kernels_bytes(call, backward, kernels) +
+           CRNN_WORKSPACE_ALIGNMENT - 1;
 }
 
 /* Check that the call is of this cell, and that no field of another cell is set. */
@@ -195,7 +196,8 @@ static int check_integers(const crnn_rnn_call *call) {
     return CRNN_OK;
 }
 
-int crnn_check_call(const crnn_rnn_call *call, int cell, int backward) {
+int crnn_check_call(const crnn_rnn_call *call, int cell, int backward,
+                    const crnn_operations *kernels) {
     int status = check_cell(call, cell);
     if (status == CRNN_OK)
         status = check_options(call);
@@ -203,7 +205,7 @@ int crnn_check_call(const crnn_rnn_call *call, int cell, int backward) {
         status = check_arrays(call, backward);
     if (status == CRNN_OK)
         status = check_leaky(call);
-    if (status == CRNN_OK && call->workspace_bytes < crnn_workspace_bytes(call, backward))
+    if (status == CRNN_OK && call->workspace_bytes < crnn_workspace_bytes(call, backward, kernels))
         status = CRNN_WORKSPACE_TOO_SMALL;
     return status == CRNN_OK ? check_integers(call) : status;
 }

@@ -3,6 +3,7 @@
 #define CRNN_CHECK_H
 
 #include "crnn.h"
+#include "crnn_kernels.h"
 
 enum {
     CRNN_MOST_RECORD = 4096,        /* bytes: a larger struct_size has not been initialised */
@@ -25,15 +26,18 @@ int crnn_read_record(const void *given, size_t first, void *record, size_t size)
  */
 int crnn_read_call(const crnn_rnn_call *given, crnn_rnn_call *call);
 
-/* Check everything else: `cell` is that of the function that is called. */
-int crnn_check_call(const crnn_rnn_call *call, int cell, int backward);
+/* Check everything else: `cell` is that of the function that is called, and `kernels` are those
+ * that will run. */
+int crnn_check_call(const crnn_rnn_call *call, int cell, int backward,
+                    const crnn_operations *kernels);
 
 /* Check n leaks, which may be NaN. */
 int crnn_check_leaks(int dtype, ptrdiff_t n, const void *leak);
 
 /* The size of the workspace, with the bytes lost to aligning its start: biases, then the kernels'
  * part. */
-size_t crnn_workspace_bytes(const crnn_rnn_call *call, int backward);
+size_t crnn_workspace_bytes(const crnn_rnn_call *call, int backward,
+                            const crnn_operations *kernels);
 
 /* Bytes of ba, a number for each unit of each gate; and with a GRU's baa, which follows it, in
  * whole cache lines. */

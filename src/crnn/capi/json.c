@@ -11,7 +11,7 @@ static int fail(json *reader) {
     return 0;
 }
 
-char json_peek(json *reader) {
+char crnn_json_peek(json *reader) {
     while (reader->at < reader->end && (*reader->at == ' ' || *reader->at == '\n' ||
                                         *reader->at == '\r' || *reader->at == '\t'))
         reader->at++;
@@ -19,17 +19,17 @@ char json_peek(json *reader) {
 }
 
 static int expect(json *reader, char c) {
-    if (json_peek(reader) != c)
+    if (crnn_json_peek(reader) != c)
         return fail(reader);
     reader->at++;
     return 1;
 }
 
-int json_open(json *reader, char bracket) { return expect(reader, bracket); }
+int crnn_json_open(json *reader, char bracket) { return expect(reader, bracket); }
 
-int json_more(json *reader, char bracket, size_t *count) {
+int crnn_json_more(json *reader, char bracket, size_t *count) {
     const char close = bracket == '{' ? '}' : ']';
-    const char next = json_peek(reader);
+    const char next = crnn_json_peek(reader);
     if (next == close) {
         reader->at++;
         return 0;
@@ -39,8 +39,8 @@ int json_more(json *reader, char bracket, size_t *count) {
     return next != 0 ? 1 : fail(reader);
 }
 
-int json_key(json *reader, json_text *name) {
-    return json_string(reader, name) && expect(reader, ':');
+int crnn_json_key(json *reader, json_text *name) {
+    return crnn_json_string(reader, name) && expect(reader, ':');
 }
 
 static int hex_digit(char c) {
@@ -89,7 +89,7 @@ static long escaped(const char **p, const char *end) {
     return 0x10000 + (unit - 0xD800) * 0x400 + (low - 0xDC00);
 }
 
-int json_string(json *reader, json_text *text) {
+int crnn_json_string(json *reader, json_text *text) {
     if (!expect(reader, '"'))
         return 0;
     text->at = reader->at;
@@ -117,7 +117,7 @@ static char *put_utf8(char *to, long c) {
     return to;
 }
 
-size_t json_unescape(json_text text, char *to) {
+size_t crnn_json_unescape(json_text text, char *to) {
     const char *at = text.at, *end = text.at + text.length;
     char *next = to;
     while (at < end) {
@@ -160,8 +160,8 @@ static const char *end_of_number(const char *p, const char *end) {
     return p;
 }
 
-int json_count(json *reader, ptrdiff_t *count) {
-    json_peek(reader);
+int crnn_json_count(json *reader, ptrdiff_t *count) {
+    crnn_json_peek(reader);
     const char *end = reader->failed ? NULL : end_of_number(reader->at, reader->end);
     *count = 0;
     if (end == NULL)
@@ -176,9 +176,9 @@ int json_count(json *reader, ptrdiff_t *count) {
 }
 
 /* strtod expects the decimal point of the program's locale, whatever that is. */
-int json_number(json *reader, double *number) {
+int crnn_json_number(json *reader, double *number) {
     char digits[64];
-    json_peek(reader);
+    crnn_json_peek(reader);
     const char *end = reader->failed ? NULL : end_of_number(reader->at, reader->end);
     if (end == NULL || (size_t)(end - reader->at) >= sizeof digits)
         return fail(reader);
@@ -200,19 +200,19 @@ static int word(json *reader, const char *expected) {
     return 1;
 }
 
-int json_null(json *reader) { return json_peek(reader) == 'n' && word(reader, "null"); }
+int crnn_json_null(json *reader) { return crnn_json_peek(reader) == 'n' && word(reader, "null"); }
 
 static int skip(json *reader, int depth) {
-    const char next = json_peek(reader);
+    const char next = crnn_json_peek(reader);
     json_text text;
     size_t count = 0;
     if (next == '"')
-        return json_string(reader, &text);
+        return crnn_json_string(reader, &text);
     if (next == '{' || next == '[') {
         if (depth == JSON_DEPTH)
             return fail(reader);
-        for (json_open(reader, next); json_more(reader, next, &count);)
-            if ((next == '{' && !json_key(reader, &text)) || !skip(reader, depth + 1))
+        for (crnn_json_open(reader, next); crnn_json_more(reader, next, &count);)
+            if ((next == '{' && !crnn_json_key(reader, &text)) || !skip(reader, depth + 1))
                 return 0;
         return !reader->failed;
     }
@@ -227,12 +227,12 @@ static int skip(json *reader, int depth) {
     return 1;
 }
 
-int json_skip(json *reader) { return skip(reader, 0); }
+int crnn_json_skip(json *reader) { return skip(reader, 0); }
 
-int json_done(json *reader) {
-    return json_peek(reader) == 0 && !reader->failed && reader->at == reader->end;
+int crnn_json_done(json *reader) {
+    return crnn_json_peek(reader) == 0 && !reader->failed && reader->at == reader->end;
 }
 
-int json_is(json_text text, const char *expected) {
+int crnn_json_is(json_text text, const char *expected) {
     return text.length == strlen(expected) && memcmp(text.at, expected, text.length) == 0;
 }

@@ -25,39 +25,39 @@ static inline json json_of(const char *at, size_t size) {
 }
 
 /* The opening bracket of an object or an array. */
-int json_open(json *reader, char bracket);
+int crnn_json_open(json *reader, char bracket);
 
 /* Whether another member follows, up to the closing bracket, which is read too. *count begins at 0.
  */
-int json_more(json *reader, char bracket, size_t *count);
+int crnn_json_more(json *reader, char bracket, size_t *count);
 
 /* A member's name, and the colon. */
-int json_key(json *reader, json_text *name);
+int crnn_json_key(json *reader, json_text *name);
 
-int json_string(json *reader, json_text *text);
+int crnn_json_string(json *reader, json_text *text);
 
 /* A whole number of at least 0, without a sign, fraction or exponent. */
-int json_count(json *reader, ptrdiff_t *count);
+int crnn_json_count(json *reader, ptrdiff_t *count);
 
 /* A finite number. */
-int json_number(json *reader, double *number);
+int crnn_json_number(json *reader, double *number);
 
 /* null, if that is what follows. */
-int json_null(json *reader);
+int crnn_json_null(json *reader);
 
 /* The first character of the next value, or 0. */
-char json_peek(json *reader);
+char crnn_json_peek(json *reader);
 
 /* Any value. As Python's json module writes them, numbers may be NaN, Infinity and -Infinity. */
-int json_skip(json *reader);
+int crnn_json_skip(json *reader);
 
 /* Whether nothing but white space is left. */
-int json_done(json *reader);
+int crnn_json_done(json *reader);
 
 /* Whether a string without escapes is this one. */
-int json_is(json_text text, const char *word);
+int crnn_json_is(json_text text, const char *word);
 
 /* Write a string without its escapes, in UTF-8: at most `length` bytes. Returns how many. */
-size_t json_unescape(json_text text, char *to);
+size_t crnn_json_unescape(json_text text, char *to);
 
 #endif

@@ -23,10 +23,10 @@ typedef struct {
 
 static void read_choice(reading *r, const choice *choices, int *number) {
     json_text text;
-    if (!json_string(r->text, &text))
+    if (!crnn_json_string(r->text, &text))
         return;
     for (; choices->name != NULL; choices++)
-        if (json_is(text, choices->name)) {
+        if (crnn_json_is(text, choices->name)) {
             *number = choices->number;
             r->unsupported |= choices->unsupported;
             return;
@@ -35,22 +35,22 @@ static void read_choice(reading *r, const choice *choices, int *number) {
 }
 
 static void read_size(reading *r, ptrdiff_t most, ptrdiff_t *size) {
-    if (json_count(r->text, size) && (*size < 1 || *size > most))
+    if (crnn_json_count(r->text, size) && (*size < 1 || *size > most))
         r->text->failed = 1;
 }
 
 /* Where a value begins, unless it is null; it is skipped. */
 static void read_place(reading *r, const char **place) {
-    if (json_null(r->text))
+    if (crnn_json_null(r->text))
         return;
-    json_peek(r->text);
+    crnn_json_peek(r->text);
     *place = r->text->at;
-    json_skip(r->text);
+    crnn_json_skip(r->text);
 }
 
 static void read_number(reading *r, double below) {
     double number;
-    if (json_number(r->text, &number) && !(number >= 0 && number < below))
+    if (crnn_json_number(r->text, &number) && !(number >= 0 && number < below))
         r->text->failed = 1;
 }
 
@@ -67,20 +67,20 @@ static void read_loss(reading *r) {
     json_text key;
     size_t count = 0;
     int named = 0;
-    if (json_peek(r->text) == '"') {
+    if (crnn_json_peek(r->text) == '"') {
         read_choice(r, losses, &r->config->link);
         return;
     }
-    json_open(r->text, '{');
-    while (json_more(r->text, '{', &count) && json_key(r->text, &key)) {
-        if (json_is(key, "name") && !named++)
+    crnn_json_open(r->text, '{');
+    while (crnn_json_more(r->text, '{', &count) && crnn_json_key(r->text, &key)) {
+        if (crnn_json_is(key, "name") && !named++)
             read_choice(r, losses, &r->config->link);
         else {
-            if (json_is(key, "own")) { /* a function in Python makes y_hat of the sums */
+            if (crnn_json_is(key, "own")) { /* a function in Python makes y_hat of the sums */
                 r->unsupported = 1;
                 named++;
             }
-            json_skip(r->text);
+            crnn_json_skip(r->text);
         }
     }
     if (!named)
@@ -90,55 +90,55 @@ static void read_loss(reading *r) {
 static void read_options(reading *r, json_text key) {
     model_config *c = r->config;
     int ignored;
-    if (json_is(key, "activation"))
+    if (crnn_json_is(key, "activation"))
         read_choice(r, CHOICES({"tanh", CRNN_TANH, 0}, {"relu", CRNN_RELU, 0}), &c->activation);
-    else if (json_is(key, "equation"))
+    else if (crnn_json_is(key, "equation"))
         read_choice(r, CHOICES({"rate", CRNN_RATE, 0}, {"current", CRNN_CURRENT, 0}), &c->equation);
-    else if (json_is(key, "initial_state"))
+    else if (crnn_json_is(key, "initial_state"))
         read_choice(r, CHOICES({"zeros", 0, 0}, {"trained", 1, 0}), &c->trained);
-    else if (json_is(key, "direction"))
+    else if (crnn_json_is(key, "direction"))
         read_choice(r, CHOICES({"forward", 0, 0}, {"reverse", 0, 1}, {"bidirectional", 0, 1}),
                     &ignored);
-    else if (json_is(key, "steps"))
+    else if (crnn_json_is(key, "steps"))
         read_choice(
             r,
             CHOICES({"last", 0, 0}, {"all", 0, 0}, {"mean", 0, 1}, {"max", 0, 1}, {"pooled", 0, 1}),
             &ignored);
-    else if (json_is(key, "leak"))
+    else if (crnn_json_is(key, "leak"))
         read_place(r, &c->leak);
-    else if (json_is(key, "masks"))
+    else if (crnn_json_is(key, "masks"))
         read_place(r, &c->masks);
-    else if (json_is(key, "signs"))
+    else if (crnn_json_is(key, "signs"))
         read_place(r, &c->signs);
-    else if (json_is(key, "noise"))
+    else if (crnn_json_is(key, "noise"))
         read_number(r, 1e300);
-    else if (json_is(key, "dropout"))
+    else if (crnn_json_is(key, "dropout"))
         read_number(r, 1);
     else { /* a field of a later version */
         r->unsupported = 1;
-        json_skip(r->text);
+        crnn_json_skip(r->text);
     }
 }
 
 static void read_field(reading *r, json_text key) {
     model_config *c = r->config;
-    if (json_is(key, "n_x"))
+    if (crnn_json_is(key, "n_x"))
         read_size(r, LARGEST, &c->n_x);
-    else if (json_is(key, "n_a"))
+    else if (crnn_json_is(key, "n_a"))
         read_size(r, LARGEST, &c->n_a);
-    else if (json_is(key, "n_y"))
+    else if (crnn_json_is(key, "n_y"))
         read_size(r, LARGEST, &c->n_y);
-    else if (json_is(key, "num_layers"))
+    else if (crnn_json_is(key, "num_layers"))
         read_size(r, MODEL_MOST_LAYERS, &c->num_layers);
-    else if (json_is(key, "dtype"))
+    else if (crnn_json_is(key, "dtype"))
         read_choice(r, CHOICES({"float32", CRNN_FLOAT32, 0}, {"float64", CRNN_FLOAT64, 0}),
                     &c->dtype);
-    else if (json_is(key, "cell"))
+    else if (crnn_json_is(key, "cell"))
         read_choice(r,
                     CHOICES({"vanilla", CRNN_VANILLA, 0}, {"leaky", CRNN_LEAKY, 0},
                             {"gru", CRNN_GRU, 0}, {"lstm", CRNN_LSTM, 0}),
                     &c->cell);
-    else if (json_is(key, "loss"))
+    else if (crnn_json_is(key, "loss"))
         read_loss(r);
     else
         read_options(r, key);
@@ -159,19 +159,19 @@ static void read_header(reading *r, int *configured) {
     json_text key;
     size_t count = 0, fields = 0;
     ptrdiff_t format = 0;
-    json_open(r->text, '{');
-    while (json_more(r->text, '{', &count) && json_key(r->text, &key)) {
-        if (json_is(key, "format") && format == 0)
-            json_count(r->text, &format);
-        else if (json_is(key, "config") && !(*configured)++)
-            for (json_open(r->text, '{'); json_more(r->text, '{', &fields);)
-                if (json_key(r->text, &key))
+    crnn_json_open(r->text, '{');
+    while (crnn_json_more(r->text, '{', &count) && crnn_json_key(r->text, &key)) {
+        if (crnn_json_is(key, "format") && format == 0)
+            crnn_json_count(r->text, &format);
+        else if (crnn_json_is(key, "config") && !(*configured)++)
+            for (crnn_json_open(r->text, '{'); crnn_json_more(r->text, '{', &fields);)
+                if (crnn_json_key(r->text, &key))
                     read_field(r, key);
                 else
                     break;
         else {
-            r->config->with_training |= json_is(key, "training");
-            json_skip(r->text);
+            r->config->with_training |= crnn_json_is(key, "training");
+            crnn_json_skip(r->text);
         }
     }
     if (format != FORMAT)
@@ -188,7 +188,7 @@ int crnn_read_config(const char *text, size_t size, model_config *config) {
     config->link = CRNN_SOFTMAX;
     config->end = text + size;
     read_header(&r, &configured);
-    if (!json_done(&reader) || !configured)
+    if (!crnn_json_done(&reader) || !configured)
         return CRNN_NOT_A_MODEL;
     if (r.unsupported)
         return CRNN_UNSUPPORTED_MODEL;

@@ -174,14 +174,15 @@ static void fill(crnn_stepper *s, const crnn_stepper_weights *w, layout at, char
 }
 
 /* A block of zeros for a stepper, whose first fields are set; or NULL. */
-static crnn_stepper *allocate(const crnn_stepper_weights *w, ptrdiff_t m, layout at) {
+static crnn_stepper *allocate(const crnn_stepper_weights *w, ptrdiff_t m, layout at,
+                              const crnn_operations *kernels) {
     char *memory = malloc(at.end + 63);
     if (memory == NULL)
         return NULL;
     memset(memory, 0, at.end + 63); /* also makes sure that no step is the first to touch a page */
     crnn_stepper *s = (crnn_stepper *)(memory + (64 - (uintptr_t)memory % 64) % 64);
     s->memory = memory;
-    s->kernels = crnn_operations_for(w->dtype);
+    s->kernels = kernels;
     s->dtype = w->dtype;
     s->number = crnn_number_size(w->dtype);
     s->state_bytes =
@@ -206,11 +207,12 @@ int crnn_stepper_create(const crnn_stepper_weights *given, ptrdiff_t m, crnn_ste
         status = check_weights(&w, m);
     if (status != CRNN_OK)
         return status;
-    const layout at = lay_out(&w, m, crnn_operations_for(w.dtype));
+    const crnn_operations *kernels = crnn_operations_for(w.dtype); /* a program may select others */
+    const layout at = lay_out(&w, m, kernels);
     const ptrdiff_t widest = w.n_x > w.n_a ? w.n_x : w.n_a;
     char *room = malloc((size_t)(crnn_cell_of(w.cell).gates * w.n_a) * (size_t)widest *
                         crnn_number_size(w.dtype));
-    crnn_stepper *made = room == NULL ? NULL : allocate(&w, m, at);
+    crnn_stepper *made = room == NULL ? NULL : allocate(&w, m, at, kernels);
     if (made != NULL)
         fill(made, &w, at, room);
     free(room);

@@ -79,8 +79,8 @@ static int check_patterns(model *model, const char *list, const char *field, int
     if (list == NULL)
         return 1;
     json reader = json_of(list, (size_t)(model->config.end - list));
-    json_open(&reader, '[');
-    while (json_more(&reader, '[', &count) && json_string(&reader, &name)) {
+    crnn_json_open(&reader, '[');
+    while (crnn_json_more(&reader, '[', &count) && crnn_json_string(&reader, &name)) {
         if (name.length > 31)
             return 0;
         const int length = snprintf(full, sizeof full, "%s.%.*s", field, (int)name.length, name.at);
@@ -119,14 +119,15 @@ static int read_leak(model *model) {
     json reader = json_of(model->config.leak, (size_t)(model->config.end - model->config.leak));
     size_t count = 0;
     double leak = 0;
-    if (json_peek(&reader) != '[') {
-        if (json_number(&reader, &leak))
+    if (crnn_json_peek(&reader) != '[') {
+        if (crnn_json_number(&reader, &leak))
             for (ptrdiff_t j = 0; j < n_a; j++)
                 set(model, j, leak);
         return !reader.failed;
     }
-    json_open(&reader, '[');
-    while (json_more(&reader, '[', &count) && json_number(&reader, &leak) && count <= (size_t)n_a)
+    crnn_json_open(&reader, '[');
+    while (crnn_json_more(&reader, '[', &count) && crnn_json_number(&reader, &leak) &&
+           count <= (size_t)n_a)
         set(model, (ptrdiff_t)count - 1, leak);
     return !reader.failed && count == (size_t)n_a;
 }
@@ -139,7 +140,7 @@ static int read_config(model *model) {
     model->text = malloc(metadata.length + 1);
     if (model->text == NULL)
         return CRNN_OUT_OF_MEMORY;
-    return crnn_read_config(model->text, json_unescape(metadata, model->text), &model->config);
+    return crnn_read_config(model->text, crnn_json_unescape(metadata, model->text), &model->config);
 }
 
 static int read_model(model *model, crnn_stepper_weights *w) {

@@ -20,9 +20,9 @@ static const struct {
 
 static size_t read_dtype(json *header, tensor *t) {
     json_text name;
-    if (json_string(header, &name))
+    if (crnn_json_string(header, &name))
         for (size_t k = 0; k < sizeof dtypes / sizeof *dtypes; k++)
-            if (json_is(name, dtypes[k].name)) {
+            if (crnn_json_is(name, dtypes[k].name)) {
                 t->dtype = dtypes[k].dtype;
                 return (size_t)dtypes[k].size;
             }
@@ -34,8 +34,8 @@ static size_t read_dtype(json *header, tensor *t) {
 static size_t read_shape(json *header, tensor *t) {
     size_t count = 0, numbers = 1;
     ptrdiff_t n;
-    json_open(header, '[');
-    while (json_more(header, '[', &count) && json_count(header, &n)) {
+    crnn_json_open(header, '[');
+    while (crnn_json_more(header, '[', &count) && crnn_json_count(header, &n)) {
         if (n > 0 && numbers > PTRDIFF_MAX / (size_t)n) {
             header->failed = 1;
             return 0;
@@ -51,9 +51,9 @@ static size_t read_shape(json *header, tensor *t) {
 static void read_offsets(json *header, tensor *t) {
     ptrdiff_t offsets[2] = {0, 0};
     size_t count = 0;
-    json_open(header, '[');
-    while (json_more(header, '[', &count) && count <= 2)
-        json_count(header, &offsets[count - 1]);
+    crnn_json_open(header, '[');
+    while (crnn_json_more(header, '[', &count) && count <= 2)
+        crnn_json_count(header, &offsets[count - 1]);
     if (count != 2 || offsets[0] > offsets[1])
         header->failed = 1;
     t->begin = (size_t)offsets[0];
@@ -66,13 +66,13 @@ static int read_tensor(json *header, tensor *t) {
     int dtype = 0, shape = 0, offsets = 0;
     json_text key;
     t->shape[0] = t->shape[1] = 1;
-    json_open(header, '{');
-    while (json_more(header, '{', &count) && json_key(header, &key)) {
-        if (json_is(key, "dtype") && !dtype++)
+    crnn_json_open(header, '{');
+    while (crnn_json_more(header, '{', &count) && crnn_json_key(header, &key)) {
+        if (crnn_json_is(key, "dtype") && !dtype++)
             bytes = read_dtype(header, t);
-        else if (json_is(key, "shape") && !shape++)
+        else if (crnn_json_is(key, "shape") && !shape++)
             numbers = read_shape(header, t);
-        else if (json_is(key, "data_offsets") && !offsets++)
+        else if (crnn_json_is(key, "data_offsets") && !offsets++)
             read_offsets(header, t);
         else
             header->failed = 1;
@@ -86,9 +86,10 @@ static int read_tensor(json *header, tensor *t) {
 static int read_metadata(json *header, tensors *found) {
     size_t count = 0;
     json_text key, value;
-    json_open(header, '{');
-    while (json_more(header, '{', &count) && json_key(header, &key) && json_string(header, &value))
-        if (json_is(key, "crnn")) {
+    crnn_json_open(header, '{');
+    while (crnn_json_more(header, '{', &count) && crnn_json_key(header, &key) &&
+           crnn_json_string(header, &value))
+        if (crnn_json_is(key, "crnn")) {
             if (found->metadata.at != NULL)
                 header->failed = 1;
             found->metadata = value;
@@ -102,23 +103,23 @@ static int read_members(json *header, tensors *found) {
     int metadata = 0;
     json_text key;
     found->count = 0;
-    json_open(header, '{');
-    while (json_more(header, '{', &count) && json_key(header, &key)) {
-        if (json_is(key, "__metadata__")) {
+    crnn_json_open(header, '{');
+    while (crnn_json_more(header, '{', &count) && crnn_json_key(header, &key)) {
+        if (crnn_json_is(key, "__metadata__")) {
             if (metadata++ ||
-                !(found->all == NULL ? json_skip(header) : read_metadata(header, found)))
+                !(found->all == NULL ? crnn_json_skip(header) : read_metadata(header, found)))
                 header->failed = 1;
             continue;
         }
         if (found->all == NULL)
-            json_skip(header);
+            crnn_json_skip(header);
         else {
             found->all[found->count].name = key;
             read_tensor(header, &found->all[found->count]);
         }
         found->count += !header->failed;
     }
-    return json_done(header);
+    return crnn_json_done(header);
 }
 
 static int compare_names(const void *a, const void *b) {

@@ -58,13 +58,15 @@ enum crnn_equation { CRNN_RATE = 0, CRNN_CURRENT = 1 };
 enum crnn_status {
     CRNN_OK = 0,
     CRNN_NULL_POINTER = 1,        /* a required array or record is NULL */
-    CRNN_VERSION_MISMATCH = 2,    /* struct_size is that of no crnn_rnn_call, or a field is set
-                                     that the running version does not know */
+    CRNN_VERSION_MISMATCH = 2,    /* struct_size is not that of any version of the record, or a
+                                     field is set that the running version does not know */
     CRNN_UNSUPPORTED_DTYPE = 3,   /* dtype is none of enum crnn_dtype */
     CRNN_UNSUPPORTED_OPTION = 4,  /* activation, equation, reverse or threads; x and symbols both;
-                                     dx of symbols */
-    CRNN_SIZE_OUT_OF_RANGE = 5,   /* T, m, n_x or n_a below 1; m, n_x or n_a above 2^31 - 1; or more
-                                     numbers than can be addressed */
+                                     dx of symbols; a stepper's link, or its n_y, which must be
+                                     even with CRNN_DEVIATION */
+    CRNN_SIZE_OUT_OF_RANGE = 5,   /* T, m, n_x, n_a or n_y below 1; one of them but T above
+                                     2^31 - 1; num_layers not in 1..10000; more numbers than can
+                                     be addressed; a stepper's row, or the bytes of its state */
     CRNN_LENGTH_OUT_OF_RANGE = 6, /* one of lengths is not in 1..T, or offsets do not fit them */
     CRNN_SYMBOL_OUT_OF_RANGE = 7, /* one of symbols, within its example's length, is not in
                                      0..n_x-1 */
@@ -92,7 +94,8 @@ typedef struct crnn_rnn_call {
     int activation;     /* enum crnn_activation */
     int reverse;        /* 0, or 1: each example's valid steps are read from the last to the first;
                            a<t> stays at its own t */
-    int threads;        /* use at most this many; 0 means crnn.get_num_threads() */
+    int threads;        /* use at most this many; 0 means crnn.get_num_threads(), and in libcrnn
+                           what crnn_set_num_threads was given */
     ptrdiff_t T, m, n_x, n_a;
 
     const void *x;            /* (T, m, n_x), or NULL if there are symbols */
@@ -173,7 +176,7 @@ static inline crnn_rnn_call crnn_rnn_new(void) {
  * rnn_workspace: sets *bytes to the size of the workspace that rnn_forward (backward 0) or
  * rnn_backward (backward 1), or the functions of another cell, need for a call with this dtype,
  * cell and these sizes; no other field of the record is read. The result does not change while the
- * process runs.
+ * process runs, unless crnn_select_kernels chooses other kernels.
  *
  * rnn_forward: fills a.
  *

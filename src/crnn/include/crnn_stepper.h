@@ -11,10 +11,10 @@
  * and then the output layer. Its numbers are the same bits as those of `stream.step` in Python with
  * the same kernels.
  *
- * Only the functions that create and destroy a stepper allocate memory, and only the first of them
- * reads a file. The others take no lock, make no system call and start no thread, so they may be
- * called from an audio thread. A stepper is used by one thread at a time; any number of steppers
- * may be used at the same time. Denormals are flushed to zero during a step only. */
+ * Memory is allocated, and a file is read, only when a stepper is created; memory is freed only
+ * when it is destroyed. The other functions take no lock, make no system call and start no thread,
+ * so they may be called from an audio thread. A stepper is used by one thread at a time; any number
+ * of steppers may be used at the same time. Denormals are flushed to zero during a step only. */
 #ifndef CRNN_STEPPER_H
 #define CRNN_STEPPER_H
 
@@ -48,7 +48,7 @@ typedef struct crnn_stepper_weights {
     int activation;     /* enum crnn_activation: of the vanilla and the leaky cell */
     int equation;       /* enum crnn_equation: of the leaky cell */
     int link;           /* enum crnn_link */
-    ptrdiff_t n_x, n_a, n_y, num_layers;
+    ptrdiff_t n_x, n_a, n_y, num_layers; /* num_layers in 1..10000 */
 
     /* num_layers pointers each; one pointer for a model with one layer. */
     const void *const *Waa; /* (gates n_a, n_a) */
