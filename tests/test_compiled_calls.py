@@ -165,6 +165,37 @@ class TestCheckpoints:
         assert next(calls) == 12 + 1  # no step was repeated
         assert model._network.arena.flat.tobytes() == whole._network.arena.flat.tobytes()
 
+    @pytest.mark.skipif(not hasattr(signal, "SIGTERM"), reason="no signals")
+    def test_sigterm_waits_for_the_file(self, monkeypatch, tmp_path):
+        x, y = examples()
+        monkeypatch.setattr(compiled, "MOST_SECONDS", 1e-9)  # a step in each call
+        options = {"batch_size": 6, "epochs": 3, "progress": False, "rng": 0}
+        whole = crnn.RNN(3, 5, 4, rng=0)
+        whole.fit(x, y, **options)
+        calls, rates = itertools.count(1), compiled._rates
+
+        def ended(*arguments):
+            if next(calls) == 6:
+                signal.raise_signal(signal.SIGTERM)
+            return rates(*arguments)
+
+        def leave(*_):
+            raise SystemExit
+
+        monkeypatch.setattr(compiled, "_rates", ended)
+        options["checkpoint"] = tmp_path / "c.safetensors"
+        before = signal.signal(signal.SIGTERM, leave)
+        try:
+            with pytest.raises(SystemExit):
+                crnn.RNN(3, 5, 4, rng=0).fit(x, y, **options)
+        finally:
+            signal.signal(signal.SIGTERM, before)
+        assert next(calls) == 6 + 1  # at once
+        model = crnn.RNN(3, 5, 4, rng=1)
+        model.fit(x, y, **options)
+        assert next(calls) == 12 + 1 + 1  # no step was repeated
+        assert model._network.arena.flat.tobytes() == whole._network.arena.flat.tobytes()
+
 
 @pytest.mark.skipif(not hasattr(signal, "raise_signal"), reason="no signals")
 def test_ctrl_c_ends_after_the_steps_of_a_call(monkeypatch):
