@@ -20,23 +20,25 @@ from pathlib import Path
 import crnn
 from crnn import files
 
-#: Every process appends "STEP TIME" to its log before each update of the parameters.
+#: Every process appends "STEP TIME" to its log where its file may be written: after each step, or
+#: after some steps in compiled code.
 CHILD = """
 import os, sys, time
 from datetime import timedelta
 import numpy as np
 import crnn
 from crnn import cli
+from crnn._training.keeper import Keeper
 from crnn.cli import train
 
 path, log = sys.argv[1], os.open(sys.argv[2], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-step = crnn.Adam.step
+after_step = Keeper.after_step
 
-def logged(self, parameters, gradients, memory):
-    os.write(log, f"{memory['step'] + 1} {time.time()}\\n".encode())
-    step(self, parameters, gradients, memory)
+def logged(self, *arguments, **options):
+    os.write(log, f"{self._trainer.steps} {time.time()}\\n".encode())
+    after_step(self, *arguments, **options)
 
-crnn.Adam.step = logged
+Keeper.after_step = logged
 """
 CHILDREN = {
     "fit": CHILD + """
@@ -63,7 +65,7 @@ def start(code: str, path: Path, log: Path) -> subprocess.Popen:
 
 
 def steps(log: Path) -> list[tuple[int, float]]:
-    """The updates that a process has begun, and when."""
+    """The steps that a process has done, and when."""
     lines = log.read_text().splitlines() if log.exists() else []
     return [(int(step), float(when)) for step, when in map(str.split, lines)]
 
@@ -105,9 +107,9 @@ def report(name: str, code: str, folder: Path, kills: int) -> None:
             stopped.unlink()
             continue
         kept = files.load_training(stopped)[3].entry["state"]["steps"]
-        lost = [when for step, when in steps(log) if step > kept]
-        repeated.append(len(lost))
-        seconds.append(lost[-1] - lost[0] if lost else 0.0)
+        lost = [(step, when) for step, when in steps(log) if step > kept]
+        repeated.append(lost[-1][0] - kept if lost else 0)
+        seconds.append(lost[-1][1] - lost[0][1] if lost else 0.0)
     while start(code, stopped, folder / "last").wait() != 0:
         pass
     left = [file for file in os.listdir(folder) if file.endswith(".tmp")]
