@@ -32,6 +32,19 @@ def test_calls_are_short(monkeypatch):
     assert counts == [1, 4, 6]  # 1 ms for the first step, and then 1 ms for four
 
 
+def raise_before(monkeypatch, number, call):
+    """Raise a signal just before the given compiled call; returns the counter of the calls."""
+    calls, rates = itertools.count(1), compiled._rates
+
+    def counted(*arguments):
+        if next(calls) == call:
+            signal.raise_signal(number)
+        return rates(*arguments)
+
+    monkeypatch.setattr(compiled, "_rates", counted)
+    return calls
+
+
 class TestDivergence:
     def fails(self, monkeypatch, optimizer, x, y, batch_size=2, scales=(1, 1), **options):
         """What both raise, and the parameters that remain."""
@@ -149,14 +162,7 @@ class TestCheckpoints:
         options = {"batch_size": 6, "epochs": 3, "progress": False, "rng": 0}
         whole = crnn.RNN(3, 5, 4, rng=0)
         whole.fit(x, y, **options)
-        calls, rates = itertools.count(1), compiled._rates
-
-        def pressed(*arguments):
-            if next(calls) == call:
-                signal.raise_signal(signal.SIGINT)
-            return rates(*arguments)
-
-        monkeypatch.setattr(compiled, "_rates", pressed)
+        calls = raise_before(monkeypatch, signal.SIGINT, call)
         path = tmp_path / "c.safetensors"
         options |= {"checkpoint": path, "every": every}
         assert crnn.RNN(3, 5, 4, rng=0).fit(x, y, **options).interrupted
@@ -172,17 +178,11 @@ class TestCheckpoints:
         options = {"batch_size": 6, "epochs": 3, "progress": False, "rng": 0}
         whole = crnn.RNN(3, 5, 4, rng=0)
         whole.fit(x, y, **options)
-        calls, rates = itertools.count(1), compiled._rates
-
-        def ended(*arguments):
-            if next(calls) == 6:
-                signal.raise_signal(signal.SIGTERM)
-            return rates(*arguments)
 
         def leave(*_):
             raise SystemExit
 
-        monkeypatch.setattr(compiled, "_rates", ended)
+        calls = raise_before(monkeypatch, signal.SIGTERM, 6)
         options["checkpoint"] = tmp_path / "c.safetensors"
         before = signal.signal(signal.SIGTERM, leave)
         try:
