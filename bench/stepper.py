@@ -2,9 +2,9 @@
 
     python bench/stepper.py [--steps 100000] [--cell vanilla] [--dtype float32]
 
-Builds libcrnn and bench/stepper.c with CMake and cc in a temporary folder. The kernel's own time is
-that of the same step without the stepper around it; a call is one of crnn.h with T = 1, which has no
-output layer, and its ratio is to `stream.step`. Run it on a quiet machine; p99.9 is of single steps,
+Builds libcrnn and bench/stepper.c with CMake and cc in a temporary folder. The kernel's own time
+is that of the same step without the stepper around it. A call is one of crnn.h with T = 1, which has
+no output layer; its ratio is to `stream.step`. Run it on a quiet machine: p99.9 is of single steps,
 and says as much about the machine as about the stepper.
 """
 
