@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 #: The font, in the folder of static files; site.css names it.
 FONT = "_static/math.woff"
-#: Blocks of Unicode, first and last: ASCII, Greek, punctuation, arrows, operators, brackets, italics.
+#: Blocks of Unicode: ASCII, Greek, punctuation, arrows, operators, brackets and italic letters.
 CHARACTERS = [
     (0x20, 0x7E), (0xA0, 0xFF), (0x300, 0x338), (0x391, 0x3F5), (0x2010, 0x2044), (0x210E, 0x210F),
     (0x2190, 0x2194), (0x2200, 0x22FF), (0x2308, 0x230B), (0x27E8, 0x27E9), (0x1D434, 0x1D467),
