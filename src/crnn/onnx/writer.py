@@ -126,8 +126,8 @@ def _in_onnx(config: Config, state: bool) -> Config:
         return config
     if state and config.equation != "rate":
         raise ValueError(
-            f"model: expected equation='rate' with state=True, got {config.equation!r}, whose states "
-            "before the activation no operator of ONNX gives"
+            f"model: expected equation='rate' with state=True, got {config.equation!r}, whose "
+            "states before the activation no operator of ONNX gives"
         )
     if config.noise or np.any(config.rule.leak != 1):
         raise ValueError(
