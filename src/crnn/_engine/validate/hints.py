@@ -35,10 +35,10 @@ def axis_to_add(name: str, shape: tuple[int, ...], wanted: tuple[int | None, ...
 
 
 def not_numbers(a: Array) -> str:
-    """What in an array of text or objects is no number, as in a table read from a file; or nothing."""
+    """What is not a number in an array of text or objects, such as a table has; or nothing."""
     if a.dtype.kind not in "SUO":
         return ""
-    for where, value in np.ndenumerate(a):
+    for where, value in np.ndenumerate(a.astype(object)):
         try:
             float(value)
         except (TypeError, ValueError, OverflowError):
