@@ -188,7 +188,8 @@ def _item(i: int, item: Any) -> Array:
 
 def _how_to_fit(X: Any, inputs: Inputs, n_x: int) -> str:
     """The end of an error message about n_x: what would make the sequences fit, or nothing."""
-    if len(shape := getattr(X, "shape", ())) == 2 and shape[1] == n_x:
+    shape: tuple[int, ...] = getattr(X, "shape", ())
+    if len(shape) == 2 and shape[1] == n_x:
         return f". If X is one sequence with {n_x} features, pass the list [X]"
     steps = set(inputs.lengths.tolist())
     if inputs.n_x == 1 or steps != {n_x}:
