@@ -8,6 +8,7 @@
 enum {
     CRNN_MOST_RECORD = 4096,        /* bytes: a larger struct_size has not been initialised */
     CRNN_LARGEST_SIZE = 2147483647, /* of m and of each n: BLAS counts in 32 bits */
+    CRNN_MOST_LAYERS = 10000,       /* of a stepper */
     CRNN_WORKSPACE_ALIGNMENT = 64   /* of the kernels' workspace */
 };
 

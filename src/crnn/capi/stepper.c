@@ -6,7 +6,7 @@
 #include "integers.h"
 #include "stepper_memory.h"
 
-/* The address of an array of the stepper's numbers, and whether it may be one. */
+/* Whether an array of the stepper's numbers may not begin at this address. */
 static int misaligned(const crnn_stepper *stepper, const void *array) {
     return (uintptr_t)array % stepper->number != 0;
 }
