@@ -90,3 +90,12 @@ def test_the_test_finds_what_it_looks_for(monkeypatch):
     monkeypatch.setattr(f"{__name__}.OWN", set())
     (kernels,) = (module for module in MODULES if module.name.startswith("kernels."))
     assert len(later_instructions(kernels)) > 100
+
+
+def test_the_probe_keeps_its_chains_in_registers():
+    """In memory they would limit the peak, and everything would seem to be near it, or above."""
+    (probe,) = (module for module in MODULES if module.name.startswith("probe."))
+    code = output("objdump", "-d", "--no-show-raw-insn", probe).splitlines()
+    multiply_adds = [line.split("\t")[-1] for line in code if "vfmadd" in line]
+    assert len(multiply_adds) >= 16 + 12  # the chains of AVX-512 and of AVX2
+    assert [line for line in multiply_adds if "(" in line] == []
