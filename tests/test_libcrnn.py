@@ -312,8 +312,8 @@ class TestNumbersInFiles:
     @pytest.mark.parametrize("dtype", DTYPES)
     @pytest.mark.parametrize(
         "text",
-        ["1", "1.0", "5e-1", "0.25E+0", "0.30000000000000004", "0.1000000000000000055511151231257827",
-         "1000000000000000000000e-21", "0.000000000000000000000000001e20", "3e-38", "2.5e-0000001"],
+        ["1", "1.0", "5e-1", "0.25E+0", "2.5e-0000001", "3e-38", "1000000000000000000000e-21",
+         "0.30000000000000004", "0.10000000000000000555111512", "0.000000000000000000000001e20"],
     )  # fmt: skip
     def test_are_read_to_the_bit(self, library, text, dtype, tmp_path):
         assert_leak_as_in_python(library, with_leak(text, tmp_path, dtype), tmp_path)
@@ -321,7 +321,7 @@ class TestNumbersInFiles:
     @pytest.mark.parametrize(
         "text",
         ["2", "0", "-0.5", "1e-60", "1e999", "1e99999999999", "NaN", "null", "0,5", "0.5.5", "0.",
-         ".5", "+1", "01", "0x1", "1e", "[0.5]", "[0.5,0.5,0.5,0.5,0.5,0.5,0.5,0.5,2]", "0." + 99 * "1"],
+         ".5", "+1", "01", "0x1", "1e", "[0.5]", "[1,1,1,1,1,1,1,1,2]", "0." + 99 * "1"],
     )  # fmt: skip
     def test_that_are_no_leak_are_damage(self, library, text, tmp_path):
         assert of_memory(library, None, with_leak(text, tmp_path)).status == NOT_A_MODEL

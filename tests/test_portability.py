@@ -297,6 +297,24 @@ def test_neon(tmp_path, compiler):
     assert "neon double rnn" in out
 
 
+def windows_program(folder, sources):
+    """By MinGW; returns the command that runs it under Wine, and the environment for that."""
+    wine = shutil.which("wine64") or "/usr/lib/wine/wine64"  # where Debian's wine64 puts it
+    need("x86_64-w64-mingw32-gcc", wine)
+    flags = (*SHIPPED, *WARNINGS, "-static", "-I", CAPI)
+    program = build(folder, ["x86_64-w64-mingw32-gcc"], flags, sources)
+    return (wine, program), {"WINEPREFIX": folder / "wine", "WINEDEBUG": "-all"}
+
+
+@pytest.mark.ports
+def test_paths_on_windows(tmp_path):
+    """UTF-8, whatever the code page; a device is refused, and nothing waits for it."""
+    sources = [CHECKS / "stepper" / "check_paths.c", CHECKS / "only_portable.c", *FUNCTIONS]
+    command, environment = windows_program(tmp_path, sources)
+    (tmp_path / "model").write_bytes(models()[0])
+    assert run(*command, "model", cwd=tmp_path, **environment) == "paths: right\n"
+
+
 @pytest.mark.ports
 @pytest.mark.parametrize(
     ("sources", "says"),
@@ -305,8 +323,5 @@ def test_neon(tmp_path, compiler):
 )
 def test_windows(tmp_path, sources, says):
     """By MinGW, under Wine: Windows' calling convention, its sizes, its threads."""
-    wine = shutil.which("wine64") or "/usr/lib/wine/wine64"  # where Debian's wine64 puts it
-    need("x86_64-w64-mingw32-gcc", wine)
-    flags = (*SHIPPED, *WARNINGS, "-static")
-    program = build(tmp_path, ["x86_64-w64-mingw32-gcc"], flags, sources)
-    assert says in run(wine, program, WINEPREFIX=tmp_path / "wine", WINEDEBUG="-all")
+    command, environment = windows_program(tmp_path, sources)
+    assert says in run(*command, **environment)
