@@ -170,7 +170,7 @@ class TestReference:
     """docs/reference has every public name."""
 
     CONTENTS = ROOT / "docs" / "reference" / "index.rst"
-    #: Modules and packages with public names; those of the command line are in its --help.
+    #: Modules and packages with public names; the options of the command line have a page.
     MODULES = (
         PACKAGE / "__init__.py",
         *(path for path in PACKAGE.glob("[a-z]*.py") if path.stem not in ("functional", "cli")),
