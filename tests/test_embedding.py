@@ -62,6 +62,19 @@ def test_pkg_config(prefix, model, tmp_path):
     assert len(run(program, model, "7", env=path).splitlines()) == 7
 
 
+@pytest.mark.parametrize("folder", ["lib", "/opt/somewhere/lib"])
+def test_pkg_config_finds_the_library_from_where_its_file_is(folder, tmp_path):
+    """So an installed library may be moved; also where the folder's name is absolute."""
+    need("pkg-config", "cmake")
+    run("cmake", "-S", crnn.get_source(), "-B", tmp_path, f"-DCMAKE_INSTALL_LIBDIR={folder}",
+        "-DCMAKE_INSTALL_PREFIX=/usr/local")  # fmt: skip
+    found = {**os.environ, "PKG_CONFIG_PATH": str(tmp_path)}
+    away = {"lib": "../../include", "/opt/somewhere/lib": "../../../../usr/local/include"}[folder]
+    for name, place in (("libdir", ".."), ("includedir", away)):
+        value = run("pkg-config", f"--variable={name}", "crnn", env=found).strip()
+        assert value == f"{tmp_path}/{place}"
+
+
 @pytest.fixture(scope="module")
 def examples(prefix, tmp_path_factory):
     """The folder of the examples that their CMakeLists.txt builds."""

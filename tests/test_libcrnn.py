@@ -32,6 +32,7 @@ from libcrnn import (
     CELLS,
     DTYPES,
     ROOT,
+    Sizes,
     Stepper,
     Weights,
     load,
@@ -268,6 +269,10 @@ class TestState:
         assert (found.dtype, found.cell, found.link) == (2, 3, LINKS["softmax"])
         assert (found.m, found.n_x, found.n_a, found.n_y, found.num_layers) == (3, 5, 9, 4, 2)
         assert found.state_bytes == 8 * 2 * 2 * 3 * 9
+        for size in (0, 8, ctypes.sizeof(Sizes) - 1, 2**40):
+            not_set = Sizes(struct_size=size)
+            status = library.crnn_stepper_get_sizes(stepper.handle, ctypes.byref(not_set))
+            assert (status, not_set.struct_size, not_set.m) == (VERSION, size, 0)
         stepper.close()
 
     def test_what_does_not_fit_is_refused_and_changes_nothing(self, library, tmp_path):
