@@ -139,6 +139,15 @@ def test_examples_reach_their_documented_figures(example, arguments, figure, low
 
 
 @pytest.mark.parametrize("page", PAGES)
+def test_prose_has_no_html(page):
+    """The <t> of x<t> would be a tag, which no one sees, unless it is code."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    text = re.sub(r"^```.*?^```$|^    .*?$", "", text, flags=re.M | re.S)
+    text = re.sub(r"(`+).+?\1|\$[^$]+\$", "", text, flags=re.S)
+    assert re.findall(r"<(?!https:)[A-Za-z/][^>]*>", text) == []
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_links_to_project_files_exist(page):
     text = (ROOT / page).read_text(encoding="utf-8")
     for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
@@ -170,7 +179,7 @@ class TestReference:
     """docs/reference has every public name."""
 
     CONTENTS = ROOT / "docs" / "reference" / "index.rst"
-    #: Modules and packages with public names; those of the command line are in its --help.
+    #: Modules and packages with public names; the options of the command line have a page.
     MODULES = (
         PACKAGE / "__init__.py",
         *(path for path in PACKAGE.glob("[a-z]*.py") if path.stem not in ("functional", "cli")),

@@ -8,17 +8,24 @@ from typing import Any
 import numpy as np
 
 from crnn._engine import kernels
-from crnn._network.network import Means, Network, Step, seed_for_noise
+from crnn._network.network import Network, Options
+from crnn._network.noise import seed_for_noise
+from crnn._network.results import Means, Step
 from crnn._training.divergence import VALIDATION_LOSS, DivergenceError
 from crnn._training.interrupt import Interrupt
 from crnn._training.optim import clip_by_norm, clip_by_value
 from crnn._training.plan import Plan
 from crnn._training.rule import Memory
+from crnn._training.undo import Undo
 from crnn.reference import Array
 
 
 class Trainer:
-    """Updates the parameters of a network. A step that is not finite or not finished is undone."""
+    """Updates the parameters of a network. A step that is not finite or not finished is undone.
+
+    After a step that is not finished, as when Ctrl-C raises in it, the optimizer's memory is that
+    of before too. After one that is not finite, its callers give it up.
+    """
 
     def __init__(self, network: Network, memory: Memory, plan: Plan) -> None:
         self.network = network
@@ -26,6 +33,7 @@ class Trainer:
         self.gradients = network.new_arena()
         self.buffers = network.new_buffers()
         self.last_good = np.empty_like(self.parameters)  # (size,)
+        self._undo = Undo()
         self.restart(memory, plan)
         self.last: tuple[Any, Any] | None = None  # batch and state
         self.steps = 0
@@ -40,6 +48,11 @@ class Trainer:
     def held(self) -> bool:
         """Whether a signal waits until the file is written."""
         return self.interrupt.held is not None
+
+    @property
+    def options(self) -> Options:
+        """How its passes are run."""
+        return Options(self.buffers, self.plan.memory, self.plan.penalty)
 
     def restart(self, memory: Memory, plan: Plan) -> None:
         """Begin with the parameters as they are; the caller may have assigned others."""
@@ -61,22 +74,29 @@ class Trainer:
         self._require(math.isfinite(step.loss), step.loss, "loss")
         self._require(math.isfinite(norm), step.loss, "gradient")
         self.last_good[...] = self.parameters
+        self._undo.take(self.memory)
+        done = batch, state
         try:
             self.plan.optimizer.step(self.parameters, gradients, self.memory)
             self._require(kernels.all_finite(self.parameters), step.loss, "update")
             self.network.project()
-        except BaseException:  # a second Ctrl-C: undo a step that is half done or not yet checked
-            self.parameters[...] = self.last_good
+            self.last = done  # from here on the step is finished
+        except BaseException:  # such as Ctrl-C: undo a step that is half done or not yet checked
+            if self.last is not done:
+                self.parameters[...] = self.last_good
+                self._undo.restore()
             raise
-        self.last = batch, state
         return step, norm
+
+    def has_finished(self, batch: Any) -> bool:
+        """Whether the last step that is finished is that of this batch."""
+        return self.last is not None and self.last[0] is batch
 
     def gradient(self, batch: Any, state: Any, norms: Array | None) -> Means:
         """Fill `gradients` with that of a Batch from a State, or from zeros without one."""
         return self.network.gradients(
-            batch, state, self.gradients.views, self.buffers, self._noise(),
-            norms=norms, memory=self.plan.memory, penalty=self.plan.penalty,
-        )  # fmt: skip
+            batch, self.gradients.views, self.options, state, self._noise(), norms
+        )
 
     def state_after(self, step: Means) -> Any:
         """The state from which the next window continues; valid for the last step only."""
@@ -123,9 +143,7 @@ class Trainer:
             assert self.last is not None
             batch, state = self.last
             batches = [batch]
-        return self.network.sums(
-            batches, carry, state, self.buffers, self.plan.memory, penalty=self.plan.penalty
-        ).means
+        return self.network.sums(batches, self.options, carry, state).means
 
     def confirm_last(self, carry: bool) -> None:
         """Check the last step, if one was done since the trainer was made."""
