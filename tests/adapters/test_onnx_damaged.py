@@ -138,7 +138,7 @@ def test_numbers_in_another_file(tmp_path, monkeypatch):
     model = crnn.RNN(64, 64, 2, rng=0)
     onnx.save(to_onnx(model), "m.onnx", save_as_external_data=True, location="numbers")
     np.testing.assert_array_equal(from_onnx("m.onnx").parameters["Waa"], model.parameters["Waa"])
-    with pytest.raises(ValueError, match=r"^\w+: expected its numbers in the model, they are in an"):
+    with pytest.raises(ValueError, match=r"^\w+: expected its numbers in the model, they are in"):
         from_onnx((tmp_path / "m.onnx").read_bytes())
 
 
