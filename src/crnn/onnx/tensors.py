@@ -32,7 +32,7 @@ def array_of(tensor: TensorProto) -> Array:
 
 
 def refuse_external(tensor: TensorProto) -> None:
-    """Raise ValueError if numbers are in a file: beside a model that is a path, onnx has read it."""
+    """Raise ValueError if numbers are in a file; onnx has read those beside a path."""
     if tensor.data_location == TensorProto.EXTERNAL:
         raise ValueError(
             f"{tensor.name or 'value'}: expected its numbers in the model, they are in another "
