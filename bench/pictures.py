@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from kept import LIBRARIES, report, title
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -19,15 +20,13 @@ from matplotlib.ticker import LogLocator, NullLocator
 GREY = "#808080"  # has a contrast of 3.9 on white, and of 4.7 on furo's black
 COLOURS = {
     "fastest other": "#e07b39", "torch": "#4c8fd6", "jax": "#3da35d", "onnxruntime": "#b07cc6",
-    "onednn": "#e07b39",
+    "onednn": "#e07b39", "keras": "#d65f8e", "numpy": "#a8870a",
 }  # fmt: skip
-NAMES = {
-    "fastest other": "fastest other library", "torch": "PyTorch", "jax": "JAX",
-    "onnxruntime": "ONNX Runtime", "onednn": "oneDNN",
-}  # fmt: skip
-SHAPES = [
+NAMES = {"fastest other": "fastest other library", **LIBRARIES}
+#: Shapes of the picture in the README: one of each kind.
+FEW = [
     "10x1x32x32", "100x1x32x32", "100x1x128x128", "100x1x512x512", "100x16x64x64", "1000x32x64x64",
-    "100x32x128x128", "100x32x256x256", "50x64x512x512",
+    "100x32x128x128", "100x32x256x256", "50x64x512x512", "100x64x512x512",
 ]  # fmt: skip
 STYLE = {
     "svg.hashsalt": "crnn", "svg.fonttype": "path", "font.size": 9, "text.color": GREY,
@@ -35,37 +34,49 @@ STYLE = {
 }  # fmt: skip
 
 
-def speed(results, report):
+def speed():
     """Dots (panel, shape, library, filled, ratio) of every cell on one thread.
 
     A filled dot is training, a hollow one forward alone.
     """
     dots = []
-    for row in results("vanilla_avx2")["milliseconds"]:
-        for name in ("fastest other", "torch"):
-            if name in row and row["threads"] == 1:
-                training = row["operation"] == "training"
-                times = row[name] / row["crnn"]
-                dots.append(("vanilla (AVX2)", row["shape"], name, training, times))
-    for row in report("gated_avx512").rows:
-        if row.threads == 1:
-            panel, training = f"{row.case.cell.upper()} (AVX-512)", row.operation == "training"
-            for name, peer in (("fastest other", row.best), ("torch", "torch")):
-                dots.append((panel, row.case.name.split()[-1], name, training, row.ratio(peer)))
+    for row in (*report("vanilla_avx512").rows, *report("gated_avx512").rows):
+        name = _shape(row)
+        if row.threads == 1 and name in FEW:
+            for library, peer in (("fastest other", row.best), ("torch", "torch")):
+                training = row.operation == "training"
+                dots.append((title(row.case.cell), name, library, training, row.ratio(peer)))
     return dots
 
 
-def speed_peers(results, report):
-    """Dots (panel, shape, library, filled, ratio) of GRU and LSTM beside each library.
+def speed_vanilla():
+    """Dots of the vanilla cell beside each library at every shape: see `_beside_each`."""
+    return _beside_each("vanilla_avx512")
 
-    A filled dot is one thread, a hollow one two.
-    """
+
+def speed_peers():
+    """Dots of GRU and LSTM beside each library: see `_beside_each`."""
+    return _beside_each("gated_avx512")
+
+
+def _beside_each(name):
+    """Dots (panel, shape, library, filled, ratio): filled is one thread, hollow two."""
     return [
-        (f"{row.case.cell.upper()}, {row.operation}", row.case.name.split()[-1], name,
-         row.threads == 1, row.ratio(name))
-        for row in report("gated_avx512").rows
-        for name in row.theirs
+        (f"{title(row.case.cell)}, {row.operation}", _shape(row), library, row.threads == 1,
+         row.ratio(library))
+        for row in report(name).rows
+        for library in row.theirs
     ]  # fmt: skip
+
+
+def _shape(row):
+    return row.case.name.split()[-1]
+
+
+def _work(name):
+    """The multiplications of a forward pass: the order of shapes on a picture."""
+    T, m, n_x, n_a = map(int, name.split("x"))
+    return T * m * n_a * (n_x + n_a)
 
 
 @dataclass(frozen=True)
@@ -79,6 +90,7 @@ class Picture:
 
 PICTURES = {
     "speed.svg": Picture(speed, ("training", "forward"), one_scale=True),
+    "speed_vanilla.svg": Picture(speed_vanilla, ("1 thread", "2 threads"), one_scale=True),
     "speed_peers.svg": Picture(speed_peers, ("1 thread", "2 threads"), one_scale=False),
 }
 
@@ -97,7 +109,7 @@ def is_current(path, dots):
 def draw(path, dots, picture):
     """Draw dots on a logarithmic axis, a panel beside the other: right of 1 crnn is faster."""
     panels = list(dict.fromkeys(panel for panel, *_ in dots))
-    shapes = [name for name in SHAPES if any(dot[1] == name for dot in dots)]
+    shapes = sorted(dict.fromkeys(name for _, name, *_ in dots), key=_work)
     with rc_context(STYLE):
         figure = Figure(figsize=(9, 1.35 + 0.25 * len(shapes)), layout="constrained")
         all_axes = figure.subplots(1, len(panels), sharex=picture.one_scale, sharey=True)
@@ -112,7 +124,7 @@ def draw(path, dots, picture):
         figure.supxlabel("time over crnn's: right of 1 crnn is faster, left of 1 the other library",
                          fontsize=9)  # fmt: skip
         figure.legend(**_legend(dots, picture.kinds), loc="outside upper center",
-                      ncols=6, frameon=False)  # fmt: skip
+                      ncols=8, frameon=False)  # fmt: skip
         figure.savefig(path, transparent=True, metadata={
             "Date": None, "Creator": "bench/tables.py",
             "Description": f"figures {digest(dots)}"})  # fmt: skip

@@ -1,14 +1,22 @@
-"""Check a built site: every link inside it has a target, and no page is large.
+"""Check a built site: every link has a target, and no page is large.
 
-`python docs/check_site.py docs/_build` prints what is wrong; the exit status is 1 if anything is.
+    python docs/check_site.py docs/_build               # prints what is wrong; then the status is 1
+    python docs/check_site.py docs/_build --external    # prints the links that leave the site
+
+Whether other sites answer is not asked here, since that needs a network: `sphinx -b linkcheck` does
+(CONTRIBUTING.md). Their addresses must be complete, and begin with https.
 """
 
+import argparse
+import re
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 LARGEST_PAGE = 1_000_000  # bytes
+#: The name of a site: labels of letters, digits and hyphens, with a dot between.
+HOST = re.compile(r"(?:[a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}", flags=re.I)
 
 
 class Page(HTMLParser):
@@ -27,10 +35,39 @@ class Page(HTMLParser):
         self.anchors |= {values[key] for key in ("id", "name") if values.get(key)}
 
 
-def faults(site: Path) -> list[str]:
+def is_external(address: str) -> bool:
+    """Whether an address has a scheme or a host, so that it is not of this site."""
+    parts = urlsplit(address)
+    return bool(parts.scheme or parts.netloc)
+
+
+def external_fault(address: str) -> str | None:
+    """What is wrong with an address outside the site, as far as it shows without a network."""
+    parts = urlsplit(address)
+    if parts.scheme in ("data", "mailto"):
+        return None
+    if parts.scheme != "https":
+        return "expected an address that begins with https://"
+    if any(character.isspace() for character in address):
+        return "expected an address without spaces"
+    if not HOST.fullmatch(parts.netloc):
+        return "expected the name of a site after https://"
+    return None
+
+
+def read(site: Path) -> dict[Path, Page]:
+    """Every page below `site`, by its path."""
+    return {path: Page(path) for path in sorted(site.rglob("*.html"))}
+
+
+def external(pages: dict[Path, Page]) -> list[str]:
+    """Every address that leaves the site, once, in order."""
+    return sorted({a for page in pages.values() for a in page.addresses if is_external(a)})
+
+
+def faults(site: Path, pages: dict[Path, Page]) -> list[str]:
     """What is wrong with the pages below `site`, one line each."""
     found = []
-    pages = {path: Page(path) for path in sorted(site.rglob("*.html"))}
     if not pages:
         return [f"{site}: no page there"]
     for path, page in pages.items():
@@ -39,9 +76,11 @@ def faults(site: Path) -> list[str]:
         if size > LARGEST_PAGE:
             found.append(f"{name}: {size} bytes, expected at most {LARGEST_PAGE}")
         for address in page.addresses:
-            parts = urlsplit(address)
-            if parts.scheme or parts.netloc:
+            if is_external(address):
+                if fault := external_fault(address):
+                    found.append(f"{name}: {address}: {fault}")
                 continue
+            parts = urlsplit(address)
             target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
             anchor = unquote(parts.fragment)
             if not target.is_file():
@@ -52,6 +91,12 @@ def faults(site: Path) -> list[str]:
 
 
 if __name__ == "__main__":
-    lines = faults(Path(sys.argv[1]).resolve())
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("site", type=Path, help="the folder that Sphinx wrote")
+    parser.add_argument("--external", action="store_true", help="print the links that leave it")
+    asked = parser.parse_args()
+    site = asked.site.resolve()
+    pages = read(site)
+    lines = external(pages) if asked.external else faults(site, pages)
     print(*lines, sep="\n", end="\n" if lines else "")
-    sys.exit(bool(lines))
+    sys.exit(bool(lines) and not asked.external)

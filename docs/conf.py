@@ -15,6 +15,7 @@ project_copyright = author
 version = release = crnn.__version__
 
 extensions = [
+    "mathml",
     "myst_parser",
     "numpydoc",
     "repository_files",
@@ -22,7 +23,7 @@ extensions = [
     "source_links",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
+    "sphinx_argparse_cli",
     "sphinx_gallery.gen_gallery",
     "sphinx_copybutton",
 ]
@@ -65,6 +66,7 @@ sphinx_gallery_conf = {
     "write_computation_times": False,
 }
 
+html_math_renderer = "mathml"
 html_theme = "furo"
 html_title = f"crnn {release}"
 html_static_path = ["_static"]

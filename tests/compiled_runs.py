@@ -14,7 +14,7 @@ def examples(steps="last", symbols=False, dtype="float32"):
     return x, rng.integers(0, 4, (T, M) if steps == "all" else M)
 
 
-def both(monkeypatch, model_options, fit_options, x, y):
+def both(monkeypatch, model_options, fit_options, *data, method="fit"):
     """The model, History and optimizer's memory after compiled epochs, and those in Python."""
     results = []
     for in_python in (False, True):
@@ -27,7 +27,7 @@ def both(monkeypatch, model_options, fit_options, x, y):
         monkeypatch.setattr(train, "compiled", watched)
         model = crnn.RNN(3, 5, **{"n_y": 4, **model_options}, rng=0)
         options = {"batch_size": 6, "epochs": 3, "progress": False, "rng": 0, **fit_options}
-        history = model.fit(x, y, **options)
+        history = getattr(model, method)(*data, **options)
         assert (used[0] is None) == in_python
         results.append((model, history, model._memory[1]))
     return results

@@ -584,6 +584,7 @@ class TestInterrupt:
         with pytest.raises(KeyboardInterrupt):
             fit(model, x, y, optimizer=Pressed(0.1))
         np.testing.assert_array_equal(flat(model), before)
+        assert model._memory[1]["step"] == 0
 
     def test_a_second_ctrl_c_raises_at_once(self):
         def twice(_):
@@ -697,6 +698,17 @@ class TestStreamOfSymbols:
             optimizer=crnn.Adam(1e-2), clip_norm=1.0, patience=5, progress=False,
         )  # fmt: skip
         assert history.val_metric[-1] > 0.95
+
+    @pytest.mark.parametrize(("n", "rows"), [(2, 1), (127, 1), (130, 2), (64 * 8, 8), (2000, 8)])
+    def test_the_validation_loss_is_that_of_rows_of_64_steps(self, n, rows):
+        """In shorter rows most symbols would be predicted from hardly any context."""
+        symbols = np.random.default_rng(0).integers(0, 4, 600 + n)
+        model = crnn.RNN(4, 6, 4, steps="all", rng=0)
+        history = model.fit_stream(
+            symbols[:600], validation=symbols[600:], epochs=1, batch_size=8, progress=False
+        )
+        means = history.val_loss[-1], history.val_metric[-1]
+        assert means == model.evaluate_stream(symbols[600:], batch_size=rows)
 
     @pytest.mark.parametrize(
         ("options", "symbols", "message"),

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 import crnn
-from crnn import reference, text
+from crnn import benchmark, check, files, model, reference, tasks, text, weights
 from crnn._engine import config, kernels
 
 
@@ -155,25 +155,31 @@ def test_dir_lists_public_names_only():
     }  # fmt: skip
 
 
-VOCABULARIES = (text.Vocabulary, text.WordVocabulary, text.ByteVocabulary)
+#: Classes whose public methods users call or write.
+OWNERS = (
+    crnn.RNN, crnn.Stream, crnn.Loss, crnn.Penalty, model.Config, crnn.data.Backtest,
+    crnn.data.Scaling, crnn.inspect.FixedPoints, crnn.inspect.GradientFlow, crnn.inspect.Saliency,
+    benchmark.Case, benchmark.Report, tasks.Task, tasks.Digits, tasks.Recipe, tasks.Result,
+    text.ByteVocabulary, text.Vocabulary, text.WordVocabulary,
+)  # fmt: skip
 
 
 def public():
-    """Yield all public classes and functions, and the public methods of classes."""
-    for name in crnn.__all__:
-        yield f"crnn.{name}", getattr(crnn, name)
-    for module in (reference, text, crnn.data, crnn.inspect, crnn.schedules):
+    """Yield all public classes and functions, and the public methods of OWNERS."""
+    for module in (crnn, benchmark, check, crnn.data, files, model, tasks, weights):
+        for name in module.__all__:
+            value = getattr(module, name)
+            if inspect.isroutine(value) or inspect.isclass(value):
+                yield f"{module.__name__}.{name}", value
+    for module in (reference, text, crnn.inspect, crnn.schedules):
         for name, value in vars(module).items():
             if not name.startswith("_") and str(getattr(value, "__module__", "")).startswith(
                 module.__name__
             ):
                 yield f"{module.__name__}.{name}", value
-    for name in crnn.data.__all__:
-        yield f"crnn.data.{name}", getattr(crnn.data, name)
-    owners = (crnn.RNN, crnn.Stream, crnn.data.Scaling, crnn.data.Backtest, *VOCABULARIES)
-    for owner in owners:
+    for owner in OWNERS:
         for name in dir(owner):
-            if not name.startswith("_") and inspect.isroutine(getattr(owner, name)):
+            if not name.startswith("_") and callable(getattr(owner, name)):
                 yield f"{owner.__name__}.{name}", getattr(owner, name)
 
 
@@ -195,8 +201,10 @@ def test_every_argument_and_result_is_documented(name):
     sections = re.split(r"\n *(\w+)\n *-{3,}\n", inspect.cleandoc(PUBLIC[name].__doc__))
     sections = dict(zip(sections[1::2], sections[2::2], strict=True))
     for argument in set(signature.parameters) - {"self"}:
-        assert re.search(rf"^(\w+, )*{argument}\b", sections["Parameters"], flags=re.M), argument
-    assert ("Returns" in sections) == (signature.return_annotation != "None")
+        documented = rf"^(\w+, |\*\*)*{argument}\b"
+        assert re.search(documented, sections["Parameters"], flags=re.M), argument
+    gives = not sections.keys().isdisjoint({"Returns", "Yields"})
+    assert gives == (signature.return_annotation != "None")
 
 
 #: Modules that need an optional library: tests/adapters runs their examples.

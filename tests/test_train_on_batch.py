@@ -1,6 +1,8 @@
 """Training a batch at a time."""
 
 import copy
+import itertools
+import sys
 
 import numpy as np
 import pytest
@@ -158,6 +160,93 @@ def test_what_diverges_leaves_the_parameters_of_before():
     with pytest.raises(crnn.DivergenceError, match="the update is not finite"):
         model.train_on_batch(*examples(), optimizer=crnn.SGD(1e300))
     np.testing.assert_array_equal(flat(model), before)
+
+
+def interrupted_at(number, call):
+    """Make a call, in which Ctrl-C raises before this line of training's. Whether it got there."""
+    lines, before = itertools.count(1), sys.gettrace()
+
+    def trace(frame, event, _):
+        if "_training" not in frame.f_code.co_filename:
+            return None
+        if event == "line" and next(lines) == number:
+            raise KeyboardInterrupt
+        return trace
+
+    sys.settrace(trace)
+    try:
+        call()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.settrace(before)
+    return False
+
+
+@pytest.mark.parametrize("other", [False, True], ids=["", "another optimizer"])
+@pytest.mark.parametrize("optimizer", [crnn.SGD(0.1, 0.9, 0.1), crnn.Adam(0.01)])
+def test_after_ctrl_c_at_any_line_all_is_as_before_the_call_or_as_after_it(optimizer, other):
+    """As the next calls show: it comes in the second of three."""
+    x, y = examples()
+    one = crnn.RNN(2, 3, 2, cell="leaky", leak=0.5, noise=0.5, rng=0)
+    rules = [optimizer, crnn.RMSprop(0.01) if other else optimizer, optimizer]
+
+    def after(which, number=None):
+        """Parameters and generator after these of the calls; and whether Ctrl-C came."""
+        model, rng, came = copy.deepcopy(one), np.random.default_rng(1), False
+        for k in which:
+
+            def call(rule=rules[k]):
+                model.train_on_batch(x, y, optimizer=rule, rng=rng)
+
+            if k == 1 and number is not None:
+                came = interrupted_at(number, call)
+            else:
+                call()
+        return came, (flat(model).tobytes(), rng.bit_generator.state)
+
+    ends = [after([0, 2])[1], after([0, 1, 2])[1]]
+    found = []
+    for number in itertools.count(1):
+        came, end = after([0, 1, 2], number)
+        assert end in ends, number
+        if not came:
+            break
+        found.append(ends.index(end))
+    assert found == sorted(found)
+    assert {0, 1} == set(found)
+    assert len(found) > 50
+
+
+def test_an_optimizer_that_raises_leaves_its_memory_as_it_was():
+    class Fails(crnn.Adam):
+        fails = False
+
+        def start(self, parameters):
+            return {**super().start(parameters), "list": [1, [np.zeros(2)]], "fixed": FIXED}
+
+        def step(self, parameters, gradients, memory):
+            super().step(parameters, gradients, memory)
+            if self.fails:
+                memory["list"][1][0] += 1
+                memory["m"] = memory["new"] = None
+                del memory["fixed"]
+                raise OSError("full")
+
+    FIXED = np.arange(3)
+    FIXED.flags.writeable = False
+    adam, model, (x, y) = Fails(0.01), crnn.RNN(2, 3, 2, rng=0), examples()
+    model.train_on_batch(x, y, optimizer=adam)
+    moments, before = model._memory[1]["m"], copy.deepcopy(model._memory[1])
+    Fails.fails = True
+    with pytest.raises(OSError, match="full"):
+        model.train_on_batch(x, y, optimizer=adam)
+    memory = model._memory[1]
+    assert memory["m"] is moments
+    np.testing.assert_array_equal(memory.pop("list")[1][0], before.pop("list")[1][0])
+    assert memory.keys() == before.keys()
+    for name in before.keys() - {"since"}:  # of the call
+        np.testing.assert_array_equal(memory[name], before[name], err_msg=name)
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,26 @@ from crnn._engine.validate import shown
 def write(path: str | os.PathLike[str], content: bytes) -> None:
     """Write a whole file under a temporary name beside `path`, then rename it.
 
-    An existing file's permissions are kept. Raises OSError if `path` cannot be written, and leaves
-    what is there unchanged.
+    An existing file's permissions are kept.
+
+    Parameters
+    ----------
+    path : path
+    content : bytes
+
+    Raises
+    ------
+    OSError
+        If `path` cannot be written; what is there is left unchanged.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from crnn.files import write
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write(os.path.join(folder, "notes.txt"), b"3 units")
+    ...     os.listdir(folder)
+    ['notes.txt']
     """
     with replaced(path) as file:
         file.write(content)
@@ -35,7 +53,25 @@ def replaced(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
-    """Raise what `save` would raise for this path, without changing what is there."""
+    """Raise what `save` would raise for this path, without changing what is there.
+
+    Parameters
+    ----------
+    path : path
+
+    Raises
+    ------
+    OSError
+        If a file cannot be written there.
+
+    Examples
+    --------
+    >>> from crnn.files import check_writable
+    >>> check_writable("none/model.safetensors")        # doctest: +IGNORE_EXCEPTION_DETAIL
+    Traceback (most recent call last):
+        ...
+    FileNotFoundError: [Errno 2] No such file or directory
+    """
     target, mode = _target(path)
     if mode is not None and not os.access(target, os.W_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), os.fspath(path))

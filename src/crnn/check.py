@@ -25,10 +25,28 @@ from crnn.functional import rnn_backward, rnn_forward
 from crnn.model import RNN
 from crnn.reference import Array
 
+__all__ = ["Result", "run", "sum_tolerance", "tolerance"]
+
 
 @dataclass(frozen=True)
 class Result:
-    """The largest relative error of one comparison, and the largest that rounding can cause."""
+    """The largest relative error of one comparison, and the largest that rounding can cause.
+
+    Attributes
+    ----------
+    what : str
+        What is compared with what.
+    cases : int
+        How many random problems were compared.
+    error, tolerance : float
+        The largest relative error among them, and its limit: see `tolerance`.
+
+    Examples
+    --------
+    >>> from crnn.check import Result
+    >>> Result("kernels against reference", cases=4, error=2e-16, tolerance=1e-15).passed
+    True
+    """
 
     what: str
     cases: int
@@ -76,6 +94,21 @@ def tolerance(dtype: Any, terms: int) -> float:
     largest of a million entries is four to five times as large as a typical one: ``0.2 x 1.7 x 5 =
     1.7``. At a fixed point the errors are the same at every step and add up to ``1 / (1 - 0.8) =
     5`` times eps/2, which is 2.5. MARGIN is 3.
+
+    Parameters
+    ----------
+    dtype : dtype
+    terms : int
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> from crnn.check import tolerance
+    >>> round(tolerance("float32", 256) * 1e6, 2)                # 3 eps sqrt(256)
+    5.72
     """
     return MARGIN * float(np.finfo(dtype).eps) * math.sqrt(terms)
 
@@ -92,6 +125,21 @@ def sum_tolerance(dtype: Any, terms: int) -> float:
     a chain of n additions is off by at most ``eps/2 n/2`` of the sum. Kernels add chains of CHAIN
     terms, and then the ``terms / CHAIN`` sums of those; the errors of both add up. For a million
     terms in float32 this is 0.0005; a single chain of equal terms has an error of 0.009.
+
+    Parameters
+    ----------
+    dtype : dtype
+    terms : int
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> from crnn.check import sum_tolerance
+    >>> round(sum_tolerance("float32", 1 << 20), 4)
+    0.0005
     """
     chain = min(terms, CHAIN)
     return float(np.finfo(dtype).eps) / 4 * (chain + terms / chain)
@@ -305,7 +353,20 @@ KINDS: list[dict[str, Any]] = [
 
 
 def run() -> Iterator[Result]:
-    """Run every comparison, one after the other."""
+    """Run every comparison, one after the other, as ``crnn check`` does.
+
+    Yields
+    ------
+    Result
+        About thirty, each as soon as it is known; the whole takes some seconds.
+
+    Examples
+    --------
+    >>> from crnn import check
+    >>> first = next(check.run())
+    >>> first.what, first.passed
+    ('reference against finite differences', True)
+    """
     yield _reference_result()
     for dtype in ("float32", "float64"):
         for activation in ("tanh", "relu"):

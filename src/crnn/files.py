@@ -41,10 +41,24 @@ TRAINING = "training."
 
 
 class Training(NamedTuple):
-    """The state of a training as a file holds it."""
+    """The state of a training as a file holds it.
 
-    entry: dict[str, Any]  # of the header: what JSON can hold
-    tensors: dict[str, Array]  # without TRAINING before their names
+    Attributes
+    ----------
+    entry : dict
+        Of the header: what JSON can hold.
+    tensors : dict of str to array
+        By their names in the file without "training.".
+
+    Examples
+    --------
+    >>> from crnn.files import Training
+    >>> Training({"steps": 3}, {}).entry
+    {'steps': 3}
+    """
+
+    entry: dict[str, Any]
+    tensors: dict[str, Array]
 
 
 def save(
@@ -56,7 +70,31 @@ def save(
 ) -> None:
     """Write a model, and perhaps the state of its training, completely or not at all: see `write`.
 
-    Raises TypeError if metadata are not strings.
+    Parameters
+    ----------
+    path : path
+    config : Config
+    parameters : dict of str to array
+        Of the shapes and dtype that the configuration says.
+    metadata : dict of str to str
+    training : Training, optional
+
+    Raises
+    ------
+    TypeError
+        If metadata are not strings.
+    OSError
+        If the file cannot be written.
+
+    Examples
+    --------
+    >>> import os, tempfile, crnn
+    >>> model = crnn.RNN(2, 3, 4, rng=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "model.safetensors")
+    ...     crnn.files.save(path, model.config, model.parameters, {"by": "hand"})
+    ...     crnn.load(path).metadata
+    {'by': 'hand'}
     """
     from safetensors.numpy import save as to_bytes
 
@@ -78,7 +116,30 @@ def save(
 
 
 def check_entries(values: Any) -> dict[str, Any]:
-    """The fields of a configuration, some of which may be missing; raises ValueError."""
+    """The fields of a configuration as a file has them, some of which may be missing.
+
+    Parameters
+    ----------
+    values : anything that JSON can hold
+
+    Returns
+    -------
+    dict
+        The same.
+
+    Raises
+    ------
+    ValueError
+        If it is not a mapping, or has a field that this version does not know.
+
+    Examples
+    --------
+    >>> from crnn.files import check_entries
+    >>> check_entries({"n_x": 2, "gates": 5})
+    Traceback (most recent call last):
+        ...
+    ValueError: its configuration has 'gates': it needs a newer crnn
+    """
     if not isinstance(values, dict):
         raise ValueError("its configuration is not a mapping of names to values")
     unknown = values.keys() - {field.name for field in fields(Config)}
@@ -101,9 +162,35 @@ def load(
 ) -> tuple[Config, dict[str, Array], dict[str, str]]:
     """Configuration, parameters and metadata of a file that `save` wrote.
 
-    `loss` is that of a model with a loss of the user's, of which a file has only the name; other
-    models have their own. Raises ValueError if the file is anything else, and OSError if it cannot
-    be read.
+    Parameters
+    ----------
+    path : path
+    loss : object or callable, optional
+        That of a model with a loss of the user's, of which a file has only the name; other models
+        have their own.
+
+    Returns
+    -------
+    config : Config
+    parameters : dict of str to array
+    metadata : dict of str to str
+
+    Raises
+    ------
+    ValueError
+        If the file is not a model, or damaged.
+    OSError
+        If it cannot be read.
+
+    Examples
+    --------
+    >>> import os, tempfile, crnn
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "model.safetensors")
+    ...     crnn.RNN(2, 3, 4, rng=0).save(path)
+    ...     config, parameters, metadata = crnn.files.load(path)
+    >>> config.n_a, parameters["Waa"].shape
+    (3, (3, 3))
     """
     return _read(path, loss, with_training=False)[:3]
 
@@ -111,7 +198,35 @@ def load(
 def load_training(
     path: str | os.PathLike[str], loss: Any = None
 ) -> tuple[Config, dict[str, Array], dict[str, str], Training | None]:
-    """What `load` returns, and the state of the training if the file has one."""
+    """What `load` returns, and the state of the training if the file has one.
+
+    Parameters
+    ----------
+    path, loss
+        As for `load`.
+
+    Returns
+    -------
+    config, parameters, metadata
+        As of `load`.
+    training : Training or None
+
+    Raises
+    ------
+    ValueError, OSError
+        As by `load`.
+
+    Examples
+    --------
+    >>> import os, tempfile, numpy as np, crnn
+    >>> model, x, y = crnn.RNN(2, 3, 4, rng=0), np.ones((5, 8, 2)), np.zeros(8, dtype=int)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "training.safetensors")
+    ...     _ = model.fit(x, y, epochs=2, checkpoint=path, progress=False, rng=0)
+    ...     training = crnn.files.load_training(path)[3]
+    >>> sorted(training.entry)
+    ['arguments', 'state', 'version']
+    """
     return _read(path, loss, with_training=True)
 
 

@@ -145,6 +145,21 @@ def test_a_trained_initial_state_is_an_input():
     assert from_onnx(proto).config.initial_state == "zeros"
 
 
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_a_leaky_cell_whose_leak_is_1(activation):
+    """It is written as the vanilla cell: its states are too with one equation, not the other."""
+    model = model_of("leaky", leak=1, activation=activation, initial_state="trained")
+    model.parameters["a0"] = np.linspace(-1, 1, n_a)
+    x, stream = draw(1, m, n_x), model.stream(m)
+    state = np.tile(model.parameters["a0"], (m, 1))
+    found = session_of(to_onnx(model, state=True)).run(None, {"x": x, "a0": state})
+    same(found, [stream.step(x[0]), *stream.state], 1)
+    current = model_of("leaky", leak=1, activation=activation, equation="current")
+    assert to_onnx(current).graph.node[0].op_type == "RNN"
+    with pytest.raises(ValueError, match="expected equation='rate' with state=True, got 'current'"):
+        to_onnx(current, state=True)
+
+
 def test_the_flag_is_checked():
     with pytest.raises(TypeError, match="state: expected True or False, got 'yes'"):
         to_onnx(model_of("gru"), state="yes")

@@ -8,9 +8,10 @@ cdef struct examples_of:
     char *batch
 
 
-cdef inline void gather(const examples_of *of, const Py_ssize_t *chosen, Py_ssize_t T, Py_ssize_t m,
-                        const Py_ssize_t *lengths, bint dense) noexcept nogil:
-    """Copy the rows of T steps of the m chosen examples to the batch, time first.
+cdef inline void gather(const examples_of *of, const Py_ssize_t *chosen, Py_ssize_t first,
+                        Py_ssize_t T, Py_ssize_t m, const Py_ssize_t *lengths,
+                        bint dense) noexcept nogil:
+    """Copy the rows of T steps, from `first` on, of the m chosen examples to the batch, time first.
 
     Rows past an example's length are not copied; `dense` leaves no room for them.
     """
@@ -19,7 +20,7 @@ cdef inline void gather(const examples_of *of, const Py_ssize_t *chosen, Py_ssiz
         for i in range(m):
             if lengths == NULL or t < lengths[i]:
                 memcpy(of.batch + k * of.row,
-                       <const char *>of.addresses[chosen[i]] + t * of.step, of.row)
+                       <const char *>of.addresses[chosen[i]] + (first + t) * of.step, of.row)
                 k += 1
             elif not dense:
                 k += 1

@@ -3,23 +3,32 @@
 They are those of crnn._network.layers, in the same order, so the results have the same bits.
 """
 from libc.stdint cimport uint64_t
+from libc.string cimport memcpy
 
 from crnn._c_api cimport crnn_rnn_call
 from crnn._engine.kernels cimport _operations, crnn_linear, crnn_operations
-from crnn._engine.outputs cimport (add_to, direction_read, put_columns, put_features, take_columns,
-                                   take_gradients)
+from crnn._engine.outputs cimport (add_to, direction_read, last_row, put_columns, put_features,
+                                   take_columns, take_gradients)
 
 
 cdef struct network_calls:
     bint double_precision, every_step
+    Py_ssize_t item  # bytes of a number
     Py_ssize_t cells, directions
     crnn_rnn_call *forward  # of each recurrence
     crnn_rnn_call *backward
+    void **rates  # of each recurrence, (T, m, n_a): f of its states, which is what others read; or
+    # NULL if they read the states
     direction_read reads[2]  # what the output layer reads of each direction, if there are features
     void *features  # (rows, width), or NULL if it reads the states of the only direction in place
     double dropout  # the rate, or 0
     uint64_t seed  # of the dropout, below 2^63
     crnn_linear head  # its dy is y, the logits, and its dx the gradient of the features
+
+
+cdef inline const void *read_of(const network_calls *net, Py_ssize_t k) noexcept nogil:
+    """What a recurrence gives to the layer above."""
+    return net.rates[k] if net.rates != NULL else net.forward[k].a
 
 
 cdef inline void place(network_calls *net, Py_ssize_t T, Py_ssize_t m, const Py_ssize_t *lengths,
@@ -29,7 +38,6 @@ cdef inline void place(network_calls *net, Py_ssize_t T, Py_ssize_t m, const Py_
     Batches with lengths, which may be NULL, need features.
     """
     cdef Py_ssize_t k, top = net.cells - 1, last = 0
-    cdef Py_ssize_t item = sizeof(double) if net.double_precision else sizeof(float)
     for k in range(net.cells):
         net.forward[k].T, net.forward[k].m, net.forward[k].lengths = T, m, lengths
         net.backward[k].T, net.backward[k].m, net.backward[k].lengths = T, m, lengths
@@ -37,10 +45,10 @@ cdef inline void place(network_calls *net, Py_ssize_t T, Py_ssize_t m, const Py_
     if net.features != NULL:
         net.head.x = net.features
     elif net.every_step:
-        net.head.x, net.backward[top].da = net.forward[top].a, net.head.dx
+        net.head.x, net.backward[top].da = read_of(net, top), net.head.dx
     else:
         last = 0 if net.forward[top].reverse else T - 1
-        net.head.x = <char *>net.forward[top].a + last * m * net.head.n_in * item
+        net.head.x = <char *>read_of(net, top) + last * m * net.head.n_in * net.item
         net.backward[top].da_n = net.head.dx
 
 
@@ -79,17 +87,21 @@ cdef inline void set_seed(network_calls *net, uint64_t seed) noexcept nogil:
 cdef inline void forward_pass(network_calls *net) noexcept nogil:
     """Compute the logits."""
     cdef const crnn_operations *operations = _operations(net.double_precision)
-    cdef crnn_rnn_call *top = net.forward + net.cells - net.directions
-    cdef Py_ssize_t k
+    cdef Py_ssize_t k, first = net.cells - net.directions
+    cdef crnn_rnn_call *top = net.forward + first
     for k in range(net.cells):
         operations.rnn_forward(&net.forward[k])
-        if k < net.cells - net.directions:
+        if net.rates != NULL:
+            _activate(net, k)
+        if k < first:
             _to_above(net, k)
     for k in range(net.directions if net.features != NULL else 0):
         if net.double_precision:
-            put_features(&net.reads[k], &top[k], <double *>net.features, net.head.n_in)
+            put_features(&net.reads[k], &top[k], <const double *>read_of(net, first + k),
+                         <double *>net.features, net.head.n_in)
         else:
-            put_features(&net.reads[k], &top[k], <float *>net.features, net.head.n_in)
+            put_features(&net.reads[k], &top[k], <const float *>read_of(net, first + k),
+                         <float *>net.features, net.head.n_in)
     operations.linear_forward(&net.head)
 
 
@@ -105,9 +117,33 @@ cdef inline void backward_pass(network_calls *net) noexcept nogil:
         else:
             take_gradients(&net.reads[k], &top[k], <float *>net.head.dx, net.head.n_in)
     for k in range(net.cells - 1, -1, -1):
+        if net.rates != NULL:
+            _activate_backward(net, k)
         operations.rnn_backward(&net.backward[k])
         if k >= net.directions and k % net.directions == 0:
             _to_below(net, k)
+
+
+cdef inline void _activate(network_calls *net, Py_ssize_t k) noexcept nogil:
+    """Compute the rates of recurrence k from its states."""
+    cdef const crnn_rnn_call *call = &net.forward[k]
+    cdef Py_ssize_t size = call.T * call.m * call.n_a
+    memcpy(net.rates[k], call.a, size * net.item)
+    _operations(net.double_precision).activate(call.activation, 1, size, net.rates[k])
+
+
+cdef inline void _activate_backward(network_calls *net, Py_ssize_t k) noexcept nogil:
+    """Make the gradients of the rates of recurrence k those of its states, in place."""
+    cdef const crnn_operations *operations = _operations(net.double_precision)
+    cdef const crnn_rnn_call *call = &net.backward[k]
+    cdef Py_ssize_t i, n = call.n_a, row = n * net.item
+    cdef const char *rates = <const char *>net.rates[k]
+    if call.da != NULL:
+        operations.activate_backward(call.activation, 1, call.T * call.m * n, rates,
+                                     <void *>call.da)
+    for i in range(call.m if call.da_n != NULL else 0):
+        operations.activate_backward(call.activation, 1, n, rates + last_row(call, i) * row,
+                                     <char *>call.da_n + i * row)
 
 
 cdef inline void _to_above(network_calls *net, Py_ssize_t k) noexcept nogil:
@@ -117,12 +153,13 @@ cdef inline void _to_above(network_calls *net, Py_ssize_t k) noexcept nogil:
     cdef Py_ssize_t n = call.n_a, rows = call.T * call.m, above = k - k % net.directions
     above += net.directions
     cdef const void *x = net.forward[above].x
+    cdef const void *a = read_of(net, k)
     if net.directions == 2 and net.double_precision:
-        put_columns(<double *>x + k % 2 * n, 2 * n, <const double *>call.a, rows, n)
+        put_columns(<double *>x + k % 2 * n, 2 * n, <const double *>a, rows, n)
     elif net.directions == 2:
-        put_columns(<float *>x + k % 2 * n, 2 * n, <const float *>call.a, rows, n)
+        put_columns(<float *>x + k % 2 * n, 2 * n, <const float *>a, rows, n)
     if net.directions == 1:
-        _drop(net, above, call.a, <void *>x)
+        _drop(net, above, a, <void *>x)
     elif k + 1 == above:
         _drop(net, above, x, <void *>x)
 

@@ -50,19 +50,23 @@ cdef inline Py_ssize_t steps(const crnn_rnn_call *call, Py_ssize_t i) noexcept n
     return call.T if call.lengths == NULL else call.lengths[i]
 
 
+cdef inline Py_ssize_t last_row(const crnn_rnn_call *call, Py_ssize_t i) noexcept nogil:
+    """The row, of T * m, of the step of example i that is read last."""
+    return (0 if call.reverse else steps(call, i) - 1) * call.m + i
+
+
 cdef inline bint counts(const crnn_rnn_call *call, Py_ssize_t t, Py_ssize_t i) noexcept nogil:
     """Whether step t is within the length of example i."""
     return call.lengths == NULL or t < call.lengths[i]
 
 
-cdef inline void put_features(const direction_read *of, const crnn_rnn_call *call, real *features,
-                              Py_ssize_t width) noexcept nogil:
-    """Fill the columns of one direction, after its forward call.
+cdef inline void put_features(const direction_read *of, const crnn_rnn_call *call, const real *a,
+                              real *features, Py_ssize_t width) noexcept nogil:
+    """Fill the columns of one direction from what it gives to the layer above, a (T, m, n_a).
 
     There is a row for each example, or for each of its steps within its length.
     """
     cdef Py_ssize_t T = call.T, m = call.m, n = call.n_a, t, i, j, row = 0
-    cdef const real *a = <const real *>call.a
     if of.every >= 0:
         for t in range(T):
             for i in range(m):
@@ -71,8 +75,7 @@ cdef inline void put_features(const direction_read *of, const crnn_rnn_call *cal
                     row += 1
     if of.last >= 0:
         for i in range(m):
-            t = 0 if call.reverse else steps(call, i) - 1
-            memcpy(features + i * width + of.last, a + (t * m + i) * n, n * sizeof(real))
+            memcpy(features + i * width + of.last, a + last_row(call, i) * n, n * sizeof(real))
     if of.mean < 0 and of.most < 0:
         return
     if of.mean >= 0:

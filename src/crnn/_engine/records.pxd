@@ -8,6 +8,7 @@ from crnn._engine.kernels cimport crnn_linear
 from crnn._engine.network cimport network_calls
 from crnn._engine.outputs cimport direction_read
 from crnn._engine.reading cimport read_cell
+from crnn._engine.starts cimport start_of
 from crnn._engine.updates cimport data as _data
 
 
@@ -15,9 +16,12 @@ cdef inline object read_network(network_calls *net, cells, between, reads, head,
     """Set all calls, whose memory the caller has allocated; the arguments are those of `Steps`."""
     cdef Py_ssize_t k
     net.cells, net.directions = len(cells), max(len(between), 1)
-    net.double_precision = head[0].itemsize == sizeof(double)
+    net.item = head[0].itemsize
+    net.double_precision = net.item == sizeof(double)
     for k in range(net.cells):
         _read_recurrence(&net.forward[k], &net.backward[k], cells[k])
+        if net.rates != NULL:
+            net.rates[k] = _data(cells[k][6])
         net.forward[k].noise = net.backward[k].noise = noise
         if between and k < net.cells - 2:
             net.backward[k].da = _data(between[k % 2])
@@ -30,7 +34,7 @@ cdef inline object read_network(network_calls *net, cells, between, reads, head,
 
 cdef inline object _read_recurrence(crnn_rnn_call *forward, crnn_rnn_call *backward, cell):
     cdef Py_ssize_t rows = 0
-    inputs, a, kept, c_n, dx, gradients = cell
+    inputs, a, kept, c_n, dx, gradients, _ = cell
     if read_cell(forward, &rows, inputs) == 0 or rows != 0:
         raise RuntimeError("the arrays of a recurrence do not fit")
     forward.ba, forward.baa = _data(inputs[3]), _data(inputs[4])
@@ -60,6 +64,23 @@ cdef inline object _read_head(network_calls *net, arrays):
     head.n_out, head.n_in = Wya.shape
     head.W, head.b, head.dW, head.db = _data(Wya), _data(by), _data(dWya), _data(dby)
     head.y, head.dy, head.dx = _data(logits), _data(logits), _data(dfeatures)
+
+
+cdef inline object read_starts(start_of *starts, network_calls *net, given):
+    """Set where the recurrences begin; the argument is that of `Steps`."""
+    cdef Py_ssize_t i
+    cdef crnn_rnn_call *backward
+    for i in range(len(given)):
+        of = &starts[i]
+        of.recurrence, of.cell, value, trained, dvalue, dtrained, examples = given[i]
+        of.value, of.trained = _data(value), _data(trained)
+        of.dvalue, of.dtrained = _data(dvalue), _data(dtrained)
+        read_examples(&of.given, examples)
+        backward = &net.backward[of.recurrence]
+        if of.cell:
+            backward.dc0 = of.dvalue
+        else:
+            backward.da0 = of.dvalue
 
 
 cdef inline object read_examples(examples_of *of, data):

@@ -1,9 +1,10 @@
-"""The optimizers' updates for compiled steps, as the rules in crnn._training.optim do them."""
-from libc.math cimport pow, sqrt
+"""Clipping and the optimizers' updates for compiled steps, as crnn._training.optim does them."""
+from libc.math cimport INFINITY, isfinite, pow, sqrt
 
 cimport numpy as cnp
 
-from crnn._engine.kernels cimport crnn_operations, scale_spans
+from crnn._engine.blas cimport real
+from crnn._engine.kernels cimport clip_numbers, crnn_operations, scale_spans
 
 cdef enum RuleKind:
     SGD, ADAM, RMSPROP
@@ -58,3 +59,19 @@ cdef inline void update(const crnn_operations *operations, update_rule *rule, vo
     else:
         operations.rmsprop(rule.size, parameters, gradients, rule.second, rule.first, lr,
                            rule.decay, rule.eps, rule.momentum)
+
+
+cdef inline double clip(real *gradients, Py_ssize_t size, double most,
+                        double limit) noexcept nogil:
+    """Clip to ``-limit..limit``, then the norm to `most`. Returns the norm before both."""
+    cdef Py_ssize_t i
+    cdef real least = <real>-limit, largest = <real>limit
+    if limit == INFINITY:
+        return clip_numbers(gradients, size, most)
+    cdef double norm = clip_numbers(gradients, size, INFINITY)
+    if isfinite(norm):
+        for i in range(size):
+            gradients[i] = least if gradients[i] < least else gradients[i]
+            gradients[i] = largest if gradients[i] > largest else gradients[i]
+        clip_numbers(gradients, size, most)
+    return norm

@@ -57,7 +57,25 @@ class Recurrence:
 
 @dataclass(frozen=True)
 class Config:
-    """The constructor arguments of `crnn.RNN`, checked."""
+    """The constructor arguments of `crnn.RNN`, checked.
+
+    Parameters
+    ----------
+    n_x, n_a, n_y, num_layers, direction, activation, steps, loss, dtype, cell, leak, noise, \
+equation, masks, signs, initial_state, dropout
+        As of `crnn.RNN`, whose docstring describes them.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument does not fit, alone or with others.
+
+    Examples
+    --------
+    >>> import crnn
+    >>> crnn.RNN(2, 3, 4, cell="lstm", rng=0).config == crnn.model.Config(2, 3, 4, cell="lstm")
+    True
+    """
 
     n_x: int
     n_a: int
@@ -120,13 +138,36 @@ class Config:
         return tuple(leak.tolist()) if leak.ndim else float(validate.plain("leak", self.leak))
 
     def arguments(self) -> dict[str, Any]:
-        """The fields, with which `Config` or `crnn.RNN` makes the same again."""
+        """The fields, with which `Config` or `crnn.RNN` makes the same again.
+
+        Returns
+        -------
+        dict
+
+        Examples
+        --------
+        >>> import crnn
+        >>> config = crnn.model.Config(2, 3, 4)
+        >>> crnn.RNN(**config.arguments(), rng=0).config == config
+        True
+        """
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
     def entries(self) -> dict[str, Any]:
         """The fields as a file has them.
 
         A field that crnn 0.1.0 did not have is left out where its value is the default.
+
+        Returns
+        -------
+        dict
+            Of what JSON can hold, and of the arrays of masks and signs.
+
+        Examples
+        --------
+        >>> import crnn
+        >>> crnn.model.Config(2, 3, 4, cell="gru").entries()["cell"]
+        'gru'
         """
         new = {f.name: f.default for f in fields(self) if f.name not in _FIRST_FIELDS}
         values = {**self.arguments(), "loss": self.objective.entry()}
@@ -212,11 +253,35 @@ class Config:
         return names * self.num_layers * self.num_directions + 2
 
     def recurrences(self) -> tuple[Recurrence, ...]:
-        """Every recurrence, in the order of computation."""
+        """Every recurrence, in the order of computation.
+
+        Returns
+        -------
+        tuple
+            One for each layer and direction.
+
+        Examples
+        --------
+        >>> import crnn
+        >>> config = crnn.model.Config(2, 3, 4, num_layers=2, direction="bidirectional")
+        >>> [recurrence.suffix for recurrence in config.recurrences()]
+        ['_l0', '_l0_reverse', '_l1', '_l1_reverse']
+        """
         return self._recurrences
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """The parameters' names and shapes, in the order of the arena."""
+        """The parameters' names and shapes, in the order of the arena.
+
+        Returns
+        -------
+        dict of str to tuple of int
+
+        Examples
+        --------
+        >>> import crnn
+        >>> crnn.model.Config(2, 3, 4).shapes()
+        {'Waa': (3, 3), 'Wax': (3, 2), 'ba': (3,), 'Wya': (4, 3), 'by': (4,)}
+        """
         shapes: dict[str, tuple[int, ...]] = {}
         for recurrence in self.recurrences():
             states = {name: (self.n_a,) for name in self.trained_states}

@@ -69,7 +69,26 @@ class Penalty:
         return self.rates_l2 > 0 or self.rates_l1 > 0
 
     def of_weights(self, parameters: Mapping[str, Array], gradients: Mapping[str, Array]) -> float:
-        """The loss for the weights, whose gradient is added to `gradients` in place."""
+        """The loss for the weights, whose gradient is added to `gradients` in place.
+
+        Parameters
+        ----------
+        parameters, gradients : dict of str to array
+            By name; those that begin with W are weights.
+
+        Returns
+        -------
+        float
+
+        Examples
+        --------
+        >>> import numpy as np, crnn
+        >>> W, dW = np.full((2, 2), 3.0), np.zeros((2, 2))
+        >>> crnn.Penalty(weights_l2=0.5).of_weights({"Waa": W}, {"Waa": dW})    # 0.5 (4 times 3^2)
+        18.0
+        >>> dW[0, 0]                                                            # 0.5 times 2 W
+        np.float64(3.0)
+        """
         loss = 0.0
         if self.weights_l2 == 0 and self.weights_l1 == 0:
             return loss

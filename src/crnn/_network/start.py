@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from crnn._engine import kernels
 from crnn._network.buffers import Buffers
 from crnn._network.config import Config, Recurrence
 from crnn._network.recurrences import State
@@ -46,4 +47,4 @@ def sum_of_start(
     for name, d in d0.items():
         if continued:
             d = d[:0] if fresh is None else d[fresh]
-        own[name][...] = d.sum(axis=0)
+        kernels.sum_rows(d, own[name])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -14,6 +15,15 @@ from crnn._network.config import Config
 from crnn._network.data import Sequences
 from crnn._training.ranks import ALONE, Ranks
 from crnn.reference import Array
+
+#: Steps of a window where no gradient is asked for, and of the shortest rows that a sequence is cut
+#: into where only its loss is asked for.
+STEPS = 64
+
+
+def rows_of(steps: int, most: int) -> int:
+    """The rows that a sequence of so many steps is cut into, at most so many, if none are given."""
+    return min(most, max(1, steps // STEPS))
 
 
 class Shards(NamedTuple):
@@ -81,9 +91,23 @@ class LongSequence:
     unit: ClassVar[str] = "symbol"
 
     @property
+    def m(self) -> int:
+        """The number of rows."""
+        return self.batch_size
+
+    @property
+    def length(self) -> int:
+        """The number of steps of a row."""
+        return (len(self.symbols) - 1) // self.batch_size
+
+    @cached_property
+    def _rows(self) -> tuple[Array, Array]:
+        return _side_by_side(self.symbols, self.batch_size)
+
+    @property
     def size(self) -> int:
         """The number of symbols predicted in an epoch."""
-        return (len(self.symbols) - 1) // self.batch_size * self.batch_size
+        return self.length * self.batch_size
 
     @property
     def num_batches(self) -> int:
@@ -98,6 +122,10 @@ class LongSequence:
         own = [windows(self.symbols, m, self.steps, rows) for rows in self.ranks.cut(m)]
         return (Shards(list(parts), m) for parts in zip(*own, strict=True))
 
+    def part(self, begin: int, end: int) -> Batch:
+        """The steps from `begin` to `end` of all rows."""
+        return _part(*self._rows, begin, end)
+
     def carried_rows(self, done: int) -> list[int]:
         """For each shard, the rows of the state after so many windows."""
         return [rows.stop - rows.start for rows in self.ranks.cut_all(self.batch_size)]
@@ -106,7 +134,7 @@ class LongSequence:
         """The held-out sequence, or this rank's shards of its rows, or None."""
         if self.held_out is None:
             return None
-        m = min(self.batch_size, len(self.held_out) - 1)
+        m = rows_of(len(self.held_out), self.batch_size)
         if self.ranks.alone:
             return windows(self.held_out, m, self.steps)
         return [windows(self.held_out, m, self.steps, rows) for rows in self.ranks.cut(m)]
@@ -204,11 +232,22 @@ def windows(
     the one before. The last window may be shorter. Fewer than m symbols at the end are not read.
     With `rows`, only these of the m rows are in the windows; if there are none, nor are windows.
     """
-    length = (len(symbols) - 1) // m
-    x = symbols[: length * m].reshape(m, length)[rows].T  # (length, m)
-    y = symbols[1 : length * m + 1].reshape(m, length)[rows].T
+    x, y = _side_by_side(symbols, m)
+    x, y = x[:, rows], y[:, rows]
     if x.shape[1] == 0:
         return
-    for t in range(0, length, T):
-        here, following = (np.ascontiguousarray(s[t : t + T], np.intp) for s in (x, y))
-        yield Batch(here, following, None)
+    for t in range(0, len(x), T):
+        yield _part(x, y, t, t + T)
+
+
+def _side_by_side(symbols: Array, m: int) -> tuple[Array, Array]:
+    """The sequence in m rows, and the next symbol of each step: (length, m) both."""
+    length = (len(symbols) - 1) // m
+    rows: list[Array] = [s[: length * m].reshape(m, length).T for s in (symbols, symbols[1:])]
+    return rows[0], rows[1]
+
+
+def _part(x: Array, y: Array, begin: int, end: int) -> Batch:
+    """Some steps of rows of symbols."""
+    here, following = (np.ascontiguousarray(s[begin:end], np.intp) for s in (x, y))
+    return Batch(here, following, None)

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -17,8 +16,11 @@ from crnn._engine import losses, steps
 from crnn._network.config import Config
 from crnn._network.data import Sequences
 from crnn._network.pooling import MOST_STEPS
-from crnn._training.batches import Examples
-from crnn._training.compiled_arrays import arrays_of, examples_of
+from crnn._network.recurrences import State
+from crnn._training.accumulating import Accumulating, Grouped
+from crnn._training.batches import Examples, LongSequence
+from crnn._training.compiled_arrays import arrays_of, starts_of
+from crnn._training.compiled_batches import ExampleBatches, WindowBatches
 from crnn._training.course import Course
 from crnn._training.divergence import DivergenceError
 from crnn._training.keeper import Keeper
@@ -26,6 +28,7 @@ from crnn._training.optim import SGD, Adam, AdamW, RMSprop
 from crnn._training.plan import Plan
 from crnn._training.rule import Memory, Rule
 from crnn._training.schedule import Clock, Schedule, rate
+from crnn._training.series import LongSeries
 from crnn._training.stepping import one_step
 from crnn._training.trainer import Trainer
 from crnn.reference import Array
@@ -34,22 +37,26 @@ from crnn.reference import Array
 MOST_SECONDS = 0.02
 
 _KINDS: dict[type[Rule], str] = {SGD: "SGD", Adam: "Adam", AdamW: "Adam", RMSprop: "RMSprop"}
-_NO_EXAMPLES = np.empty(0, np.intp)
 _NUMBERS = ("momentum", "beta1", "beta2", "eps", "decay", "weight_decay")
 
 
 def compiled(trainer: Trainer, data: Any) -> CompiledEpochs | None:
     """The epochs of a training in compiled code, or None if something in it needs Python."""
-    if (
-        type(trainer) is Trainer
-        and isinstance(data, Examples)
-        and data.sequences.m > data.batch_size  # else there is one step, on x itself
-        and _plain_plan(trainer)
-        and _plain_model(trainer.network.config)
-        and _plain_data(trainer.network.config, data.sequences)
-    ):
-        return CompiledEpochs(trainer, data)
-    return None
+    config = trainer.network.config
+    data, k = (data.data, data.k) if isinstance(data, Grouped) else (data, 1)
+    if type(trainer) not in (Trainer, Accumulating) or not _plain_plan(trainer):
+        return None
+    if config.objective.name not in losses.KINDS:
+        return None
+    if isinstance(data, Examples):
+        one_batch = data.sequences.m <= data.batch_size  # one step, on x itself
+        if one_batch or not _plain_data(config, data.sequences):
+            return None
+        return CompiledEpochs(trainer, ExampleBatches(config, data, k))
+    plain = isinstance(data, LongSequence) or (
+        isinstance(data, LongSeries) and data.series.resets is None
+    )
+    return CompiledEpochs(trainer, WindowBatches(data, k)) if plain else None
 
 
 def _plain_plan(trainer: Trainer) -> bool:
@@ -64,21 +71,11 @@ def _plain_plan(trainer: Trainer) -> bool:
     )
 
 
-def _plain_model(config: Config) -> bool:
-    """Whether the layers and the loss are those that the compiled steps know."""
-    return (
-        config.objective.name in losses.KINDS
-        and config.equation == "rate"
-        and not config.trained_states
-    )
-
-
 def _plain_data(config: Config, sequences: Sequences) -> bool:
     """Whether the compiled steps can read the examples where they are."""
     targets = np.dtype(np.intp) if config.loss == "cross_entropy" else config.np_dtype
     return (
-        sequences.start is None
-        and not (config.pools and sequences.longest > MOST_STEPS)
+        not (config.pools and sequences.longest > MOST_STEPS)
         and _readable(sequences.x, (config.np_dtype, np.dtype(np.intp)))
         and _readable(sequences.y, (targets,))
         and (sequences.weights is None or _readable(sequences.weights, (config.np_dtype,)))
@@ -100,112 +97,133 @@ def _readable(values: Array | list[Array] | None, dtypes: tuple[np.dtype[Any], .
 class CompiledEpochs:
     """Runs the steps of an epoch, some milliseconds of them in each call."""
 
-    def __init__(self, trainer: Trainer, data: Examples) -> None:
-        self._trainer, self._data = trainer, data
-        config, sequences, m = trainer.network.config, data.sequences, data.batch_size
-        T, lengths = sequences.longest, sequences.lengths
-        own_lengths = None if lengths is None else lengths.copy()  # (M,): nobody can change them
-        steps_of_y = T if config.every_step else None
-        x = examples_of(sequences.x, sequences.m, T, m)
-        y, weights = (
-            None if values is None else examples_of(values, sequences.m, steps_of_y, m)
-            for values in (sequences.y, sequences.weights)
-        )
-        made = arrays_of(trainer, x[3], lengths is not None)
-        flat = (trainer.parameters, trainer.gradients.flat, trainer.last_good)
+    def __init__(self, trainer: Trainer, batches: ExampleBatches | WindowBatches) -> None:
+        self._trainer, self._batches = trainer, batches
+        config, parameters = trainer.network.config, trainer.parameters
+        x: Array = batches.data[0][3]
+        cells, between, reads, head = arrays_of(trainer, x, batches.lengths is not None)
+        starts = starts_of(trainer, batches.m, batches.start, batches.carry)
+        self._starts = [(k, value) for k, _, value, *_ in starts]
+        self._ends = [(cell[1], cell[3]) for cell in cells]  # a and c_n
         self._steps = steps.Steps(
-            *made,
-            flat,
+            cells,
+            starts,
+            between,
+            reads,
+            head,
+            (parameters, trainer.gradients.flat, trainer.last_good),
             _loss(config),
-            [x, y, weights],
-            own_lengths,
+            batches.data,
+            batches.lengths,
             config.every_step,
             config.noise,
             config.dropout,
             trainer.network.flat_constraints(),
+            np.empty(len(parameters)) if trainer.plan.accumulate > 1 else None,
         )
         self._seconds = MOST_SECONDS  # of a step, as far as is known
 
     def epoch(self, course: Course, bar: Any, keeper: Keeper | None) -> None:
         """Train on every batch of an epoch that is not done yet, or on those before Ctrl-C."""
-        trainer, plan, sums = self._trainer, self._trainer.plan, course.sums
-        sequences = self._data.sequences
-        chosen = list(course.remaining(self._order, plan.rng))
+        trainer, plan, sums, batches = self._trainer, self._trainer.plan, course.sums, self._batches
+        groups = list(course.remaining(batches.groups, plan.rng))
         if plan.inspect and sums.steps == 0:
-            one_step(trainer, sequences.batch(chosen[0]), course, False, bar)
-            self._end_call(chosen[0], keeper)
-            del chosen[0]
+            (first,) = groups[0]
+            one_step(trainer, batches.batch(first), course, False, bar)
+            self._end_call(first, None, keeper)
+            del groups[0]
             if trainer.stopped:
                 return
         optimizer = _optimizer(plan.optimizer, trainer.memory)
         clips = _clips(plan, trainer.parameters.dtype)
         totals = np.array([sums.loss, sums.metric, sums.norm, 0.0])
-        order = np.concatenate([*chosen, _NO_EXAMPLES])  # (M,)
-        begins = np.cumsum([0, *map(len, chosen)], dtype=np.intp)  # (batches + 1,)
         at = 0
-        while at < len(chosen):
-            count = min(max(int(MOST_SECONDS / self._seconds), 1), len(chosen) - at)
+        while at < len(groups):
+            count = min(max(int(MOST_SECONDS / self._seconds), 1), len(groups) - at)
             if keeper is not None:
                 count = keeper.most_steps(count)
+            some = groups[at : at + count]
             rates = _rates(plan.optimizer, trainer.memory, count)
-            seeds, before = self._seeds(count)
             began, shown = time.perf_counter(), sums.shown
+            order, places = batches.placed(some)
+            seeds, drawn_before = self._seeds(len(places))
+            self._steps.set_data(batches.data)
+            ends = np.cumsum([0, *map(len, some)], dtype=np.intp)  # (count + 1,)
             done, failed = self._steps.run(
-                optimizer, order, begins[at:], rates, seeds, *clips, totals
-            )
-            self._count(course, began, totals, chosen[at : at + done])
+                optimizer, order, places, ends, rates, seeds, self._begin(course.state),
+                batches.carry, *clips, totals,
+            )  # fmt: skip
+            self._count(course, began, totals, some[:done])
             at += done
             trainer.steps += done + bool(failed)
             if failed:
-                self._draw_again(before, done + 1)
+                self._draw_again(drawn_before, int(ends[done + 1]))
                 self._fail(failed, float(totals[3]))
             if bar is not None:
                 bar.set_postfix(loss=f"{sums.loss / sums.rows:.4f}", refresh=False)
                 bar.update(sums.shown - shown)
-            self._end_call(chosen[at - 1], keeper)
+            before, course.state = self._states(course.state, places)
+            self._end_call(some[-1][-1], before, keeper)
             if trainer.stopped:
                 break
 
-    def _order(self) -> Iterator[Array]:
-        """The examples of each batch of an epoch, of which there is more than one."""
-        order = self._data.sequences.order(self._data.batch_size, self._data.rng)
-        return iter(cast(list[Array], order))
+    def _begin(self, state: State | None) -> str:
+        """Where the first batch of a call begins; a state is set there."""
+        if self._batches.start is not None:
+            return "given"
+        if state is None:
+            return "own"
+        values = iter(self._starts)
+        for item in state:
+            for array in item:
+                next(values)[1][...] = array
+        return "set"
+
+    def _states(self, state: State | None, places: Array) -> tuple[State | None, State | None]:
+        """The states before and after the last batch of a call, which began from `state`."""
+        if not self._batches.carry:
+            return None, None
+        T = int(places[-1, 3])
+        after: State = [
+            (a[T - 1].copy(),) if c_n is None else (a[T - 1].copy(), c_n.copy())
+            for a, c_n in self._ends
+        ]
+        if state is None and len(places) == 1:
+            return None, after
+        found: list[list[Array]] = [[] for _ in after]
+        for k, value in self._starts:
+            found[k].append(value.copy())
+        return [tuple(arrays) for arrays in found], after
 
     def _seeds(self, count: int) -> tuple[Array, Any]:
-        """The seeds of the next steps, (count,), and the state of the generator before."""
-        rng = self._data.rng
+        """The seeds of the next batches, (count,), and the state of the generator before."""
+        rng = self._trainer.plan.rng
         if not self._trainer.network.config.draws:
             return np.zeros(count, np.uint64), None
         before = rng.bit_generator.state
         return rng.integers(1 << 63, size=count).astype(np.uint64), before
 
     def _draw_again(self, before: Any, count: int) -> None:
-        """Set the generator to where it is after fewer steps than there were seeds for."""
+        """Set the generator to where it is after fewer batches than there were seeds for."""
         if before is not None:
-            self._data.rng.bit_generator.state = before
+            self._trainer.plan.rng.bit_generator.state = before
             self._seeds(count)
 
-    def _end_call(self, chosen: Array, keeper: Keeper | None) -> None:
+    def _end_call(self, batch: Any, before: State | None, keeper: Keeper | None) -> None:
         """Note which batch was the last one, and write the file if it is due."""
-        self._trainer.last = self._data.sequences.batch(chosen), None
+        self._trainer.last = self._batches.batch(batch), before
         if keeper is not None:
-            keeper.after_step(carry=False)
+            keeper.after_step(self._batches.carry)
 
-    def _count(self, course: Course, began: float, totals: Array, chosen: list[Array]) -> None:
+    def _count(self, course: Course, began: float, totals: Array, groups: list[Any]) -> None:
         """Add the steps of a call to the sums of the epoch."""
-        sums, sequences = course.sums, self._data.sequences
+        sums, done = course.sums, len(groups)
         seconds = time.perf_counter() - began
-        examples, done, rows = sum(map(len, chosen)), len(chosen), 0
         sums.loss, sums.metric, sums.norm = (float(total) for total in totals[:3])
-        if not self._trainer.network.config.every_step:
-            rows = examples
-        elif sequences.lengths is None:
-            rows = examples * sequences.longest
-        else:
-            rows = sum(int(sequences.lengths[i].sum()) for i in chosen)
-        sums.rows += rows
+        for group in groups:
+            sums.rows += sum(map(self._batches.rows, group))
+            sums.shown += sum(map(self._batches.shown, group))
         sums.steps += done
-        sums.shown += examples
         sums.seconds += seconds
         if done:
             self._seconds = max(seconds / done, 1e-6)

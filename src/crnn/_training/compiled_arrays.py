@@ -10,15 +10,16 @@ import numpy as np
 from crnn._network import recurrences
 from crnn._network.buffers import Buffers
 from crnn._network.config import Config
+from crnn._network.recurrences import State
 from crnn._training.trainer import Trainer
 from crnn.reference import Array
 
+#: Addresses, bytes of a row and from a row to that of the next step, a batch, and what is held.
+Examples = tuple[Array, int, int, Array, list[Array]]
 _OF_A_LAYER = ("Waa", "Wax", "ba", "baa")
 
 
-def examples_of(
-    values: Array | list[Array], M: int, T: int | None, m: int
-) -> tuple[Array, int, int, Array, list[Array]]:
+def examples_of(values: Array | list[Array], M: int, T: int | None, m: int) -> Examples:
     """An array of M examples, or a list of such of one, as `steps.Steps` takes it.
 
     The batch has T steps of m examples. With None for T, the array has no steps.
@@ -47,10 +48,11 @@ def arrays_of(
     network, gradients, buffers = trainer.network, trainer.gradients.views, trainer.buffers
     config, parameters, below = network.config, network.parameters, x
     cells: list[Any] = []
+    read = 6 if config.equation == "current" else 1  # what others read: the rate, or a itself
     (T, m), n_a, kind, n = x.shape[:2], config.n_a, config.kind, config.num_directions
     for k, place in enumerate(config.recurrences()):
         if place.layer > 0 and k % n == 0:
-            below = cells[-1][1]
+            below = cells[-1][read]
             if n > 1 or config.dropout:
                 below = buffers.array(f"below {k}", (T, m, place.n_in))
         inputs = recurrences.inputs_of(config, place, parameters, below, None, None, None)
@@ -58,8 +60,9 @@ def arrays_of(
         kept = buffers.array(f"kept {k}", (kind.kept * T * m * n_a,)) if kind.kept else None
         c_n = buffers.array(f"c_n {k}", (m, n_a)) if "c" in kind.states else None
         dx = buffers.array(f"dx {k}", (T, m, place.n_in)) if place.layer > 0 else None
+        rate = buffers.array(f"rate {k}", (T, m, n_a)) if read == 6 else None
         own = place.of(gradients)
-        cells.append((inputs, a, kept, c_n, dx, [own.get(name) for name in _OF_A_LAYER]))
+        cells.append((inputs, a, kept, c_n, dx, [own.get(name) for name in _OF_A_LAYER], rate))
     between = [buffers.array(f"da {i}", (T, m, n_a)) for i in range(n)] if n > 1 else []
     rows = T * m if config.every_step else m
     reads = [] if n == 1 and not config.pools and not unequal else _reads(config, T, m, buffers)
@@ -70,6 +73,31 @@ def arrays_of(
         buffers.array("dfeatures", (rows, config.features)),
     )  # fmt: skip
     return cells, between, reads, head
+
+
+def starts_of(trainer: Trainer, m: int, given: State | None, carry: bool) -> list[Any]:
+    """Where the m examples of a batch may begin, as `steps.Steps` takes it.
+
+    `given` are the states of all examples, and `carry` says whether those of a batch may be set.
+    """
+    network, gradients, buffers = trainer.network, trainer.gradients.views, trainer.buffers
+    config, starts = network.config, []
+    for k, place in enumerate(config.recurrences()):
+        own, own_gradients = place.of(network.parameters), place.of(gradients)
+        for i, state in enumerate(config.kind.states):
+            name = f"{state}0"
+            trained, dtrained = own.get(name), own_gradients.get(name)
+            if trained is None and given is None and not carry:
+                continue
+            shape, examples = (m, config.n_a), None
+            if given is None:
+                value = buffers.array(f"{name} {k}", shape)
+            else:
+                examples = examples_of(given[k][i], len(given[k][i]), None, m)
+                value = examples[3]
+            dvalue = None if trained is None else buffers.array(f"d{name} {k}", shape)
+            starts.append((k, state == "c", value, trained, dvalue, dtrained, examples))
+    return starts
 
 
 def _reads(config: Config, T: int, m: int, buffers: Buffers) -> list[Any]:

@@ -106,6 +106,8 @@ class FromBatches(Trained):
         DivergenceError
             If the loss, the gradient or the update is not finite; the parameters are those before
             the call, and the optimizer starts anew.
+        KeyboardInterrupt
+            At Ctrl-C. Parameters, optimizer and `rng` are as before the call, or as after it.
 
         Examples
         --------
@@ -131,9 +133,11 @@ class FromBatches(Trained):
             class_weight=checked_class_weight(class_weight, self.config, totals_known=False),
         )  # fmt: skip
         check_finals(sequences, return_state, plan.memory)
-        trainer = self._ready(sequences, plan, return_state)
         batch = sequences.batch() if comm.alone else shards_of(sequences, None, comm)
+        memory_before, trainer = self._memory, None
+        drawn_before = plan.rng.bit_generator.state if self.config.draws else None
         try:
+            trainer = self._ready(sequences, plan, return_state)
             with divided(comm):
                 step, _ = trainer.update(batch, None)
         except DivergenceError as error:
@@ -142,6 +146,12 @@ class FromBatches(Trained):
             if fault is None:
                 raise
             raise DivergenceError(error.step, error.loss, error.what, fault) from None
+        except BaseException:  # such as Ctrl-C: all is as before the call, unless the step is done
+            if trainer is None or not trainer.has_finished(batch):
+                self._memory = memory_before
+                if drawn_before is not None:
+                    plan.rng.bit_generator.state = drawn_before
+            raise
         if not return_state:
             return step.loss, step.metric
         return step.loss, step.metric, shown_state(_whole(trainer, trainer.state_after(step)))

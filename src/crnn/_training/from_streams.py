@@ -11,10 +11,12 @@ from crnn._engine import validate
 from crnn._network.penalties import Penalty, checked
 from crnn._training.accumulating import Grouped
 from crnn._training.batches import (
+    STEPS,
     LongSequence,
     checked_batch_size,
     checked_symbols,
     require_rows,
+    rows_of,
     windows,
 )
 from crnn._training.checkpoint import Checkpoint
@@ -26,9 +28,8 @@ from crnn._training.series import LongSeries
 from crnn._training.stream_arguments import checked_series, is_series
 from crnn._training.trained import Trained
 
-#: Steps of a window where no gradient is asked for, and the most rows that are read side by side
-#: unless a number is given: they have at least as many steps as a window.
-STEPS, ROWS = 64, 32
+#: The most rows that are read side by side unless a number is given.
+ROWS = 32
 
 
 class FromStreams(Trained):
@@ -88,7 +89,8 @@ class FromStreams(Trained):
             The window's length.
         validation : array, or tuple (x, y, resets, mask) or the first two or three of these
             Held out; its loss after each epoch is that of a step, in nats for symbols. One sequence
-            of symbols alone is read in `batch_size` rows, any other sequence in one.
+            of symbols alone is read in as many rows, up to `batch_size`, as leave 64 steps in each,
+            any other sequence in one.
         epochs, batch_size, optimizer, clip_norm, clip_value, patience, progress, callback, penalty
             As for `fit`. The order is that of the sequence.
         checkpoint, every, resume
@@ -193,12 +195,10 @@ class FromStreams(Trained):
         True
         """
         symbols = validate.plain("symbols", symbols)
-        most = len(symbols) // STEPS if symbols.ndim else 1
-        m = (
-            min(ROWS, max(1, most))
-            if batch_size is None
-            else validate.count("batch_size", batch_size)
-        )
+        if batch_size is None:
+            m = rows_of(len(symbols) if symbols.ndim else 1, ROWS)
+        else:
+            m = validate.count("batch_size", batch_size)
         others = (y, resets, mask)
         if not is_series(self.config, symbols) and all(item is None for item in others):
             symbols = checked_symbols(self.config, "symbols", symbols, 1)

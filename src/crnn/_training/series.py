@@ -52,18 +52,19 @@ class Series:
             return
         before = np.arange(self.m)  # of each row, its example in the window before
         for t in range(0, len(self.symbols), T):
-            part = slice(t, t + T)
-            x, y = self._own(self.symbols[part]), self._own(self.y[part])
-            if self.seen is not None:
-                seen = self.seen[part]
-                x[~seen] = 0
-            weights = None
-            if self.weights is not None:
-                weights = np.ascontiguousarray(self.weights[part])
-            batch = Batch(x, y, None, weights)
+            batch = self.part(t, t + T)
             if self.resets is not None:
-                batch, before = _cut(batch, self.resets[part], before)
+                batch, before = _cut(batch, self.resets[t : t + T], before)
             yield batch
+
+    def part(self, begin: int, end: int) -> Batch:
+        """The steps from `begin` to `end` of all rows, without resets."""
+        steps = slice(begin, end)
+        x, y = self._own(self.symbols[steps]), self._own(self.y[steps])
+        if self.seen is not None:
+            x[~self.seen[steps]] = 0
+        weights = None if self.weights is None else np.ascontiguousarray(self.weights[steps])
+        return Batch(x, y, None, weights)
 
     def _own(self, values: Array) -> Array:
         """A contiguous copy of a window's x or y in the dtype that a pass needs."""
@@ -100,6 +101,20 @@ class LongSeries:
 
     carry: ClassVar[bool] = True
     unit: ClassVar[str] = "step"
+
+    @property
+    def m(self) -> int:
+        """The number of rows."""
+        return self.series.m
+
+    @property
+    def length(self) -> int:
+        """The number of steps of a row."""
+        return len(self.series.symbols)
+
+    def part(self, begin: int, end: int) -> Batch:
+        """The steps from `begin` to `end` of all rows, without resets."""
+        return self.series.part(begin, end)
 
     @property
     def size(self) -> int:

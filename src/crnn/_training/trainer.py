@@ -14,11 +14,16 @@ from crnn._training.interrupt import Interrupt
 from crnn._training.optim import clip_by_norm, clip_by_value
 from crnn._training.plan import Plan
 from crnn._training.rule import Memory
+from crnn._training.undo import Undo
 from crnn.reference import Array
 
 
 class Trainer:
-    """Updates the parameters of a network. A step that is not finite or not finished is undone."""
+    """Updates the parameters of a network. A step that is not finite or not finished is undone.
+
+    After a step that is not finished, as when Ctrl-C raises in it, the optimizer's memory is that
+    of before too. After one that is not finite, its callers give it up.
+    """
 
     def __init__(self, network: Network, memory: Memory, plan: Plan) -> None:
         self.network = network
@@ -26,6 +31,7 @@ class Trainer:
         self.gradients = network.new_arena()
         self.buffers = network.new_buffers()
         self.last_good = np.empty_like(self.parameters)  # (size,)
+        self._undo = Undo()
         self.restart(memory, plan)
         self.last: tuple[Any, Any] | None = None  # batch and state
         self.steps = 0
@@ -61,15 +67,23 @@ class Trainer:
         self._require(math.isfinite(step.loss), step.loss, "loss")
         self._require(math.isfinite(norm), step.loss, "gradient")
         self.last_good[...] = self.parameters
+        self._undo.take(self.memory)
+        done = batch, state
         try:
             self.plan.optimizer.step(self.parameters, gradients, self.memory)
             self._require(kernels.all_finite(self.parameters), step.loss, "update")
             self.network.project()
-        except BaseException:  # a second Ctrl-C: undo a step that is half done or not yet checked
-            self.parameters[...] = self.last_good
+            self.last = done  # from here on the step is finished
+        except BaseException:  # such as Ctrl-C: undo a step that is half done or not yet checked
+            if self.last is not done:
+                self.parameters[...] = self.last_good
+                self._undo.restore()
             raise
-        self.last = batch, state
         return step, norm
+
+    def has_finished(self, batch: Any) -> bool:
+        """Whether the last step that is finished is that of this batch."""
+        return self.last is not None and self.last[0] is batch
 
     def gradient(self, batch: Any, state: Any, norms: Array | None) -> Means:
         """Fill `gradients` with that of a Batch from a State, or from zeros without one."""

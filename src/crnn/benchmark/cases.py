@@ -44,7 +44,28 @@ class Case:
 
     @classmethod
     def parse(cls, text: str, dtype: str = "float32", cell: str = "vanilla") -> Case:
-        """Read T x m x n_x x n_a, as in 100x32x128x128. Raises ValueError for other text."""
+        """Read T x m x n_x x n_a, as in 100x32x128x128.
+
+        Parameters
+        ----------
+        text : str
+        dtype, cell : str, optional
+
+        Returns
+        -------
+        Case
+
+        Raises
+        ------
+        ValueError
+            If the text is not four whole numbers of at least 1 with an x between them.
+
+        Examples
+        --------
+        >>> from crnn.benchmark import Case
+        >>> Case.parse("100x32x128x256").n_a
+        256
+        """
         sizes = text.strip().split("x")
         if len(sizes) != 4 or not all(size.isdecimal() and int(size) > 0 for size in sizes):
             raise ValueError(f"expected a shape TxMxN_XxN_A such as 100x32x128x128, got {text!r}")
@@ -63,7 +84,20 @@ class Case:
         return len(CELLS[self.cell].gates)
 
     def problem(self) -> check.Problem | _check_cells.Problem:
-        """Arguments, the same for every implementation; biases and first states are not zero."""
+        """Arguments, the same for every implementation; biases and first states are not zero.
+
+        Returns
+        -------
+        Problem
+            Of `crnn.check`, with the dict `arguments`.
+
+        Examples
+        --------
+        >>> from crnn.benchmark import Case
+        >>> p = Case(5, 1, 8, 16).problem()
+        >>> p.arguments["x"].shape, p.arguments["Waa"].dtype
+        ((5, 1, 8), dtype('float32'))
+        """
         sizes = self.T, self.m, self.n_x, self.n_a
         if self.cell == "vanilla":
             return check.problem(*sizes, dtype=self.dtype)
@@ -74,7 +108,24 @@ class Case:
         return p
 
     def results(self, library: Any) -> dict[str, Any]:
-        """What forward and training give, by name; of the module `crnn` or `crnn.reference`."""
+        """What forward and training give.
+
+        Parameters
+        ----------
+        library : module
+            `crnn` or `crnn.reference`.
+
+        Returns
+        -------
+        dict of str to array
+
+        Examples
+        --------
+        >>> import crnn
+        >>> from crnn.benchmark import Case
+        >>> sorted(Case(5, 1, 8, 16).results(crnn))
+        ['a', 'dWaa', 'dWax', 'da0', 'dba', 'dx']
+        """
         p = self.problem()
         if isinstance(p, _check_cells.Problem):
             return p.results(library)

@@ -95,7 +95,34 @@ def geometric_mean(values: Iterable[float]) -> float:
 
 @dataclass
 class Report:
-    """All results of a run."""
+    """All results of a run, as `crnn.benchmark.run` gives them and `crnn bench --json` writes them.
+
+    Attributes
+    ----------
+    machine : dict
+        The processor, its caches in bytes, the versions of Python, NumPy and crnn, the date.
+    versions : dict of str to str
+        Of the peers, by name.
+    skipped : dict of str to str
+        Peers that never ran, and why.
+    refusals : list
+        Single operations that a peer did not run, with reasons.
+    cells : list
+        The seconds per call of each implementation, case, operation and number of threads.
+    peaks : list
+        What the probes of the hardware measured.
+    rows : list
+        Each case and operation: crnn's cell, the peers', and the share of the roofline.
+
+    Examples
+    --------
+    >>> from crnn.benchmark import Report
+    >>> report = Report({"cpu": "AMD EPYC", "caches": {"L1": 32768}}, versions={"jax": "0.10.2"})
+    >>> report.rows                                     # nothing was timed
+    []
+    >>> Report.from_json(report.to_json()) == report
+    True
+    """
 
     machine: dict[str, Any]
     versions: dict[str, str] = field(default_factory=dict)
@@ -128,7 +155,21 @@ class Report:
         return rows
 
     def to_json(self) -> str:
-        """All measurements, with their medians, quartiles and ratios."""
+        """All measurements, with their medians, quartiles and ratios.
+
+        Returns
+        -------
+        str
+            JSON, which `Report.from_json` reads.
+
+        Examples
+        --------
+        >>> import json
+        >>> from crnn.benchmark import Report
+        >>> report = Report({"cpu": "AMD EPYC", "caches": {"L1": 32768}})
+        >>> list(json.loads(report.to_json()))
+        ['machine', 'versions', 'skipped', 'refusals', 'cells', 'peaks', 'rows']
+        """
         whole = asdict(self)
         for cell, record in zip(self.cells, whole["cells"], strict=True):
             record |= {"median": cell.median, "quartiles": cell.quartiles}
@@ -148,7 +189,23 @@ class Report:
 
     @classmethod
     def from_json(cls, text: str) -> Report:
-        """The report that `to_json` wrote."""
+        """The report that `to_json` wrote.
+
+        Parameters
+        ----------
+        text : str
+
+        Returns
+        -------
+        Report
+
+        Examples
+        --------
+        >>> from crnn.benchmark import Report
+        >>> machine = {"cpu": "AMD EPYC", "caches": {"L1": 32768}}
+        >>> Report.from_json(Report(machine).to_json()).machine["cpu"]
+        'AMD EPYC'
+        """
         whole = json.loads(text)
         return cls(
             machine=whole["machine"],

@@ -45,6 +45,13 @@ def run(
     -------
     Report
         Also names the peers that were skipped, and why.
+
+    Examples
+    --------
+    >>> from crnn import benchmark
+    >>> report = benchmark.run([benchmark.Case(5, 1, 8, 8)], ["numpy"], rounds=1, seconds=0.001)
+    >>> [(row.operation, row.best, row.ratio("numpy") > 0) for row in report.rows]
+    [('forward', 'numpy', True), ('training', 'numpy', True)]
     """
     report = Report(machine.describe())
     with Workers() as workers:

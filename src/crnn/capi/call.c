@@ -13,7 +13,8 @@ static void fill_in(crnn_rnn_call *call, int backward, char *biases) {
         call->dbaa = call->dbaa != NULL || !gru ? call->dbaa : baa;
         return;
     }
-    memset(biases, 0, crnn_bytes_of_biases(call));
+    if (call->ba == NULL || (gru && call->baa == NULL))
+        memset(biases, 0, crnn_bytes_of_biases(call));
     call->ba = call->ba != NULL ? call->ba : biases;
     call->baa = call->baa != NULL || !gru ? call->baa : baa;
 }

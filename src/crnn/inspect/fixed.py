@@ -95,6 +95,18 @@ class FixedPoints:
         ------
         ValueError, TypeError
             If an argument is not a whole number of at least 1.
+
+        Examples
+        --------
+        >>> import numpy as np, crnn
+        >>> model = crnn.RNN(1, 1, 2, rng=0)
+        >>> model.parameters["Waa"] = 2
+        >>> found = crnn.inspect.fixed_points(model, np.zeros(1), rng=0)
+        >>> followed = found.trajectories(steps=100, count=5)
+        >>> followed.shape
+        (101, 5, 1)
+        >>> np.allclose(abs(followed[-1]), 0.9575, atol=1e-4)       # all are at a stable point
+        True
         """
         s = self._starts[: validate.count("count", count)]
         x = np.ascontiguousarray(np.broadcast_to(self._x, (len(s), *self._x.shape[1:])))
@@ -130,6 +142,12 @@ class FixedPoints:
             If matplotlib is not installed.
         ValueError, TypeError
             If an argument does not fit.
+
+        Examples
+        --------
+        >>> import crnn
+        >>> found = crnn.inspect.fixed_points(crnn.RNN(1, 2, 2, rng=0), rng=0)
+        >>> found.plot().figure.savefig("portrait.png")             # doctest: +SKIP
         """
         return _portrait.draw(self, self.trajectories(steps, trajectories), ax)
 

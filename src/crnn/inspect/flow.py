@@ -90,6 +90,15 @@ class GradientFlow:
         ------
         ValueError, TypeError
             If fraction is not such a number.
+
+        Examples
+        --------
+        >>> import numpy as np, crnn
+        >>> model = crnn.RNN(3, 16, 2, rng=0)
+        >>> x = np.random.default_rng(0).standard_normal((50, 4, 3))
+        >>> flow = crnn.inspect.gradient_flow(model, x, [0, 1, 0, 1])
+        >>> np.allclose(flow.reach(0.01), np.log(0.01) / flow.rate)
+        True
         """
         fraction = validate.number("fraction", fraction, above=True)
         if fraction >= 1:
@@ -117,6 +126,12 @@ class GradientFlow:
             If matplotlib is not installed.
         TypeError
             If an argument does not fit.
+
+        Examples
+        --------
+        >>> import numpy as np, crnn
+        >>> flow = crnn.inspect.gradient_flow(crnn.RNN(3, 16, 2, rng=0), np.ones((50, 1, 3)), [0])
+        >>> flow.plot(lag=True).figure.savefig("flow.png")          # doctest: +SKIP
         """
         from crnn.inspect._flow_plot import draw
 

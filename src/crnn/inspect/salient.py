@@ -75,6 +75,15 @@ class Saliency:
             If there are no tokens, or not T of them.
         TypeError
             If they are not strings.
+
+        Examples
+        --------
+        >>> import crnn
+        >>> model = crnn.RNN(3, 8, 3, steps="all", rng=0)
+        >>> found = crnn.inspect.saliency(model, [0, 2, 1, 0], step=2)
+        >>> print(found.text("abca", colour=False))
+        abca
+        6690
         """
         shown = self._shown(tokens)
         if _coloured.wanted() if colour is None else validate.flag("colour", colour):
@@ -99,6 +108,14 @@ class Saliency:
         ------
         ValueError, TypeError
             As by `text`.
+
+        Examples
+        --------
+        >>> import crnn
+        >>> model = crnn.RNN(3, 8, 3, steps="all", rng=0)
+        >>> element = crnn.inspect.saliency(model, [0, 2, 1, 0], step=2).html("a<b>")
+        >>> element.startswith("<div"), "&lt;" in element
+        (True, True)
         """
         return _coloured.html(self._shown(tokens), self.norms)
 
@@ -127,6 +144,13 @@ class Saliency:
             If matplotlib is not installed.
         ValueError, TypeError
             As by `text`.
+
+        Examples
+        --------
+        >>> import crnn
+        >>> model = crnn.RNN(3, 8, 3, steps="all", rng=0)
+        >>> found = crnn.inspect.saliency(model, [0, 2, 1, 0], step=2)
+        >>> found.plot(tokens="abca").figure.savefig("saliency.png")  # doctest: +SKIP
         """
         shown = None if tokens is None and self.tokens is None else self._checked(tokens)
         ax = _axes.axes(ax, (6.4, 3.2))

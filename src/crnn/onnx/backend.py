@@ -57,7 +57,16 @@ _OPERATORS = [type(name, (_Recurrence,), {}) for name in ("RNN", *gated.GATED)]
 
 
 class Prepared(BackendRep):  # type: ignore[misc]
-    """A model that is ready to run, from `prepare`."""
+    """A model that is ready to run, from `prepare`.
+
+    Examples
+    --------
+    >>> import numpy as np, crnn, crnn.onnx.backend
+    >>> model = crnn.RNN(2, 3, 4, rng=0)
+    >>> prepared = crnn.onnx.backend.prepare(crnn.onnx.to_onnx(model))
+    >>> [y.shape for y in prepared.run([np.ones((5, 1, 2), dtype="float32")])]
+    [(1, 4)]
+    """
 
     def __init__(self, model: ModelProto):
         self._evaluator = ReferenceEvaluator(_of_short_domain(model), new_ops=_OPERATORS)
@@ -86,6 +95,15 @@ class Prepared(BackendRep):  # type: ignore[misc]
             If inputs are missing or too many, or do not fit the model's operators.
         TypeError
             If a keyword is given.
+
+        Examples
+        --------
+        >>> import numpy as np, crnn, crnn.onnx.backend
+        >>> graph = crnn.onnx.to_onnx(crnn.RNN(2, 3, 4, rng=0))
+        >>> prepared = crnn.onnx.backend.prepare(graph)
+        >>> outputs = prepared.run({"x": np.ones((5, 1, 2), dtype="float32")})
+        >>> outputs._fields
+        ('y_hat',)
         """
         if kwargs:
             raise TypeError(f"run: expected no keywords, got {sorted(kwargs)}")
@@ -93,7 +111,14 @@ class Prepared(BackendRep):  # type: ignore[misc]
 
 
 class CrnnBackend(Backend):  # type: ignore[misc]
-    """The class that `onnx.backend.base` describes; its methods are this module's functions."""
+    """The class that `onnx.backend.base` describes; its methods are this module's functions.
+
+    Examples
+    --------
+    >>> from crnn.onnx.backend import CrnnBackend
+    >>> CrnnBackend.supports_device("CPU"), CrnnBackend.supports_device("CUDA")
+    (True, False)
+    """
 
     @classmethod
     def is_compatible(cls, model: ModelProto, device: str = "CPU", **kwargs: Any) -> bool:

@@ -61,7 +61,8 @@ def to_onnx(
     ValueError
         If the parameters are too large for ONNX (2 GB), or the model's metadata have the entry
         "crnn.config", or its loss has a `y_hat` of its own, or its cell is leaky, with a leak below
-        1 or noise, or its initial state is trained.
+        1 or noise, or, with `state`, the equation "current"; or, without `state`, its initial state
+        is trained.
     OSError
         If the file cannot be written; what is at `path` is left unchanged.
 
@@ -123,6 +124,11 @@ def _in_onnx(config: Config, state: bool) -> Config:
     config = replace(config, masks=None, signs=None, initial_state="zeros")
     if config.cell != "leaky":
         return config
+    if state and config.equation != "rate":
+        raise ValueError(
+            f"model: expected equation='rate' with state=True, got {config.equation!r}, whose "
+            "states before the activation no operator of ONNX gives"
+        )
     if config.noise or np.any(config.rule.leak != 1):
         raise ValueError(
             "model: expected the cell 'vanilla', 'gru' or 'lstm', or 'leaky' with leak 1 and noise "

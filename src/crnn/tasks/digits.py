@@ -84,7 +84,23 @@ class Digits(Task):
         object.__setattr__(self, "permuted", validate.flag("permuted", self.permuted))
 
     def held_out(self, m: int = 1000) -> Examples:
-        """The held-out digits, 450, or the first m of them."""
+        """The held-out digits, 450, or the first m of them.
+
+        Parameters
+        ----------
+        m : int, optional
+
+        Returns
+        -------
+        x, y : arrays
+
+        Examples
+        --------
+        >>> import crnn.tasks
+        >>> x, y = crnn.tasks.Digits().held_out(3)
+        >>> x.shape, y.shape
+        ((64, 3, 1), (3,))
+        """
         m = validate.count("m", m)
         _, _, pixels, y = _data()
         return self._read(pixels[:, :m]), y[:m]

@@ -51,11 +51,50 @@ class Recipe:
     curriculum: tuple[int, ...] = ()
 
     def model(self, task: Task, n_a: int = 100, rng: Any = None) -> crnn.RNN:
-        """A model of n_a units for the task; rng draws its initial parameters."""
+        """A model of n_a units for the task; rng draws its initial parameters.
+
+        Parameters
+        ----------
+        task : Task
+        n_a : int, optional
+        rng : int or numpy.random.Generator, optional
+
+        Returns
+        -------
+        crnn.RNN
+
+        Examples
+        --------
+        >>> import crnn.tasks
+        >>> task = crnn.tasks.Adding(200)
+        >>> crnn.tasks.recipe(task, "lstm").model(task, 32, rng=0).config.n_a
+        32
+        """
         return task.model(n_a, cell=self.cell, activation=self.activation, init=self.init, rng=rng)
 
     def train(self, model: crnn.RNN, task: Task, **options: Any) -> Result:
-        """Train the model: `crnn.tasks.train` with these settings, and others as options."""
+        """Train the model: `crnn.tasks.train` with these settings.
+
+        Parameters
+        ----------
+        model : crnn.RNN
+        task : Task
+        **options
+            Other arguments of `crnn.tasks.train`, or others than the recipe's.
+
+        Returns
+        -------
+        Result
+
+        Examples
+        --------
+        >>> import crnn.tasks
+        >>> task = crnn.tasks.DelayedXOR(4)
+        >>> recipe = crnn.tasks.recipe(task, "gru")
+        >>> model = recipe.model(task, 8, rng=0)
+        >>> recipe.train(model, task, updates=20, progress=False, rng=0).updates
+        20
+        """
         given = {
             name: getattr(self, name)
             for name in ("optimizer", "batch_size", "clip_norm", "clip_value", "updates")

@@ -25,7 +25,25 @@ IN_A_ROW = 2  # checks that must say so: one alone may follow a lucky step
 
 @dataclass(frozen=True)
 class Point:
-    """A point of a learning curve."""
+    """A point of a learning curve, `Result.curve`.
+
+    Attributes
+    ----------
+    T : int
+        The steps of the task at this time; a curriculum begins with fewer.
+    updates : int
+        Steps of the optimizer so far.
+    seconds : float
+        Of training so far.
+    score : float
+        On 400 other examples, or on the held-out ones of a finite data set.
+
+    Examples
+    --------
+    >>> from crnn.tasks import Point
+    >>> Point(T=20, updates=100, seconds=0.5, score=0.75).updates
+    100
+    """
 
     T: int  # of the task at this time: a curriculum begins with shorter ones
     updates: int
@@ -84,7 +102,29 @@ class Result:
         )
 
     def plot(self, path: Any = None) -> Any:
-        """Draw the learning curve, with the scores without memory and from which it is solved."""
+        """Draw the learning curve, with the scores without memory and from which it is solved.
+
+        Parameters
+        ----------
+        path : path, optional
+            A file to write; its ending says in which format.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Raises
+        ------
+        ModuleNotFoundError
+            If matplotlib is not installed.
+
+        Examples
+        --------
+        >>> import crnn.tasks
+        >>> task = crnn.tasks.DelayedXOR(4)
+        >>> result = crnn.tasks.train(task.model(8, rng=0), task, updates=20, progress=False, rng=0)
+        >>> result.plot()                                           # doctest: +SKIP
+        """
         from crnn.tasks.plot import plot
 
         return plot(self, path)

@@ -24,7 +24,39 @@ from crnn.weights.reading import (
 def from_keras(
     weights: Any, direction: Any, reset_after: Any, dtype: Any, **choices: Any
 ) -> tuple[Config, Named]:
-    """Configuration and parameters of recurrent layers and a `Dense`, as `get_weights` lists."""
+    """Configuration and parameters of recurrent layers and a `Dense`, as `get_weights` lists.
+
+    Parameters
+    ----------
+    weights : list of arrays
+        Kernel (n_x, gates n_a), recurrent kernel (n_a, gates n_a) and bias of every layer, and of
+        both directions of a bidirectional one; then kernel (n_a, n_y) and bias of the `Dense`.
+        Biases may be missing.
+    direction, reset_after, dtype
+        As for `crnn.RNN.from_keras_weights`.
+    **choices
+        Fields of `crnn.model.Config` that weights do not tell: activation, loss, steps.
+
+    Returns
+    -------
+    config : Config
+    parameters : dict of str to array
+        By crnn's names.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the arrays are not those of such layers, or an argument does not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from crnn.weights import from_keras
+    >>> arrays = [np.ones((2, 3)), np.ones((3, 3)), np.zeros(3), np.ones((3, 1)), np.zeros(1)]
+    >>> config, parameters = from_keras(arrays, "forward", None, None, loss="mse")
+    >>> config.n_x, config.n_a, config.n_y, sorted(parameters)
+    (2, 3, 1, ['Waa', 'Wax', 'Wya', 'ba', 'by'])
+    """
     validate.choice("direction", direction, DIRECTIONS)
     if not isinstance(weights, (list, tuple)):
         raise TypeError(f"weights: expected a list of arrays, got {type(weights).__name__}")
@@ -76,7 +108,33 @@ def from_keras(
 
 
 def to_keras(config: Config, parameters: Named, ba: Any, by: Any) -> list[Array]:
-    """The list that `set_weights` takes."""
+    """The list that `set_weights` takes.
+
+    Parameters
+    ----------
+    config : Config
+    parameters : dict of str to array
+    ba, by : bool
+        Whether the layers and the `Dense` have biases.
+
+    Returns
+    -------
+    weights : list of arrays
+        In the order of `from_keras`.
+
+    Raises
+    ------
+    ValueError
+        If Keras has no such layers, or a bias that is to be left out is not zero.
+
+    Examples
+    --------
+    >>> import crnn
+    >>> from crnn.weights import to_keras
+    >>> model = crnn.RNN(2, 3, 1, loss="mse", rng=0)
+    >>> [w.shape for w in to_keras(model.config, model.parameters, ba=True, by=True)]
+    [(2, 3), (3, 3), (3,), (3, 1), (1,)]
+    """
     if config.cell == "leaky":
         raise ValueError(
             "to_keras_weights: expected a model with cell 'vanilla', 'gru' or 'lstm', got 'leaky', "

@@ -30,7 +30,38 @@ _OF_TORCH = {"weight_ih": "Wax", "weight_hh": "Waa"}
 
 
 def from_torch(state_dict: Any, dtype: Any, **choices: Any) -> tuple[Config, Named]:
-    """Configuration and parameters of a recurrent module and an `nn.Linear`, with any prefixes."""
+    """Configuration and parameters of a recurrent module and an `nn.Linear`, with any prefixes.
+
+    Parameters
+    ----------
+    state_dict : mapping of str to array or tensor
+        Of a module that has one of nn.RNN, nn.GRU and nn.LSTM, one nn.Linear, and nothing else.
+    dtype : {"float32", "float64"} or None
+        Of the parameters; None for that of the weights.
+    **choices
+        Fields of `crnn.model.Config` that weights do not tell: activation, loss, steps.
+
+    Returns
+    -------
+    config : Config
+    parameters : dict of str to array
+        By crnn's names.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the entries are not those of such modules, or an argument does not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from crnn.weights import from_torch
+    >>> state_dict = {"rnn.weight_ih_l0": np.ones((3, 2)), "rnn.weight_hh_l0": np.ones((3, 3)),
+    ...               "head.weight": np.ones((1, 3))}
+    >>> config, parameters = from_torch(state_dict, None, loss="mse")
+    >>> config.n_x, config.n_a, config.n_y, sorted(parameters)      # biases may be missing
+    (2, 3, 1, ['Waa', 'Wax', 'Wya'])
+    """
     keys = _torch_keys(state_dict)
     recurrent = [match.groups() for match in map(_OF_RNN.fullmatch, keys) if match]
     linear = [match.groups() for match in map(_OF_LINEAR.fullmatch, keys) if match]
@@ -72,7 +103,34 @@ def from_torch(state_dict: Any, dtype: Any, **choices: Any) -> tuple[Config, Nam
 
 
 def to_torch(config: Config, parameters: Named, rnn: Any, head: Any, ba: Any, by: Any) -> Named:
-    """A state dict of arrays. torch's first bias is ba and its second is zero."""
+    """A state dict of arrays. torch's first bias is ba and its second is zero.
+
+    Parameters
+    ----------
+    config : Config
+    parameters : dict of str to array
+    rnn, head : str
+        The names of the recurrent module and of the nn.Linear within the module around them.
+    ba, by : bool
+        Whether the recurrent module and the nn.Linear have biases.
+
+    Returns
+    -------
+    state_dict : dict of str to array
+
+    Raises
+    ------
+    ValueError
+        If torch has no such module, or a bias that is to be left out is not zero.
+
+    Examples
+    --------
+    >>> import crnn
+    >>> from crnn.weights import to_torch
+    >>> model = crnn.RNN(2, 3, 1, loss="mse", rng=0)
+    >>> list(to_torch(model.config, model.parameters, "rnn", "head", ba=False, by=False))
+    ['rnn.weight_ih_l0', 'rnn.weight_hh_l0', 'head.weight']
+    """
     if config.direction == "reverse":
         raise ValueError(
             "to_torch_state_dict: expected a model with direction 'forward' or 'bidirectional', "

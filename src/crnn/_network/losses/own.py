@@ -75,6 +75,12 @@ class Loss:
         Returns
         -------
         int
+
+        Examples
+        --------
+        >>> import crnn
+        >>> crnn.Loss().n_targets(3), crnn.Quantiles([0.1, 0.5, 0.9]).n_targets(3)
+        (3, 1)
         """
         return n_y
 
@@ -88,6 +94,18 @@ class Loss:
         Returns
         -------
         array (rows, n_y)
+
+        Examples
+        --------
+        >>> import numpy as np, crnn
+        >>> class Rate(crnn.Loss):                      # of a Poisson distribution, exp(logit)
+        ...     def __call__(self, logits, y):
+        ...         return (np.exp(logits) - y * logits).sum(axis=1), np.exp(logits) - y
+        ...     def y_hat(self, logits):
+        ...         return np.exp(logits)
+        >>> model = crnn.RNN(1, 4, 1, loss=Rate(), rng=0)
+        >>> bool((model.predict_proba(np.ones((5, 2, 1))) > 0).all())
+        True
         """
         return logits
 
@@ -101,6 +119,13 @@ class Loss:
         Returns
         -------
         array (rows, ...)
+
+        Examples
+        --------
+        >>> import numpy as np, crnn
+        >>> y_hat = np.array([[1.0, 2.0, 5.0]])
+        >>> crnn.Loss().decide(y_hat), crnn.Quantiles([0.1, 0.5, 0.9]).decide(y_hat)
+        (array([[1., 2., 5.]]), array([[2.]]))
         """
         return y_hat
 
@@ -117,6 +142,14 @@ class Loss:
         Returns
         -------
         array (rows, n_targets)
+
+        Examples
+        --------
+        >>> import numpy as np, crnn
+        >>> quantiles = crnn.Quantiles([0.1, 0.5, 0.9])
+        >>> drawn = quantiles.draw(np.array([[1.0, 2.0, 5.0]]), np.random.default_rng(0))
+        >>> drawn.shape, bool(1 <= drawn[0, 0] <= 5)
+        ((1, 1), True)
         """
         raise NotImplementedError(f"{type(self).__name__}: expected a method draw(y_hat, rng)")
 
@@ -131,6 +164,20 @@ class Loss:
         Returns
         -------
         array (rows,), or None for the loss
+
+        Examples
+        --------
+        >>> import numpy as np, crnn
+        >>> class LogCosh(crnn.Loss):
+        ...     metric = "largest error"
+        ...     def __call__(self, logits, y):
+        ...         return np.log(np.cosh(logits - y)).sum(axis=1), np.tanh(logits - y)
+        ...     def metrics(self, logits, y):
+        ...         return np.abs(logits - y).max(axis=1)
+        >>> model = crnn.RNN(1, 4, 1, loss=LogCosh(), rng=0)
+        >>> loss, largest = model.evaluate(np.ones((5, 2, 1)), np.zeros((2, 1)))
+        >>> bool(np.isclose(loss, np.log(np.cosh(largest))))
+        True
         """
         return None
 
