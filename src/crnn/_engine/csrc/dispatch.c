@@ -39,8 +39,8 @@ static int saves(unsigned registers) {
 #else
     const unsigned xcr0 = (unsigned)_xgetbv(0);
 #endif
-#if defined(__APPLE__) /* macOS saves those of AVX-512 once a thread uses them, and says so then */
-    registers &= 0x6;
+#if defined(__APPLE__)
+    registers &= 0x6; /* macOS shows those of AVX-512 as saved only once a thread has used them */
 #endif
     return (xcr0 & registers) == registers;
 }
