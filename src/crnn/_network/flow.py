@@ -14,7 +14,7 @@ from crnn.reference import Array
 
 #: A tanh beyond this is saturated: its slope is below 0.06.
 SATURATED = 0.97
-#: The gates with the logistic function, by their number among what is kept (csrc/cells.inc).
+#: The gates with the logistic function, by their number among what is kept (gru.inc, lstm.inc).
 LOGISTIC = {"gru": {"r": 0, "z": 1}, "lstm": {"i": 0, "f": 1, "o": 3}}
 #: The number of c among what an LSTM keeps.
 CELL = 4

@@ -18,7 +18,7 @@ from crnn.reference import Array
 #: its last step.
 FEWEST_ROWS = 4
 
-#: Rows whose sum the kernels add to dWya at once: STRETCH in csrc/linear.inc. To add in the same
+#: Rows whose sum the kernels add to dWya at once: STRETCH in csrc/sums.inc. To add in the same
 #: order, so many rows of features are gathered.
 STRETCH = 1 << 14
 

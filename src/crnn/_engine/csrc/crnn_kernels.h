@@ -57,7 +57,7 @@ typedef struct {
     int first, last; /* backward: whether it has the first step read, and the last */
 
     /* What backward hands on to the next segment that it goes through. */
-    ptrdiff_t summed; /* rows of the current stretch (linear.inc) */
+    ptrdiff_t summed; /* rows of the current stretch (sums.inc) */
     int flushed;      /* whether a stretch has ended */
     void *carried;    /* the rest: 64-byte aligned, of `segment_carried` numbers */
 } crnn_segment;
