@@ -7,9 +7,11 @@ from same_bits import assert_same_bits
 
 import crnn
 from crnn._engine import kernels
+from crnn._network import layers
 from crnn._network.batch import Batch
 from crnn._network.buffers import Buffers
 from crnn._network.dropout import Dropout
+from crnn._network.passes import Pass
 from crnn.reference.dropout import dropout
 
 
@@ -83,9 +85,9 @@ def test_gradients_are_those_of_finite_differences(options, lengths):
     gradients, scratch = network.new_arena(), network.new_arena()
 
     def loss():
-        return network.gradients(batch, None, scratch.views, noise=7).loss
+        return network.gradients(batch, scratch.views, noise=7).loss
 
-    network.gradients(batch, None, gradients.views, noise=7)
+    network.gradients(batch, gradients.views, noise=7)
     for name, p in model.parameters.items():
         for place in [(0,) * p.ndim, tuple(n - 1 for n in p.shape)]:
             before, h = p[place], 1e-6
@@ -100,10 +102,8 @@ def test_gradients_are_those_of_finite_differences(options, lengths):
 def test_the_layer_above_reads_what_the_reference_leaves():
     model = crnn.RNN(2, 5, 3, num_layers=2, dropout=0.4, dtype="float64", rng=0)
     x = np.random.default_rng(0).standard_normal((6, 3, 2))
-    network = model._network
-    trace = network.forward(
-        Batch(x, None, None), None, Buffers(x.dtype), True, None, Dropout(0.4, 7)
-    )
+    run = Pass(model.config, model.parameters, Buffers(x.dtype), dropout=Dropout(0.4, 7))
+    trace = layers.forward(run, x, keep=True)
     factors = dropout((1 << 63) + 8, 6, 3, 5, 0.4)
     np.testing.assert_allclose(trace.inputs[1].x, trace.outputs[0] * factors, rtol=1e-15)
     assert np.any(factors == 0)

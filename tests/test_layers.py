@@ -8,7 +8,7 @@ import pytest
 from crnn._network.buffers import Buffers
 from crnn._network.config import DIRECTIONS, Config
 from crnn._network.data import Sequences
-from crnn._network.network import Network
+from crnn._network.network import Network, Options
 
 
 class TestBuffers:
@@ -62,7 +62,7 @@ def test_reused_arrays_give_the_bits_of_fresh_ones(direction, steps, num_layers,
         first = [tuple(states) for states in drawn] if state else None
         results = []
         for arena, arrays in ((kept, buffers), (fresh, None)):
-            step = network.gradients(batch, first, arena.views, arrays)
+            step = network.gradients(batch, arena.views, Options(arrays), first)
             last = flat(step.trace.final_states())
             results.append((step.loss, step.metric, *last, arena.flat.copy()))
         for mine, theirs in zip(*results, strict=True):

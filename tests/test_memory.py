@@ -15,6 +15,7 @@ import crnn
 from crnn._engine import workspace
 from crnn._network.batch import Batch
 from crnn._network.buffers import Buffers
+from crnn._network.network import Options
 from crnn._network.segments import Window, chunk_begins, grouped
 
 PAGE = Path(__file__).parent.parent / "docs" / "memory.md"
@@ -165,7 +166,8 @@ class TestPlan:
         lengths = None if lengths is None else 2 * lengths
         plan = crnn.plan_memory(model, 2 * T, M, lengths=lengths)
         batch, arena = Batch(x, y, lengths), model._network.new_arena()
-        peak = peak_of(lambda: model._network.gradients(batch, None, arena.views, memory="sqrt"))
+        limited = Options(memory="sqrt")
+        peak = peak_of(lambda: model._network.gradients(batch, arena.views, limited))
         assert 0.6 * plan.peak - 2**17 < peak < plan.peak + 2**17
 
     def test_too_few_bytes_are_refused_with_the_least(self):

@@ -14,6 +14,7 @@ from same_bits import assert_same_bits
 import crnn
 from crnn._engine import recurrence
 from crnn._network.batch import Batch
+from crnn._network.network import Options
 
 PENALTIES = [
     crnn.Penalty(rates_l2=0.7),
@@ -133,11 +134,8 @@ def test_the_peak_of_a_plan_has_initial_states_and_rates(cell, lengths, directio
     penalty = PENALTIES[-1]
     plan = crnn.plan_memory(model, 2 * T, M, lengths=lengths, penalty=penalty)
     batch, arena = Batch(x.astype("float32"), y, lengths), model._network.new_arena()
-    peak = peak_of(
-        lambda: model._network.gradients(
-            batch, None, arena.views, memory="sqrt", penalty=penalty
-        )
-    )  # fmt: skip
+    options = Options(memory="sqrt", penalty=penalty)
+    peak = peak_of(lambda: model._network.gradients(batch, arena.views, options))
     assert 0.6 * plan.peak - 2**17 < peak < plan.peak + 2**17
 
 

@@ -7,6 +7,7 @@ from typing import Any, Literal, overload
 from crnn._network.answers import answers, finals_of
 from crnn._network.data import Sequences
 from crnn._network.model import Model
+from crnn._network.noise import noise_of
 from crnn.reference import Array
 
 
@@ -156,7 +157,7 @@ class Answering(Model):
         return_state: Any,
         decide: bool = False,
     ) -> Any:
-        drawn = self._network.noise_of(noise, rng)
+        drawn = noise_of(self.config, noise, rng)
         sequences = Sequences(self.config, x, lengths=lengths, a0=a0)
         finals = finals_of(self.config, sequences, return_state)
         found = answers(self._network, sequences, decide=decide, noise=drawn, finals=finals)

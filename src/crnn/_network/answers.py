@@ -12,7 +12,8 @@ from crnn._network.data import Sequences
 from crnn._network.layers import Trace
 from crnn._network.losses import UNDECIDED
 from crnn._network.memory import MemoryLimit
-from crnn._network.network import Network, seed_for_noise
+from crnn._network.network import Network
+from crnn._network.noise import seed_for_noise
 from crnn._network.state import FinalStates
 from crnn.reference import Array
 

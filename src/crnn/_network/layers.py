@@ -14,9 +14,8 @@ import numpy as np
 
 from crnn._engine import kernels, recurrence, validate
 from crnn._engine.recurrence import CellInputs, Packed, States
-from crnn._network.buffers import Buffers
 from crnn._network.config import Config
-from crnn._network.dropout import Dropout
+from crnn._network.passes import Pass, sum_of_start
 from crnn._network.penalties import RateCosts
 from crnn._network.pooling import Pool, parts_of, take_gradients
 from crnn._network.recurrences import (
@@ -24,14 +23,12 @@ from crnn._network.recurrences import (
     apart,
     final_state,
     gradients_of,
-    inputs_of,
     rate,
     rate_backward,
     side_by_side,
     zeros,
 )
 from crnn._network.segments import Window
-from crnn._network.start import of_start, start_of, sum_of_start
 from crnn.reference import Array
 
 
@@ -39,17 +36,14 @@ from crnn.reference import Array
 class Trace:
     """What the backward pass needs of a forward pass."""
 
+    run: Pass
     inputs: list[CellInputs]  # one per recurrence
     states: list[States]  # one per recurrence
     outputs: list[Array]  # (T, m, n_a) of each recurrence, which the layer above reads
     features: Array  # (rows, width): the input of the output layer
-    every_step: bool  # whether there is a row for each step and example, or one for each example
     counted: Array | None  # indices of the rows of T * m within lengths; None if all are
-    logits: Array  # (rows, n_y)
-    buffers: Buffers
-    continued: bool = False  # whether it began from a given state, not from the network's own
+    logits: Array  # (rows, n_y): for each step and example, or for each example
     pools: Sequence[Pool] = ()  # one for each direction, if the answers are pooled
-    dropout: Dropout | None = None  # that of this pass
     #: (m,): which of the examples that began from a given state began from the network's own
     fresh: Array | None = None
 
@@ -61,7 +55,7 @@ class Trace:
     def rows_of(self, y: Array | None) -> Array:
         """The rows of targets or weights, (m, ...) or (T, m, ...), that belong to the logits."""
         assert y is not None
-        if not self.every_step:
+        if not self.run.config.every_step:
             return y
         y = y.reshape(-1, *y.shape[2:])
         return y if self.counted is None else y[self.counted]
@@ -76,27 +70,15 @@ class Trace:
 
 
 def forward(
-    config: Config,
-    parameters: dict[str, Array],
-    x: Array,
-    lengths: Array | None = None,
-    state: State | None = None,
-    buffers: Buffers | None = None,
-    keep: bool = False,
-    noise: int | None = None,
-    packed: Sequence[Packed | None] | None = None,
-    dropout: Dropout | None = None,
+    run: Pass, x: Array, keep: bool = False, packed: Sequence[Packed | None] | None = None
 ) -> Trace:
     """Run all recurrences and the output layer on x, (T, m, n_x) or (T, m).
 
-    They begin from `state`, by default from the trained initial state, if there is one, or from 0.
-    `keep` says whether `backward` follows. `noise` is a seed, or None for a pass without noise.
-    `dropout` drops units between layers. `packed` are packed weights for each recurrence, as
+    `keep` says whether `backward` follows. `packed` are packed weights for each recurrence, as
     `recurrence.cell_forward` takes them.
     """
+    config, buffers, lengths = run.config, run.buffers, run.lengths
     (T, m), n = x.shape[:2], config.num_directions
-    if buffers is None:
-        buffers = Buffers(config.np_dtype)
     inputs: list[CellInputs] = []
     states: list[States] = []
     outputs: list[Array] = []
@@ -104,12 +86,10 @@ def forward(
     for k, place in enumerate(config.recurrences()):
         if place.layer > 0 and k % n == 0:
             below = side_by_side(outputs[-n:], f"below {k}", buffers)
-            if dropout is not None:
+            if run.dropout is not None:
                 read = buffers.array(f"dropped {k}", below.shape)  # (T, m, n_in)
-                below = dropout.apply(place.layer, below, read)
-        start = start_of(config, place, parameters, state, m, k, buffers)
-        seed = None if noise is None else (noise + k) % 2**64
-        inputs.append(inputs_of(config, place, parameters, below, lengths, start, seed))
+                below = run.dropout.apply(place.layer, below, read)
+        inputs.append(run.inputs(k, place, below, lengths, run.start(k, place, m)))
         a = buffers.array(f"a {k}", (T, m, config.n_a))
         kept: bool | Array = False
         if keep and config.kind.kept:
@@ -132,18 +112,11 @@ def forward(
             counted = np.flatnonzero(validate.steps_counted(T, lengths))
             features = features[counted]
     logits = buffers.array("logits", (len(features), config.n_y))
-    kernels.output_forward(parameters["Wya"], parameters["by"], features, logits)
-    every_step = config.every_step
-    continued = state is not None
-    return Trace(
-        inputs, states, outputs, features, every_step, counted, logits, buffers, continued, pools,
-        dropout,
-    )  # fmt: skip
+    kernels.output_forward(run.parameters["Wya"], run.parameters["by"], features, logits)
+    return Trace(run, inputs, states, outputs, features, counted, logits, pools)
 
 
 def backward(
-    config: Config,
-    parameters: dict[str, Array],
     trace: Trace,
     dlogits: Array,
     gradients: dict[str, Array],
@@ -157,12 +130,13 @@ def backward(
     T, m) is filled too, if it is given: see `recurrence.cell_backward`. With `costs` the gradient
     has that of the rates, which are counted there.
     """
-    n, buffers, places = config.num_directions, trace.buffers, config.recurrences()
+    run, config, buffers = trace.run, trace.run.config, trace.run.buffers
+    n, places = config.num_directions, config.recurrences()
     dfeatures = buffers.array("dfeatures", trace.features.shape)
     kernels.output_backward(
-        parameters["Wya"], dlogits, trace.features, gradients["Wya"], gradients["by"], dfeatures
+        run.parameters["Wya"], dlogits, trace.features, gradients["Wya"], gradients["by"], dfeatures
     )
-    da, da_n = _of_the_top(config, trace, n, dfeatures)
+    da, da_n = _of_the_top(trace, dfeatures)
     for first in range(len(places) - n, -1, -n):  # each layer, the top one first
         dx: list[Array] = []
         for k in range(first, first + n):
@@ -170,7 +144,7 @@ def backward(
             if first > 0 or need_dx:
                 dx.append(buffers.array(f"dx {k}", (*a.shape[:2], places[k].n_in)))
             own = places[k].of(gradients)
-            d0 = of_start(config, a.shape[1], buffers)
+            d0 = run.start_gradients(a.shape[1])
             into = gradients_of(own, dx[-1] if dx else None, d0)
             drate = da[k - first]
             if costs is not None:
@@ -181,12 +155,12 @@ def backward(
             da_n_k = rate_backward(config, final_state(a, inputs), da_n[k - first])
             of_k = None if norms is None else norms[k]
             recurrence.cell_backward(inputs, states, da_k, into=into, da_n=da_n_k, norms=of_k)
-            sum_of_start(own, d0, trace.continued, trace.fresh)
+            sum_of_start(own, d0, run.continued, trace.fresh)
         below = None
         if dx:
             below = dx[0] if n == 1 else np.add(dx[0], dx[1], out=dx[0])  # (T, m, n_in)
-            if trace.dropout is not None and first > 0:
-                trace.dropout.apply(places[first].layer, below, below)
+            if run.dropout is not None and first > 0:
+                run.dropout.apply(places[first].layer, below, below)
         if first > 0:
             assert below is not None
             da, da_n = [*apart(below, n, buffers)], [None] * n
@@ -203,28 +177,27 @@ def _pooled(config: Config, outputs: list[Array], inputs: list[CellInputs]) -> l
     return pools
 
 
-def _of_the_top(
-    config: Config, trace: Trace, n: int, dfeatures: Array
-) -> tuple[list[Array | None], list[Array | None]]:
+def _of_the_top(trace: Trace, dfeatures: Array) -> tuple[list[Array | None], list[Array | None]]:
     """dL/da<t> of each direction of the top layer, and dL/da of the last step that it reads.
 
     One of the two may be None: the output layer reads every step, only the last, or both.
     """
-    T, m, n_a = trace.outputs[0].shape
-    if not trace.every_step:
-        parts = apart(dfeatures, n * len(config.parts), trace.buffers)
+    config, buffers = trace.run.config, trace.run.buffers
+    (T, m, n_a), n = trace.outputs[0].shape, config.num_directions
+    if not config.every_step:
+        parts = apart(dfeatures, n * len(config.parts), buffers)
         if not trace.pools:
             return [None] * n, [*parts]
         da_n = take_gradients(config, [*trace.pools], parts)
         lengths = trace.inputs[-1].lengths
         spread = []
         for i, pool in enumerate(trace.pools):
-            da_i = trace.buffers.array(f"da of steps {i}", (T, m, n_a))
+            da_i = buffers.array(f"da of steps {i}", (T, m, n_a))
             spread.append(pool.spread(lengths, 0, da_i))
         return [*spread], da_n
     if trace.counted is None:
-        return [*apart(dfeatures.reshape(T, m, n * n_a), n, trace.buffers)], [None] * n
-    da = [trace.buffers.array(f"da {i}", (T, m, n_a)) for i in range(n)]
+        return [*apart(dfeatures.reshape(T, m, n * n_a), n, buffers)], [None] * n
+    da = [buffers.array(f"da {i}", (T, m, n_a)) for i in range(n)]
     for part, own in zip(np.split(dfeatures, n, axis=-1), da, strict=True):
         own.fill(0)  # past an example's length
         own.reshape(-1, n_a)[trace.counted] = part

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from crnn._engine import validate
 from crnn._engine.packed import PackedWeights
 from crnn._network import layers
 from crnn._network.arena import Arena, Layout, Views
@@ -17,49 +15,26 @@ from crnn._network.buffers import Buffers
 from crnn._network.config import Config
 from crnn._network.constraints import Constraints
 from crnn._network.dropout import Dropout
-from crnn._network.memory import MemoryLimit, plan
+from crnn._network.memory import MemoryLimit, MemoryPlan, plan
+from crnn._network.noise import seed_for_noise
+from crnn._network.passes import Pass
 from crnn._network.penalties import Penalty, rate_costs
 from crnn._network.recomputed import RecomputedPass
 from crnn._network.recurrences import State
+from crnn._network.results import Step, Totals
 from crnn._network.state import FinalStates
 from crnn.reference import Array
 
 
-@dataclass
-class Means:
-    """The loss and the metric of a batch: means over its counted rows."""
+class Options(NamedTuple):
+    """How the passes over batches are run, which is the same for all batches of a loop."""
 
-    loss: float
-    metric: float
-    rows: int
-
-
-@dataclass
-class Step(Means):
-    """The result of a forward and backward pass.
-
-    Its trace is valid until the next pass that uses the same buffers.
-    """
-
-    trace: layers.Trace
+    buffers: Buffers | None = None  # which the passes share; None for new ones
+    memory: MemoryLimit = None
+    penalty: Penalty | None = None
 
 
-class Totals(NamedTuple):
-    """Sums of loss and metric over the counted rows of some batches."""
-
-    loss: float
-    metric: float
-    rows: int
-
-    @property
-    def means(self) -> tuple[float, float]:
-        """The mean loss and the mean metric."""
-        return self.loss / self.rows, self.metric / self.rows
-
-
-def seed_for_noise(rng: np.random.Generator | None) -> int | None:
-    """A seed for the noise of one pass, or None for a pass without noise."""
-    return None if rng is None else int(rng.integers(1 << 63))
+DEFAULT = Options()
 
 
 class Network:
@@ -87,16 +62,6 @@ class Network:
         """Arrays that the passes of a loop reuse."""
         return Buffers(self.config.np_dtype)
 
-    def noise_of(self, noise: Any, rng: Any) -> np.random.Generator | None:
-        """What draws the noise of answers, if it is asked for: see `crnn.RNN.predict_proba`."""
-        if not validate.flag("noise", noise):
-            if rng is not None:
-                raise ValueError("rng: expected None without noise=True: nothing is drawn")
-            return None
-        if not self.config.noise:
-            raise ValueError("noise: expected False with a model whose noise is 0, got True")
-        return validate.generator(rng)
-
     def flat_constraints(self) -> tuple[Array, ...] | None:
         """The masks and signs for the arena's flat array: see `Constraints.of_flat`; or None."""
         if self._constraints is None:
@@ -118,18 +83,31 @@ class Network:
         buffers: Buffers | None = None,
         keep: bool = False,
         noise: int | None = None,
-        dropout: Dropout | None = None,
     ) -> layers.Trace:
-        """Run the batch from `state`, or else from its own start: see `layers.forward`."""
-        x, lengths = batch.x, batch.lengths
+        """Run the batch from `state`, or else from its own start, without dropout.
+
+        `keep` says whether a backward pass follows. `noise` is a seed; without it there is none.
+        """
+        return self._forward(batch, self._pass(batch, state, buffers, noise), keep)
+
+    def _pass(
+        self,
+        batch: Batch,
+        state: State | None,
+        buffers: Buffers | None,
+        noise: int | None,
+        dropout: Dropout | None = None,
+    ) -> Pass:
         state = batch.start if state is None else self._continued(batch, state)
+        buffers = self.new_buffers() if buffers is None else buffers
+        return Pass(self.config, self.parameters, buffers, batch.lengths, state, noise, dropout)
+
+    def _forward(self, batch: Batch, run: Pass, keep: bool) -> layers.Trace:
         packed = None
         if not keep:  # then the weights may be those of the call before
-            count = len(self.config.recurrences())
-            packed = self._packed.of([self.arena.flat], count, x.shape[0] * x.shape[1])
-        trace = layers.forward(
-            self.config, self.parameters, x, lengths, state, buffers, keep, noise, packed, dropout
-        )
+            T, m = batch.x.shape[:2]
+            packed = self._packed.of([self.arena.flat], len(self.config.recurrences()), T * m)
+        trace = layers.forward(run, batch.x, keep, packed)
         if batch.continues is not None:
             trace.fresh = batch.continues < 0
         return trace
@@ -150,36 +128,32 @@ class Network:
     def gradients(
         self,
         batch: Batch,
-        state: State | None,
         gradients: dict[str, Array],
-        buffers: Buffers | None = None,
+        options: Options = DEFAULT,
+        state: State | None = None,
         noise: int | None = None,
         norms: Array | None = None,
-        memory: MemoryLimit = None,
-        penalty: Penalty | None = None,
     ) -> Step:
         """Run the batch forward and backward, and fill `gradients` and, if given, `norms`.
 
-        The loss has the penalty. With `memory`, states are recomputed: the trace and the norms have
-        none. The bits are the same. `noise` is a seed for the noise of the cells and for dropout;
-        without it there is neither.
+        The loss has the penalty. With a limit of memory, states are recomputed: the trace and the
+        norms have none. The bits are the same. `noise` is a seed for the noise of the cells and for
+        dropout; without it there is neither.
         """
-        T, m = batch.x.shape[:2]
+        penalty, (T, m) = options.penalty, batch.x.shape[:2]
         costs = rate_costs(penalty, self.config, T, m, batch.lengths)
         dropout = None
         if noise is not None and self.config.dropout:
             dropout = Dropout(self.config.dropout, noise)
         if not self.config.noise:
             noise = None
-        if memory is None:
-            trace = self.forward(batch, state, buffers, True, noise, dropout)
+        run = self._pass(batch, state, options.buffers, noise, dropout)
+        if options.memory is None:
+            trace = self._forward(batch, run, keep=True)
             loss, metric = self._loss_and_gradient(trace, batch)
-            layers.backward(
-                self.config, self.parameters, trace, trace.logits, gradients,
-                norms=norms, costs=costs,
-            )  # fmt: skip
+            layers.backward(trace, trace.logits, gradients, norms=norms, costs=costs)
         else:
-            passes = self._recomputed(batch, memory, penalty, state, buffers, noise, dropout)
+            passes = RecomputedPass(run, batch.x, self._plan(batch, options))
             trace = passes.forward()
             loss, metric = self._loss_and_gradient(trace, batch)
             passes.backward(trace.logits, gradients, costs)
@@ -195,17 +169,16 @@ class Network:
         self,
         batches: Iterable[Batch],
         mean: Arena,
-        memory: MemoryLimit = None,
-        penalty: Penalty | None = None,
+        options: Options = DEFAULT,
         finals: FinalStates | None = None,
     ) -> float:
         """The loss over all rows of all batches; fill `mean` with its gradient, and `finals`."""
-        rows, loss, buffers = 0, 0.0, self.new_buffers()
+        rows, loss, options = 0, 0.0, self._with_buffers(options)
         total = None  # sum of gradient times rows, if there is more than one batch
         for batch in batches:
             if rows and total is None:
                 total = mean.flat * np.float64(rows)
-            step = self.gradients(batch, None, mean.views, buffers, memory=memory, penalty=penalty)
+            step = self.gradients(batch, mean.views, options)
             if finals is not None:
                 finals.add(step.trace, batch.examples)
             if total is not None:
@@ -220,29 +193,25 @@ class Network:
     def sums(
         self,
         batches: Iterable[Batch],
+        options: Options = DEFAULT,
         carry: bool = False,
         state: State | None = None,
-        buffers: Buffers | None = None,
-        memory: MemoryLimit = None,
         noise: np.random.Generator | None = None,
         finals: FinalStates | None = None,
-        penalty: Penalty | None = None,
     ) -> Totals:
         """The sums over all rows of all batches.
 
-        The first batch starts from `state`. With `memory`, no state is carried, and the plan is
-        that of gradients with the penalty, which is not part of the loss. `noise` draws a seed for
-        the noise of each batch; without it there is none.
+        The first batch starts from `state`. With a limit of memory, no state is carried, and the
+        plan is that of gradients with the penalty, which is not part of the loss. `noise` draws a
+        seed for the noise of each batch; without it there is none.
         """
-        rows, loss, metric = 0, 0.0, 0.0
-        if buffers is None:
-            buffers = self.new_buffers()
+        rows, loss, metric, options = 0, 0.0, 0.0, self._with_buffers(options)
         for batch in batches:
-            seed = seed_for_noise(noise)
-            if memory is None:
-                trace = self.forward(batch, state, buffers, noise=seed)
+            run = self._pass(batch, state, options.buffers, seed_for_noise(noise))
+            if options.memory is None:
+                trace = self._forward(batch, run, keep=False)
             else:
-                trace = self._recomputed(batch, memory, penalty, state, buffers, seed).forward()
+                trace = RecomputedPass(run, batch.x, self._plan(batch, options)).forward()
             mean_loss, mean_metric = self._loss_and_gradient(trace, batch)
             loss += mean_loss * len(trace.logits)
             metric += mean_metric * len(trace.logits)
@@ -252,29 +221,15 @@ class Network:
                 finals.add(trace, batch.examples)
         return Totals(loss, metric, rows)
 
-    def _recomputed(
-        self,
-        batch: Batch,
-        memory: int | Literal["sqrt"],
-        penalty: Penalty | None,
-        state: State | None,
-        buffers: Buffers | None,
-        noise: int | None,
-        dropout: Dropout | None = None,
-    ) -> RecomputedPass:
-        T, m = batch.x.shape[:2]
-        found = plan(self.config, T, m, memory, batch.lengths, batch.x.ndim == 2, penalty)
-        return RecomputedPass(
-            self.config,
-            self.parameters,
-            batch.x,
-            batch.lengths,
-            found,
-            batch.start if state is None else state,
-            self.new_buffers() if buffers is None else buffers,
-            noise,
-            dropout,
-        )
+    def _with_buffers(self, options: Options) -> Options:
+        """The same for several passes, which share their arrays."""
+        return options if options.buffers else options._replace(buffers=self.new_buffers())
+
+    def _plan(self, batch: Batch, options: Options) -> MemoryPlan:
+        """How a batch fits in the limit of memory, which there is."""
+        assert options.memory is not None
+        (T, m), symbols = batch.x.shape[:2], batch.x.ndim == 2
+        return plan(self.config, T, m, options.memory, batch.lengths, symbols, options.penalty)
 
     def _loss_and_gradient(self, trace: layers.Trace, batch: Batch) -> tuple[float, float]:
         """Mean loss and metric of a batch. The trace's logits are overwritten by the gradient."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from crnn._network.data import Sequences
 from crnn._network.model import Model
+from crnn._network.noise import noise_of
 from crnn._network.states import checked_cells, chosen_layers, layer_states
 
 
@@ -56,7 +57,7 @@ class Reading(Model):
         >>> [a.shape for a in model.states([[0, 1, 2], [1]], layer=-1)]   # two of symbols
         [(3, 16), (1, 16)]
         """
-        drawn = self._network.noise_of(noise, rng)
+        drawn = noise_of(self.config, noise, rng)
         numbers = chosen_layers(self.config, layer)
         both = checked_cells(self.config, cells)
         sequences = Sequences(self.config, x, lengths=lengths, a0=a0)

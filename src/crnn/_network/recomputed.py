@@ -12,15 +12,12 @@ import numpy as np
 
 from crnn._engine import kernels, validate
 from crnn._network import recurrences
-from crnn._network.buffers import Buffers
-from crnn._network.config import Config
 from crnn._network.costs import streams
-from crnn._network.dropout import Dropout
 from crnn._network.layers import Trace
 from crnn._network.memory import MemoryPlan
+from crnn._network.passes import Pass
 from crnn._network.penalties import RateCosts
 from crnn._network.pooling import Pool, parts_of, take_gradients
-from crnn._network.recurrences import State
 from crnn._network.segments import Window
 from crnn._network.stack import Above, Sink, Stack
 from crnn._network.streamed_head import StreamedHead
@@ -30,34 +27,22 @@ from crnn.reference import Array
 class RecomputedPass:
     """One forward and one backward pass over a batch."""
 
-    def __init__(
-        self,
-        config: Config,
-        parameters: dict[str, Array],
-        x: Array,
-        lengths: Array | None,
-        plan: MemoryPlan,
-        state: State | None,
-        buffers: Buffers,
-        noise: int | None,
-        dropout: Dropout | None = None,
-    ) -> None:
-        self._config, self._parameters, self._buffers = config, parameters, buffers
-        self._x, self._lengths = x, lengths
-        self._dropout = dropout if config.num_directions > 1 else None  # else its stack applies it
+    def __init__(self, run: Pass, x: Array, plan: MemoryPlan) -> None:
+        self._run, self._x = run, x
+        self._config, self._parameters, self._buffers = run.config, run.parameters, run.buffers
+        config, self._lengths = run.config, run.lengths
+        # With one direction the stack applies it.
+        self._dropout = run.dropout if config.num_directions > 1 else None
         places = dict(enumerate(config.recurrences()))
         n = config.num_directions
         groups = [places] if n == 1 else [{k: place} for k, place in places.items()]
-        self._stacks = [
-            Stack(config, parameters, group, plan, lengths, state, noise, buffers, dropout)
-            for group in groups
-        ]
+        self._stacks = [Stack(run, group, plan) for group in groups]
         self._below: list[Array] = []  # what the stacks of each layer read, (T, m, n)
         self._head: StreamedHead | None = None
         self._pools: list[Pool] = []
         if streams(config):
             T, m = x.shape[:2]
-            self._head = StreamedHead(parameters, T, m, lengths, buffers)
+            self._head = StreamedHead(run, T, m)
 
     def forward(self) -> Trace:
         """The answers. The trace has no states."""
@@ -151,14 +136,13 @@ class RecomputedPass:
         return self._traced(head.logits[:0], counted, head.logits)
 
     def _traced(self, features: Array, counted: Array | None, logits: Array) -> Trace:
-        every_step = self._config.every_step
-        self._trace = Trace([], [], [], features, every_step, counted, logits, self._buffers)
+        self._trace = Trace(self._run, [], [], [], features, counted, logits)
         return self._trace
 
     def _of_the_top(self, dfeatures: Array) -> tuple[Array | None, list[Array | None]]:
         """dL/da (T, m, width) of the top layer's outputs, and dL/da of each direction's last."""
         config, n = self._config, self._config.num_directions
-        if not self._trace.every_step:
+        if not config.every_step:
             parts = [
                 np.ascontiguousarray(self._part(dfeatures, i)) for i in range(n * len(config.parts))
             ]

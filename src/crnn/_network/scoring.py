@@ -10,6 +10,8 @@ from crnn._network.answers import finals_of
 from crnn._network.data import Sequences
 from crnn._network.memory import checked_memory
 from crnn._network.model import Model
+from crnn._network.network import Options
+from crnn._network.noise import noise_of
 from crnn._network.penalties import Penalty
 from crnn.reference import Array
 
@@ -99,7 +101,8 @@ class Scoring(Model):
         finals = finals_of(self.config, sequences, return_state, limit)
         arena = self._network.new_arena()
         batches = sequences.batches(backward=True, penalty=penalty)
-        loss = self._network.mean_gradients(batches, arena, limit, penalty, finals)
+        options = Options(memory=limit, penalty=penalty)
+        loss = self._network.mean_gradients(batches, arena, options, finals)
         found = loss, dict(arena.views)
         return found if finals is None else (*found, finals.shown())
 
@@ -158,7 +161,7 @@ class Scoring(Model):
         0.5
         """
         sequences = Sequences(self.config, x, validate.given("y", y), lengths, sample_weight, a0)
-        drawn = self._network.noise_of(noise, rng)
+        drawn = noise_of(self.config, noise, rng)
         finals = finals_of(self.config, sequences, return_state)
         found = self._network.sums(sequences.batches(), noise=drawn, finals=finals).means
         return found if finals is None else (*found, finals.shown())

@@ -15,13 +15,11 @@ from crnn._engine import recurrence
 from crnn._engine.recurrence import CellInputs, Packed, States
 from crnn._engine.sequence import Segment
 from crnn._network import recurrences
-from crnn._network.buffers import Buffers
-from crnn._network.config import Config, Recurrence
-from crnn._network.dropout import Dropout
+from crnn._network.config import Recurrence
 from crnn._network.memory import MemoryPlan, pieces
+from crnn._network.passes import Pass, sum_of_start
 from crnn._network.penalties import RateCosts
 from crnn._network.segments import Window
-from crnn._network.start import of_start, start_of, sum_of_start
 from crnn.reference import Array
 
 #: Takes the outputs (steps, m, n_a) of a window, or the gradients of its inputs.
@@ -54,29 +52,13 @@ class Stack:
     because backward reads the states of the step before: see `crnn_segment` in the kernels' header.
     """
 
-    def __init__(
-        self,
-        config: Config,
-        parameters: dict[str, Array],
-        places: dict[int, Recurrence],
-        plan: MemoryPlan,
-        lengths: Array | None,
-        start: recurrences.State | None,
-        noise: int | None,
-        buffers: Buffers,
-        dropout: Dropout | None = None,
-    ) -> None:
-        self._config, self._parameters, self._plan = config, parameters, plan
-        self._places, self._lengths, self._noise = places, lengths, noise
-        self._buffers, self._dropout = buffers, dropout
+    def __init__(self, run: Pass, places: dict[int, Recurrence], plan: MemoryPlan) -> None:
+        self._run, self._config, self._buffers = run, run.config, run.buffers
+        self._places, self._plan = places, plan
         self._begins = [*plan.begins, plan.T]
         self._starts = [0, *(begin - 1 for begin in plan.begins[1:]), plan.T]
         self._longest = plan.steps + (len(plan.begins) > 1)  # with the step before
-        first = [
-            start_of(config, place, parameters, start, plan.m, k, buffers)
-            for k, place in places.items()
-        ]
-        self._continued = start is not None
+        first = [run.start(k, place, plan.m) for k, place in places.items()]
         self._entries = [Entry(0, plan.levels, first)]
         self._kept: Kept | None = None
         self._packed: list[Packed] = [{} for _ in places]
@@ -134,7 +116,7 @@ class Stack:
                 self._entries.append(Entry(j, marks[j], state))
             last = j == end - 1
             window = self._window(self._starts[j], (self._begins if last else self._starts)[j + 1])
-            kept = self._run(x, window, state, last)
+            kept = self._run_window(x, window, state, last)
             if collect is not None:
                 collect(window, kept.outputs[-1])
             if last:
@@ -144,26 +126,24 @@ class Stack:
             del kept  # before the next one, because two would raise the peak
 
     def _window(self, begin: int, end: int) -> Window:
-        return Window(self._plan.T, self._reverse, self._lengths, begin, end)
+        return Window(self._plan.T, self._reverse, self._run.lengths, begin, end)
 
     def _array(self, name: str, steps: int, n: int) -> Array:
         """An array (steps, m, n), of memory that suffices for the longest segment."""
         return self._buffers.array(name, (self._longest, self._plan.m, n))[:steps]
 
-    def _run(
+    def _run_window(
         self, x: Array, window: Window, state: list[tuple[Array, ...] | None], keep: bool
     ) -> Kept:
         """Every recurrence over the steps of a window, from the states before it."""
         config, found = self._config, Kept([], [], [])
         below, lengths = window.of(x), window.own_lengths
         for i, (k, place) in enumerate(self._places.items()):
-            if i > 0 and self._dropout is not None:
+            if i > 0 and self._run.dropout is not None:
                 read = self._array(f"dropped {i}", window.steps, config.n_a)
-                below = self._dropout.apply(place.layer, below, read, window.t0, self._ends(window))
-            seed = None if self._noise is None else (self._noise + k) % 2**64
-            inputs = recurrences.inputs_of(
-                config, place, self._parameters, below, lengths, state[i], seed
-            )
+                ends = self._ends(window)
+                below = self._run.dropout.apply(place.layer, below, read, window.t0, ends)
+            inputs = self._run.inputs(k, place, below, lengths, state[i])
             a = self._array(f"a {i}", window.steps, config.n_a)
             kept: bool | Array = False
             if keep and config.kind.kept:
@@ -184,7 +164,7 @@ class Stack:
 
     def _state_after(self, window: Window, states: States) -> tuple[Array, ...]:
         """A copy of the states after the last step of a window, where examples still run."""
-        a = states.a[0 if self._reverse and self._lengths is None else -1].copy()
+        a = states.a[0 if self._reverse and self._run.lengths is None else -1].copy()
         return (a,) if states.c_n is None else (a, states.c_n)
 
     def _ends(self, window: Window) -> Array | None:
@@ -214,7 +194,7 @@ class Stack:
         window = self._window(self._starts[j], self._begins[j + 1])
         own = self._window(self._begins[j], self._begins[j + 1])  # without the step before
         steps = slice(window.steps - own.steps, None)
-        falling = self._reverse and self._lengths is None  # t, while steps are read
+        falling = self._reverse and self._run.lengths is None  # t, while steps are read
         if falling:
             steps = slice(own.steps)
         above = None if da is None else da(window, self._kept.outputs[-1])  # (steps, m, n_a)
@@ -227,7 +207,7 @@ class Stack:
                 dx = self._array(f"dx {i}", window.steps, place.n_in)
             of, d0 = place.of(gradients), {}
             if first:
-                d0 = of_start(config, self._plan.m, self._buffers)
+                d0 = self._run.start_gradients(self._plan.m)
             into = recurrences.gradients_of(of, dx, d0)
             if costs is not None:
                 if above is None:
@@ -237,9 +217,9 @@ class Stack:
             above = recurrences.rate_backward(config, rates, above)
             segment = self._segments[i].place(window.t0, first, last)
             recurrence.cell_backward(inputs, states, above, into=into, da_n=da_n, segment=segment)
-            sum_of_start(of, d0, self._continued)
-            if i > 0 and dx is not None and self._dropout is not None:
-                self._dropout.apply(place.layer, dx, dx, window.t0, self._ends(window))
+            sum_of_start(of, d0, self._run.continued)
+            if i > 0 and dx is not None and self._run.dropout is not None:
+                self._run.dropout.apply(place.layer, dx, dx, window.t0, self._ends(window))
             above, da_n = dx, None
         if sink is not None:
             assert above is not None

@@ -11,7 +11,8 @@ from crnn._network.config import Config
 from crnn._network.data import Sequences
 from crnn._network.flow import cells_of
 from crnn._network.layers import Trace
-from crnn._network.network import Network, seed_for_noise
+from crnn._network.network import Network
+from crnn._network.noise import seed_for_noise
 from crnn.reference import Array
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from crnn._engine import kernels
-from crnn._network.buffers import Buffers
+from crnn._network.passes import Pass
 from crnn._network.segments import STRETCH, Window
 from crnn.reference import Array
 
@@ -16,10 +16,9 @@ class StreamedHead:
     Only for a model that reads left to right: its windows are neighbouring rows of the logits.
     """
 
-    def __init__(
-        self, parameters: dict[str, Array], T: int, m: int, lengths: Array | None, buffers: Buffers
-    ) -> None:
-        self._Wya, self._by = parameters["Wya"], parameters["by"]
+    def __init__(self, run: Pass, T: int, m: int) -> None:
+        lengths, buffers = run.lengths, run.buffers
+        self._Wya, self._by = run.parameters["Wya"], run.parameters["by"]
         self._n_y, self._n_a = self._Wya.shape
         self._m, self._buffers = m, buffers
         #: (T + 1,): the valid rows before each step, with lengths

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from crnn._network.batch import Batch
-from crnn._network.network import Means
+from crnn._network.results import Means
 from crnn._training.batches import Examples, LongSequence, Shards
 from crnn._training.iterable import Batches
 from crnn._training.series import LongSeries

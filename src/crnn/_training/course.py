@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from crnn._engine import validate
-from crnn._network.network import Means
+from crnn._network.results import Means
 from crnn._training.history import History
 from crnn._training.sound import check_array, check_steps
 from crnn.reference import Array

@@ -6,8 +6,9 @@ import numpy as np
 
 from crnn._engine.workspace import aligned
 from crnn._network.batch import Batch
-from crnn._network.network import Means, Network
+from crnn._network.network import Network
 from crnn._network.recurrences import State
+from crnn._network.results import Means
 from crnn._training.accumulating import Windows
 from crnn._training.batches import Parts, Shards
 from crnn._training.plan import Plan
@@ -100,11 +101,7 @@ class ParallelTrainer(Trainer):
         try:
             for i, batches in enumerate(held_out):
                 state = None if states is None else states[i]
-                of_shard = self.network.sums(
-                    batches, carry, state, self.buffers, self.plan.memory,
-                    penalty=self.plan.penalty,
-                )  # fmt: skip
-                sums.append(of_shard)
+                sums.append(self.network.sums(batches, self.options, carry, state))
         except BaseException as caught:
             error = caught
         of_all = np.concatenate(self._ranks.agree(error, sums))  # (shards, 3)
@@ -140,10 +137,7 @@ class ParallelTrainer(Trainer):
 
     def _add(self, leaf: Array, part: Batch, state: State | None, seed: int | None) -> State:
         """Add what a batch of a shard has to the sum, leaf (size,); return the state after it."""
-        step = self.network.gradients(
-            part, state, self.gradients.views, self.buffers, seed,
-            memory=self.plan.memory, penalty=self.plan.penalty,
-        )  # fmt: skip
+        step = self.network.gradients(part, self.gradients.views, self.options, state, seed)
         self.gradients.flat *= step.rows
         leaf[:LOSS] += self.gradients.flat
         high, low = divmod(step.rows, MANY)

@@ -10,7 +10,7 @@ import numpy as np
 
 from crnn._network.batch import Batch
 from crnn._network.flow import Saturation, by_lag, rates, reach_of
-from crnn._network.network import Step
+from crnn._network.results import Step
 from crnn._training.accumulating import examples_of
 from crnn._training.course import Course
 from crnn._training.history import History

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from crnn._engine import kernels
-from crnn._network.network import Means, Network, Step, seed_for_noise
+from crnn._network.network import Network, Options
+from crnn._network.noise import seed_for_noise
+from crnn._network.results import Means, Step
 from crnn._training.divergence import VALIDATION_LOSS, DivergenceError
 from crnn._training.interrupt import Interrupt
 from crnn._training.optim import clip_by_norm, clip_by_value
@@ -46,6 +48,11 @@ class Trainer:
     def held(self) -> bool:
         """Whether a signal waits until the file is written."""
         return self.interrupt.held is not None
+
+    @property
+    def options(self) -> Options:
+        """How its passes are run."""
+        return Options(self.buffers, self.plan.memory, self.plan.penalty)
 
     def restart(self, memory: Memory, plan: Plan) -> None:
         """Begin with the parameters as they are; the caller may have assigned others."""
@@ -88,9 +95,8 @@ class Trainer:
     def gradient(self, batch: Any, state: Any, norms: Array | None) -> Means:
         """Fill `gradients` with that of a Batch from a State, or from zeros without one."""
         return self.network.gradients(
-            batch, state, self.gradients.views, self.buffers, self._noise(),
-            norms=norms, memory=self.plan.memory, penalty=self.plan.penalty,
-        )  # fmt: skip
+            batch, self.gradients.views, self.options, state, self._noise(), norms
+        )
 
     def state_after(self, step: Means) -> Any:
         """The state from which the next window continues; valid for the last step only."""
@@ -137,9 +143,7 @@ class Trainer:
             assert self.last is not None
             batch, state = self.last
             batches = [batch]
-        return self.network.sums(
-            batches, carry, state, self.buffers, self.plan.memory, penalty=self.plan.penalty
-        ).means
+        return self.network.sums(batches, self.options, carry, state).means
 
     def confirm_last(self, carry: bool) -> None:
         """Check the last step, if one was done since the trainer was made."""

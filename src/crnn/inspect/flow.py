@@ -13,6 +13,7 @@ from crnn._network.data import Sequences
 from crnn._network.flow import Saturation, by_lag, rates, reach_of
 from crnn._network.layers import Trace
 from crnn._network.model import Model
+from crnn._network.network import Options
 from crnn._words import counted
 from crnn.reference import Array
 
@@ -239,12 +240,12 @@ def _passes(
 ) -> Iterator[tuple[Array | None, Array, Trace, float]]:
     """Each group of examples: its numbers, norms (cells, T, m), trace and mean loss."""
     network = model._network
-    gradients, buffers = network.new_arena(), network.new_buffers()
+    gradients, options = network.new_arena(), Options(network.new_buffers())
     for chosen in sequences.groups(backward=True):
         batch = sequences.batch(chosen)
         T, m = batch.x.shape[:2]
         norms = np.empty((len(model.config.recurrences()), T, m))
-        step = network.gradients(batch, None, gradients.views, buffers, norms=norms)
+        step = network.gradients(batch, gradients.views, options, norms=norms)
         yield chosen, norms, step.trace, step.loss
 
 

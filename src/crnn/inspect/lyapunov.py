@@ -11,6 +11,8 @@ import numpy as np
 from crnn._engine import validate
 from crnn._engine.lyapunov import advance
 from crnn._network import layers
+from crnn._network.buffers import Buffers
+from crnn._network.passes import Pass
 from crnn._words import counted
 from crnn.inspect import _arguments
 from crnn.inspect._cells import Slopes
@@ -168,7 +170,8 @@ class _Driven:
         config, parameters = _arguments.in_float64(model)
         self.cell = _arguments.cell_of(model, cell)
         place = self.cell.place
-        trace = layers.forward(config, dict(parameters), _arguments.one_sequence(config, x))
+        run = Pass(config, dict(parameters), Buffers(config.np_dtype))
+        trace = layers.forward(run, _arguments.one_sequence(config, x))
         number = config.recurrences().index(place)
         order = slice(None, None, -1 if place.reverse else 1)
         self.a = trace.states[number].a[order, 0]  # (T, n_a)

@@ -12,7 +12,9 @@ from crnn import _axes
 from crnn._engine import validate
 from crnn._network import layers
 from crnn._network.arena import Arena, Layout
+from crnn._network.buffers import Buffers
 from crnn._network.config import Config
+from crnn._network.passes import Pass
 from crnn._vocabulary import vocabulary_of
 from crnn._words import counted
 from crnn.inspect import _arguments, _coloured
@@ -255,13 +257,14 @@ def saliency(model: Any, x: Any, step: int = -1, output: int | None = None) -> S
         rows = (rows[:, :, None] == np.arange(config.n_x)).astype(np.float64)  # (T, 1, n_x)
     T = len(rows)
     step = _checked_step(config, step, T)
-    trace = layers.forward(config, dict(parameters), rows, keep=True)
+    run = Pass(config, dict(parameters), Buffers(config.np_dtype))
+    trace = layers.forward(run, rows, keep=True)
     row = step if config.every_step else 0
     output = _checked_output(config, output, trace.logits[row])
     dlogits = np.zeros_like(trace.logits)
     dlogits[row, output] = 1
     unused = Arena(Layout(config.shapes(), config.np_dtype)).views
-    dx = layers.backward(config, dict(parameters), trace, dlogits, unused, need_dx=True)
+    dx = layers.backward(trace, dlogits, unused, need_dx=True)
     assert dx is not None
     return Saliency(np.linalg.norm(dx[:, 0], axis=1), step, output, tokens)
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from onnx import NodeProto, helper
+from onnx import NodeProto
 
+from crnn.onnx.directions import given_attributes
 from crnn.onnx.numbers import Rows
 from crnn.reference import Array
 
@@ -35,10 +36,7 @@ class Deviations:
 def softmax(graph: Graph, node: NodeProto, value: Any) -> Array:
     """The probabilities of classes."""
     rows, which = graph.answers(value, "logits")
-    has_axis = any(attribute.name == "axis" for attribute in node.attribute)
-    axis = -1 if graph.opset >= 13 else 1
-    if has_axis:
-        axis = helper.get_node_attr_value(node, "axis")
+    axis = given_attributes(node).get("axis", -1 if graph.opset >= 13 else 1)
     if axis not in (-1, which.ndim):
         raise ValueError(f"axis: expected that of the outputs, the last, got {axis}")
     return _linked(graph, rows, which, "softmax")

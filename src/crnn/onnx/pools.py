@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from onnx import NodeProto, helper
+from onnx import NodeProto
 
 from crnn._network.config import PARTS
+from crnn.onnx.directions import given_attributes
 from crnn.onnx.numbers import LOWEST, Rows
+from crnn.onnx.parts import Cell
 from crnn.reference import Array
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ class Pool:
 
 def reduce(graph: Graph, node: NodeProto, value: Any, axes: Any = None) -> Array:
     """The mean, the maximum or the sum of states over time."""
-    given = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+    given = given_attributes(node)
     axes = given.get("axes", axes)  # an attribute before opset 18, and of ReduceSum before 13
     numbers = value.numbers
     axis = None if axes is None or np.size(axes) != 1 else int(np.ravel(axes)[0])
@@ -41,7 +43,7 @@ def reduce(graph: Graph, node: NodeProto, value: Any, axes: Any = None) -> Array
     found, k = [], 0
     while k < moved.shape[-1]:
         cell = graph.ledger.owner(int(moved[..., k].max()))
-        if cell is None or not graph.is_cell(cell) or k + cell.width > moved.shape[-1]:
+        if cell is None or not isinstance(cell.of, Cell) or k + cell.width > moved.shape[-1]:
             raise ValueError("expected the states of a cell")
         example = _example(graph, cell, moved[..., k : k + cell.width], past)
         pool = graph.ledger.rows(graph.m, cell.width, Pool(cell, part))
@@ -86,11 +88,11 @@ def divide(graph: Graph, node: NodeProto, value: Any, count: Any) -> Array:
 
 def features(graph: Graph, found: list[tuple[Rows, Array]]) -> tuple[list[Rows], str, Array]:
     """The cells, the `steps` of a model and the examples of features that have pools among them."""
-    of = [("last" if graph.is_cell(rows) else rows.of.part) for rows, _ in found]
+    of = [("last" if isinstance(rows.of, Cell) else rows.of.part) for rows, _ in found]
     parts = tuple(dict.fromkeys(of))
     steps = next((steps for steps, own in PARTS.items() if own == parts), None)
     n = len(found) // max(len(parts), 1)
-    cells = [rows if graph.is_cell(rows) else rows.of.cell for rows, _ in found]
+    cells = [rows if isinstance(rows.of, Cell) else rows.of.cell for rows, _ in found]
     if (
         steps is None
         or of != [part for part in parts for _ in range(n)]

@@ -10,13 +10,16 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from onnx import ValueInfoProto
 
 from crnn._network.config import Recurrence
 from crnn.reference import Array
+
+if TYPE_CHECKING:
+    from crnn.onnx.graph import Graph
 
 BEFORE, AFTER = "0", "_n"  # the first step, the last step
 
@@ -59,7 +62,7 @@ def shape_of(value: ValueInfoProto, sizes: Mapping[str, int], most: int) -> tupl
 
 
 def begun(
-    graph: Any, operator: str, batch_first: bool, D: int, initial: Sequence[Any]
+    graph: Graph, operator: str, batch_first: bool, D: int, initial: Sequence[Any]
 ) -> list[tuple[Place, ...]]:
     """Where each of the D directions of a node begins, by its states; none for zeros."""
     names = ("initial_h", "initial_c")[: 2 if operator == "LSTM" else 1]
@@ -76,7 +79,7 @@ def begun(
     return list(zip(*found, strict=True)) if found else [()] * D
 
 
-def _place(graph: Any, name: str, numbers: Array) -> Place:
+def _place(graph: Graph, name: str, numbers: Array) -> Place:
     """The input's state that these numbers (m, n_a) are."""
     rows = graph.ledger.whole_rows(numbers) or []
     if len(rows) == 1 and isinstance(rows[0][0].of, Start):
@@ -87,7 +90,7 @@ def _place(graph: Any, name: str, numbers: Array) -> Place:
     raise ValueError(f"{name}: expected an input's states of all examples in their order")
 
 
-def check(graph: Any, cells: Sequence[Any], outputs: Mapping[str, Any]) -> None:
+def check(graph: Graph, cells: Sequence[Any], outputs: Mapping[str, Any]) -> None:
     """Check that every cell has its own state, and that outputs return them in the same order.
 
     Parameters
@@ -118,7 +121,7 @@ def check(graph: Any, cells: Sequence[Any], outputs: Mapping[str, Any]) -> None:
         )
 
 
-def _finals(graph: Any, name: str, value: Any) -> list[tuple[Any, int]]:
+def _finals(graph: Graph, name: str, value: Any) -> list[tuple[Any, int]]:
     """The cells whose final states an output (m, n_a) or (k, m, n_a) is, and which states."""
     numbers = getattr(value, "numbers", None)
     if numbers is None or numbers.ndim not in (2, 3):
