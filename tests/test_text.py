@@ -172,7 +172,9 @@ class TestFiles:
     def test_text_that_is_not_encoded_is_refused(self):
         model = crnn.RNN(5, 4, 5, steps="all", rng=0)
         for call in (model.fit_stream, lambda text: model.sample(3, prime=text)):
-            with pytest.raises(TypeError, match=r": expected integers .* crnn\.text encodes a text$"):
+            with pytest.raises(
+                TypeError, match=r": expected integers .* crnn\.text encodes a text$"
+            ):
                 call("hello world")
 
     def test_errors_name_the_place_and_leave_the_file(self, path, tmp_path):
