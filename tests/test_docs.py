@@ -139,6 +139,15 @@ def test_examples_reach_their_documented_figures(example, arguments, figure, low
 
 
 @pytest.mark.parametrize("page", PAGES)
+def test_prose_has_no_html(page):
+    """The <t> of x<t> would be a tag, which no one sees, unless it is code."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    text = re.sub(r"^```.*?^```$|^    .*?$", "", text, flags=re.M | re.S)
+    text = re.sub(r"(`+).+?\1|\$[^$]+\$", "", text, flags=re.S)
+    assert re.findall(r"<(?!https:)[A-Za-z/][^>]*>", text) == []
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_links_to_project_files_exist(page):
     text = (ROOT / page).read_text(encoding="utf-8")
     for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):

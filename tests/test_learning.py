@@ -521,6 +521,20 @@ class TestDataThatIsNotFinite:
         assert self.diverged(x_bad, y, sample_weight=w) == expected.format("x")
         assert self.diverged(x, y_bad, sample_weight=w) == expected.format("y")
 
+    @pytest.mark.parametrize("cell", ["gru", "lstm"])
+    @pytest.mark.parametrize("batch_size", [2, 4])
+    def test_in_a0(self, cell, batch_size):
+        a, bad = np.zeros((2, 4, 3), "f4")
+        bad[2, 1] = np.nan
+        items = [(a, a), (a, bad)] if cell == "lstm" else [a, bad]
+        model = crnn.RNN(2, 3, 1, loss="mse", steps="all", cell=cell, num_layers=2, rng=0)
+        options = {"a0": items, "sample_weight": [0, 1, 1, 1], "batch_size": batch_size}
+        with pytest.raises(crnn.DivergenceError) as caught:
+            fit(model, self.X, self.Y, **options)
+        name = "a0[1][1]" if cell == "lstm" else "a0[1]"
+        fault = f"{name}: expected finite numbers, got nan (float32) at (2, 1); because of it"
+        assert str(caught.value).startswith(fault)
+
     def test_in_validation_data(self):
         bad = self.spoiled(self.X, 0, 0, 0, by=-np.inf), self.spoiled(self.Y, 0, 1, 0)
         fault = self.diverged(self.X, self.Y, validation=(self.X, bad[1]))
@@ -698,6 +712,15 @@ class TestStreamOfSymbols:
             optimizer=crnn.Adam(1e-2), clip_norm=1.0, patience=5, progress=False,
         )  # fmt: skip
         assert history.val_metric[-1] > 0.95
+
+    @pytest.mark.parametrize("more", [(), (None,), (None, None), (None, None, None)])
+    def test_held_out_symbols_in_a_tuple(self, more):
+        symbols, found = np.random.default_rng(0).integers(0, 4, 300), []
+        for held_out in (symbols[:99], (symbols[:99], *more)):
+            model = crnn.RNN(4, 6, 4, steps="all", rng=0)
+            history = model.fit_stream(symbols, validation=held_out, epochs=1, progress=False)
+            found.append(history.val_loss)
+        assert found[0] == found[1]
 
     @pytest.mark.parametrize(("n", "rows"), [(2, 1), (127, 1), (130, 2), (64 * 8, 8), (2000, 8)])
     def test_the_validation_loss_is_that_of_rows_of_64_steps(self, n, rows):

@@ -37,7 +37,10 @@ WARNINGS = ("-Wall", "-Wextra", "-Werror")
 SANITIZERS = ("-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 
 # What runs with the extension under sanitizers.
-HOSTILE = ("test_hostile_arguments.py", "fuzz/test_models.py", "fuzz/test_files.py")
+HOSTILE = (
+    "test_hostile_arguments.py", "fuzz/test_models.py", "fuzz/test_compiled.py",
+    "fuzz/test_files.py",
+)  # fmt: skip
 TABLES = ("avx512", "avx2", "neon", "portable")
 RANDOM_CASES = 20 * int(os.environ.get("CRNN_FUZZ", 1))
 

@@ -31,8 +31,8 @@ class Problem:
 
 
 @st.composite
-def configurations(draw, smooth):
-    """Keyword arguments of `crnn.RNN` that fit together.
+def configurations(draw, smooth, fixed):
+    """Keyword arguments of `crnn.RNN` that fit together, of which some are fixed.
 
     With `smooth` the loss is a function of the parameters alone, whose derivative has no jumps.
     """
@@ -49,6 +49,7 @@ def configurations(draw, smooth):
         "dtype": "float64" if smooth else draw(st.sampled_from(["float32", "float64"])),
         "cell": draw(st.sampled_from(["vanilla", "leaky", "gru", "lstm"])),
         "initial_state": draw(st.sampled_from(["zeros", "trained"])),
+        **fixed,
     }
     if found["cell"] == "leaky":
         found["leak"] = draw(st.sampled_from([1.0, 0.3, list(np.linspace(0.2, 1, n_a))]))
@@ -74,9 +75,9 @@ def configurations(draw, smooth):
 
 
 @st.composite
-def problems(draw, smooth=False):
+def problems(draw, smooth=False, **fixed):
     """A model with random biases, and examples for it."""
-    options = draw(configurations(smooth))
+    options = draw(configurations(smooth, fixed))
     seed = draw(st.integers(0, 2**16))
     rng = np.random.default_rng(seed)
     model = crnn.RNN(**options, rng=seed)

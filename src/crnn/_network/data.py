@@ -109,7 +109,7 @@ class Sequences:
         return 2 * x.itemsize * int(math.prod(x.shape[axes:]))
 
     def fault(self) -> str | None:
-        """An error message that says where x or y is not finite, or None.
+        """An error message that says where x, y or a0 is not finite, or None.
 
         It costs a pass over all data, so it is called only after a loss was not finite. Steps past
         an example's length and targets of weight 0 are not checked.
@@ -121,8 +121,10 @@ class Sequences:
             y_read = self.weights > 0
         elif self._config.every_step and not self.listed:
             y_read = x_read
-        return self._fault_in("x", self.x, x_read, 1) or self._fault_in(
-            "y", self.y, y_read, 1 if self._config.every_step else 0
+        return (
+            self._fault_in("x", self.x, x_read, 1)
+            or self._fault_in("y", self.y, y_read, 1 if self._config.every_step else 0)
+            or self._fault_in_start()
         )
 
     def _fault_in(
@@ -140,6 +142,18 @@ class Sequences:
                 shown = list(place)
                 shown[axis] = int(self._numbers[shown[axis]])
                 return _fault(self._of + name, values, place, tuple(shown))
+        return None
+
+    def _fault_in_start(self) -> str | None:
+        """The first number of the examples' own initial states that is not finite."""
+        items = self._start or []
+        for k, item in enumerate(items):
+            for i, values in enumerate(item):
+                place = _not_finite(values, None)
+                if place is not None:
+                    name = f"{self._of}a0[{k}]" + (f"[{i}]" if len(item) > 1 else "")
+                    shown = int(self._numbers[place[0]]), *place[1:]
+                    return _fault(name, values, place, shown)
         return None
 
     def _list_of_weights(self, name: str) -> list[Array] | list[None]:

@@ -14,6 +14,7 @@ from crnn._network.batch import Batch
 from crnn._network.config import Config
 from crnn._network.data import Sequences
 from crnn._training.ranks import ALONE, Ranks
+from crnn._words import counted
 from crnn.reference import Array
 
 #: Steps of a window where no gradient is asked for, and of the shortest rows that a sequence is cut
@@ -216,7 +217,7 @@ def checked_symbols(config: Config, name: str, symbols: Any, more_than: int) -> 
     a = validate.plain(name, symbols)
     a = validate.class_range(name, a, config.n_x, None, a.size)
     if len(a) <= more_than:
-        raise ValueError(f"{name}: expected more than {more_than} symbols, got {len(a)}")
+        raise ValueError(f"{name}: expected more than {counted(more_than, 'symbol')}, got {len(a)}")
     return a
 
 

@@ -145,17 +145,17 @@ class FromStreams(Trained):
         batch_size = checked_batch_size(batch_size, comm)
         steps = validate.count("steps", steps)
         symbols = validate.plain("symbols", symbols)
-        given = (y, resets, mask, *_several(validation)[1:])
+        held_out, *others = _several(validation)
+        given = (y, resets, mask, *others)
         if not is_series(self.config, symbols) and all(item is None for item in given):
             symbols = checked_symbols(self.config, "symbols", symbols, batch_size)
-            if validation is not None:
-                validation = checked_symbols(self.config, "validation", validation, 1)
-            long = LongSequence(symbols, batch_size, steps, validation, comm)
+            if held_out is not None:
+                held_out = checked_symbols(self.config, "validation", held_out, 1)
+            long = LongSequence(symbols, batch_size, steps, held_out, comm)
             return self._train(Grouped(long, accumulate) if accumulate > 1 else long, plan)
         series = checked_series(self.config, symbols, y, resets, mask, batch_size)
-        held_out = None
-        if validation is not None:
-            held_out = checked_series(self.config, *_several(validation), of="validation ")
+        if held_out is not None:
+            held_out = checked_series(self.config, held_out, *others, of="validation ")
         require_rows("symbols", series.m, comm)
         data = LongSeries(series, steps, held_out, comm)
         return self._train(Grouped(data, accumulate) if accumulate > 1 else data, plan)
