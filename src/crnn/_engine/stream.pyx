@@ -69,7 +69,7 @@ cdef class Stepper:
             raise RuntimeError(f"stream: {crnn_status_message(status).decode()}")
         self._call, self._kernels = self._stepper.call, self._stepper.kernels
         self._states = 2 if w.cell == CRNN_LSTM else 1
-        weights = w.num_layers * sum(a[0].size for a in arrays.values()) + Wya.size
+        weights = w.num_layers * sum([a[0].size for a in arrays.values()]) + Wya.size
         self._small = m * weights < 50_000  # some microseconds
 
     def __dealloc__(self):
