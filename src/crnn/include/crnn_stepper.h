@@ -74,8 +74,7 @@ static inline crnn_stepper_weights crnn_stepper_weights_new(void) {
 }
 
 /* Create a stepper for m sequences, from a record, from the bytes of a file that RNN.save wrote, or
- * from the path of such a file. *stepper is set to it, or to NULL if the status is not CRNN_OK. What
- * is given is only read, and not needed afterwards.
+ * from the path of such a file. *stepper is set to it, or to NULL if the status is not CRNN_OK.
  *
  * The path is in UTF-8 on Windows, too. It must lead to a regular file: a folder, a pipe or a
  * device is CRNN_FILE_UNREADABLE.
