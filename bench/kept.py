@@ -106,6 +106,6 @@ def measured(name):
     )
     cpu = ", ".join(filter(None, [machine["cpu"], machine.get("cpu_version")]))
     return (
-        f"Measured on {machine['date']} on an {cpu}, with {KERNELS[machine['simd']]} kernels, "
-        f"beside {others}: `{machine['command']}`.\n"
+        f"Measured on {machine['date']} on an {cpu}, with {KERNELS[machine['simd']]} kernels"
+        f"{', beside ' + others if others else ''}: `{machine['command']}`.\n"
     )

@@ -1,6 +1,6 @@
 """Steps of libcrnn's stepper beside those of Python's stream, in microseconds a step.
 
-    python bench/stepper.py [--steps 100000] [--cell vanilla]
+    python bench/stepper.py [--steps 100000] [--cells vanilla leaky] [--json FILE]
 
 Builds libcrnn and bench/stepper.c with CMake and cc in a temporary folder. The kernel's own time is
 that of the same step without the stepper around it; a call is one of crnn.h with T = 1. Run it on a
@@ -8,6 +8,7 @@ quiet machine; p99.9 is of single steps, and says as much about the machine as a
 """
 
 import argparse
+import json
 import statistics
 import subprocess
 import tempfile
@@ -17,8 +18,11 @@ from pathlib import Path
 import numpy as np
 
 import crnn
+from crnn.benchmark import machine
 
 SIZES = (8, 16, 32, 64, 128, 256, 512, 1024)
+#: What the program prints: medians over blocks of steps, and two quantiles of single steps.
+FIGURES = ("stepper", "kernel", "call", "median", "p99.9")
 HERE = Path(__file__).parent
 
 
@@ -51,27 +55,37 @@ def python_step(model, steps):
     return 1e6 * statistics.median(times)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=100_000)
-    parser.add_argument("--cell", default="vanilla")
-    options = parser.parse_args()
-    print(f"{options.cell}, n_x = n_y = 1, float32, {options.steps} steps; microseconds")
-    print("units  stepper  kernel     call  stream.step  single step: median  p99.9  ratio")
+def measured(program, file, cell, n_a, steps):
+    """A row: microseconds of the stepper of one model, and of what it is compared with."""
+    leak = {"leak": 0.5} if cell == "leaky" else {}
+    model = crnn.RNN(1, n_a, 1, cell=cell, loss="mse", rng=0, **leak)
+    model.save(file)
+    steps = steps if n_a <= 64 else steps // 10
+    figures = (float(figure) / 1000 for figure in run(program, file, str(steps)).split())
+    row = {"cell": cell, "units": n_a, **dict(zip(FIGURES, figures, strict=True))}
+    return row | {"stream.step": python_step(model, steps // 10)}
+
+
+def main(steps, cells, path):
+    whole = {"machine": machine.describe(), "versions": {}, "steps": steps, "rows": []}
+    columns = (*FIGURES, "stream.step")
+    print(f"n_x = n_y = 1, float32, {steps} steps; microseconds; median and p99.9 of single steps")
+    print("cell     units  " + "".join(f"{name:>13}" for name in columns))
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        program = build(folder)
-        for n_a in SIZES:
-            leak = {"leak": 0.5} if options.cell == "leaky" else {}
-            model = crnn.RNN(1, n_a, 1, cell=options.cell, loss="mse", rng=0, **leak)
-            model.save(folder / "model.safetensors")
-            steps = options.steps if n_a <= 64 else options.steps // 10
-            figures = run(program, folder / "model.safetensors", str(steps)).split()
-            step, kernel, call, median, tail = (float(figure) / 1000 for figure in figures)
-            python = python_step(model, steps // 10)
-            print(f"{n_a:5}  {step:7.3f} {kernel:7.3f}  {call:7.3f}  {python:11.3f}  "
-                  f"{median:20.3f} {tail:6.3f}  {tail / median:5.2f}", flush=True)  # fmt: skip
+        program = build(Path(name))
+        for cell in cells:
+            for n_a in SIZES:
+                row = measured(program, Path(name) / "model.safetensors", cell, n_a, steps)
+                whole["rows"].append(row)
+                figures = "".join(f"{row[name]:13.3f}" for name in columns)
+                print(f"{cell:8} {n_a:5}  {figures}", flush=True)
+    if path is not None:
+        path.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--steps", type=int, default=100_000)
+    parser.add_argument("--cells", nargs="+", default=["vanilla"])
+    parser.add_argument("--json", type=Path, dest="path", metavar="FILE")
+    main(**vars(parser.parse_args()))

@@ -19,7 +19,7 @@ import sys
 import kept
 import pictures
 import speed_tables
-from kept import digits, markdown, ratio, results, shape
+from kept import digits, markdown, measured, ratio, results, shape, title
 
 BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", flags=re.S)
 
@@ -61,6 +61,20 @@ def table_stream():
     ]
     head = ["cell", "units", "one after another: median", "p99", "p99.9"]
     return markdown([*head, "at 1 kHz: median", "p99", "p99.9", "late"], rows)
+
+
+def table_stepper():
+    """Microseconds of a step in C, and of what it is compared with."""
+    columns = {
+        "stepper": "stepper", "kernel": "its kernel", "call": "call with T = 1",
+        "stream.step": "`stream.step`", "p99.9": "p99.9 of the stepper",
+    }  # fmt: skip
+    rows = [
+        [title(row["cell"]), row["units"], *(digits(row[of]) for of in columns)]
+        for row in results("stepper_avx512")["rows"]
+        if row["units"] in (16, 64, 256, 512)
+    ]
+    return measured("stepper_avx512") + "\n" + markdown(["cell", "units", *columns.values()], rows)
 
 
 def table_products():

@@ -65,6 +65,26 @@ class Table(ctypes.Structure):
     ]
 
 
+def wrong_values(record):
+    """Pairs of a field and a value that a record may not have there, one after the other."""
+    for field, kind in record._fields_:
+        before = getattr(record, field)
+        if kind is ctypes.c_void_p:
+            wrong = [None, (before or 64) + 1]
+        elif field == "struct_size":
+            wrong = [7]
+        elif field == "workspace_bytes":
+            wrong = [0]
+        elif issubclass(kind, ctypes._Pointer):
+            before, wrong = ctypes.cast(before, kind), [None]  # a copy of the record's own
+        else:
+            wrong = [-1]
+        for value in wrong:
+            setattr(record, field, value)
+            yield field
+            setattr(record, field, before)
+
+
 def _table():
     pointer = ctypes.pythonapi.PyCapsule_GetPointer
     pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]

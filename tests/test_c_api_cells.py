@@ -1,11 +1,24 @@
 """The leaky cell, the GRU and the LSTM through the C interface."""
 
 import ctypes
+import re
 
 import numpy as np
 import pytest
 from c_problem import CallProblem
-from c_record import ALIGNMENT, API, CELL, LEAK, LENGTH, NULL, OK, OPTION, SIZE, WORKSPACE
+from c_record import (
+    ALIGNMENT,
+    API,
+    CELL,
+    LEAK,
+    LENGTH,
+    NULL,
+    OK,
+    OPTION,
+    SIZE,
+    WORKSPACE,
+    wrong_values,
+)
 
 from crnn import _check_cells
 
@@ -221,3 +234,17 @@ class TestRefused:
         p = Problem(name, lengths=True)
         p.inputs["lengths"][1] = 8
         assert p.refused() == p.refused(backward=1) == LENGTH
+
+
+@EVERY_CELL
+@pytest.mark.parametrize("backward", [0, 1])
+def test_the_words_of_a_status_name_the_field(name, backward):
+    p, refused = Problem(name), set()
+    for field in wrong_values(p.call):
+        status = p.function(backward)(p.call)
+        if status != OK:
+            refused.add(field)
+            words = API.status_message(status).decode()
+            assert re.search(rf"\b{field}\b", words), f"{field}: {words}"
+    assert refused >= {"struct_size", "dtype", "T", "n_a", "x", "Wax", "a", "workspace", "kept"}
+    assert refused >= ({"dWaa", "norms", "da"} if backward else {"ba"})

@@ -6,6 +6,7 @@ They run under gcc's sanitizers and, where there is valgrind, under valgrind.
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pages
@@ -61,6 +62,19 @@ def test_pkg_config(prefix, model, tmp_path):
     assert len(run(program, model, "7", env=path).splitlines()) == 7
 
 
+@pytest.mark.parametrize("folder", ["lib", "/opt/somewhere/lib"])
+def test_pkg_config_finds_the_library_from_where_its_file_is(folder, tmp_path):
+    """So an installed library may be moved; also where the folder's name is absolute."""
+    need("pkg-config", "cmake")
+    run("cmake", "-S", crnn.get_source(), "-B", tmp_path, f"-DCMAKE_INSTALL_LIBDIR={folder}",
+        "-DCMAKE_INSTALL_PREFIX=/usr/local")  # fmt: skip
+    found = {**os.environ, "PKG_CONFIG_PATH": str(tmp_path)}
+    away = {"lib": "../../include", "/opt/somewhere/lib": "../../../../usr/local/include"}[folder]
+    for name, place in (("libdir", ".."), ("includedir", away)):
+        value = run("pkg-config", f"--variable={name}", "crnn", env=found).strip()
+        assert value == f"{tmp_path}/{place}"
+
+
 @pytest.fixture(scope="module")
 def examples(prefix, tmp_path_factory):
     """The folder of the examples that their CMakeLists.txt builds."""
@@ -88,15 +102,9 @@ def sanitized(tmp_path_factory):
     kernels = package / "_engine" / "csrc"
     sources = [*sorted((package / "capi").glob("*.c")),
                *(kernels / f"{name}.c" for name in ("order", "portable", "threads"))]  # fmt: skip
-    only = folder / "only_portable.c"
-    only.write_text(
-        '#include "crnn_kernels.h"\n'
-        "const crnn_kernels *crnn_find_kernels(const char *name) {\n"
-        '    return name == 0 || strcmp(name, "portable") == 0 ? &crnn_kernels_portable : 0;\n}\n'
-    )
     includes = [f"-I{package / name}" for name in ("capi", "include", "_engine/csrc")]
     objects = []
-    for source in [*sources, only]:
+    for source in [*sources, ROOT / "tests" / "c" / "only_portable.c"]:
         objects.append(folder / f"{source.stem}.o")
         run("gcc", "-std=c11", "-O0", *SANITIZERS, "-Wall", "-Wextra", "-Werror", *includes, "-c",
             source, "-o", objects[-1])  # fmt: skip
@@ -116,6 +124,9 @@ def test_examples_with_sanitizers_and_without_a_warning(prefix, sanitized, name,
     done = subprocess.run([program, damaged], capture_output=True, text=True)
     assert done.returncode == 1
     assert "not a model of crnn's, or damaged" in done.stderr
+    done = subprocess.run([program], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"usage: {Path(name).stem} MODEL")
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import pytest
 
 import crnn
 from crnn._extras import extra
+from crnn.data import sliding_windows
 
 PAGE = Path(__file__).parent.parent / "docs" / "faq.md"
 MESSAGES = [block.strip() for block in pages.blocks(PAGE.read_text(encoding="utf-8"), "pytb")]
@@ -25,6 +26,12 @@ def nan_in_the_data():
     x = X.copy()
     x[3, 2, 1] = np.nan
     model().fit(x, CLASSES, progress=False)
+
+
+def text_in_a_table():
+    table = np.ones((144, 2), object)
+    table[4, 1] = "12,5"
+    sliding_windows(table, 24, 12)
 
 
 def a_file_that_is_none():
@@ -53,6 +60,7 @@ CASES = {
     "TypeError: Wax:": lambda: crnn.rnn_forward(X, np.eye(4), np.ones((4, 3), "float32")),
     "ValueError: x: expected numbers of shape": lambda: model().predict(X[:, 0]),
     "ValueError: lengths:": lambda: model().predict(X, lengths=[21] * 8),
+    "ValueError: series:": text_in_a_table,
     "DivergenceError:": nan_in_the_data,
     "ValueError: stream:": lambda: model(direction="bidirectional").stream(),
     "ValueError: sample:": lambda: model().sample(5),

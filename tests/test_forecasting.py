@@ -35,6 +35,8 @@ class TestWindows:
         ("arguments", "message"),
         [
             ((SERIES, 60, 1), "series: expected at least 61 steps"),
+            ((SERIES.astype(str), 5), r"series: .*; each is a number: astype\(float\)"),
+            (([1.0, "n/a"], 1), r"series: .*; 'n/a' at \(1,\) is not a number"),
             ((SERIES, 0), "steps: expected a whole number >= 1"),
             ((SERIES, 5, 0), "horizon: expected a whole number >= 1"),
             ((np.zeros((9, 2, 2)), 5), r"series: expected numbers of shape \(N,\) or \(N, n_x\)"),

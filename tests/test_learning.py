@@ -347,7 +347,7 @@ class TestLoop:
                 ValueError,
                 r"validation y: expected integers in 0\.\.1, got 7",
             ),
-            ({"validation": 0.1}, ValueError, r"validation: expected \(x, y\)"),
+            ({"validation": 0.1}, ValueError, r"validation: expected \(x, y\), .*, got 0\.1$"),
             ({"optimizer": 0.1}, TypeError, "optimizer: expected crnn.SGD, crnn.Adam"),
             ({"progress": 1}, TypeError, "progress: expected True or False"),
             ({"callback": 1}, TypeError, "callback: expected a callable"),

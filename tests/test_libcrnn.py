@@ -2,8 +2,12 @@
 
 import ctypes
 import json
+import locale
+import os
 import re
 import struct
+import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,15 +25,18 @@ from c_record import (
     UNREADABLE,
     UNSUPPORTED,
     VERSION,
+    wrong_values,
 )
 from libcrnn import (
     ARRAYS,
     CELLS,
     DTYPES,
     ROOT,
+    Sizes,
     Stepper,
     Weights,
     load,
+    need,
     run,
 )
 
@@ -100,9 +107,19 @@ class TestTheLibrary:
         names = {line.split()[-1] for line in archived if line and not line.endswith(":")}
         assert {name for name in names if not name.startswith("crnn_")} == set()
 
-    def test_versions(self, library):
+    def test_versions(self, library, prefix):
         assert library.crnn_version().decode() == crnn.__version__
         assert library.crnn_stepper_version() == 1
+        need("readelf")
+        named = run("readelf", "-d", prefix / "lib" / "libcrnn.so")
+        assert f"[libcrnn.so.{library.crnn_stepper_version()}]" in named
+
+    def test_no_call_looks_for_a_function(self, prefix):
+        """All are found when the library is loaded: the first call may be in an audio thread."""
+        need("readelf")
+        shared = prefix / "lib" / "libcrnn.so"
+        assert re.search(r"\(FLAGS_1\).*NOW", run("readelf", "-d", shared))
+        assert " crnn_" not in run("readelf", "-r", shared)  # it calls its own functions directly
 
     def test_kernels_and_threads_are_set_by_name_and_number(self, library):
         assert library.crnn_kernels_name().decode() in ("avx512", "avx2", "neon", "portable")
@@ -209,6 +226,18 @@ class TestFromWeights:
         assert stepper.status == status
         assert stepper.handle.value is None
 
+    def test_the_words_of_a_status_name_the_field(self, library):
+        weights, _kept = record(some_model(cell="leaky", leak=0.5))
+        refused = set()
+        for field in wrong_values(weights):
+            stepper = Stepper(library, None, "create", ctypes.byref(weights), 1)
+            if stepper.status != OK:
+                refused.add(field)
+                words = library.crnn_status_message(stepper.status).decode()
+                assert re.search(rf"\b{field}\b", words), f"{field}: {words}"
+            stepper.close()
+        assert refused == {field for field, _ in Weights._fields_} - {"ba", "baa", "a0", "c0"}
+
     def test_a_leak_out_of_range(self, library):
         weights, kept = record(some_model(cell="leaky", leak=0.5))
         kept[-1][3] = np.nan
@@ -240,6 +269,10 @@ class TestState:
         assert (found.dtype, found.cell, found.link) == (2, 3, LINKS["softmax"])
         assert (found.m, found.n_x, found.n_a, found.n_y, found.num_layers) == (3, 5, 9, 4, 2)
         assert found.state_bytes == 8 * 2 * 2 * 3 * 9
+        for size in (0, 8, ctypes.sizeof(Sizes) - 1, 2**40):
+            not_set = Sizes(struct_size=size)
+            status = library.crnn_stepper_get_sizes(stepper.handle, ctypes.byref(not_set))
+            assert (status, not_set.struct_size, not_set.m) == (VERSION, size, 0)
         stepper.close()
 
     def test_what_does_not_fit_is_refused_and_changes_nothing(self, library, tmp_path):
@@ -265,15 +298,84 @@ def file_of(header, data=b""):
     return struct.pack("<Q", len(text)) + text + data
 
 
+def with_leak(text, folder, dtype="float32"):
+    """The file of a leaky model whose leak is written like that."""
+    data = saved(some_model(cell="leaky", leak=0.5, dtype=dtype), folder)
+    (size,) = struct.unpack("<Q", data[:8])
+    header = data[8 : 8 + size].replace(b'leak\\": 0.5', b'leak\\": ' + text.encode())
+    assert text.encode() in header
+    return struct.pack("<Q", len(header)) + header + data[8 + size :]
+
+
+def assert_leak_as_in_python(library, data, folder):
+    (folder / "leaky").write_bytes(data)
+    model = crnn.load(folder / "leaky")
+    assert_as_in_python(of_memory(library, model, data), model, 1)
+
+
+class TestNumbersInFiles:
+    @pytest.mark.parametrize("dtype", DTYPES)
+    @pytest.mark.parametrize(
+        "text",
+        ["1", "1.0", "5e-1", "0.25E+0", "2.5e-0000001", "3e-38", "1000000000000000000000e-21",
+         "0.30000000000000004", "0.10000000000000000555111512", "0.000000000000000000000001e20"],
+    )  # fmt: skip
+    def test_are_read_to_the_bit(self, library, text, dtype, tmp_path):
+        assert_leak_as_in_python(library, with_leak(text, tmp_path, dtype), tmp_path)
+
+    @pytest.mark.parametrize(
+        "text",
+        ["2", "0", "-0.5", "1e-60", "1e999", "1e99999999999", "NaN", "null", "0,5", "0.5.5", "0.",
+         ".5", "+1", "01", "0x1", "1e", "[0.5]", "[1,1,1,1,1,1,1,1,2]", "0." + 99 * "1"],
+    )  # fmt: skip
+    def test_that_are_no_leak_are_damage(self, library, text, tmp_path):
+        assert of_memory(library, None, with_leak(text, tmp_path)).status == NOT_A_MODEL
+
+    @pytest.mark.parametrize(("name", "point"), [("de_DE", ","), ("ps_AF", "\u066b")])
+    def test_do_not_depend_on_the_locale(self, library, name, point, tmp_path, monkeypatch):
+        """A decimal point may be another character, and that may have several bytes."""
+        need("localedef")
+        if not Path("/usr/share/i18n/locales", name).is_file():
+            pytest.skip("no sources of locales: Debian's package locales")
+        run("localedef", "-i", name, "-f", "UTF-8", tmp_path / name)
+        monkeypatch.setenv("LOCPATH", str(tmp_path))
+        data, before = with_leak("0.3", tmp_path), locale.setlocale(locale.LC_NUMERIC)
+        try:
+            locale.setlocale(locale.LC_NUMERIC, name)
+            assert locale.localeconv()["decimal_point"] == point
+            assert_leak_as_in_python(library, data, tmp_path)
+        finally:
+            locale.setlocale(locale.LC_NUMERIC, before)
+
+
 class TestFiles:
     def test_a_path(self, library, tmp_path):
         model = some_model()
         saved(model, tmp_path)
         path = str(tmp_path / "model.safetensors").encode()
         assert_as_in_python(Stepper(library, model, "create_from_file", path, 1), model, 1)
-        for wrong in (tmp_path / "missing", tmp_path):
-            stepper = Stepper(library, model, "create_from_file", str(wrong).encode(), 1)
-            assert stepper.status == UNREADABLE
+
+    def test_a_path_that_is_not_ascii(self, library, tmp_path):
+        """UTF-8; tests/test_portability.py tries it on Windows."""
+        path = tmp_path / "Ünïcödé 模型"
+        some_model().save(path)
+        assert Stepper(library, None, "create_from_file", str(path).encode(), 1).status == OK
+
+    def test_what_is_not_a_regular_file_is_refused_at_once(self, library, tmp_path):
+        """To open a pipe would wait for a writer, and to read /dev/zero would never end."""
+        os.mkfifo(tmp_path / "pipe")
+        statuses = []
+
+        def try_all():
+            for path in ("missing", ".", "pipe", "/dev/zero", "/dev/tty"):
+                name = str(tmp_path / path).encode()
+                stepper = Stepper(library, None, "create_from_file", name, 1)
+                statuses.append(stepper.status)
+
+        trying = threading.Thread(target=try_all, daemon=True)
+        trying.start()
+        trying.join(timeout=60)
+        assert statuses == [UNREADABLE] * 5
 
     @pytest.mark.parametrize(
         "options",

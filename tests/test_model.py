@@ -451,6 +451,9 @@ def test_error_suggests_the_axis_that_is_missing():
         ([0.0, 1.0, 0.0, 0.0, 1.0], r"float64 .*; they are whole: astype\(int\)"),
         ([0.5, 1.0, 0.0, 0.0, 1.0], r"float64 of shape \(5,\)$"),
         ([np.inf, 1.0, 0.0, np.nan, 1.0], r"float64 of shape \(5,\)$"),
+        (np.eye(2)[[0, 1, 0, 0, 1]], r"; its rows are one-hot: y.argmax\(axis=-1\) gives"),
+        (np.full((5, 2), 0.5), r"float64 of shape \(5, 2\)$"),
+        ([[0.0], [1.0], [0.0], [0.0], [1.0]], r"; y\[..., 0\] has one axis less"),
     ],
 )
 def test_error_says_how_labels_become_class_numbers(labels, told):
@@ -458,6 +461,41 @@ def test_error_says_how_labels_become_class_numbers(labels, told):
     model = crnn.RNN(2, 4, 2, rng=0)
     with pytest.raises(TypeError, match=r"y: expected integers \(class numbers\), got .*" + told):
         model.fit(np.ones((6, 5, 2)), np.array(labels), progress=False)
+
+
+@pytest.mark.parametrize(
+    ("y", "told"),
+    [
+        (np.eye(2, dtype=int)[[0, 1, 0, 0, 1]], r"; its rows are one-hot: y.argmax\(axis=-1\)"),
+        (np.array([[0], [1], [0], [0], [1]]), r"; y\[..., 0\] has one axis less"),
+        (np.zeros((5, 3), int), r"of shape \(5, 3\)$"),
+    ],
+)
+def test_error_says_how_class_numbers_get_their_shape(y, told):
+    model = crnn.RNN(2, 4, 2, rng=0)
+    with pytest.raises(ValueError, match=r"y: expected shape \(5,\), got int64 .*" + told):
+        model.fit(np.ones((6, 5, 2)), y, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [
+        ("12,5", r"; '12,5' at \(2, 1, 0\) is not a number$"),
+        (None, r"; None at \(2, 1, 0\) is not a number$"),
+        ("12.5", r"; each is a number: astype\(float\) converts them$"),
+    ],
+)
+def test_error_names_what_is_no_number(number, told):
+    """A table with one column of text has objects throughout."""
+    x = np.ones((6, 5, 2), object)
+    x[2, 1, 0] = number
+    model = crnn.RNN(2, 4, 1, loss="mse", rng=0)
+    with pytest.raises(ValueError, match=r"x: .*object of shape \(6, 5, 2\)" + told):
+        model.predict(x)
+    with pytest.raises(ValueError, match=r"x\[1\]: .*object of shape \(6, 2\); .* number"):
+        model.predict([np.ones((3, 2)), x[:, 1]])
+    with pytest.raises(ValueError, match=r"y: .*object of shape \(5, 1\); .* number"):
+        model.evaluate(np.ones((6, 5, 2)), x[2, :, :1])
 
 
 def test_error_suggests_a_list_for_an_array_of_arrays():

@@ -9,6 +9,7 @@ CRNN_REQUIRE_PORTS set, fails. CI sets it. CRNN_FUZZ=N tries N times as many ran
 import itertools
 import os
 import platform
+import random
 import shutil
 import subprocess
 import sys
@@ -30,6 +31,9 @@ POOL = [CSRC / name for name in ("threads.c", "order.c", "portable.c")]
 CHECK_THREADS = [CHECKS / "threads" / "check_threads.c", *POOL]
 CHECK_CALLS = [CHECKS / "threads" / "check_calls.c", *POOL]
 CHECK_FORK = [CHECKS / "threads" / "check_fork.c", CSRC / "threads.c"]
+# The C interface, with that table.
+FUNCTIONS = [*sorted(CAPI.glob("*.c")), *POOL]
+CHECK_SETTINGS = [CHECKS / "threads" / "check_settings.c", *FUNCTIONS]
 EMULATED = CHECKS / "emulated"
 
 SHIPPED = ("-O2", "-ftree-vectorize", "-fno-math-errno")  # beside -std=c11: setup.py
@@ -71,25 +75,32 @@ def run(*command, cwd=None, **environment):
     return done.stdout
 
 
+def random_bytes(n, length):
+    """n seeds of a corpus: choices of every kind."""
+    draw = random.Random(0)
+    return [draw.randbytes(length) for _ in range(n)]
+
+
 def side_by_side(function, *arguments):
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return list(pool.map(function, *arguments))
 
 
-def build(folder, compiler, flags, sources, of_checks=None):
-    """An executable program, its sources compiled side by side.
+def compiled(folder, compiler, flags, sources, of_checks=None):
+    """The objects of sources, compiled side by side. The checks may have flags of their own."""
 
-    The checks may have flags of their own.
-    """
-
-    def compiled(source):
+    def one(source):
         own = flags if of_checks is None or source not in CHECK_KERNELS else of_checks
         target = folder / f"{source.parent.name}_{source.stem}.o"
         run(*compiler, "-std=c11", *own, "-I", CSRC, "-I", INCLUDE, "-c", source, "-o", target)
         return target
 
-    largest_first = sorted(sources, key=lambda source: "avx512" not in source.name)
-    objects = side_by_side(compiled, largest_first)
+    return side_by_side(one, sorted(sources, key=lambda source: "avx512" not in source.name))
+
+
+def build(folder, compiler, flags, sources, of_checks=None):
+    """An executable program."""
+    objects = compiled(folder, compiler, flags, sources, of_checks)
     program = folder / "check.exe"  # Wine asks for the suffix
     run(*compiler, *flags, *objects, "-lm", "-lpthread", "-o", program)
     return program
@@ -154,21 +165,49 @@ def test_extension_under_sanitizers(tmp_path):
     )  # fmt: skip
 
 
-@pytest.mark.ports
-def test_files_of_steppers_under_a_fuzzer(tmp_path):
-    """By clang's libFuzzer, from good files: a bad one is refused, and no byte outside is read."""
+@pytest.fixture(scope="module")
+def fuzzed(tmp_path_factory):
+    """A function that builds a target of tests/c/fuzz with clang's libFuzzer, and runs it."""
     need("clang")
-    fuzzer = ("-O0", "-g1", "-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all")
-    if not accepts(["clang"], [*fuzzer, "-c"]):
+    flags = ("-O0", "-g1", "-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all")
+    if not accepts(["clang"], [*flags, "-c"]):
         without("no libFuzzer for clang")
-    (tmp_path / "corpus").mkdir()
-    for k, content in enumerate([*models(), *checkpoints()]):
-        (tmp_path / "corpus" / str(k)).write_bytes(content)
-    sources = [CHECKS / "fuzz" / "fuzz_stepper.c", *sorted(CAPI.glob("*.c")), *POOL]
-    program = build(tmp_path, ["clang"], (*fuzzer, "-I", CAPI), sources)
-    limits = ["-max_len=8192", "-timeout=10", "-rss_limit_mb=1024"]
-    runs = [f"-runs={2000 * RANDOM_CASES}", "-seed=1", f"-artifact_prefix={tmp_path}/"]
-    run(program, tmp_path / "corpus", *runs, *limits)
+    folder = tmp_path_factory.mktemp("fuzzed")
+    sources = [CHECKS / "only_portable.c", *FUNCTIONS]
+    library = compiled(folder, ["clang"], (*flags, "-I", CAPI), sources)
+
+    def fuzz(target, runs, longest, corpus):
+        own = compiled(folder, ["clang"], (*flags, "-I", CAPI), [CHECKS / "fuzz" / f"{target}.c"])
+        program, seeds = folder / target, folder / f"{target}_corpus"
+        run("clang", *flags, *own, *library, "-lm", "-lpthread", "-o", program)
+        seeds.mkdir()
+        for k, content in enumerate(corpus):
+            (seeds / str(k)).write_bytes(content)
+        options = [
+            f"-runs={runs * RANDOM_CASES}",
+            f"-max_len={longest}",
+            "-len_control=0",
+            "-timeout=10",
+            "-rss_limit_mb=1024",
+            "-seed=1",
+            f"-artifact_prefix={folder}/",
+        ]
+        run(program, seeds, *options)
+
+    return fuzz
+
+
+@pytest.mark.ports
+def test_files_of_steppers_under_a_fuzzer(fuzzed):
+    """From good files: a bad one is refused, and no byte outside is read."""
+    fuzzed("fuzz_stepper", 2000, 8192, [*models(), *checkpoints()])
+
+
+@pytest.mark.ports
+@pytest.mark.parametrize("target", ["fuzz_calls", "fuzz_weights"])
+def test_records_of_the_c_interface_under_a_fuzzer(fuzzed, target):
+    """What fits is accepted, and nothing else; no byte outside an array is read or written."""
+    fuzzed(target, 400, 256, random_bytes(256, 256))
 
 
 @pytest.mark.ports
@@ -199,13 +238,17 @@ def need_thread_sanitizer():
 
 @pytest.mark.parametrize(
     ("sources", "says"),
-    [(CHECK_THREADS, "threads: right\n"), (CHECK_CALLS, "calls: right\n")],
-    ids=["threads", "calls"],
+    [
+        (CHECK_THREADS, "threads: right\n"),
+        (CHECK_CALLS, "calls: right\n"),
+        (CHECK_SETTINGS, "settings: right\n"),
+    ],
+    ids=["threads", "calls", "settings"],
 )
 def test_threads_without_a_race(tmp_path, sources, says):
-    """Workers, barriers and several callers at once; every cell, and streams."""
+    """Workers, barriers and several callers at once; every cell, and streams; new settings."""
     need_thread_sanitizer()
-    assert run(build(tmp_path, ["clang"], THREAD_SANITIZER, sources)) == says
+    assert run(build(tmp_path, ["clang"], (*THREAD_SANITIZER, "-I", CAPI), sources)) == says
 
 
 def test_a_fork_does_not_wait_for_a_call_under_way(tmp_path):
@@ -257,6 +300,24 @@ def test_neon(tmp_path, compiler):
     assert "neon double rnn" in out
 
 
+def windows_program(folder, sources):
+    """By MinGW; returns the command that runs it under Wine, and the environment for that."""
+    wine = shutil.which("wine64") or "/usr/lib/wine/wine64"  # where Debian's wine64 puts it
+    need("x86_64-w64-mingw32-gcc", wine)
+    flags = (*SHIPPED, *WARNINGS, "-static", "-I", CAPI)
+    program = build(folder, ["x86_64-w64-mingw32-gcc"], flags, sources)
+    return (wine, program), {"WINEPREFIX": folder / "wine", "WINEDEBUG": "-all"}
+
+
+@pytest.mark.ports
+def test_paths_on_windows(tmp_path):
+    """UTF-8, whatever the code page; a device is refused, and nothing waits for it."""
+    sources = [CHECKS / "stepper" / "check_paths.c", CHECKS / "only_portable.c", *FUNCTIONS]
+    command, environment = windows_program(tmp_path, sources)
+    (tmp_path / "model").write_bytes(models()[0])
+    assert run(*command, "model", cwd=tmp_path, **environment) == "paths: right\n"
+
+
 @pytest.mark.ports
 @pytest.mark.parametrize(
     ("sources", "says"),
@@ -265,8 +326,5 @@ def test_neon(tmp_path, compiler):
 )
 def test_windows(tmp_path, sources, says):
     """By MinGW, under Wine: Windows' calling convention, its sizes, its threads."""
-    wine = shutil.which("wine64") or "/usr/lib/wine/wine64"  # where Debian's wine64 puts it
-    need("x86_64-w64-mingw32-gcc", wine)
-    flags = (*SHIPPED, *WARNINGS, "-static")
-    program = build(tmp_path, ["x86_64-w64-mingw32-gcc"], flags, sources)
-    assert says in run(wine, program, WINEPREFIX=tmp_path / "wine", WINEDEBUG="-all")
+    command, environment = windows_program(tmp_path, sources)
+    assert says in run(*command, **environment)

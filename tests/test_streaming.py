@@ -84,17 +84,26 @@ def test_state_can_be_kept_set_and_reset():
     assert np.isfinite(stream.step(x)).all(), "a state given away is a copy"
 
 
-def test_a_single_number_is_a_symbol_or_the_only_input():
+def test_a_single_number_is_the_only_input_or_a_symbol():
     model = crnn.RNN(1, 3, 2, rng=0)
     whole, number = model.stream(), model.stream()
     np.testing.assert_array_equal(number.step(0.5), whole.step(np.array([[0.5]], np.float32)))
-    np.testing.assert_array_equal(number.step(0), whole.step([0]))
+    # An integer from a sensor is a value, too: never the only symbol of one.
+    np.testing.assert_array_equal(number.step(3), whole.step(np.array([[3.0]], np.float32)))
+    np.testing.assert_array_equal(number.step(0), whole.step(np.array([[0.0]], np.float32)))
     symbols = crnn.RNN(5, 3, 2, rng=0)
     np.testing.assert_array_equal(symbols.stream().step(np.int32(4)), symbols.stream().step([4]))
-    with pytest.raises(ValueError, match=r"x_t: expected floats of shape \(m, n_x\) = \(1, 5\)"):
+    with pytest.raises(ValueError, match=r"x_t: expected numbers of shape \(m, n_x\) = \(1, 5\)"):
         symbols.stream().step(0.5)
-    with pytest.raises(ValueError, match=r"x_t: expected shape \(2,\)"):
+    with pytest.raises(ValueError, match=r"or integers of shape \(2,\), got int64 of shape \(\)"):
         symbols.stream(2).step(4)
+
+
+def test_integers_for_each_input_are_values():
+    """As in x (T, m, n_x) of `RNN.predict`."""
+    model, values = crnn.RNN(2, 3, 2, rng=0), np.array([[3, 0], [1, 1]])
+    expected = model.predict_proba(values[None])
+    np.testing.assert_allclose(model.stream(2).step(values), expected, rtol=1e-6)
 
 
 def test_out_may_not_be_the_input():
@@ -157,7 +166,7 @@ def test_a_stream_may_be_refreshed_reset_and_set_while_another_thread_steps():
 @pytest.mark.parametrize(
     ("x_t", "error", "message"),
     [
-        (np.zeros((1, 2)), ValueError, r"x_t: expected floats of shape \(m, n_x\) = \(2, 2\)"),
+        (np.zeros((1, 2)), ValueError, r"x_t: expected numbers of shape \(m, n_x\) = \(2, 2\)"),
         ([0, 2], ValueError, "x_t: expected integers in 0..1, got 2"),
         ([0], ValueError, r"x_t: expected shape \(2,\)"),
     ],

@@ -174,7 +174,7 @@ class TestFiles:
         with pytest.raises(ValueError, match="character 'N' is not among the 2"):
             Vocabulary("ab").encode_file(path, tmp_path / "s.npy")
         (tmp_path / "bad").write_bytes("ab€".encode() + b"cdefgh\xffij")
-        with pytest.raises(ValueError, match=r"bad: not UTF-8 text .* at byte 11"):
+        with pytest.raises(ValueError, match=r"bad: not UTF-8 text .* at byte 11\); convert it"):
             Vocabulary.of_file(tmp_path / "bad")
         assert (tmp_path / "s.npy").read_bytes() == b"before"
         assert sorted(file.name for file in tmp_path.iterdir()) == ["bad", "s.npy", "text"]

@@ -11,9 +11,16 @@
 
 enum { WARM_UP = 100 }; /* steps that read the sine */
 
-static int failed(const char *what, int status) {
-    fprintf(stderr, "%s: %s\n", what, crnn_status_message(status));
+static int failed(const char *what, const char *why) {
+    fprintf(stderr, "%s: %s\n", what, why);
     return 1;
+}
+
+/* Read a whole number in 1..1000000. */
+static int read_count(const char *text, long *count) {
+    char *end;
+    *count = strtol(text, &end, 10);
+    return end != text && *end == 0 && *count >= 1 && *count <= 1000000;
 }
 
 /* Whether the model reads and answers one float32 number. */
@@ -25,23 +32,23 @@ static int fits(const crnn_stepper *stepper) {
 
 int main(int argc, char **argv) {
     crnn_stepper *stepper;
-    if (argc < 2)
-        return failed("usage: sine MODEL [STEPS]", CRNN_NULL_POINTER);
+    long steps = 20;
+    if (argc < 2 || argc > 3 || (argc == 3 && !read_count(argv[2], &steps)))
+        return failed("usage", "sine MODEL [STEPS], with STEPS in 1..1000000");
     int status = crnn_stepper_create_from_file(argv[1], 1, &stepper);
     if (status != CRNN_OK)
-        return failed(argv[1], status);
+        return failed(argv[1], crnn_status_message(status));
     if (!fits(stepper)) {
         crnn_stepper_destroy(stepper);
-        return failed(argv[1], CRNN_UNSUPPORTED_MODEL);
+        return failed(argv[1], "expected a model of float32 with n_x = n_y = 1");
     }
-    const int steps = argc > 2 ? atoi(argv[2]) : 20;
     float y = 0;
-    for (int t = 0; t < WARM_UP + steps && status == CRNN_OK; t++) {
+    for (long t = 0; t < WARM_UP + steps && status == CRNN_OK; t++) {
         const float x = t < WARM_UP ? sinf(0.2f * (float)t) : y;
         status = crnn_stepper_step(stepper, &x, &y);
         if (t >= WARM_UP)
             printf("%.6f\n", x);
     }
     crnn_stepper_destroy(stepper);
-    return status == CRNN_OK ? 0 : failed("step", status);
+    return status == CRNN_OK ? 0 : failed("step", crnn_status_message(status));
 }

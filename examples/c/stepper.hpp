@@ -12,7 +12,8 @@
 
 class Stepper {
   public:
-    // Throws std::runtime_error, whose message says what is wrong with the file.
+    // The path is in UTF-8. Throws std::runtime_error, whose message says what is wrong with the
+    // file.
     explicit Stepper(const std::string &path, std::ptrdiff_t m = 1) {
         crnn_stepper *made = nullptr;
         const int status = crnn_stepper_create_from_file(path.c_str(), m, &made);

@@ -2,7 +2,7 @@
 //
 //     voices MODEL
 //
-// Prints "right" if both continuations are the same numbers.
+// Prints "right" if both continuations are the same numbers; otherwise "wrong", and exits with 1.
 #include "stepper.hpp"
 
 #include <cmath>
@@ -21,9 +21,11 @@ static std::vector<float> continued(Stepper &stepper, std::vector<float> x, int 
 }
 
 int main(int argc, char **argv) try {
-    Stepper stepper(argc > 1 ? argv[1] : "", 2);
+    if (argc != 2)
+        throw std::runtime_error("usage: voices MODEL");
+    Stepper stepper(argv[1], 2);
     if (stepper.sizes().n_x != 1 || stepper.sizes().n_y != 1)
-        throw std::runtime_error("expected a model of one number");
+        throw std::runtime_error("expected a model with n_x = n_y = 1");
     std::vector<float> x(2), y(2);
     for (int t = 0; t < 100; t++) {
         x = {std::sin(0.2f * float(t)), std::sin(0.2f * float(t) + 1)};
@@ -32,8 +34,9 @@ int main(int argc, char **argv) try {
     const std::vector<char> kept = stepper.state();
     const std::vector<float> first = continued(stepper, y, 20);
     stepper.set_state(kept);
-    std::puts(continued(stepper, y, 20) == first ? "right" : "wrong");
-    return 0;
+    const bool right = continued(stepper, y, 20) == first;
+    std::puts(right ? "right" : "wrong");
+    return right ? 0 : 1;
 } catch (const std::exception &error) {
     std::fprintf(stderr, "%s\n", error.what());
     return 1;

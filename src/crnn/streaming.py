@@ -142,8 +142,8 @@ class Stream:
         Parameters
         ----------
         x_t : array (m, n_x), or integers (m,)
-            The inputs of this step; integers stand for one-hot rows. With m = 1, a symbol may be
-            given as a number, and so may the input of a model with n_x = 1.
+            The inputs of this step; integers (m,) stand for one-hot rows. With m = 1 one number
+            will do: the input itself if n_x = 1, else a symbol.
         out : array (m, n_y), optional
             C-contiguous array of the model's dtype for the answer.
 
@@ -187,14 +187,13 @@ class Stream:
         """x_t as floats (m, n_x) of the model's dtype, or as symbols (m,)."""
         config, m = self._config, self._m
         x = validate.plain("x_t", x_t)
-        integers = x.dtype.kind in "iu"
-        if x.ndim == 0 and m == 1 and (integers or config.n_x == 1):
-            x = x.reshape((1,) if integers else (1, 1))
-        if integers:
+        if x.ndim == 0 and m == 1:
+            x = x.reshape((1, 1) if config.n_x == 1 else (1,))
+        if x.ndim == 1 and x.dtype.kind in "iu":
             return validate.class_numbers("x_t", x, config.n_x, None, m)
-        if x.shape != (m, config.n_x) or x.dtype.kind != "f":
+        if x.shape != (m, config.n_x) or x.dtype.kind not in "fiub":
             raise ValueError(
-                f"x_t: expected floats of shape (m, n_x) = ({m}, {config.n_x}) or integers of "
+                f"x_t: expected numbers of shape (m, n_x) = ({m}, {config.n_x}) or integers of "
                 f"shape ({m},), got {validate.described(x)}"
             )
         return validate.in_order(x, self._dtype)

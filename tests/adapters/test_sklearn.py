@@ -600,6 +600,9 @@ class TestAllEstimators:
         for other in (X[..., 0], X[..., :1], list(X[..., 0])):
             with pytest.raises(ValueError, match=r"X has 1 features, but .* is expecting 2"):
                 rnn.predict(other)
+        with pytest.raises(ValueError, match=r"expecting 2 .* one sequence .* the list \[X\]$"):
+            rnn.predict(X[0])
+        assert len(rnn.predict([X[0]])) == 1
         for other in (X.swapaxes(1, 2)[:, :2], list(X.swapaxes(1, 2)[:, :2])):  # (n, n_x, T)
             with pytest.raises(ValueError, match=r"X has 9 features, .* need X.swapaxes\(1, 2\)"):
                 rnn.predict(other)

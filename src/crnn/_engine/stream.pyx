@@ -9,7 +9,8 @@ import numpy as np
 cimport numpy as cnp
 
 from crnn._c_api cimport (CRNN_CURRENT, CRNN_FLOAT32, CRNN_FLOAT64, CRNN_LSTM, CRNN_OK,
-                          CRNN_OUT_OF_MEMORY, CRNN_RATE, CRNN_RELU, CRNN_TANH)
+                          CRNN_OUT_OF_MEMORY, CRNN_RATE, CRNN_RELU, CRNN_TANH,
+                          crnn_status_message)
 from crnn._engine.arrays cimport apart, fits, fits_to_write, new
 from crnn._engine.blas cimport real
 from crnn._engine.integers cimport within
@@ -65,10 +66,10 @@ cdef class Stepper:
         if status == CRNN_OUT_OF_MEMORY:
             raise MemoryError("stream: not enough memory for the packed weights")
         if status != CRNN_OK:
-            raise RuntimeError(f"stream: status {status}")
+            raise RuntimeError(f"stream: {crnn_status_message(status).decode()}")
         self._call, self._kernels = self._stepper.call, self._stepper.kernels
         self._states = 2 if w.cell == CRNN_LSTM else 1
-        weights = w.num_layers * sum(a[0].size for a in arrays.values()) + Wya.size
+        weights = w.num_layers * sum([a[0].size for a in arrays.values()]) + Wya.size
         self._small = m * weights < 50_000  # some microseconds
 
     def __dealloc__(self):

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from crnn._engine import validate
+from crnn._words import counted
 from crnn.reference import Array
 
 
@@ -16,9 +17,12 @@ def checked_series(name: str, series: Any, least: int = 1) -> Array:
     if a.dtype.kind not in "fiub" or a.ndim not in (1, 2):
         raise ValueError(
             f"{name}: expected numbers of shape (N,) or (N, n_x), got {validate.described(a)}"
+            + validate.not_numbers(a)
         )
     if len(a) < least or 0 in a.shape:
-        raise ValueError(f"{name}: expected at least {least} steps, got {validate.described(a)}")
+        raise ValueError(
+            f"{name}: expected at least {counted(least, 'step')}, got {validate.described(a)}"
+        )
     return a.reshape(len(a), -1).astype(np.float64)
 
 

@@ -77,7 +77,11 @@ class Inputs:
                     validate.other_order("x", a.shape, n_x)
                     or validate.axis_to_add("x", a.shape, (None, None, n_x))
                 )
-                + ("; list(x) is a list of sequences" if a.dtype == object and a.ndim == 1 else "")
+                + (
+                    "; list(x) is a list of sequences"
+                    if a.dtype == object and a.ndim == 1
+                    else validate.not_numbers(a)
+                )
             )
         T, m = validate.time_and_examples(self.of + "x", a, "shape (T, m, n_x)")
         return self._floats(a), self._own_lengths(lengths, T, m)
@@ -104,6 +108,7 @@ class Inputs:
                         validate.other_order(f"x[{i}]", a.shape, n_x)
                         or validate.axis_to_add(f"x[{i}]", a.shape, (None, n_x))
                     )
+                    + validate.not_numbers(a)
                 )
             else:
                 items[i] = self._floats(a)

@@ -211,7 +211,7 @@ class FromExamples(Trained):
         if not isinstance(validation, (tuple, list)) or len(validation) not in (2, 3, 4, 5):
             raise ValueError(
                 "validation: expected (x, y), (x, y, lengths), (x, y, lengths, sample_weight) "
-                "or (x, y, lengths, sample_weight, a0)"
+                f"or (x, y, lengths, sample_weight, a0), got {validate.shown(validation)}"
             )
         x, y, *options = validation
         validate.given("validation y", y)

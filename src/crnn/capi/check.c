@@ -7,6 +7,10 @@
 #include "integers.h"
 #include "shared.h"
 
+_Static_assert(offsetof(crnn_rnn_call, struct_size) == 0 &&
+                   offsetof(crnn_stepper_weights, struct_size) == 0,
+               "crnn_read_record reads struct_size from the beginning of a record");
+
 int crnn_read_record(const void *given, size_t first, void *record, size_t size) {
     const char *bytes = given;
     size_t struct_size;

@@ -8,6 +8,7 @@
 enum {
     CRNN_MOST_RECORD = 4096,        /* bytes: a larger struct_size has not been initialised */
     CRNN_LARGEST_SIZE = 2147483647, /* of m and of each n: BLAS counts in 32 bits */
+    CRNN_MOST_LAYERS = 10000,       /* of a stepper */
     CRNN_WORKSPACE_ALIGNMENT = 64   /* of the kernels' workspace */
 };
 
@@ -19,7 +20,7 @@ static inline size_t crnn_number_size(int dtype) {
 /* Copy a record of an older or newer version to `record`, of `size` bytes in this version. Fields
  * that an older record does not have are set to zero. A newer record is accepted if all fields that
  * this version does not know are zero, because then the caller does not use them. `first` is the
- * size of the oldest version. */
+ * size of the oldest version. Every record begins with its struct_size. */
 int crnn_read_record(const void *given, size_t first, void *record, size_t size);
 
 /* Copy a record and check its dtype, its cell and its sizes, on which alone the workspace depends.

@@ -1,8 +1,8 @@
 #include "json.h"
 
-#include <locale.h>
 #include <math.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -175,21 +175,40 @@ int crnn_json_count(json *reader, ptrdiff_t *count) {
     return 1;
 }
 
-/* strtod expects the decimal point of the program's locale, whatever that is. */
+/* The exponent at p, behind the 'e', or 0 if the number has none: beyond +-9999 that is enough. */
+static int exponent_of(const char *p, const char *end) {
+    int exponent = 0;
+    const int negative = p < end && *p == '-';
+    for (p += p < end && (*p == '-' || *p == '+'); p < end; p++)
+        exponent = exponent < 1000 ? 10 * exponent + (*p - '0') : 9999;
+    return negative ? -exponent : exponent;
+}
+
+/* strtod gets "25e-2" for 0.25. With a point it would read what the program's locale writes, and
+ * another thread may change that meanwhile. */
 int crnn_json_number(json *reader, double *number) {
-    char digits[64];
+    char digits[JSON_LONGEST + 16]; /* with an exponent and its sign */
     crnn_json_peek(reader);
-    const char *end = reader->failed ? NULL : end_of_number(reader->at, reader->end);
-    if (end == NULL || (size_t)(end - reader->at) >= sizeof digits)
+    const char *p = reader->at, *end = reader->failed ? NULL : end_of_number(p, reader->end);
+    *number = 0;
+    if (end == NULL || end - p > JSON_LONGEST)
         return fail(reader);
-    const char *point = localeconv()->decimal_point;
     size_t length = 0;
-    for (const char *p = reader->at; p < end; p++)
-        digits[length++] = *p == '.' && point[0] != 0 ? point[0] : *p;
-    digits[length] = 0;
-    *number = strtod(digits, NULL);
+    int behind_point = 0, decimals = 0;
+    for (; p < end && *p != 'e' && *p != 'E'; p++) {
+        if (*p == '.') {
+            behind_point = 1;
+            continue;
+        }
+        digits[length++] = *p;
+        decimals += behind_point;
+    }
+    snprintf(digits + length, sizeof digits - length, "e%d",
+             exponent_of(p + (p < end), end) - decimals);
+    char *last;
+    *number = strtod(digits, &last);
     reader->at = end;
-    return isfinite(*number) ? 1 : fail(reader);
+    return *last == 0 && isfinite(*number) ? 1 : fail(reader);
 }
 
 static int word(json *reader, const char *expected) {

@@ -6,7 +6,10 @@
 
 #include <stddef.h>
 
-enum { JSON_DEPTH = 32 };
+enum {
+    JSON_DEPTH = 32,
+    JSON_LONGEST = 63 /* characters of a number that is read; those that Python writes have 24 */
+};
 
 typedef struct {
     const char *at, *end;
@@ -39,7 +42,7 @@ int crnn_json_string(json *reader, json_text *text);
 /* A whole number of at least 0, without a sign, fraction or exponent. */
 int crnn_json_count(json *reader, ptrdiff_t *count);
 
-/* A finite number. */
+/* A finite number of at most JSON_LONGEST characters, rounded correctly, whatever the locale. */
 int crnn_json_number(json *reader, double *number);
 
 /* null, if that is what follows. */

@@ -2,9 +2,10 @@
 
 #include <string.h>
 
+#include "check.h"
 #include "crnn_stepper.h"
 
-enum { FORMAT = 1, LARGEST = 2147483647 };
+enum { FORMAT = 1 };
 
 /* A word of the configuration, its number here, and whether a stepper has it. */
 typedef struct {
@@ -123,13 +124,13 @@ static void read_options(reading *r, json_text key) {
 static void read_field(reading *r, json_text key) {
     model_config *c = r->config;
     if (crnn_json_is(key, "n_x"))
-        read_size(r, LARGEST, &c->n_x);
+        read_size(r, CRNN_LARGEST_SIZE, &c->n_x);
     else if (crnn_json_is(key, "n_a"))
-        read_size(r, LARGEST, &c->n_a);
+        read_size(r, CRNN_LARGEST_SIZE, &c->n_a);
     else if (crnn_json_is(key, "n_y"))
-        read_size(r, LARGEST, &c->n_y);
+        read_size(r, CRNN_LARGEST_SIZE, &c->n_y);
     else if (crnn_json_is(key, "num_layers"))
-        read_size(r, MODEL_MOST_LAYERS, &c->num_layers);
+        read_size(r, CRNN_MOST_LAYERS, &c->num_layers);
     else if (crnn_json_is(key, "dtype"))
         read_choice(r, CHOICES({"float32", CRNN_FLOAT32, 0}, {"float64", CRNN_FLOAT64, 0}),
                     &c->dtype);
@@ -154,21 +155,26 @@ static int consistent(const model_config *c) {
            (c->link != CRNN_DEVIATION || c->n_y % 2 == 0);
 }
 
+/* The configuration: an object of fields. */
+static void read_fields(reading *r) {
+    json_text key;
+    size_t count = 0;
+    crnn_json_open(r->text, '{');
+    while (crnn_json_more(r->text, '{', &count) && crnn_json_key(r->text, &key))
+        read_field(r, key);
+}
+
 /* The header has the number of the format, the configuration, and what a stepper does not need. */
 static void read_header(reading *r, int *configured) {
     json_text key;
-    size_t count = 0, fields = 0;
+    size_t count = 0;
     ptrdiff_t format = 0;
     crnn_json_open(r->text, '{');
     while (crnn_json_more(r->text, '{', &count) && crnn_json_key(r->text, &key)) {
         if (crnn_json_is(key, "format") && format == 0)
             crnn_json_count(r->text, &format);
         else if (crnn_json_is(key, "config") && !(*configured)++)
-            for (crnn_json_open(r->text, '{'); crnn_json_more(r->text, '{', &fields);)
-                if (crnn_json_key(r->text, &key))
-                    read_field(r, key);
-                else
-                    break;
+            read_fields(r);
         else {
             r->config->with_training |= crnn_json_is(key, "training");
             crnn_json_skip(r->text);

@@ -5,8 +5,6 @@
 
 #include "json.h"
 
-enum { MODEL_MOST_LAYERS = 10000 };
-
 typedef struct {
     ptrdiff_t n_x, n_a, n_y, num_layers;
     int dtype, cell, activation, equation, link; /* as in crnn_stepper.h */

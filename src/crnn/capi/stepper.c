@@ -6,7 +6,7 @@
 #include "integers.h"
 #include "stepper_memory.h"
 
-/* The address of an array of the stepper's numbers, and whether it may be one. */
+/* Whether an array of the stepper's numbers may not begin at this address. */
 static int misaligned(const crnn_stepper *stepper, const void *array) {
     return (uintptr_t)array % stepper->number != 0;
 }
@@ -79,7 +79,7 @@ int crnn_stepper_get_sizes(const crnn_stepper *stepper, crnn_stepper_sizes *size
     if (stepper == NULL || sizes == NULL)
         return CRNN_NULL_POINTER;
     const size_t given = sizes->struct_size;
-    if (given < sizeof(size_t) || given > CRNN_MOST_RECORD)
+    if (given < sizeof *sizes || given > CRNN_MOST_RECORD) /* the first version had all fields */
         return CRNN_VERSION_MISMATCH;
     const crnn_stream *call = &stepper->call;
     const crnn_stepper_sizes all = {.struct_size = given,
@@ -93,7 +93,7 @@ int crnn_stepper_get_sizes(const crnn_stepper *stepper, crnn_stepper_sizes *size
                                     .num_layers = call->num_layers,
                                     .state_bytes = stepper->state_bytes};
     memset(sizes, 0, given); /* fields of a later version are 0 */
-    memcpy(sizes, &all, given < sizeof all ? given : sizeof all);
+    memcpy(sizes, &all, sizeof all);
     return CRNN_OK;
 }
 

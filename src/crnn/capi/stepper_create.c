@@ -6,15 +6,13 @@
 #include "shared.h"
 #include "stepper_memory.h"
 
-enum { MOST_LAYERS = 10000 };
-
 /* An upper bound for the stepper's bytes, which can be addressed. A double cannot overflow here. */
 static int sizes_fit(const crnn_stepper_weights *w, ptrdiff_t m) {
     const ptrdiff_t sizes[] = {m, w->n_x, w->n_a, w->n_y};
     for (int k = 0; k < 4; k++)
         if (sizes[k] < 1 || sizes[k] > CRNN_LARGEST_SIZE)
             return 0;
-    if (w->num_layers < 1 || w->num_layers > MOST_LAYERS)
+    if (w->num_layers < 1 || w->num_layers > CRNN_MOST_LAYERS)
         return 0;
     const double n_a = (double)w->n_a + 64, widest = n_a + (double)w->n_x;
     const double numbers = (double)w->num_layers * (4 * n_a * (n_a + widest + 4 * (double)m)) +

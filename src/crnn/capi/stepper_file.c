@@ -6,6 +6,7 @@
 #include "check.h"
 #include "crnn_stepper.h"
 #include "model_config.h"
+#include "read_file.h"
 #include "shared.h"
 #include "tensors.h"
 
@@ -14,7 +15,8 @@ typedef struct {
     tensors file;
     model_config config;
     char *text;        /* of the configuration, without escapes */
-    char *data;        /* an aligned copy of the file's data */
+    const char *data;  /* that of the file, aligned */
+    void *copy;        /* of the data, if the file's are not aligned */
     const void **rows; /* (6, num_layers): Waa, Wax, ba, baa, a0 and c0 of each layer */
     void *leak;        /* (n_a) */
     size_t parameters; /* found so far */
@@ -23,7 +25,7 @@ typedef struct {
 static void release(model *model) {
     free(model->file.all);
     free(model->text);
-    free(model->data);
+    free(model->copy);
     free((void *)model->rows);
     free(model->leak);
 }
@@ -106,11 +108,15 @@ static int nothing_else(const model *model) {
     return model->parameters + others == model->file.count;
 }
 
-static void set(const model *model, ptrdiff_t unit, double leak) {
+/* Set the leak of a unit. It must be in (0, 1], and must not be rounded to 0. */
+static int set_leak(const model *model, ptrdiff_t unit, double leak) {
+    if (!(leak > 0 && leak <= 1))
+        return 0;
     if (model->config.dtype == CRNN_FLOAT32)
         ((float *)model->leak)[unit] = (float)leak;
     else
         ((double *)model->leak)[unit] = leak;
+    return model->config.dtype == CRNN_FLOAT64 || (float)leak > 0;
 }
 
 /* Read the leak: a number, or one for each unit. */
@@ -118,17 +124,17 @@ static int read_leak(model *model) {
     const ptrdiff_t n_a = model->config.n_a;
     json reader = json_of(model->config.leak, (size_t)(model->config.end - model->config.leak));
     size_t count = 0;
-    double leak = 0;
+    double leak;
     if (crnn_json_peek(&reader) != '[') {
-        if (crnn_json_number(&reader, &leak))
-            for (ptrdiff_t j = 0; j < n_a; j++)
-                set(model, j, leak);
-        return !reader.failed;
+        int fits = crnn_json_number(&reader, &leak);
+        for (ptrdiff_t j = 0; j < n_a && fits; j++)
+            fits = set_leak(model, j, leak);
+        return fits;
     }
     crnn_json_open(&reader, '[');
-    while (crnn_json_more(&reader, '[', &count) && crnn_json_number(&reader, &leak) &&
-           count <= (size_t)n_a)
-        set(model, (ptrdiff_t)count - 1, leak);
+    while (crnn_json_more(&reader, '[', &count) && crnn_json_number(&reader, &leak))
+        if (count > (size_t)n_a || !set_leak(model, (ptrdiff_t)count - 1, leak))
+            return 0;
     return !reader.failed && count == (size_t)n_a;
 }
 
@@ -143,6 +149,17 @@ static int read_config(model *model) {
     return crnn_read_config(model->text, crnn_json_unescape(metadata, model->text), &model->config);
 }
 
+/* Let the data begin where its numbers may: where they are, or in a copy. */
+static int align_data(model *model) {
+    model->data = model->file.data;
+    if ((uintptr_t)model->data % sizeof(double) == 0)
+        return 1;
+    model->data = model->copy = malloc(model->file.size);
+    if (model->copy != NULL)
+        memcpy(model->copy, model->file.data, model->file.size);
+    return model->copy != NULL;
+}
+
 static int read_model(model *model, crnn_stepper_weights *w) {
     int status = read_config(model);
     if (status != CRNN_OK)
@@ -152,11 +169,9 @@ static int read_model(model *model, crnn_stepper_weights *w) {
     if (model->file.count < 3 * (size_t)c->num_layers || (size_t)c->n_a > model->file.size / 4)
         return CRNN_NOT_A_MODEL;
     model->rows = calloc(6 * (size_t)c->num_layers, sizeof *model->rows);
-    model->data = malloc(model->file.size + 1);
     model->leak = calloc((size_t)c->n_a, sizeof(double));
-    if (model->rows == NULL || model->data == NULL || model->leak == NULL)
+    if (model->rows == NULL || model->leak == NULL || !align_data(model))
         return CRNN_OUT_OF_MEMORY;
-    memcpy(model->data, model->file.data, model->file.size);
     *w = crnn_stepper_weights_new();
     w->dtype = c->dtype, w->cell = c->cell, w->activation = c->activation;
     w->equation = c->equation, w->link = c->link;
@@ -188,24 +203,6 @@ int crnn_stepper_create_from_memory(const void *bytes, size_t size, ptrdiff_t m,
     return status;
 }
 
-/* Read a whole file, in pieces, so that nothing depends on what its size is said to be. */
-static int read_file(FILE *file, char **bytes, size_t *size) {
-    size_t room = 0;
-    *bytes = NULL;
-    *size = 0;
-    do {
-        if (*size == room) {
-            room = room == 0 ? 1 << 16 : 2 * room;
-            char *more = room > *size ? realloc(*bytes, room) : NULL;
-            if (more == NULL)
-                return CRNN_OUT_OF_MEMORY;
-            *bytes = more;
-        }
-        *size += fread(*bytes + *size, 1, room - *size, file);
-    } while (*size == room);
-    return ferror(file) ? CRNN_FILE_UNREADABLE : CRNN_OK;
-}
-
 int crnn_stepper_create_from_file(const char *path, ptrdiff_t m, crnn_stepper **stepper) {
     char *bytes;
     size_t size;
@@ -214,11 +211,7 @@ int crnn_stepper_create_from_file(const char *path, ptrdiff_t m, crnn_stepper **
     *stepper = NULL;
     if (path == NULL)
         return CRNN_NULL_POINTER;
-    FILE *file = fopen(path, "rb");
-    if (file == NULL)
-        return CRNN_FILE_UNREADABLE;
-    int status = read_file(file, &bytes, &size);
-    fclose(file);
+    int status = crnn_read_file(path, &bytes, &size);
     if (status == CRNN_OK)
         status = crnn_stepper_create_from_memory(bytes, size, m, stepper);
     free(bytes);

@@ -54,7 +54,8 @@ enum crnn_cell { CRNN_VANILLA = 0, CRNN_LEAKY = 1, CRNN_GRU = 2, CRNN_LSTM = 3 }
 enum crnn_equation { CRNN_RATE = 0, CRNN_CURRENT = 1 };
 
 /* What a function returns: CRNN_OK, or the first error that was found. Everything is checked before
- * anything is written, so after an error no output has changed. */
+ * anything is written, so after an error no output has changed. crnn_status_message names the
+ * fields and arguments that a status can be about. */
 enum crnn_status {
     CRNN_OK = 0,
     CRNN_NULL_POINTER = 1,        /* a required array or record is NULL */
@@ -63,7 +64,7 @@ enum crnn_status {
     CRNN_UNSUPPORTED_DTYPE = 3,   /* dtype is none of enum crnn_dtype */
     CRNN_UNSUPPORTED_OPTION = 4,  /* activation, equation, reverse or threads; x and symbols both;
                                      dx of symbols; a stepper's link, or its n_y, which must be
-                                     even with CRNN_DEVIATION */
+                                     even with CRNN_DEVIATION; kernels that this CPU has not */
     CRNN_SIZE_OUT_OF_RANGE = 5,   /* T, m, n_x, n_a or n_y below 1; one of them but T above
                                      2^31 - 1; num_layers not in 1..10000; more numbers than can
                                      be addressed; a stepper's row, or the bytes of its state */
@@ -77,8 +78,9 @@ enum crnn_status {
     CRNN_LEAK_OUT_OF_RANGE = 11,  /* one of leak is not in (0, 1], or noise is negative or not
                                      finite in dtype */
     CRNN_OUT_OF_MEMORY = 12,
-    CRNN_FILE_UNREADABLE = 13,  /* the file cannot be opened or read */
-    CRNN_NOT_A_MODEL = 14,      /* the bytes are not a model of crnn's, or damaged */
+    CRNN_FILE_UNREADABLE = 13,  /* the file cannot be opened or read, or is not a regular file */
+    CRNN_NOT_A_MODEL = 14,      /* the bytes are not a model of crnn's, or damaged: whatever in them
+                                   does not fit, its leaks too */
     CRNN_UNSUPPORTED_MODEL = 15 /* the model cannot be run step by step, or needs a newer crnn */
 };
 

@@ -24,7 +24,8 @@
 extern "C" {
 #endif
 
-/* Changes only if programs compiled with this file would no longer work. */
+/* Changes only if programs compiled with this file and crnn.h would no longer work with libcrnn. It
+ * is in the file name of the shared library. */
 #define CRNN_STEPPER_VERSION 1
 
 /* What the output layer does with its sums, and so what y means. */
@@ -74,6 +75,9 @@ static inline crnn_stepper_weights crnn_stepper_weights_new(void) {
 
 /* Create a stepper for m sequences, from a record, from the bytes of a file that RNN.save wrote, or
  * from the path of such a file. *stepper is set to it, or to NULL if the status is not CRNN_OK.
+ *
+ * The path is in UTF-8 on Windows, too. It must lead to a regular file: a folder, a pipe or a
+ * device is CRNN_FILE_UNREADABLE.
  *
  * A file of a model that is read from right to left, that pools its states over time, or that has a
  * loss of the user's own is CRNN_UNSUPPORTED_MODEL: such a model cannot answer step by step. The

@@ -110,7 +110,7 @@ def check_X(estimator: Any, X: Any, *, reset: bool) -> Inputs:
         raise ValueError(
             f"X has {inputs.n_x} features, but {type(estimator).__name__} is expecting "
             f"{estimator._preparation.n_x} features as input, at each step"
-            + _other_order(inputs, estimator._preparation.n_x)
+            + _how_to_fit(X, inputs, estimator._preparation.n_x)
         )
     return inputs
 
@@ -186,8 +186,11 @@ def _item(i: int, item: Any) -> Array:
         ) from None
 
 
-def _other_order(inputs: Inputs, n_x: int) -> str:
-    """The end of an error message about n_x if the sequences would fit with their axes swapped."""
+def _how_to_fit(X: Any, inputs: Inputs, n_x: int) -> str:
+    """The end of an error message about n_x: what would make the sequences fit, or nothing."""
+    shape: tuple[int, ...] = getattr(X, "shape", ())
+    if len(shape) == 2 and shape[1] == n_x:
+        return f". If X is one sequence with {n_x} features, pass the list [X]"
     steps = set(inputs.lengths.tolist())
     if inputs.n_x == 1 or steps != {n_x}:
         return ""

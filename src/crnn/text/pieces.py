@@ -41,7 +41,7 @@ def of_file(path: str | os.PathLike[str]) -> Iterator[str]:
             except UnicodeDecodeError as error:
                 raise ValueError(
                     f"{os.fspath(path)}: not UTF-8 text ({error.reason} at byte "
-                    f"{begin + error.start})"
+                    f"{begin + error.start}); convert it, or read it as bytes"
                 ) from None
             begin = file.tell()
             if piece:

@@ -1,17 +1,10 @@
 /* Files of models for crnn_stepper_create_from_memory, by clang's libFuzzer: one that is not
  * refused makes a stepper, which takes two steps. Compile with -fsanitize=fuzzer,address,undefined.
  */
-#include "crnn_kernels.h"
 #include "crnn_stepper.h"
 
 #include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
-
-/* In place of dispatch.c, so that one table is compiled. */
-const crnn_kernels *crnn_find_kernels(const char *name) {
-    return name == NULL || strcmp(name, "portable") == 0 ? &crnn_kernels_portable : NULL;
-}
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     crnn_stepper *stepper;

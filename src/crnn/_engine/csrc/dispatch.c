@@ -3,28 +3,48 @@
 
 #include "crnn_kernels.h"
 
-/* Whether this CPU has the instructions and the operating system saves their registers. */
-#if (defined(__x86_64__) || defined(_M_X64)) && defined(__GNUC__)
-/* The run-time libraries of gcc and clang check both CPUID and XGETBV. */
-static int has_avx2(void) {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-}
-static int has_avx512(void) {
-    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("avx512vl");
-}
-#elif defined(_M_X64)
+#if defined(__x86_64__) || defined(_M_X64)
+#if defined(__GNUC__)
+#include <cpuid.h>
+#else
 #include <intrin.h>
-static int cpuid_bit(int leaf, int word, int bit) {
-    int words[4];
-    __cpuidex(words, leaf, 0);
+#endif
+
+/* A bit of what CPUID says of a leaf; 0 if the CPU does not know the leaf.
+ *
+ * __builtin_cpu_supports would ask the same, but needs a part of the compiler's run-time library
+ * that not every compiler has: `zig cc` does not. */
+static int cpuid_bit(unsigned leaf, int word, int bit) {
+    unsigned words[4] = {0};
+#if defined(__GNUC__)
+    __get_cpuid_count(leaf, 0, &words[0], &words[1], &words[2], &words[3]);
+#else
+    int found[4];
+    __cpuid(found, 0);
+    if ((unsigned)found[0] >= leaf) {
+        __cpuidex(found, (int)leaf, 0);
+        memcpy(words, found, sizeof words);
+    }
+#endif
     return words[word] >> bit & 1;
 }
 /* Whether the operating system saves these registers, given as bits of XCR0: 0x6 are the SSE and
  * AVX registers, 0xE0 those of AVX-512. */
 static int saves(unsigned registers) {
-    return cpuid_bit(1, 2, 27) && (_xgetbv(0) & registers) == registers;
+    if (!cpuid_bit(1, 2, 27))
+        return 0;
+#if defined(__GNUC__)
+    unsigned xcr0, high;
+    __asm__ volatile("xgetbv" : "=a"(xcr0), "=d"(high) : "c"(0));
+#else
+    const unsigned xcr0 = (unsigned)_xgetbv(0);
+#endif
+#if defined(__APPLE__)
+    registers &= 0x6; /* macOS shows those of AVX-512 as saved only once a thread has used them */
+#endif
+    return (xcr0 & registers) == registers;
 }
+/* Whether this CPU has the instructions and the operating system saves their registers. */
 static int has_avx2(void) { return saves(0x6) && cpuid_bit(7, 1, 5) && cpuid_bit(1, 2, 12); }
 static int has_avx512(void) {
     return saves(0xE6) && has_avx2() && cpuid_bit(7, 1, 16) && cpuid_bit(7, 1, 17) &&

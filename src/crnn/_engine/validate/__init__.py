@@ -17,7 +17,7 @@ from crnn._engine.validate.examples import (
     weights,
 )
 from crnn._engine.validate.foreign import described, plain
-from crnn._engine.validate.hints import axis_to_add, other_order
+from crnn._engine.validate.hints import axis_to_add, not_numbers, other_order
 from crnn._engine.validate.values import (
     LARGEST,
     choice,
@@ -35,7 +35,7 @@ from crnn._engine.validate.values import (
 __all__ = [
     "ACTIVATIONS", "LARGEST", "array", "axis_to_add", "cell", "cell_call", "cell_weights", "choice",
     "class_numbers", "class_range", "count", "described", "finite_as", "flag", "float_name",
-    "generator", "given", "in_order", "leak", "leak_of_each_unit", "lengths_of", "number",
-    "other_order", "output", "plain", "seed_of", "sequence", "shown", "steps_counted",
+    "generator", "given", "in_order", "leak", "leak_of_each_unit", "lengths_of", "not_numbers",
+    "number", "other_order", "output", "plain", "seed_of", "sequence", "shown", "steps_counted",
     "time_and_examples", "times", "weights",
 ]  # fmt: skip

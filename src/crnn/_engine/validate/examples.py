@@ -57,10 +57,13 @@ def class_range(name: str, value: Any, n: int, lengths: Array | None, *shape: in
     a = plain(name, value)
     if a.dtype.kind not in "iub":  # False and True are classes 0 and 1
         raise TypeError(
-            f"{name}: expected integers (class numbers), got {described(a)}" + to_class_numbers(a)
+            f"{name}: expected integers (class numbers), got {described(a)}"
+            + to_class_numbers(name, a, shape)
         )
     if a.shape != shape:
-        raise ValueError(f"{name}: expected shape {shape}, got {described(a)}")
+        raise ValueError(
+            f"{name}: expected shape {shape}, got {described(a)}" + to_class_numbers(name, a, shape)
+        )
     counted = None if lengths is None else steps_counted(shape[0], lengths)
     for begin in range(0, len(a), BLOCK):
         part = a[begin : begin + BLOCK]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from crnn._engine.validate.values import shown
 from crnn.reference import Array
 
 
@@ -33,10 +34,31 @@ def axis_to_add(name: str, shape: tuple[int, ...], wanted: tuple[int | None, ...
     return ""
 
 
-def to_class_numbers(a: Array) -> str:
-    """How labels that are no integers become class numbers, or nothing."""
+def not_numbers(a: Array) -> str:
+    """What is not a number in an array of text or objects, such as a table has; or nothing."""
+    if a.dtype.kind not in "SUO":
+        return ""
+    for where, value in np.ndenumerate(a.astype(object)):
+        try:
+            float(value)
+        except (TypeError, ValueError, OverflowError):
+            return f"; {shown(value)} at {where} is not a number"
+    return "; each is a number: astype(float) converts them"
+
+
+def to_class_numbers(name: str, a: Array, shape: tuple[int, ...]) -> str:
+    """How labels of another kind or shape become class numbers of this shape, or nothing."""
     if a.dtype.kind in "SUO":
         return "; np.unique(labels, return_inverse=True)[1] numbers labels from 0"
+    if a.shape == (*shape, 1):
+        return f"; {name}[..., 0] has one axis less"
+    if a.shape[:-1] == shape and _one_hot(a):
+        return f"; its rows are one-hot: {name}.argmax(axis=-1) gives the class numbers"
     if a.dtype.kind == "f" and np.isfinite(a).all() and (a % 1 == 0).all():
         return "; they are whole: astype(int) makes integers of them"
     return ""
+
+
+def _one_hot(a: Array) -> bool:
+    """Whether each row (..., n) has a single 1 and else 0."""
+    return bool(((a == 0) | (a == 1)).all() and ((a == 1).sum(axis=-1) == 1).all())

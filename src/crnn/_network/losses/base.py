@@ -94,7 +94,7 @@ class Objective(ABC):
         if a.dtype.kind not in "fiu" or a.shape != shape:
             raise ValueError(
                 f"{wanted.name}: expected numbers of shape {shape}, got {validate.described(a)}"
-                + validate.axis_to_add("y", a.shape, shape)
+                + (validate.axis_to_add("y", a.shape, shape) or validate.not_numbers(a))
             )
         return validate.in_order(a, wanted.dtype)
 

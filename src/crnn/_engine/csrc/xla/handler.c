@@ -69,7 +69,7 @@ static void fail(call *c, const char *what, int64_t k) {
 
 /* Fail if the C interface returned an error. */
 static void check(call *c, int status) {
-    char message[200];
+    char message[640];
     if (c->error != NULL || status == CRNN_OK)
         return;
     snprintf(message, sizeof message, "crnn: %s", crnn_xla_api->status_message(status));
