@@ -7,8 +7,9 @@ import pytest
 from test_cells import assert_right
 
 import crnn
-from crnn import _check_cells, check
-from crnn._check_cells import CELLS
+from crnn import check
+from crnn.check import cells as check_cells
+from crnn.check.cells import CELLS
 
 #: Around the rows of W and the vectors that are multiplied together.
 SIZES = (1, 3, 4, 7, 8, 16, 17, 31, 33, 65)
@@ -37,7 +38,7 @@ def test_cells_and_what_they_keep_for_backward(name, m, dtype, table):
 @pytest.mark.parametrize("name", ["current", "gru", "lstm"])
 def test_an_example_has_the_same_bits_beside_others(name, n_x, dtype):
     for n_a in (5, 16, 37):
-        p = _check_cells.problem(name, 1, 4, n_x, n_a, dtype=dtype)
+        p = check_cells.problem(name, 1, 4, n_x, n_a, dtype=dtype)
         p.noise = {}  # it depends on the example's number
         x, initial = p.arguments["x"], p.initial
         together = p.forward().a
@@ -76,7 +77,7 @@ def test_where_an_array_begins_does_not_matter(m, dtype, table):
 @pytest.mark.parametrize("name", ["gru", "lstm"])
 def test_the_same_bits_on_two_threads(name):
     """With 800 units a product is divided, if the machine has two processors."""
-    p = _check_cells.problem(name, 1, 2, 300, 800, dtype="float32")
+    p = check_cells.problem(name, 1, 2, 300, 800, dtype="float32")
     before = crnn.get_num_threads()
     try:
         crnn.set_num_threads(1)
