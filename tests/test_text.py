@@ -169,6 +169,14 @@ class TestFiles:
         with pytest.raises(TypeError, match=r"model: expected a crnn\.RNN, got 0"):
             Vocabulary.of_model(0)
 
+    def test_text_that_is_not_encoded_is_refused(self):
+        model = crnn.RNN(5, 4, 5, steps="all", rng=0)
+        for call in (model.fit_stream, lambda text: model.sample(3, prime=text)):
+            with pytest.raises(
+                TypeError, match=r": expected integers .* crnn\.text encodes a text$"
+            ):
+                call("hello world")
+
     def test_errors_name_the_place_and_leave_the_file(self, path, tmp_path):
         (tmp_path / "s.npy").write_bytes(b"before")
         with pytest.raises(ValueError, match="character 'N' is not among the 2"):

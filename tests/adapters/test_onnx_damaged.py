@@ -87,6 +87,70 @@ def test_sizes_that_no_memory_has(proto, sizes):
         tracemalloc.stop()
 
 
+def constant(name, value, dtype="i8"):
+    return numpy_helper.from_array(np.array(value, dtype), name)
+
+
+#: Nodes of constants that make much of little, and the constants.
+LARGE = {
+    "ConstantOfShape": ([("ConstantOfShape", ["n"], {})], [constant("n", [2**31])]),
+    "Range": (
+        [("Range", ["first", "n", "step"], {})],
+        [constant("first", 0), constant("n", 2**40), constant("step", 1)],
+    ),
+    "Tile": ([("Tile", ["a", "n"], {})], [constant("a", [1, 2]), constant("n", [2**30])]),
+    "Expand": ([("Expand", ["a", "n"], {})], [constant("a", [[1], [2]]), constant("n", [2**30])]),
+    "Pad": ([("Pad", ["a", "n"], {})], [constant("a", [1.0], "f4"), constant("n", [0, 2**31])]),
+    "RandomNormal": ([("RandomNormal", [], {"shape": [2**30]})], []),
+    "Add": (
+        [("Range", ["first", "n", "step"], {}), ("Unsqueeze", ["0", "axis"], {}),
+         ("Add", ["0", "1"], {})],
+        [constant("first", 0), constant("n", 2**20), constant("step", 1), constant("axis", [1])],
+    ),
+    "Concat": (
+        [("Concat", ["a"] * 8, {"axis": 0})]
+        + [("Concat", [str(k)] * 8, {"axis": 0}) for k in range(9)],
+        [constant("a", [1, 2, 3])],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_large_results_of_few_bytes(proto, name):
+    nodes, constants = LARGE[name]
+    made = [
+        helper.make_node(operator, inputs, [str(k)], **attributes)
+        for k, (operator, inputs, attributes) in enumerate(nodes)
+    ]
+    proto.graph.initializer.extend(constants)
+    made.extend(proto.graph.node)
+    del proto.graph.node[:]
+    proto.graph.node.extend(made)
+    tracemalloc.start()
+    refused(proto, f"{name}: sizes: expected at most [0-9]+ values in all, got [0-9]+ more than ")
+    assert tracemalloc.get_traced_memory()[1] < 300e6
+    tracemalloc.stop()
+
+
+def test_numbers_in_another_file(tmp_path, monkeypatch):
+    """They are read beside a model that is a file, not from wherever the program happens to be."""
+    monkeypatch.chdir(tmp_path)
+    model = crnn.RNN(64, 64, 2, rng=0)
+    onnx.save(to_onnx(model), "m.onnx", save_as_external_data=True, location="numbers")
+    np.testing.assert_array_equal(from_onnx("m.onnx").parameters["Waa"], model.parameters["Waa"])
+    with pytest.raises(ValueError, match=r"^\w+: expected its numbers in the model, they are in"):
+        from_onnx((tmp_path / "m.onnx").read_bytes())
+
+
+def test_a_constant_in_another_file(proto, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "numbers").write_bytes(b"1234")
+    tensor = TensorProto(data_type=TensorProto.FLOAT, dims=[1], data_location=TensorProto.EXTERNAL)
+    tensor.external_data.add(key="location", value="numbers")
+    proto.graph.node.insert(0, helper.make_node("Constant", [], ["c"], value=tensor))
+    refused(proto, "Constant: value: expected its numbers in the model, they are in another file")
+
+
 def test_a_loop_without_end(proto):
     """A node on constants is run by onnx's evaluator, which would run for ever."""
     body = helper.make_graph(

@@ -10,9 +10,10 @@ from onnx import AttributeProto, ModelProto, NodeProto
 
 from crnn._words import one_line
 from crnn.onnx import backend, head, links, pools, recurrence, states, symbols
-from crnn.onnx.numbers import Ledger, Rows
+from crnn.onnx.numbers import LARGEST, Ledger, Rows
 from crnn.onnx.parts import Cell, Followed, Input, LastCell, Linear, Symbols
-from crnn.onnx.tensors import array_of
+from crnn.onnx.room import Room
+from crnn.onnx.tensors import array_of, refuse_external
 from crnn.reference import Array
 
 #: Operators that move values without changing them, and which of their inputs they move.
@@ -68,6 +69,7 @@ class Graph:
         initial: Mapping[str, tuple[int, ...]],
     ):
         self.ledger, self.lengths = Ledger(), lengths
+        self.of_numbers, self.of_constants = Room(LARGEST), Room(2**24 + model.ByteSize())
         self.opset = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 0)
         self.sizes = shape[:2]
         self.T, self.m = 0, 0  # known from the first node RNN
@@ -118,8 +120,12 @@ class Graph:
         """The operator's result for constants, or for numbers."""
         if any(a.type in (AttributeProto.GRAPH, AttributeProto.GRAPHS) for a in node.attribute):
             raise ValueError("crnn does not run the graph inside of a node")  # it may never end
+        for attribute in node.attribute:
+            refuse_external(attribute.t)
         arrays = [v.numbers if isinstance(v, Followed) else v for v in inputs if v is not None]
         named = {name: a for name, a in zip(filter(None, node.input), arrays, strict=True)}
+        follows = any(isinstance(value, Followed) for value in inputs)
+        (self.of_numbers if follows else self.of_constants).take(node, named, self.opset)
         return backend.run_node(node, named, opset_version=self.opset)
 
     # What the readers of operators ask.

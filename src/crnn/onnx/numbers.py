@@ -14,7 +14,7 @@ import numpy as np
 
 from crnn.reference import Array
 
-#: Values of one node. A graph of a few bytes may have any fixed sizes, and its numbers take memory.
+#: Numbers of all nodes. A graph of a few bytes may have any fixed sizes, and numbers take memory.
 LARGEST = 2**27
 
 
@@ -45,13 +45,13 @@ class Ledger:
 
     def rows(self, count: int, width: int, of: Any) -> Rows:
         """New rows; raises ValueError if they are too many."""
-        if count * width > LARGEST:
-            raise ValueError(
-                f"sizes: expected at most {LARGEST} values, got {count * width}: export the graph "
-                "with a symbolic T and m"
-            )
         last = self._rows[-1] if self._rows else None
         first = 1 if last is None else last.first + last.count * last.width
+        if first + count * width > LARGEST:
+            raise ValueError(
+                f"sizes: expected at most {LARGEST} values in all, got {count * width} more than "
+                f"{first - 1}: export the graph with a symbolic T and m"
+            )
         self._rows.append(Rows(first, count, width, of))
         return self._rows[-1]
 

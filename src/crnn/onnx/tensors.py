@@ -23,8 +23,18 @@ def dtype_of(name: str, number: int) -> np.dtype[Any]:
 def array_of(tensor: TensorProto) -> Array:
     """The array of an initializer; raises ValueError if its numbers do not fit its shape."""
     dtype_of(tensor.name, tensor.data_type)
+    refuse_external(tensor)
     try:
         array: Array = numpy_helper.to_array(tensor)
     except Exception as error:  # NumPy and onnx raise many kinds
         raise ValueError(f"{tensor.name}: {one_line(error)}") from error
     return array
+
+
+def refuse_external(tensor: TensorProto) -> None:
+    """Raise ValueError if numbers are in a file; onnx has read those beside a path."""
+    if tensor.data_location == TensorProto.EXTERNAL:
+        raise ValueError(
+            f"{tensor.name or 'value'}: expected its numbers in the model, they are in another "
+            "file: give the path of the model"
+        )

@@ -48,6 +48,8 @@ def not_numbers(a: Array) -> str:
 
 def to_class_numbers(name: str, a: Array, shape: tuple[int, ...]) -> str:
     """How labels of another kind or shape become class numbers of this shape, or nothing."""
+    if a.dtype.kind in "SU" and a.ndim == 0:
+        return "; a vocabulary of crnn.text encodes a text"
     if a.dtype.kind in "SUO":
         return "; np.unique(labels, return_inverse=True)[1] numbers labels from 0"
     if a.shape == (*shape, 1):
