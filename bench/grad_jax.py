@@ -45,12 +45,13 @@ def losses(cell, names, da):
 
 def problem(cell, shape):
     """The arguments of a cell by name, in order, and da."""
-    from crnn import _check_cells, check
+    from crnn import check
+    from crnn.check import cells as check_cells
 
     if cell == "rnn":
         p = check.problem(*shape, dtype="float32")
         return p.arguments, p.da
-    p = _check_cells.problem(cell, *shape, dtype="float32")
+    p = check_cells.problem(cell, *shape, dtype="float32")
     return {**p.arguments, **p.initial}, p.da
 
 

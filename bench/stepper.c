@@ -29,28 +29,33 @@ static double quantile(double *times, int n, double share) {
     return times[(int)(share * (n - 1))];
 }
 
-/* An array of n float32. */
-static float *filled(ptrdiff_t n, float value) {
-    float *array = malloc((size_t)n * sizeof *array);
+/* An array of n numbers. */
+static void *filled(int dtype, ptrdiff_t n, double value) {
+    const int wide = dtype == CRNN_FLOAT64;
+    void *array = malloc((size_t)n * (wide ? sizeof(double) : sizeof(float)));
     for (ptrdiff_t k = 0; k < n; k++)
-        array[k] = value;
+        if (wide)
+            ((double *)array)[k] = value;
+        else
+            ((float *)array)[k] = (float)value;
     return array;
 }
 
 /* A call for one step of a layer like the first of a stepper. Its memory is that of the process. */
-static crnn_rnn_call one_step(const crnn_stream *like) {
-    const ptrdiff_t gates = like->cell == CRNN_LSTM ? 4 : like->cell == CRNN_GRU ? 3 : 1;
+static crnn_rnn_call one_step(int dtype, const crnn_stream *like) {
+    const int lstm = like->cell == CRNN_LSTM, leaky = like->cell == CRNN_LEAKY;
+    const ptrdiff_t rows = (lstm ? 4 : like->cell == CRNN_GRU ? 3 : 1) * like->n_a;
     crnn_rnn_call call = crnn_rnn_new();
-    call.dtype = CRNN_FLOAT32, call.cell = like->cell;
+    call.dtype = dtype, call.cell = like->cell;
     call.T = call.m = 1, call.n_x = like->n_x, call.n_a = like->n_a;
-    call.x = filled(call.n_x, 0.5f);
-    call.Waa = filled(gates * call.n_a * call.n_a, 0.5f / (float)call.n_a);
-    call.Wax = filled(gates * call.n_a * call.n_x, 0.1f);
-    call.ba = filled(gates * call.n_a, 0.1f);
-    call.a0 = filled(call.n_a, 0.1f), call.a = filled(call.n_a, 0);
-    call.leak = like->cell == CRNN_LEAKY ? filled(call.n_a, 0.5f) : NULL;
-    call.c0 = like->cell == CRNN_LSTM ? filled(call.n_a, 0.1f) : NULL;
-    call.c_n = like->cell == CRNN_LSTM ? filled(call.n_a, 0) : NULL;
+    call.x = filled(dtype, call.n_x, 0.5);
+    call.Waa = filled(dtype, rows * call.n_a, 0.5 / (double)call.n_a);
+    call.Wax = filled(dtype, rows * call.n_x, 0.1);
+    call.ba = filled(dtype, rows, 0.1);
+    call.a0 = filled(dtype, call.n_a, 0.1), call.a = filled(dtype, call.n_a, 0);
+    call.leak = leaky ? filled(dtype, call.n_a, 0.5) : NULL;
+    call.c0 = lstm ? filled(dtype, call.n_a, 0.1) : NULL;
+    call.c_n = lstm ? filled(dtype, call.n_a, 0) : NULL;
     if (crnn_rnn_workspace(&call, 0, &call.workspace_bytes) == CRNN_OK)
         call.workspace = malloc(call.workspace_bytes);
     return call;
@@ -69,7 +74,7 @@ int main(int argc, char **argv) {
     double *single = calloc((size_t)steps, sizeof *single);
     int (*const forward[])(const crnn_rnn_call *) = {crnn_rnn_forward, crnn_leaky_forward,
                                                      crnn_gru_forward, crnn_lstm_forward};
-    const crnn_rnn_call call = one_step(&stepper->call);
+    const crnn_rnn_call call = one_step(stepper->dtype, &stepper->call);
     if (forward[call.cell](&call) != CRNN_OK)
         return 1;
     for (int b = 0; b < blocks; b++) { /* in turns, so that all see the same machine */

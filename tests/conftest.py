@@ -1,10 +1,11 @@
-"""Fixtures that run a test on every kernel table that can run here, and the handling of Ctrl-C."""
+"""Fixtures: every kernel table that can run here, the command line, plans of memory; Ctrl-C."""
 
 import os
 import signal
 
 import libcrnn
 import pytest
+from cli_runs import SMALL, runner
 
 from crnn._engine import kernels
 from crnn._network import network as networks
@@ -62,6 +63,19 @@ def table(request, select):
 def tables():
     """Names of all tables, for a test that switches between them by itself."""
     return TABLES
+
+
+@pytest.fixture
+def run(capsys, tmp_path, monkeypatch):
+    """A function that runs a command line: see `runner`."""
+    return runner(capsys, tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def trained(run):
+    """The file of a small model that `crnn train` wrote."""
+    assert run("train", "--text", "words.txt", *SMALL)[0] == 0
+    return "model.safetensors"
 
 
 @pytest.fixture

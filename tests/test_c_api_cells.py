@@ -20,12 +20,12 @@ from c_record import (
     wrong_values,
 )
 
-from crnn import _check_cells
+from crnn.check import cells as check_cells
 
 NUMBERS = {"leaky": 1, "gru": 2, "lstm": 3}  # enum crnn_cell
 EQUATIONS = ("rate", "current")  # enum crnn_equation
 
-EVERY_CELL = pytest.mark.parametrize("name", list(_check_cells.CELLS))
+EVERY_CELL = pytest.mark.parametrize("name", list(check_cells.CELLS))
 KINDS = [
     {},
     {"lengths": True},
@@ -40,11 +40,11 @@ class Problem(CallProblem):
     """A call of one of the other cells."""
 
     def __init__(self, name, T=7, m=3, n_x=5, n_a=6, **kind):
-        self.p = p = _check_cells.problem(name, T, m, n_x, n_a, **kind)
+        self.p = p = check_cells.problem(name, T, m, n_x, n_a, **kind)
         units, lengths = len(p.arguments["Waa"]), p.options["lengths"]
         steps = T * m if lengths is None else int(lengths.sum())
         inputs = {**p.arguments, **p.initial, "da": p.da}
-        shapes = {"a": (T, m, n_a), "kept": (_check_cells.KEPT[p.cell] * steps * n_a,),
+        shapes = {"a": (T, m, n_a), "kept": (check_cells.KEPT[p.cell] * steps * n_a,),
                   "dWaa": (units, n_a), "dWax": (units, n_x), "dba": (units,),
                   "da0": (m, n_a)}  # fmt: skip
         if p.cell == "gru":

@@ -13,8 +13,8 @@ from conftest import TABLES
 
 import crnn
 from crnn import check, reference
-from crnn._check_cells import CELLS, GATES, KEPT, loss, problem
 from crnn._engine import recurrence, validate
+from crnn.check.cells import CELLS, GATES, KEPT, loss, problem
 from crnn.reference import noise
 
 #: Errors of the kernels, as a share of the largest entry of each result.

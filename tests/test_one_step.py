@@ -7,8 +7,9 @@ import pytest
 from test_cells import assert_right
 
 import crnn
-from crnn import _check_cells, check
-from crnn._check_cells import CELLS
+from crnn import check
+from crnn.check import cells as check_cells
+from crnn.check.cells import CELLS
 
 #: Around the rows of W and the vectors that are multiplied together.
 SIZES = (1, 3, 4, 7, 8, 16, 17, 31, 33, 65)
@@ -37,7 +38,7 @@ def test_cells_and_what_they_keep_for_backward(name, m, dtype, table):
 @pytest.mark.parametrize("name", ["current", "gru", "lstm"])
 def test_an_example_has_the_same_bits_beside_others(name, n_x, dtype):
     for n_a in (5, 16, 37):
-        p = _check_cells.problem(name, 1, 4, n_x, n_a, dtype=dtype)
+        p = check_cells.problem(name, 1, 4, n_x, n_a, dtype=dtype)
         p.noise = {}  # it depends on the example's number
         x, initial = p.arguments["x"], p.initial
         together = p.forward().a
@@ -47,10 +48,36 @@ def test_an_example_has_the_same_bits_beside_others(name, n_x, dtype):
             np.testing.assert_array_equal(p.forward().a, together[:, rows])
 
 
+def moved(array, numbers):
+    """A copy that begins so many numbers after a cache line."""
+    room = np.empty(array.size + 32, array.dtype)
+    first = -room.ctypes.data % 64 // array.itemsize + numbers
+    copy = room[first : first + array.size].reshape(array.shape)
+    copy[...] = array
+    return copy
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("m", [1, 3])
+def test_where_an_array_begins_does_not_matter(m, dtype, table):
+    """Long rows are read in vectors that do not cross cache lines, and short ones as they come."""
+    if table == "blas":
+        pytest.skip("its bits are those of the BLAS")
+    for n in (64, 72, 100, 133):
+        arguments = check.problem(1, m, n, n + 8, dtype=dtype).arguments
+        a = crnn.rnn_forward(**{name: moved(array, 0) for name, array in arguments.items()})
+        for numbers in (1, 2, 4, 8, 15):
+            elsewhere = {
+                name: moved(array, (numbers * k) % 16)
+                for k, (name, array) in enumerate(arguments.items(), 1)
+            }
+            np.testing.assert_array_equal(crnn.rnn_forward(**elsewhere), a)
+
+
 @pytest.mark.parametrize("name", ["gru", "lstm"])
 def test_the_same_bits_on_two_threads(name):
     """With 800 units a product is divided, if the machine has two processors."""
-    p = _check_cells.problem(name, 1, 2, 300, 800, dtype="float32")
+    p = check_cells.problem(name, 1, 2, 300, 800, dtype="float32")
     before = crnn.get_num_threads()
     try:
         crnn.set_num_threads(1)

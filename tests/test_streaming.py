@@ -192,6 +192,15 @@ def test_streams_that_cannot_be_are_refused():
         stream.state = [np.zeros((1, 4), np.float32)]
 
 
+def test_what_the_c_interface_refuses_is_said_in_words():
+    """No model gets that far: a link that does not exist."""
+    stream = crnn.RNN(3, 4, 2, rng=0).stream()
+    stream._link = 9
+    with pytest.raises(RuntimeError, match=r"^stream: expected .* link CRNN_LINEAR"):
+        stream.refresh()
+    assert stream.step([1]).shape == (1, 2)
+
+
 class TestSample:
     @pytest.fixture
     def model(self):

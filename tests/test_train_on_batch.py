@@ -218,6 +218,22 @@ def test_after_ctrl_c_at_any_line_all_is_as_before_the_call_or_as_after_it(optim
     assert len(found) > 50
 
 
+def test_an_optimizer_whose_state_is_no_dict_is_refused():
+    class Stateless:
+        def start(self, parameters):
+            return None
+
+        def step(self, parameters, gradients, memory):
+            raise AssertionError
+
+    model = crnn.RNN(2, 3, 2, rng=0)
+    before = flat(model)
+    for train in (model.train_on_batch, model.fit):
+        with pytest.raises(TypeError, match="optimizer: expected a dict from its method start, go"):
+            train(*examples(), optimizer=Stateless())
+    np.testing.assert_array_equal(flat(model), before)
+
+
 def test_an_optimizer_that_raises_leaves_its_memory_as_it_was():
     class Fails(crnn.Adam):
         fails = False

@@ -14,7 +14,7 @@ from jax.test_util import check_grads  # noqa: E402
 import crnn  # noqa: E402
 import crnn.jax  # noqa: E402
 from adapters.with_jax import REFUSED, assert_close, float64  # noqa: E402, F401
-from crnn import _check_cells  # noqa: E402
+from crnn.check import cells as check_cells  # noqa: E402
 
 CELLS = pytest.mark.parametrize("cell", ["gru", "lstm"])
 KINDS = pytest.mark.parametrize(
@@ -34,7 +34,7 @@ class Problem:
     """One of `crnn.check`'s problems, with what has gradients apart from what has none."""
 
     def __init__(self, cell, *sizes, **kind):
-        self.p = p = _check_cells.problem(cell, *(sizes or (7, 3, 5, 6)), **kind)
+        self.p = p = check_cells.problem(cell, *(sizes or (7, 3, 5, 6)), **kind)
         self.function = getattr(crnn.jax, cell)
         everything = {**p.arguments, **p.initial}
         self.fixed = {n: v for n, v in everything.items() if v.dtype.kind == "i"}
@@ -254,7 +254,7 @@ class TestErrors:
         ],
     )  # fmt: skip
     def test_when_traced(self, cell, name, value, error, message):
-        p = _check_cells.problem(cell, 7, 3, 5, 6)
+        p = check_cells.problem(cell, 7, 3, 5, 6)
         with pytest.raises(error, match=message):
             getattr(crnn.jax, cell)(**{**p.arguments, **p.initial, name: value})
 

@@ -10,16 +10,32 @@ cdef struct constrained_numbers:
     const void *most
 
 
-cdef inline void mask(const constrained_numbers *of, real *gradients) noexcept nogil:
+cdef inline void mask(const constrained_numbers *of, bint double_precision,
+                      void *gradients) noexcept nogil:
     """Set the gradients of the numbers that stay 0 to 0."""
+    if double_precision:
+        _mask(of, <double *>gradients)
+    else:
+        _mask(of, <float *>gradients)
+
+
+cdef inline void project(const constrained_numbers *of, bint double_precision,
+                         void *parameters) noexcept nogil:
+    """Move each number to the nearest one that fits; -0 becomes 0."""
+    if double_precision:
+        _project(of, <double *>parameters)
+    else:
+        _project(of, <float *>parameters)
+
+
+cdef inline void _mask(const constrained_numbers *of, real *gradients) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(of.count):
         if of.closed[i]:
             gradients[of.places[i]] = 0
 
 
-cdef inline void project(const constrained_numbers *of, real *parameters) noexcept nogil:
-    """Move each number to the nearest one that fits; -0 becomes 0."""
+cdef inline void _project(const constrained_numbers *of, real *parameters) noexcept nogil:
     cdef Py_ssize_t i
     cdef real value
     cdef const real *least = <const real *>of.least

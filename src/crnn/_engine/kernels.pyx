@@ -154,9 +154,8 @@ def output_backward(const real[:, ::1] Wya, const real[:, ::1] dlogits, const re
     cdef crnn_linear call
     call.rows, call.n_in, call.n_out = a.shape[0], a.shape[1], Wya.shape[0]
     call.x, call.W, call.dy = &a[0, 0], &Wya[0, 0], &dlogits[0, 0]
-    call.dW, call.db, call.dx = &dWya[0, 0], &dby[0], NULL
-    if da is not None:
-        call.dx = &da[0, 0]
+    call.dW, call.db = &dWya[0, 0], &dby[0]
+    call.dx = <real *>NULL if da is None else &da[0, 0]
     workspace = _linear_workspace(&call, real is double)
     with nogil:
         call.threads = _threads()
@@ -171,9 +170,7 @@ def dropout(const real[:, :, ::1] x, real[:, :, ::1] out, double rate, uint64_t 
     Both may be the same array. Which numbers depends on the seed, the step, the example and the
     unit: step s is t0 + s, or with ends (m), which may be None, ends - 1 - s.
     """
-    cdef const Py_ssize_t *end = NULL
-    if ends is not None:
-        end = &ends[0]
+    cdef const Py_ssize_t *end = <const Py_ssize_t *>NULL if ends is None else &ends[0]
     with nogil:
         _operations(real is double).dropout(x.shape[0], x.shape[1], x.shape[2], t0, end, seed, rate,
                                             &x[0, 0, 0], &out[0, 0, 0])
@@ -198,9 +195,7 @@ def cross_entropy(real[:, ::1] logits, const Py_ssize_t[::1] y, const real[::1] 
     may be the caller's own array, and a callback may have written to it since it was validated.
     """
     cdef Py_ssize_t rows = logits.shape[0], n_y = logits.shape[1]
-    cdef const real *w = NULL
-    if weights is not None:
-        w = &weights[0]
+    cdef const real *w = <const real *>NULL if weights is None else &weights[0]
     cdef double loss, right
     if not within(&y[0], rows, 0, n_y - 1):
         raise ValueError(f"y: expected classes in 0..{n_y - 1}; they have changed since checked")
@@ -308,9 +303,7 @@ cdef void scale_spans(real *numbers, const Py_ssize_t *spans, Py_ssize_t count,
 def sgd(real[::1] parameters, const real[::1] gradients, real[::1] velocity, double lr,
         double momentum):
     """One update by gradient descent; velocity may be None."""
-    cdef void *v = NULL
-    if velocity is not None:
-        v = &velocity[0]
+    cdef real *v = <real *>NULL if velocity is None else &velocity[0]
     with nogil:
         _operations(real is double).sgd(parameters.shape[0], &parameters[0], &gradients[0], v, lr,
                                         momentum)
@@ -327,9 +320,7 @@ def adam(real[::1] parameters, const real[::1] gradients, real[::1] mean, real[:
 def rmsprop(real[::1] parameters, const real[::1] gradients, real[::1] square, real[::1] velocity,
             double lr, double decay, double eps, double momentum):
     """One update by RMSprop; square is the mean of squares, and velocity may be None."""
-    cdef void *u = NULL
-    if velocity is not None:
-        u = &velocity[0]
+    cdef real *u = <real *>NULL if velocity is None else &velocity[0]
     with nogil:
         _operations(real is double).rmsprop(parameters.shape[0], &parameters[0], &gradients[0],
                                             &square[0], u, lr, decay, eps, momentum)

@@ -25,10 +25,8 @@ BINARY = CRNN_LOSS_BINARY
 def of_values(int kind, real[:, ::1] logits, const real[:, ::1] y, const real[::1] weights,
               double delta=0):
     """A loss of each value on its own, and ``|z - y|`` or, if it is BINARY, the right labels."""
-    cdef const real *w = NULL
+    cdef const real *w = <const real *>NULL if weights is None else &weights[0]
     cdef double loss, metric = 0
-    if weights is not None:
-        w = &weights[0]
     with nogil:
         loss = _operations(real is double).loss_of_values(
             kind, delta, logits.shape[0], logits.shape[1], &y[0, 0], w, &logits[0, 0], &metric)
@@ -38,10 +36,8 @@ def of_values(int kind, real[:, ::1] logits, const real[:, ::1] y, const real[::
 def pinball(real[:, ::1] logits, const real[:, ::1] y, const double[::1] levels,
             const real[::1] weights):
     """The loss of quantiles, and the share of y between the lowest and the highest."""
-    cdef const real *w = NULL
+    cdef const real *w = <const real *>NULL if weights is None else &weights[0]
     cdef double loss, covered = 0
-    if weights is not None:
-        w = &weights[0]
     with nogil:
         loss = _operations(real is double).pinball(
             y.shape[0], y.shape[1], levels.shape[0], &levels[0], &y[0, 0], w, &logits[0, 0],
@@ -51,10 +47,8 @@ def pinball(real[:, ::1] logits, const real[:, ::1] y, const double[::1] levels,
 
 def gaussian(real[:, ::1] logits, const real[:, ::1] y, const real[::1] weights):
     """The negative log likelihood of means and log variances, and the mean ``|z - y|``."""
-    cdef const real *w = NULL
+    cdef const real *w = <const real *>NULL if weights is None else &weights[0]
     cdef double loss, metric = 0
-    if weights is not None:
-        w = &weights[0]
     with nogil:
         loss = _operations(real is double).gaussian(y.shape[0], y.shape[1], &y[0, 0], w,
                                                     &logits[0, 0], &metric)

@@ -7,7 +7,7 @@ step. The C kernels do the element-wise work (csrc/elementwise.inc). The functio
 table like those of csrc/.
 
 With lengths, the rows within the lengths are copied to dense arrays (dense_rows.pxd), in the order
-that csrc/call.inc describes; there a group of steps is copied at a time, here all of them. For
+that csrc/lengths.inc describes; there a group of steps is copied at a time, here all of them. For
 one-hot inputs the forward pass reads column `symbol` of Wax, and the backward pass adds to that
 column of dWax. Both use a transpose (n_x, n_a), whose rows are contiguous.
 

@@ -13,17 +13,10 @@ def pool(const real[:, :, ::1] a, const Py_ssize_t[::1] lengths, Py_ssize_t firs
     was read. Of several equal ones it is the first one read, or with `last_wins` the last one.
     NaN is larger than any number. `sums`, or `largest` and `at`, may be None.
     """
-    cdef const Py_ssize_t *ends = NULL
-    cdef double *sum = NULL
-    cdef real *most = NULL
-    cdef int *where = NULL
-    if lengths is not None:
-        ends = &lengths[0]
-    if sums is not None:
-        sum = &sums[0, 0]
-    if largest is not None:
-        most = &largest[0, 0]
-        where = &at[0, 0]
+    cdef const Py_ssize_t *ends = <const Py_ssize_t *>NULL if lengths is None else &lengths[0]
+    cdef double *sum = <double *>NULL if sums is None else &sums[0, 0]
+    cdef real *most = <real *>NULL if largest is None else &largest[0, 0]
+    cdef int *where = <int *>NULL if at is None else &at[0, 0]
     with nogil:
         pool_steps(&a[0, 0, 0], ends, a.shape[0], a.shape[1], a.shape[2], first, falling,
                    last_wins, sum, most, where)
@@ -36,17 +29,10 @@ def unpool(real[:, :, ::1] da, const Py_ssize_t[::1] lengths, Py_ssize_t first,
     The rows are those of `pool`; past an example's length da is 0. `dmean` (m, n), or `dlargest`
     and `at`, may be None.
     """
-    cdef const Py_ssize_t *ends = NULL
-    cdef const real *mean = NULL
-    cdef const real *most = NULL
-    cdef const int *where = NULL
-    if lengths is not None:
-        ends = &lengths[0]
-    if dmean is not None:
-        mean = &dmean[0, 0]
-    if dlargest is not None:
-        most = &dlargest[0, 0]
-        where = &at[0, 0]
+    cdef const Py_ssize_t *ends = <const Py_ssize_t *>NULL if lengths is None else &lengths[0]
+    cdef const real *mean = <const real *>NULL if dmean is None else &dmean[0, 0]
+    cdef const real *most = <const real *>NULL if dlargest is None else &dlargest[0, 0]
+    cdef const int *where = <const int *>NULL if at is None else &at[0, 0]
     with nogil:
         unpool_steps(&da[0, 0, 0], ends, da.shape[0], da.shape[1], da.shape[2], first, mean, most,
                      where)

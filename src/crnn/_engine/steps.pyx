@@ -200,7 +200,7 @@ cdef class Steps:
                             self.y.batch, self.weights.batch, self.net.head.y, metric)
         backward_pass(&self.net)
         sum_gradients(&self.net, self.starts, self.num_starts, self.origin)
-        self._mask()
+        mask(&self.constrained, self.net.double_precision, self.gradients)
         return GOOD
 
     cdef int _mean_gradient(self, const Py_ssize_t *order, const Py_ssize_t *batch,
@@ -219,43 +219,14 @@ cdef class Steps:
                 self.origin = BEFORE
             rows[0] += self.net.head.rows
             if count > 1:
-                self._add(b == 0)
+                add_gradient(self.total, self.net.double_precision, self.gradients, self.size,
+                             self.net.head.rows, b == 0)
                 sums[0] += loss[0] * self.net.head.rows
                 sums[1] += metric[0] * self.net.head.rows
         if count > 1:
-            self._take_mean(rows[0])
+            take_mean(self.total, self.net.double_precision, self.gradients, self.size, rows[0])
             loss[0], metric[0] = sums[0] / rows[0], sums[1] / rows[0]
         return GOOD
-
-    cdef void _add(self, bint first) noexcept nogil:
-        """Add the gradient of a batch to the total."""
-        if self.net.double_precision:
-            add_gradient(self.total, <double *>self.gradients, self.size, self.net.head.rows, first)
-        else:
-            add_gradient(self.total, <float *>self.gradients, self.size, self.net.head.rows, first)
-
-    cdef void _take_mean(self, Py_ssize_t rows) noexcept nogil:
-        if self.net.double_precision:
-            take_mean(self.total, <double *>self.gradients, self.size, rows)
-        else:
-            take_mean(self.total, <float *>self.gradients, self.size, rows)
-
-    cdef void _mask(self) noexcept nogil:
-        if self.net.double_precision:
-            mask(&self.constrained, <double *>self.gradients)
-        else:
-            mask(&self.constrained, <float *>self.gradients)
-
-    cdef void _project(self) noexcept nogil:
-        if self.net.double_precision:
-            project(&self.constrained, <double *>self.parameters)
-        else:
-            project(&self.constrained, <float *>self.parameters)
-
-    cdef double _clip(self, double most, double limit) noexcept nogil:
-        if self.net.double_precision:
-            return clip(<double *>self.gradients, self.size, most, limit)
-        return clip(<float *>self.gradients, self.size, most, limit)
 
     cdef void _restore(self) noexcept nogil:
         memcpy(self.parameters, self.last_good, self.size * self.net.item)
@@ -263,7 +234,7 @@ cdef class Steps:
     cdef int _step(self, update_rule *rule, double loss, double lr, double most, double limit,
                    double *norm) noexcept nogil:
         """Clip the gradient, and update the parameters."""
-        norm[0] = self._clip(most, limit)
+        norm[0] = clip(self.net.double_precision, self.gradients, self.size, most, limit)
         if not (isfinite(loss) and isfinite(norm[0])):
             self._restore()
             return GRADIENT if isfinite(loss) else LOSS
@@ -272,7 +243,7 @@ cdef class Steps:
         if not _operations(self.net.double_precision).all_finite(self.size, self.parameters):
             self._restore()
             return UPDATE
-        self._project()
+        project(&self.constrained, self.net.double_precision, self.parameters)
         return GOOD
 
     def run(self, tuple optimizer, const Py_ssize_t[::1] order, const Py_ssize_t[:, ::1] batches,

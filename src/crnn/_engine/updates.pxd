@@ -61,9 +61,16 @@ cdef inline void update(const crnn_operations *operations, update_rule *rule, vo
                            rule.decay, rule.eps, rule.momentum)
 
 
-cdef inline double clip(real *gradients, Py_ssize_t size, double most,
+cdef inline double clip(bint double_precision, void *gradients, Py_ssize_t size, double most,
                         double limit) noexcept nogil:
     """Clip to ``-limit..limit``, then the norm to `most`. Returns the norm before both."""
+    if double_precision:
+        return _clip(<double *>gradients, size, most, limit)
+    return _clip(<float *>gradients, size, most, limit)
+
+
+cdef inline double _clip(real *gradients, Py_ssize_t size, double most,
+                         double limit) noexcept nogil:
     cdef Py_ssize_t i
     cdef real least = <real>-limit, largest = <real>limit
     if limit == INFINITY:

@@ -1,7 +1,7 @@
 """A sequence cut into segments of steps, for passes that keep few states and recompute the others.
 
 Steps are counted in the order in which they are read, as in csrc/call.inc: step s is t = s, or read
-from right to left t = T-1-s, with lengths t = lengths[i]-1-s.
+from right to left t = T-1-s, with lengths (csrc/lengths.inc) t = lengths[i]-1-s.
 """
 
 from __future__ import annotations

@@ -19,8 +19,9 @@ from crnn._network.pooling import MOST_STEPS
 from crnn._network.recurrences import State
 from crnn._training.accumulating import Accumulating, Grouped
 from crnn._training.batches import Examples, LongSequence
-from crnn._training.compiled_arrays import arrays_of, starts_of
+from crnn._training.compiled_arrays import arrays_of
 from crnn._training.compiled_batches import ExampleBatches, WindowBatches
+from crnn._training.compiled_states import BatchStates
 from crnn._training.course import Course
 from crnn._training.divergence import DivergenceError
 from crnn._training.keeper import Keeper
@@ -102,12 +103,10 @@ class CompiledEpochs:
         config, parameters = trainer.network.config, trainer.parameters
         x: Array = batches.data[0][3]
         cells, between, reads, head = arrays_of(trainer, x, batches.lengths is not None)
-        starts = starts_of(trainer, batches.m, batches.start, batches.carry)
-        self._starts = [(k, value) for k, _, value, *_ in starts]
-        self._ends = [(cell[1], cell[3]) for cell in cells]  # a and c_n
+        self._states = BatchStates(trainer, batches, cells)
         self._steps = steps.Steps(
             cells,
-            starts,
+            self._states.starts,
             between,
             reads,
             head,
@@ -150,7 +149,7 @@ class CompiledEpochs:
             self._steps.set_data(batches.data)
             ends = np.cumsum([0, *map(len, some)], dtype=np.intp)  # (count + 1,)
             done, failed = self._steps.run(
-                optimizer, order, places, ends, rates, seeds, self._begin(course.state),
+                optimizer, order, places, ends, rates, seeds, self._states.begin(course.state),
                 batches.carry, *clips, totals,
             )  # fmt: skip
             self._count(course, began, totals, some[:done])
@@ -162,38 +161,10 @@ class CompiledEpochs:
             if bar is not None:
                 bar.set_postfix(loss=f"{sums.loss / sums.rows:.4f}", refresh=False)
                 bar.update(sums.shown - shown)
-            before, course.state = self._states(course.state, places)
+            before, course.state = self._states.of_last(course.state, places)
             self._end_call(some[-1][-1], before, keeper)
             if trainer.stopped:
                 break
-
-    def _begin(self, state: State | None) -> str:
-        """Where the first batch of a call begins; a state is set there."""
-        if self._batches.start is not None:
-            return "given"
-        if state is None:
-            return "own"
-        values = iter(self._starts)
-        for item in state:
-            for array in item:
-                next(values)[1][...] = array
-        return "set"
-
-    def _states(self, state: State | None, places: Array) -> tuple[State | None, State | None]:
-        """The states before and after the last batch of a call, which began from `state`."""
-        if not self._batches.carry:
-            return None, None
-        T = int(places[-1, 3])
-        after: State = [
-            (a[T - 1].copy(),) if c_n is None else (a[T - 1].copy(), c_n.copy())
-            for a, c_n in self._ends
-        ]
-        if state is None and len(places) == 1:
-            return None, after
-        found: list[list[Array]] = [[] for _ in after]
-        for k, value in self._starts:
-            found[k].append(value.copy())
-        return [tuple(arrays) for arrays in found], after
 
     def _seeds(self, count: int) -> tuple[Array, Any]:
         """The seeds of the next batches, (count,), and the state of the generator before."""

@@ -10,7 +10,6 @@ import numpy as np
 from crnn._network import recurrences
 from crnn._network.buffers import Buffers
 from crnn._network.config import Config
-from crnn._network.recurrences import State
 from crnn._training.trainer import Trainer
 from crnn.reference import Array
 
@@ -73,31 +72,6 @@ def arrays_of(
         buffers.array("dfeatures", (rows, config.features)),
     )  # fmt: skip
     return cells, between, reads, head
-
-
-def starts_of(trainer: Trainer, m: int, given: State | None, carry: bool) -> list[Any]:
-    """Where the m examples of a batch may begin, as `steps.Steps` takes it.
-
-    `given` are the states of all examples, and `carry` says whether those of a batch may be set.
-    """
-    network, gradients, buffers = trainer.network, trainer.gradients.views, trainer.buffers
-    config, starts = network.config, []
-    for k, place in enumerate(config.recurrences()):
-        own, own_gradients = place.of(network.parameters), place.of(gradients)
-        for i, state in enumerate(config.kind.states):
-            name = f"{state}0"
-            trained, dtrained = own.get(name), own_gradients.get(name)
-            if trained is None and given is None and not carry:
-                continue
-            shape, examples = (m, config.n_a), None
-            if given is None:
-                value = buffers.array(f"{name} {k}", shape)
-            else:
-                examples = examples_of(given[k][i], len(given[k][i]), None, m)
-                value = examples[3]
-            dvalue = None if trained is None else buffers.array(f"d{name} {k}", shape)
-            starts.append((k, state == "c", value, trained, dvalue, dtrained, examples))
-    return starts
 
 
 def _reads(config: Config, T: int, m: int, buffers: Buffers) -> list[Any]:

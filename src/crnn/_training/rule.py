@@ -77,8 +77,15 @@ class Rule:
 
 
 def start(optimizer: Optimizer, parameters: Array, layout: Layout) -> Memory:
-    """The state before the first step of a network; only its weights decay, not its biases."""
+    """The state before the first step of a network; only its weights decay, not its biases.
+
+    Raises TypeError if the optimizer, which a user may have written, gives no dict.
+    """
     memory = optimizer.start(parameters)
+    if not isinstance(memory, dict):
+        raise TypeError(
+            f"optimizer: expected a dict from its method start, got {validate.shown(memory)}"
+        )
     if isinstance(optimizer, Rule) and optimizer.weight_decay:
         memory["weights"] = layout.weights()
     return memory

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from crnn import _check_cells, check
+from crnn import check
 from crnn._network.cells import CELLS
+from crnn.check import cells as check_cells
 
 #: All states; and all states with every gradient, of weights, biases, input and first states.
 OPERATIONS = ("forward", "training")
@@ -83,7 +84,7 @@ class Case:
         """Rows of the weights for each unit."""
         return len(CELLS[self.cell].gates)
 
-    def problem(self) -> check.Problem | _check_cells.Problem:
+    def problem(self) -> check.Problem | check_cells.Problem:
         """Arguments, the same for every implementation; biases and first states are not zero.
 
         Returns
@@ -102,7 +103,7 @@ class Case:
         if self.cell == "vanilla":
             return check.problem(*sizes, dtype=self.dtype)
         kind = "rate" if self.cell == "leaky" else self.cell
-        p = _check_cells.problem(kind, *sizes, dtype=self.dtype)
+        p = check_cells.problem(kind, *sizes, dtype=self.dtype)
         if self.cell == "leaky":
             p.options["leak"], p.noise = LEAK, {}
         return p
@@ -127,7 +128,7 @@ class Case:
         ['a', 'dWaa', 'dWax', 'da0', 'dba', 'dx']
         """
         p = self.problem()
-        if isinstance(p, _check_cells.Problem):
+        if isinstance(p, check_cells.Problem):
             return p.results(library)
         a = library.rnn_forward(**p.arguments)
         return {"a": a, **check.backward_of(library.rnn_backward, p, a)._asdict()}

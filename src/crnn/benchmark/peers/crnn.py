@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 import crnn
-from crnn import _check_cells
 from crnn.benchmark.cases import Case
 from crnn.benchmark.peers.protocol import Peer, Prepared
 from crnn.check import backward_of
+from crnn.check import cells as check_cells
 from crnn.reference import Array, Gradients
 
 
@@ -35,7 +35,7 @@ class Crnn(Peer):
         """Allocate the states once, as a loop over batches would."""
         p = case.problem()
         a = np.empty_like(p.da)  # (T, m, n_a)
-        if isinstance(p, _check_cells.Problem):
+        if isinstance(p, check_cells.Problem):
             return _of_cell(p, a)
 
         def forward() -> Array:
@@ -49,7 +49,7 @@ class Crnn(Peer):
         return Prepared(forward, lambda states: states, training, lambda gradients: gradients)
 
 
-def _of_cell(p: _check_cells.Problem, a: Array) -> Prepared:
+def _of_cell(p: check_cells.Problem, a: Array) -> Prepared:
     weights = {name: value for name, value in p.arguments.items() if name != "x"}
     leak = {"leak": p.options["leak"]} if p.cell == "leaky" else {}
     prepared = crnn.Prepared(p.cell, **weights, **leak)

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from crnn import _check_cells
 from crnn.benchmark.cases import LEAK, Case
 from crnn.benchmark.clock import fastest
 from crnn.benchmark.peers.protocol import AnyGradients, Peer, Prepared
+from crnn.check import cells as check_cells
 from crnn.reference import Gradients, GRUGradients, LSTMGradients
 
 
@@ -57,13 +57,13 @@ class _Scan:
         if transposed:
             given |= {name: given[name].T.copy() for name in ("Waa", "Wax")}
         self._transposed, self._case = transposed, case
-        if isinstance(p, _check_cells.Problem):
+        if isinstance(p, check_cells.Problem):
             given |= p.initial
         self._names = ["Waa", "Wax", "ba", *(["baa"] if "baa" in given else []), "x", "a0"]
         self._names += ["c0"] if "c0" in given else []
         self._arguments = {name: jnp.asarray(given[name]) for name in self._names}
         self._upstream: Any = jnp.asarray(p.da)
-        if isinstance(p, _check_cells.Problem) and case.cell == "lstm":
+        if isinstance(p, check_cells.Problem) and case.cell == "lstm":
             self._upstream = self._upstream, jnp.asarray(p.dc_n)
 
         def states(given: dict[str, Any]) -> Any:

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from crnn import _check_cells
 from crnn.benchmark.cases import Case
 from crnn.benchmark.peers.jax import Jax
 from crnn.benchmark.peers.protocol import AnyGradients, Prepared
+from crnn.check import cells as check_cells
 from crnn.reference import Array, Gradients, GRUGradients, LSTMGradients
 from crnn.weights.gates import KERAS, recurrent_bias, reordered, restored
 
@@ -33,7 +33,7 @@ class Keras(Jax):
         import jax.numpy as jnp
 
         p = case.problem()
-        given = p.arguments | (p.initial if isinstance(p, _check_cells.Problem) else {})
+        given = p.arguments | (p.initial if isinstance(p, check_cells.Problem) else {})
         layer = _layer(case)
         layer.build((case.m, case.T, case.n_x))
         weights = [jnp.asarray(value) for value in _weights(case, given)]
@@ -41,7 +41,7 @@ class Keras(Jax):
         x, da = (jnp.asarray(value.swapaxes(0, 1)) for value in (given["x"], p.da))
         first = [jnp.asarray(given[name]) for name in ("a0", "c0") if name in given]
         upstream: Any = da
-        if isinstance(p, _check_cells.Problem) and case.cell == "lstm":
+        if isinstance(p, check_cells.Problem) and case.cell == "lstm":
             upstream = da, jnp.asarray(p.dc_n)
 
         def states(weights: Any, x: Any, first: Any) -> Any:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 import crnn
-from crnn import _check_cells, reference
+from crnn import reference
 from crnn.benchmark.cases import Case
 from crnn.benchmark.peers.protocol import Peer, Prepared
 from crnn.check import backward_of
+from crnn.check import cells as check_cells
 from crnn.reference import Array, Gradients
 
 
@@ -34,7 +35,7 @@ class Numpy(Peer):
     def prepare(self, case: Case) -> Prepared:
         """Draw the case."""
         p = case.problem()
-        if isinstance(p, _check_cells.Problem):
+        if isinstance(p, check_cells.Problem):
             return Prepared(
                 lambda: p.forward(reference),
                 lambda s: s.a,

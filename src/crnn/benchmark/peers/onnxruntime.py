@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from crnn import _check_cells
 from crnn.benchmark.cases import Case
 from crnn.benchmark.peers.protocol import Peer, Prepared
+from crnn.check import cells as check_cells
 from crnn.reference import Array
 from crnn.weights.gates import ONNX, recurrent_bias, reordered
 
@@ -44,7 +44,7 @@ class OnnxRuntime(Peer):
             _model(case), self._options, providers=["CPUExecutionProvider"]
         )
         p = case.problem()
-        arguments = p.arguments | (p.initial if isinstance(p, _check_cells.Problem) else {})
+        arguments = p.arguments | (p.initial if isinstance(p, check_cells.Problem) else {})
         a = np.empty((case.T, 1, case.m, case.n_a), case.dtype)  # axis 1: directions
         values = {"x": onnxruntime.OrtValue.ortvalue_from_numpy(arguments["x"])}
         for name in ("a0", "c0"):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from crnn import _check_cells
 from crnn.benchmark.cases import LEAK, Case
 from crnn.benchmark.peers.protocol import AnyGradients, Peer, Prepared
+from crnn.check import cells as check_cells
 from crnn.reference import Array, Gradients, GRUGradients, LSTMGradients
 from crnn.weights.gates import recurrent_bias
 
@@ -89,13 +89,13 @@ def prepared(case: Case, rnn: Any, call: Any = None) -> Prepared:
     p = case.problem()
     call = rnn if call is None else call
     x = torch.from_numpy(p.arguments["x"])
-    initial = p.initial if isinstance(p, _check_cells.Problem) else p.arguments
+    initial = p.initial if isinstance(p, check_cells.Problem) else p.arguments
     first = [torch.from_numpy(initial[name])[None] for name in CELLS_STATES[case.cell]]
     x_, first_ = x.clone().requires_grad_(), [s.clone().requires_grad_() for s in first]
     biases = [rnn.bias_ih_l0, rnn.bias_hh_l0] if case.cell == "gru" else [rnn.bias_ih_l0]
     wanted = [rnn.weight_hh_l0, rnn.weight_ih_l0, *biases, x_, *first_]
     upstream = [torch.from_numpy(p.da)]
-    if isinstance(p, _check_cells.Problem) and case.cell == "lstm":
+    if isinstance(p, check_cells.Problem) and case.cell == "lstm":
         upstream.append(torch.from_numpy(p.dc_n)[None])
 
     def states_of(x: Any, first: Any) -> Any:
