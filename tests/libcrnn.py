@@ -20,7 +20,8 @@ CELLS = ("vanilla", "leaky", "gru", "lstm")
 
 
 def run(*command, **options):
-    done = subprocess.run(command, capture_output=True, text=True, **options)
+    """What a command prints. It must end with success, and within a time that only a hang takes."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900, **options)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

@@ -121,10 +121,10 @@ def test_examples_with_sanitizers_and_without_a_warning(prefix, sanitized, name,
     assert run(program, model)
     damaged = tmp_path / "damaged.safetensors"
     damaged.write_bytes(model.read_bytes()[:-1])
-    done = subprocess.run([program, damaged], capture_output=True, text=True)
+    done = subprocess.run([program, damaged], capture_output=True, text=True, timeout=600)
     assert done.returncode == 1
     assert "not a model of crnn's, or damaged" in done.stderr
-    done = subprocess.run([program], capture_output=True, text=True)
+    done = subprocess.run([program], capture_output=True, text=True, timeout=600)
     assert done.returncode == 1
     assert done.stderr.startswith(f"usage: {Path(name).stem} MODEL")
 

@@ -310,6 +310,7 @@ class TestNoise:
         ({"cell": "leaky", "leak": 0}, ValueError, "leak: expected numbers > 0 and <= 1, got 0"),
         ({"cell": "leaky", "leak": [0.5, 0.5]}, ValueError, r"leak: expected a number or shape"),
         ({"cell": "leaky", "leak": "fast"}, TypeError, "leak: expected numbers"),
+        ({"cell": "leaky", "leak": [0.5] * (N_A - 1) + [True]}, TypeError, "leak: .*True"),
         ({"cell": "leaky", "leak": np.nan}, ValueError, "leak: expected numbers > 0 and <= 1"),
         ({"cell": "leaky", "leak": 0.5, "noise": -1}, ValueError, "noise: expected a finite"),
         ({"cell": "leaky", "leak": 0.5, "equation": "v"}, ValueError, "equation: expected one of"),

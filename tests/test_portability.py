@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from fuzz.damage import ends_of_headers, entries, misfits
 from fuzz.test_files import checkpoints, models
 
 ROOT = Path(__file__).parent.parent
@@ -68,9 +69,11 @@ def accepts(compiler, flags, source="int main(void) { return 0; }"):
 
 
 def run(*command, cwd=None, **environment):
+    """What a command prints. It must end with success, and within a time that only a hang takes."""
     done = subprocess.run(
-        command, capture_output=True, text=True, cwd=cwd, env={**os.environ, **environment}
-    )
+        command, capture_output=True, text=True, cwd=cwd, env={**os.environ, **environment},
+        timeout=1800,
+    )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -200,7 +203,15 @@ def fuzzed(tmp_path_factory):
 @pytest.mark.ports
 def test_files_of_steppers_under_a_fuzzer(fuzzed):
     """From good files: a bad one is refused, and no byte outside is read."""
-    fuzzed("fuzz_stepper", 2000, 8192, [*models(), *checkpoints()])
+    corpus = [content for good in models() for content in (good, *ends_of_headers(good))]
+    corpus += [content for _, content in misfits(models()[0])]
+    fuzzed("fuzz_stepper", 2000, 8192, [*corpus, *checkpoints()])
+
+
+@pytest.mark.ports
+def test_entries_of_files_under_a_fuzzer(fuzzed):
+    """What crnn wrote into the header, and what does not end as JSON does."""
+    fuzzed("fuzz_entry", 2000, 2048, entries(models()))
 
 
 @pytest.mark.ports

@@ -203,6 +203,22 @@ def test_lengths_of_another_number_of_examples():
     refused(proto, "lengths: expected 3 numbers, one for each example, got 4")
 
 
+@pytest.mark.parametrize("name", ["", "constant", "others"])
+@pytest.mark.parametrize("layer", [0, 1])
+def test_a_node_with_lengths_of_its_own(layer, name):
+    """None, which are all T steps; constants; or the graph's with another sign."""
+    proto = to_onnx(crnn.RNN(2, 3, 2, num_layers=2, rng=0), lengths=True)
+    constants = numpy_helper.from_array(np.full(3, 4, "i4"), "constant")
+    proto.graph.initializer.append(constants)
+    set_sizes(proto.graph.input[0], 5, 3)
+    set_sizes(proto.graph.input[1], 3)
+    nodes = [node for node in proto.graph.node if node.op_type == "RNN"]
+    assert nodes[layer].input[4] == "lengths"
+    nodes[layer].input[4] = name
+    proto.graph.node.insert(0, helper.make_node("Neg", ["lengths"], ["others"]))
+    refused(proto, r"RNN( '\w*')?: sequence_lens: expected the graph's input of lengths, or none")
+
+
 def test_the_long_name_of_onnx_own_domain(proto):
     """It is the same domain, and onnx's evaluator knows the short name only."""
     proto.opset_import[0].domain = "ai.onnx"

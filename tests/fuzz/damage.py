@@ -10,6 +10,8 @@ ODD = [
     "x\0", "two\nlines", "\ud800", "é", "__metadata__", [], {}, [[]], [0], [1, 1], [0, 8], ["Waa"],
     [2.0], ["a", "a"], {"a": 1}, {"own": "f"}, {"array": "x"}, {"scalar": "x"},
 ]  # fmt: skip
+#: What JSON escapes, each in another way: the last two are a pair of surrogates, and a lone one.
+ESCAPED = '\n"\\ é \U0001d11e \ud800'
 NAMES = ["", "a", "loss", "masks", "signs", "leak", "cell", "Waa", "training.a", "two\nlines"]
 
 
@@ -117,3 +119,61 @@ def damaged_file(choices, contents):
     for _ in range(1 + choices.below(3)):
         entry = damaged_json(choices, entry)
     return file.content(entry=entry)
+
+
+def misfits(content):
+    """Pairs of what is wrong and the file: a field of one array, or a size of the configuration.
+
+    All else is left as it was, so that each file is refused for that reason only.
+    """
+    file = Safetensors(content)
+    for name, tensor in file.header.items():
+        if name != "__metadata__":
+            for field, value in _changes(tensor):
+                header = file.header | {name: tensor | {field: value}}
+                yield f"{name}: {field} {value}", file.content(header=header)
+    for size in ("n_x", "n_a", "n_y", "num_layers"):
+        for by in (-1, 1):
+            config = file.entry["config"] | {size: file.entry["config"][size] + by}
+            entry = file.entry | {"config": config}
+            yield f"{size} {config[size]}", file.content(entry=entry)
+    yield _wider(file, next(name for name in ("Wax", "Wax_l0") if name in file.header))
+
+
+def _changes(tensor):
+    """Fields of an array, and other values of them."""
+    shape, (begin, end) = tensor["shape"], tensor["data_offsets"]
+    for k in range(len(shape)):
+        for by in (-1, 1):
+            yield "shape", [*shape[:k], shape[k] + by, *shape[k + 1 :]]
+    yield "shape", [*shape, 1]
+    yield "shape", [1, *shape]
+    if shape[0] != shape[-1]:
+        yield "shape", shape[::-1]
+    for dtype in ("F16", "F32", "F64", "I32", "I64", "I8", "BOOL", "U8"):
+        if dtype != tensor["dtype"]:
+            yield "dtype", dtype
+    for offsets in ((begin + 4, end), (begin, end - 4), (begin, end + 4), (begin + 4, end + 4)):
+        yield "data_offsets", list(offsets)
+
+
+def _wider(file, name):
+    """Input weights with a column more, as the configuration says too, but with old offsets."""
+    tensor, config = file.header[name], file.entry["config"]
+    rows, n_x = tensor["shape"]
+    wider = Safetensors(file.content(entry=file.entry | {"config": config | {"n_x": n_x + 1}}))
+    header = wider.header | {name: tensor | {"shape": [rows, n_x + 1]}}
+    return f"{name} and n_x wider", file.content(header=header)
+
+
+def ends_of_headers(content):
+    """The beginning of a file up to the last bytes of its header."""
+    size = 8 + int.from_bytes(content[:8], "little")
+    return [content[: size - k] for k in range(9)]
+
+
+def entries(contents):
+    """Texts of the entry "crnn": those of files, and one that ends at every place."""
+    texts = [json.dumps(Safetensors(content).entry) for content in contents]
+    long = json.dumps({"metadata": {"a": ESCAPED}, "format": 1, "x": [0.5, -1e3, None, True]})
+    return [text.encode() for text in [*texts, *(long[:k] for k in range(len(long) + 1))]]

@@ -12,7 +12,7 @@ import pytest
 import crnn
 from crnn.data import Scaling
 from crnn.text import ByteVocabulary, Vocabulary, WordVocabulary
-from fuzz.damage import Choices, damaged_file
+from fuzz.damage import Choices, damaged_file, misfits
 
 MEMORY = "/dev/shm"  # of Linux: a file there never waits for a disk
 temporary = tempfile.TemporaryDirectory(dir=MEMORY if os.path.isdir(MEMORY) else None)
@@ -140,6 +140,14 @@ def resume(data):
         assert model.metadata == {}
         for name, value in model.parameters.items():
             assert value.tobytes() == before[name].tobytes()
+
+
+@pytest.mark.parametrize("k", range(len(models())))
+def test_an_array_or_a_size_that_does_not_fit(k):
+    path = FOLDER / "model"
+    for what, damaged in misfits(models()[k]):
+        path.write_bytes(damaged)
+        assert refused(lambda: crnn.load(path), path) is None, what
 
 
 TARGETS = {"read": (read, 400), "resume": (resume, 150)}

@@ -107,12 +107,13 @@ def require_same_answers(model, proto):
         x = draw.standard_normal(shape)
     x = x.astype(helper.tensor_dtype_to_np_dtype(types[name].elem_type))
     for first, T, m in ((False, *shape[:2]), (True, *shape[1::-1])):
-        given = {name: x}
+        given, lengths = {name: x}, None
         for other, of in types.items():
-            if other != name:
-                given[other] = np.full(m, T, helper.tensor_dtype_to_np_dtype(of.elem_type))
+            if other != name:  # lengths: all T steps, one less, ...
+                lengths = np.maximum(1, T - np.arange(m))
+                given[other] = lengths.astype(helper.tensor_dtype_to_np_dtype(of.elem_type))
         with np.errstate(all="ignore"):
-            found = model.predict_proba(x.swapaxes(0, 1) if first else x)
+            found = model.predict_proba(x.swapaxes(0, 1) if first else x, lengths)
             try:
                 (expected,) = backend.run_model(proto, given)
             except ValueError:  # lengths that do not fit: the examples are the other axis

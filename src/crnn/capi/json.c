@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { REPLACEMENT = 0xFFFD }; /* Unicode's character for what cannot be one */
+
 static int fail(json *reader) {
     reader->failed = 1;
     return 0;
@@ -65,8 +67,8 @@ static long unit_at(const char *p, const char *end) {
 }
 
 /* The character of an escape, at p behind the backslash; *p becomes what follows it. -1 if it is
- * none, or a surrogate without the other. */
-static long escaped(const char **p, const char *end) {
+ * none. A surrogate without the other is `lone`. */
+static long escaped(const char **p, const char *end, long lone) {
     static const char letters[] = "\"\\/bfnrt", meant[] = "\"\\/\b\f\n\r\t";
     if (*p == end)
         return -1;
@@ -81,21 +83,22 @@ static long escaped(const char **p, const char *end) {
     if (unit < 0xD800 || unit > 0xDFFF)
         return unit;
     if (unit > 0xDBFF || end - *p < 6 || (*p)[0] != '\\' || (*p)[1] != 'u')
-        return -1;
+        return lone;
     const long low = unit_at(*p + 2, end);
     if (low < 0xDC00 || low > 0xDFFF)
-        return -1;
+        return lone;
     *p += 6;
     return 0x10000 + (unit - 0xD800) * 0x400 + (low - 0xDC00);
 }
 
 int crnn_json_string(json *reader, json_text *text) {
+    const long lone = reader->lone_surrogates ? REPLACEMENT : -1;
     if (!expect(reader, '"'))
         return 0;
     text->at = reader->at;
     while (reader->at < reader->end && *reader->at != '"') {
         const char c = *reader->at++;
-        if ((unsigned char)c < 0x20 || (c == '\\' && escaped(&reader->at, reader->end) < 0))
+        if ((unsigned char)c < 0x20 || (c == '\\' && escaped(&reader->at, reader->end, lone) < 0))
             return fail(reader);
     }
     if (reader->at == reader->end)
@@ -123,7 +126,7 @@ size_t crnn_json_unescape(json_text text, char *to) {
     while (at < end) {
         const char c = *at++;
         if (c == '\\')
-            next = put_utf8(next, escaped(&at, end));
+            next = put_utf8(next, escaped(&at, end, REPLACEMENT));
         else
             *next++ = c;
     }

@@ -14,6 +14,7 @@ enum {
 typedef struct {
     const char *at, *end;
     int failed;
+    int lone_surrogates; /* whether a string may have the escape of one, as Python writes it */
 } json;
 
 /* A string between its quotes, with its escapes: they are valid. */
@@ -23,7 +24,7 @@ typedef struct {
 } json_text;
 
 static inline json json_of(const char *at, size_t size) {
-    const json reader = {at, at + size, 0};
+    const json reader = {at, at + size, 0, 0};
     return reader;
 }
 
@@ -60,7 +61,8 @@ int crnn_json_done(json *reader);
 /* Whether a string without escapes is this one. */
 int crnn_json_is(json_text text, const char *word);
 
-/* Write a string without its escapes, in UTF-8: at most `length` bytes. Returns how many. */
+/* Write a string without its escapes, in UTF-8: at most `length` bytes. Returns how many. A lone
+ * surrogate becomes U+FFFD. */
 size_t crnn_json_unescape(json_text text, char *to);
 
 #endif

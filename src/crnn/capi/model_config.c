@@ -189,7 +189,8 @@ int crnn_read_config(const char *text, size_t size, model_config *config) {
     reading r = {&reader, config, 0};
     int configured = 0;
     memset(config, 0, sizeof *config);
-    config->num_layers = 1; /* the defaults of fields that a file may leave out */
+    reader.lone_surrogates = 1; /* in the model's own metadata, for a name of a file say */
+    config->num_layers = 1;     /* the defaults of fields that a file may leave out */
     config->dtype = CRNN_FLOAT32;
     config->link = CRNN_SOFTMAX;
     config->end = text + size;

@@ -153,6 +153,31 @@ static int fit(tensors *found) {
     return end == found->size;
 }
 
+/* The bytes of the character at p, or 0 if none is there that UTF-8 may have (RFC 3629). */
+static ptrdiff_t utf8_character(const unsigned char *p, const unsigned char *end) {
+    static const long least[] = {0, 0x80, 0x800, 0x10000}; /* none may be longer than it must */
+    const ptrdiff_t more = *p < 0x80 ? 0 : *p < 0xC0 ? 4 : *p < 0xE0 ? 1 : *p < 0xF0 ? 2 : 3;
+    if (more == 0)
+        return 1;
+    if (more == 4 || *p > 0xF4 || end - p <= more)
+        return 0;
+    long c = *p & (0x3F >> more);
+    for (ptrdiff_t k = 1; k <= more; k++) {
+        if ((p[k] & 0xC0) != 0x80)
+            return 0;
+        c = c << 6 | (p[k] & 0x3F);
+    }
+    return c < least[more] || c > 0x10FFFF || (c >= 0xD800 && c <= 0xDFFF) ? 0 : more + 1;
+}
+
+static int is_utf8(const char *text, size_t size) {
+    const unsigned char *p = (const unsigned char *)text, *end = p + size;
+    ptrdiff_t length = 1;
+    while (p < end && length > 0)
+        p += length = utf8_character(p, end);
+    return length > 0;
+}
+
 int crnn_read_tensors(const void *bytes, size_t size, tensors *found) {
     const unsigned char *file = bytes;
     uint64_t length = 0;
@@ -165,7 +190,7 @@ int crnn_read_tensors(const void *bytes, size_t size, tensors *found) {
     found->data = header + length;
     found->size = size - 8 - (size_t)length;
     json reader = json_of(header, (size_t)length);
-    if (!read_members(&reader, found) || found->count == 0)
+    if (!is_utf8(header, (size_t)length) || !read_members(&reader, found) || found->count == 0)
         return CRNN_NOT_A_MODEL;
     found->all = calloc(found->count, sizeof *found->all);
     if (found->all == NULL)

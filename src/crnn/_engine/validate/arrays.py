@@ -82,6 +82,8 @@ def leak(value: Any, dtype: Any, n_a: int) -> Array:
     a = plain("leak", value)
     if a.dtype.kind not in "fiu":
         raise TypeError(f"leak: expected numbers, got {described(a)}")
+    if isinstance(value, (list, tuple)) and any(isinstance(v, (bool, np.bool_)) for v in value):
+        raise TypeError(f"leak: expected numbers, got {shown(value)}")  # NumPy would convert them
     if a.shape not in ((), (n_a,)):
         raise ValueError(f"leak: expected a number or shape (n_a,) = ({n_a},), got {described(a)}")
     fits = (a > 0) & (a <= 1)
