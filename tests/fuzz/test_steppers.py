@@ -1,5 +1,6 @@
 """libcrnn reads a damaged file as `crnn.load` does: both refuse it, or step to the same bits."""
 
+import json
 import random
 import re
 import warnings
@@ -130,3 +131,13 @@ def test_a_header_is_utf8(library):
             stepper = created(library, None, with_metadata(text))
             stepper.close()
             assert stepper.status == expected, text
+
+
+@pytest.mark.parametrize(("levels", "status"), [(32, OK), (33, NOT_A_MODEL)])
+def test_the_levels_of_an_entry_are_limited(library, levels, status):
+    """A deeper one could need more stack than a thread has."""
+    file = Safetensors(steppable()[0])
+    nested = json.loads("[" * levels + "]" * levels)
+    stepper = created(library, None, file.content(entry=file.entry | {"training": nested}))
+    stepper.close()
+    assert stepper.status == status
