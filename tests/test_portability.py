@@ -136,7 +136,7 @@ def test_no_step_outside_an_array_and_no_undefined_behaviour(tmp_path):
     need("clang")
     if not accepts(["clang"], SANITIZERS):
         without("no sanitizers for clang")
-    flags = ("-O0", *SANITIZERS)
+    flags = ("-O0", *SANITIZERS, "-include", EMULATED / "masked_avx2.h")
     out = check(build(tmp_path, ["clang"], flags, CHECK_KERNELS + KERNELS, of_checks=("-O1",)))
     assert "portable float rnn" in out
 
