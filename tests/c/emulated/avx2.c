@@ -1,8 +1,5 @@
-/* Before all else (-include): AVX2's masked loads and stores first touch each of their elements in
- * plain C, because AddressSanitizer does not see what these instructions access. */
-#ifndef MASKED_AVX2_H
-#define MASKED_AVX2_H
-
+/* As csrc/avx2.c, but masked loads and stores first touch each of their elements in plain C,
+ * because AddressSanitizer does not see what these instructions access. */
 #if defined(__x86_64__)
 #include <immintrin.h>
 
@@ -37,4 +34,4 @@ MASKED(double, long long, __m256d, 4, pd)
 #define _mm256_maskstore_pd maskstore_pd
 #endif
 
-#endif
+#include <avx2.c>
