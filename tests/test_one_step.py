@@ -60,10 +60,13 @@ def moved(array, numbers):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("m", [1, 3])
 def test_where_an_array_begins_does_not_matter(m, dtype, table):
-    """Long rows are read in vectors that do not cross cache lines, and short ones as they come."""
+    """Long rows are read in vectors that do not cross cache lines, and short ones as they come.
+
+    Of 640 units, one example reads a row at a time, with a copy of its states.
+    """
     if table == "blas":
         pytest.skip("its bits are those of the BLAS")
-    for n in (64, 72, 100, 133):
+    for n in (64, 72, 100, 133, 632):
         arguments = check.problem(1, m, n, n + 8, dtype=dtype).arguments
         a = crnn.rnn_forward(**{name: moved(array, 0) for name, array in arguments.items()})
         for numbers in (1, 2, 4, 8, 15):
