@@ -243,6 +243,30 @@ def test_a_damaged_state_is_refused(path):
         assert bits(model) == before
 
 
+def test_sums_may_be_integers_of_any_size(path):
+    """JSON has them; NumPy made an array of objects of one above 2^64, which no kernel takes."""
+    training, model = TRAININGS[0], TRAININGS[0].model()
+    training.run(model, epochs=1, checkpoint=path)
+    config, parameters, metadata, state = files.load_training(path)
+    state.entry["state"]["course"]["sums"]["loss"] = 10**30
+    files.save(path, config, parameters, metadata, state)
+    history = training.run(model, checkpoint=path)
+    assert history.loss[1] > 1e20
+
+
+@pytest.mark.parametrize("named", ["two\nlines", {"any": "thing"}, "x" * 1000])
+def test_a_damaged_name_of_a_generator_is_shown_in_one_line(path, named):
+    training = TRAININGS[0]
+    training.run(training.model(), epochs=1, checkpoint=path)
+    config, parameters, metadata, state = files.load_training(path)
+    state.entry["state"]["rng"]["bit_generator"] = named
+    files.save(path, config, parameters, metadata, state)
+    with pytest.raises(ValueError, match="rng: expected ") as error:
+        training.run(training.model(), checkpoint=path)
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 300
+
+
 @pytest.mark.parametrize("resets", [None, np.arange(280) % 13 == 0])
 @pytest.mark.parametrize("shards", [None, 2])
 def test_a_damaged_state_of_a_stream_is_refused(path, stop_at, resets, shards):

@@ -123,7 +123,7 @@ class Course:
         for name, value in counts.items():
             check_steps(name, value)
         for name in ("loss", "metric", "norm", "seconds"):
-            validate.number(name, sums[name], least=-np.inf)
+            sums[name] = validate.number(name, sums[name], least=-np.inf)  # JSON may have integers
         some = self.sums.rows > 0 and self.sums.seconds > 0 and isinstance(self.order, dict)
         if self.sums.steps and not some:
             raise ValueError("order: expected that of an epoch of which some steps are done")
