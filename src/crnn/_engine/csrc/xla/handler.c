@@ -72,7 +72,10 @@ static void check(call *c, int status) {
     char message[640];
     if (c->error != NULL || status == CRNN_OK)
         return;
-    snprintf(message, sizeof message, "crnn: %s", crnn_xla_api->status_message(status));
+    /* In JAX symbols are an x of integers. */
+    snprintf(message, sizeof message, "crnn: %s",
+             status == CRNN_SYMBOL_OUT_OF_RANGE ? "x: expected integers in 0..n_x-1"
+                                                : crnn_xla_api->status_message(status));
     c->error = failed(c->frame, XLA_INVALID_ARGUMENT, message);
 }
 
