@@ -62,7 +62,7 @@ def moved(array, numbers):
 def test_where_an_array_begins_does_not_matter(m, dtype, table):
     """Long rows are read in vectors that do not cross cache lines, and short ones as they come.
 
-    Of 640 units, one example reads a row at a time, with a copy of its states.
+    With 640 units and one example, weights are read a row at a time, and the states are copied.
     """
     if table == "blas":
         pytest.skip("its bits are those of the BLAS")

@@ -1,7 +1,7 @@
 """Where the examples of a batch begin, for callers without the GIL.
 
 They begin at zeros, at trained states, which all examples share, at given ones, or where those of
-the batch before ended. The sums are those of crnn._network.start.
+the batch before ended. The gradients are those of crnn._network.passes.
 """
 from libc.string cimport memcpy, memset
 

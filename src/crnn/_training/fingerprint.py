@@ -37,6 +37,7 @@ class OtherTraining(ValueError):
     """A file has the state of another training than the one that was asked for."""
 
     def __init__(self, path: str, argument: str, expected: object, got: object) -> None:
+        expected, got = _shown(expected), _shown(got)
         super().__init__(
             f"{argument}: expected {expected}, as in the training that {path} has, got {got}; "
             "resume=False begins a new one"
@@ -82,7 +83,7 @@ def require_same(path: str, saved: Any, here: dict[str, Any]) -> None:
         if name.startswith("validation ") and None in (before, after):  # one has none at all
             name = "validation"
             before, after = ("none" if a is None else "some" for a in (before, after))
-        raise OtherTraining(path, name, _shown(before), _shown(after))
+        raise OtherTraining(path, name, before, after)
 
 
 def require_same_model(path: str, saved: Config, here: Config) -> None:
@@ -90,7 +91,7 @@ def require_same_model(path: str, saved: Config, here: Config) -> None:
     for field in fields(Config):
         then, now = getattr(saved, field.name), getattr(here, field.name)
         if then != now:
-            raise OtherTraining(path, field.name, _shown(_plain(then)), _shown(_plain(now)))
+            raise OtherTraining(path, field.name, _plain(then), _plain(now))
 
 
 def _of_data(data: Any, prefix: str) -> Iterable[tuple[str, Any]]:
@@ -163,5 +164,6 @@ def _blocks(a: Array) -> Iterable[Any]:
 
 
 def _shown(value: object) -> str:
-    text = value if isinstance(value, str) else repr(value)
+    """A value in one line: a file may have anything in its place."""
+    text = " ".join((value if isinstance(value, str) else repr(value)).split())
     return text if len(text) <= 100 else f"{text[:100]}..."

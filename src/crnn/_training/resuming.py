@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from crnn import files
-from crnn._engine import kernels, validate
+from crnn._engine import kernels
 from crnn._network.config import Config
 from crnn._network.losses.own import Own
 from crnn._network.network import Network
@@ -83,8 +83,7 @@ def _check_generator(path: str, rng: np.random.Generator, state: Any) -> None:
     """Raise ValueError if this is not the state of a generator of the same kind."""
     kind = type(rng.bit_generator)
     if state["bit_generator"] != kind.__name__:
-        named = validate.shown(state["bit_generator"]).strip("'")  # it may be anything
-        raise OtherTraining(path, "rng", named, kind.__name__)
+        raise OtherTraining(path, "rng", state["bit_generator"], kind.__name__)
     kind().state = state
 
 

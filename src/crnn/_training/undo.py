@@ -31,7 +31,8 @@ class Undo:
         for name, (value, copied) in self._saved.items():
             if _is_writable(value):
                 value[...] = copied
-            self._memory[name] = value if _is_writable(value) else copied
+                copied = value
+            self._memory[name] = copied
 
     def _copy(self, name: str, value: Any) -> Any:
         if value is None or type(value) in (bool, int, float, str):
