@@ -2,13 +2,14 @@
  *
  * "kernel" is what the step costs without crnn_stepper_step: the same record, run directly. "call"
  * is a forward call of crnn.h with T = 1, which has no output layer and reads weights of the same
- * sizes as malloc places them. All three are medians over blocks of steps; the quantiles are of
- * single steps, with the clock's own cost.
+ * sizes, in huge pages if they are large, as NumPy would place them. All three are medians over
+ * blocks of steps; the quantiles are of single steps, with the clock's own cost.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
+#include "pages.h"
 #include "stepper_memory.h"
 
 enum { BLOCK = 100 };
@@ -32,7 +33,8 @@ static double quantile(double *times, int n, double share) {
 /* An array of n numbers. */
 static void *filled(int dtype, ptrdiff_t n, double value) {
     const int wide = dtype == CRNN_FLOAT64;
-    void *array = malloc((size_t)n * (wide ? sizeof(double) : sizeof(float)));
+    void *to_free,
+        *array = crnn_allocate((size_t)n * (wide ? sizeof(double) : sizeof(float)), &to_free);
     for (ptrdiff_t k = 0; k < n; k++)
         if (wide)
             ((double *)array)[k] = value;

@@ -149,6 +149,18 @@ def test_after_creation_nothing_is_allocated_or_locked(counting, cell, tmp_path)
     assert run(counting, path) == "stepper: right\n"
 
 
+def test_where_the_memory_of_a_stepper_lies(sanitized, tmp_path):
+    """Large memory begins at a huge page, which is asked for and need not be given."""
+    if not sys.platform.startswith("linux"):
+        pytest.skip("huge pages are asked for on Linux only")
+    program = tmp_path / "check_pages"
+    run("gcc", "-std=c11", *WARNINGS, *SANITIZERS, "-Wl,--wrap=madvise",
+        f"-I{ROOT / 'src' / 'crnn' / 'capi'}", CHECK.with_name("check_pages.c"), *sanitized,
+        "-lm", "-lpthread", "-o", program)  # fmt: skip
+    limits = {**os.environ, "ASAN_OPTIONS": "allocator_may_return_null=1"}
+    assert run(program, env=limits) == "pages: right\n"
+
+
 class TestValgrind:
     """It finds nothing. Where it does not know the processor, the portable kernels run."""
 

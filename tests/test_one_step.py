@@ -62,7 +62,8 @@ def moved(array, numbers):
 def test_where_an_array_begins_does_not_matter(m, dtype, table):
     """Long rows are read in vectors that do not cross cache lines, and short ones as they come.
 
-    With 640 units and one example, weights are read a row at a time, and the states are copied.
+    With AVX-512, 632 units and one example, weights are read a row at a time, and what they
+    multiply is copied.
     """
     if table == "blas":
         pytest.skip("its bits are those of the BLAS")
@@ -77,10 +78,24 @@ def test_where_an_array_begins_does_not_matter(m, dtype, table):
             np.testing.assert_array_equal(crnn.rnn_forward(**elsewhere), a)
 
 
+@pytest.mark.parametrize("n_a", [346, 347, 348, 352, 500, 501])
+def test_rows_that_are_read_one_at_a_time(n_a, table):
+    """Rows begin at 8, 16, 4, 1, 4 and 16 places of a cache line, the last ones without copies."""
+    assert_right("lstm", 1, 1, n_a + 3, n_a, dtype="float32")
+    if table == "blas":
+        return
+    p = check_cells.problem("lstm", 1, 1, n_a + 3, n_a, dtype="float32")
+    a = p.forward().a
+    for numbers in (0, 1, 6, 15):
+        p.arguments = {name: moved(array, numbers) for name, array in p.arguments.items()}
+        np.testing.assert_array_equal(p.forward().a, a)
+
+
+@pytest.mark.parametrize("m", [1, 2])
 @pytest.mark.parametrize("name", ["gru", "lstm"])
-def test_the_same_bits_on_two_threads(name):
+def test_the_same_bits_on_two_threads(name, m):
     """With 800 units a product is divided, if the machine has two processors."""
-    p = check_cells.problem(name, 1, 2, 300, 800, dtype="float32")
+    p = check_cells.problem(name, 1, m, 300, 800, dtype="float32")
     before = crnn.get_num_threads()
     try:
         crnn.set_num_threads(1)

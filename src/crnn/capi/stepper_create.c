@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "engine.h"
+#include "pages.h"
 #include "shared.h"
 #include "stepper_memory.h"
 
@@ -174,11 +175,11 @@ static void fill(crnn_stepper *s, const crnn_stepper_weights *w, layout at, char
 /* A block of zeros for a stepper, whose first fields are set; or NULL. */
 static crnn_stepper *allocate(const crnn_stepper_weights *w, ptrdiff_t m, layout at,
                               const crnn_operations *kernels) {
-    char *memory = malloc(at.end + 63);
-    if (memory == NULL)
+    void *memory;
+    crnn_stepper *s = crnn_allocate(at.end, &memory);
+    if (s == NULL)
         return NULL;
-    memset(memory, 0, at.end + 63); /* also makes sure that no step is the first to touch a page */
-    crnn_stepper *s = (crnn_stepper *)(memory + (64 - (uintptr_t)memory % 64) % 64);
+    memset(s, 0, at.end); /* also makes sure that no step is the first to touch a page */
     s->memory = memory;
     s->kernels = kernels;
     s->dtype = w->dtype;
