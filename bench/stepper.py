@@ -1,6 +1,7 @@
 """Steps of libcrnn's stepper beside those of Python's stream, in microseconds a step.
 
-    python bench/stepper.py [--steps 100000] [--cells vanilla leaky] [--dtype float64] [--json FILE]
+    python bench/stepper.py [--steps 100000] [--cells vanilla leaky] [--units 64 700]
+                            [--dtype float64] [--json FILE]
 
 Builds libcrnn and bench/stepper.c with CMake and cc in a temporary folder. The kernel's own time is
 that of the same step without the stepper around it. A call is one of crnn.h with T = 1, which has
@@ -67,7 +68,7 @@ def measured(program, file, cell, dtype, n_a, steps):
     return row | {"stream.step": python_step(model, steps // 10)}
 
 
-def main(steps, cells, dtype, path):
+def main(steps, cells, units, dtype, path):
     whole = {"machine": machine.describe(), "versions": {}, "steps": steps, "rows": []}
     columns = (*FIGURES, "stream.step")
     print(f"n_x = n_y = 1, {dtype}, {steps} steps; microseconds; median and p99.9 of single steps")
@@ -75,7 +76,7 @@ def main(steps, cells, dtype, path):
     with tempfile.TemporaryDirectory() as name:
         program = build(Path(name))
         for cell in cells:
-            for n_a in SIZES:
+            for n_a in units:
                 row = measured(program, Path(name) / "model.safetensors", cell, dtype, n_a, steps)
                 whole["rows"].append(row)
                 figures = "".join(f"{row[name]:13.3f}" for name in columns)
@@ -89,6 +90,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=100_000)
     parser.add_argument("--cells", nargs="+", default=["vanilla"])
+    parser.add_argument("--units", nargs="+", type=int, default=SIZES)
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--json", type=Path, dest="path", metavar="FILE")
     main(**vars(parser.parse_args()))
