@@ -2,7 +2,7 @@
  *
  * "kernel" is what the step costs without crnn_stepper_step: the same record, run directly. "call"
  * is a forward call of crnn.h with T = 1, which has no output layer and reads weights of the same
- * sizes, in huge pages if they are large, as NumPy would place them. All three are medians over
+ * sizes from memory of the same kind. All three are medians over
  * blocks of steps; the quantiles are of single steps, with the clock's own cost.
  */
 #include <stdio.h>
@@ -30,11 +30,12 @@ static double quantile(double *times, int n, double share) {
     return times[(int)(share * (n - 1))];
 }
 
-/* An array of n numbers. */
+/* An array of n numbers, which is never freed. */
 static void *filled(int dtype, ptrdiff_t n, double value) {
     const int wide = dtype == CRNN_FLOAT64;
-    void *to_free,
-        *array = crnn_allocate((size_t)n * (wide ? sizeof(double) : sizeof(float)), &to_free);
+    const size_t bytes = (size_t)n * (wide ? sizeof(double) : sizeof(float));
+    void *to_free;
+    void *array = crnn_allocate(bytes, &to_free);
     for (ptrdiff_t k = 0; k < n; k++)
         if (wide)
             ((double *)array)[k] = value;

@@ -62,7 +62,7 @@ def moved(array, numbers):
 def test_where_an_array_begins_does_not_matter(m, dtype, table):
     """Long rows are read in vectors that do not cross cache lines, and short ones as they come.
 
-    With AVX-512, 632 units and one example, weights are read a row at a time, and what they
+    With AVX-512 and one example, the weights of 640 units are read a row at a time, and what they
     multiply is copied.
     """
     if table == "blas":
@@ -78,31 +78,45 @@ def test_where_an_array_begins_does_not_matter(m, dtype, table):
             np.testing.assert_array_equal(crnn.rnn_forward(**elsewhere), a)
 
 
-@pytest.mark.parametrize("n_a", [346, 347, 348, 352, 500, 501])
-def test_rows_that_are_read_one_at_a_time(n_a, table):
-    """Rows begin at 8, 16, 4, 1, 4 and 16 places of a cache line, the last ones without copies."""
-    assert_right("lstm", 1, 1, n_a + 3, n_a, dtype="float32")
+@pytest.mark.parametrize("less", [0, 4, 5, 6])
+@pytest.mark.parametrize(("n_a", "dtype"), [(352, "float32"), (256, "float64")])
+def test_rows_that_are_read_one_at_a_time(n_a, dtype, less, table):
+    """Rows begin at one place of a cache line, or at several."""
+    n_a -= less
+    assert_right("lstm", 1, 1, n_a + 3, n_a, dtype=dtype)
     if table == "blas":
         return
-    p = check_cells.problem("lstm", 1, 1, n_a + 3, n_a, dtype="float32")
+    p = check_cells.problem("lstm", 1, 1, n_a + 3, n_a, dtype=dtype)
     a = p.forward().a
     for numbers in (0, 1, 6, 15):
         p.arguments = {name: moved(array, numbers) for name, array in p.arguments.items()}
         np.testing.assert_array_equal(p.forward().a, a)
 
 
+@pytest.mark.parametrize("n_a", [700, 704])
+def test_a_row_does_not_touch_those_beside_it(n_a, table):
+    """They share cache lines with it, unless a row is whole lines long."""
+    Waa = np.zeros((n_a, n_a), "float32")
+    Waa[5, 0], Waa[5, -1], Waa[9, 0], Waa[12, -1] = np.nan, np.nan, np.inf, -np.inf
+    x, Wax = np.zeros((1, 1, 2), "float32"), np.zeros((n_a, 2), "float32")
+    a = crnn.rnn_forward(x, Waa, Wax, a0=np.ones((1, n_a), "float32"))[0, 0]
+    expected = np.zeros(n_a, "float32")
+    expected[[5, 9, 12]] = np.nan, 1, -1
+    np.testing.assert_array_equal(a, expected)
+
+
 @pytest.mark.parametrize("m", [1, 2])
 @pytest.mark.parametrize("name", ["gru", "lstm"])
 def test_the_same_bits_on_two_threads(name, m):
-    """With 800 units a product is divided, if the machine has two processors."""
+    """With 800 units a product is divided in a loop of calls."""
     p = check_cells.problem(name, 1, m, 300, 800, dtype="float32")
     before = crnn.get_num_threads()
     try:
         crnn.set_num_threads(1)
         one = p.forward().a
         crnn.set_num_threads(2)
-        for _ in range(10):  # the first calls of a loop do not wake the workers
-            np.testing.assert_array_equal(p.forward().a, one)
+        for a in [p.forward().a for _ in range(20)]:
+            np.testing.assert_array_equal(a, one)
     finally:
         crnn.set_num_threads(before)
 

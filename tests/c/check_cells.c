@@ -101,7 +101,12 @@ static int finite(const crnn_operations *kernels, int cell, const ptrdiff_t *n, 
 double check_cells(const crnn_operations *kernels, int *cases) {
     static const ptrdiff_t shapes[][4] = {
         {1, 1, 1, 1}, {4, 2, 3, 17}, {5, 7, 2, 16}, {3, 9, 5, 70}, {9, 13, 4, 33}};
+    /* One step whose weights are far (far.inc), in float or in both: rows alike, and not. */
+    static const ptrdiff_t far[][4] = {
+        {1, 1, 350, 347}, {1, 1, 90, 352}, {1, 1, 400, 250}, {1, 1, 261, 256}};
     int right = 1;
+    for (int s = 0; s < 4; s++, ++*cases)
+        right &= finite(kernels, CRNN_LSTM, far[s], INITIAL, 1 + s % 2);
     for (int cell = CRNN_LEAKY; cell <= CRNN_LSTM; cell++)
         for (int s = 0; s < 5; s++)
             for (int options = 0; options < ALL; options++) {

@@ -10,29 +10,32 @@
 #include <sys/mman.h>
 #endif
 
-/* What Linux calls a huge page on x86-64 and, with pages of 4 KiB, on aarch64. */
-enum { CACHE_LINE = 64, HUGE_PAGE = 2 << 20 };
+enum { CACHE_LINE = 64 };
 
-/* Below this size pages of 4 KiB are as good, as NumPy found for its arrays. */
-enum { LARGE = 2 * HUGE_PAGE };
+#ifdef MADV_HUGEPAGE
+/* A huge page on x86-64 and, with pages of 4 KiB, on aarch64; and from how many bytes on NumPy asks
+ * for them. */
+enum { HUGE_PAGE = 2 << 20, LARGE = 4 << 20 };
 
+static size_t alignment_of(size_t bytes) { return bytes < LARGE ? CACHE_LINE : HUGE_PAGE; }
+
+/* A system that has no huge pages does not take the advice. The memory is the same. */
 static void advise(void *begin, size_t bytes) {
-#if defined(__linux__) && defined(MADV_HUGEPAGE)
-    /* Advice which a system without huge pages does not take. The memory is the same. */
-    (void)madvise(begin, bytes, MADV_HUGEPAGE);
-#else
-    (void)begin, (void)bytes;
-#endif
+    if (bytes >= LARGE)
+        (void)madvise(begin, bytes, MADV_HUGEPAGE);
 }
+#else
+static size_t alignment_of(size_t bytes) { return (void)bytes, CACHE_LINE; }
+static void advise(void *begin, size_t bytes) { (void)begin, (void)bytes; }
+#endif
 
 void *crnn_allocate(size_t bytes, void **to_free) {
-    const size_t alignment = bytes < LARGE ? CACHE_LINE : HUGE_PAGE;
+    const size_t alignment = alignment_of(bytes);
     char *memory = malloc(bytes + alignment - 1);
     *to_free = memory;
     if (memory == NULL)
         return NULL;
     char *begin = memory + (alignment - (uintptr_t)memory % alignment) % alignment;
-    if (bytes >= LARGE)
-        advise(begin, bytes);
+    advise(begin, bytes);
     return begin;
 }

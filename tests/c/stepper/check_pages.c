@@ -1,32 +1,34 @@
 /* Memory of a stepper: where it begins, and for which of it huge pages are asked for. Linked with
  * --wrap=madvise, which here never has any. */
+#define _DEFAULT_SOURCE /* MADV_HUGEPAGE */
 #include "pages.h"
 
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 static void *advised;
 static size_t length;
+static int advice;
 
-int __wrap_madvise(void *begin, size_t bytes, int advice);
-int __wrap_madvise(void *begin, size_t bytes, int advice) {
-    (void)advice;
-    advised = begin, length = bytes;
+int __wrap_madvise(void *begin, size_t bytes, int kind);
+int __wrap_madvise(void *begin, size_t bytes, int kind) {
+    advised = begin, length = bytes, advice = kind;
     return -1;
 }
 
 static int wrong(size_t bytes, size_t alignment, int large) {
     void *to_free;
-    advised = NULL, length = 0;
+    advised = NULL, length = 0, advice = 0;
     char *begin = crnn_allocate(bytes, &to_free);
     if (begin == NULL || to_free == NULL)
         return 1;
     memset(begin, 1, bytes);
-    const int asked = large ? advised == begin && length == bytes : advised == NULL;
+    const int asked = advised == begin && length == bytes && advice == MADV_HUGEPAGE;
     free(to_free);
-    return !asked || (uintptr_t)begin % alignment != 0;
+    return (large ? !asked : advised != NULL) || (uintptr_t)begin % alignment != 0;
 }
 
 int main(void) {

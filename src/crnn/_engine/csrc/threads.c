@@ -129,8 +129,7 @@ static int worth_waking(double work) {
            os_get(&idle_workers.sleepers) < os_get(&workers);
 }
 
-/* The number of parts whose work is worth it, of at most that many threads and units. */
-static int parts_worth(int threads, ptrdiff_t units, double work) {
+int crnn_most_parts(int threads, ptrdiff_t units, double work) {
     double parts = work / MIN_WORK_PER_PART;
     if (parts > MAX_THREADS)
         parts = MAX_THREADS;
@@ -142,7 +141,7 @@ static int parts_worth(int threads, ptrdiff_t units, double work) {
 }
 
 int crnn_parts(int threads, ptrdiff_t units, double work) {
-    const int parts = parts_worth(threads, units, work);
+    const int parts = crnn_most_parts(threads, units, work);
     return parts > 1 && worth_waking(work) ? parts : 1;
 }
 
@@ -151,7 +150,8 @@ int crnn_row_parts(int threads, ptrdiff_t rows, double work) {
 }
 
 int crnn_column_parts(int threads, ptrdiff_t panels, double step, ptrdiff_t steps) {
-    const int worth = parts_worth(threads, panels, step / MIN_WORK_PER_BARRIER * MIN_WORK_PER_PART);
+    const int worth =
+        crnn_most_parts(threads, panels, step / MIN_WORK_PER_BARRIER * MIN_WORK_PER_PART);
     return worth > 1 ? crnn_parts(worth, panels, step * (double)steps) : 1;
 }
 

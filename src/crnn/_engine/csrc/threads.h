@@ -10,8 +10,12 @@ typedef void (*crnn_task)(const void *call, int part, int parts);
 /* A part of a product has at least two thirds of a tile's rows. */
 enum { MIN_ROWS_PER_PART = 4 };
 
-/* How many parts to cut a call into that does `work` floating-point operations on `units`
- * independent units: at most `threads`, and 1 if more threads would not pay. */
+/* The most parts into which it can pay to cut a call that does `work` floating-point operations on
+ * `units` independent units: at most `threads`. */
+int crnn_most_parts(int threads, ptrdiff_t units, double work);
+
+/* How many parts to cut such a call into: 1 if more threads would not pay now. A call that asks
+ * must run with crnn_run, even as one part, which is how a loop of calls is known. */
 int crnn_parts(int threads, ptrdiff_t units, double work);
 
 /* The same if the units are rows of a product. A part of few rows reuses the weights too little:
