@@ -2,8 +2,8 @@
  *
  * "kernel" is what the step costs without crnn_stepper_step: the same record, run directly. "call"
  * is a forward call of crnn.h with T = 1, which has no output layer and reads weights of the same
- * sizes from memory of the same kind. All three are medians over
- * blocks of steps; the quantiles are of single steps, with the clock's own cost.
+ * sizes from memory of the same kind. All three are medians over blocks of steps; the quantiles are
+ * of single steps, with the clock's own cost.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -149,6 +149,17 @@ def test_after_creation_nothing_is_allocated_or_locked(counting, cell, tmp_path)
     assert run(counting, path) == "stepper: right\n"
 
 
+def test_a_loop_of_large_steps_wakes_a_worker(prefix, tmp_path):
+    """One step does not, nor do steps with pauses: waking takes longer than it saves."""
+    if not sys.platform.startswith("linux"):
+        pytest.skip("the linker's --wrap is that of Linux")
+    program = tmp_path / "check_loop"
+    source = CHECK.parents[1] / "threads" / "check_loop.c"
+    run("cc", "-std=c11", "-O1", *WARNINGS, "-Wl,--wrap=clock_gettime,--wrap=pthread_create",
+        source, *linked(prefix), "-o", program)  # fmt: skip
+    assert run(program) == "workers: 0 0 1\n"
+
+
 def test_where_the_memory_of_a_stepper_lies(sanitized, tmp_path):
     """Large memory begins at a huge page, which is asked for and need not be given."""
     if not sys.platform.startswith("linux"):

@@ -109,23 +109,6 @@ print(len(os.listdir("/proc/self/task")) - before)
         assert python(code) == "63\n"
 
     @needs_proc
-    def test_a_loop_of_large_steps_wakes_a_worker(self):
-        """A single step of that size does not: waking takes longer than it saves."""
-        code = """
-import os
-import numpy as np, crnn
-crnn.set_num_threads(2)
-x, W, a0 = np.ones((1, 1, 1), "f4"), np.zeros((1400, 1400), "f4"), np.ones((1, 1400), "f4")
-def workers(calls):
-    for _ in range(calls):
-        crnn.rnn_forward(x, W, W[:, :1], a0=a0)
-    return len(os.listdir("/proc/self/task"))
-before = workers(0)
-print(workers(1) - before, workers(200) - before)
-"""
-        assert python(code) == "0 1\n"
-
-    @needs_proc
     @pytest.mark.parametrize(
         "one_thread", ["crnn.set_num_threads(1)", "threadpoolctl.threadpool_limits(1).__enter__()"]
     )

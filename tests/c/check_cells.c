@@ -101,7 +101,7 @@ static int finite(const crnn_operations *kernels, int cell, const ptrdiff_t *n, 
 double check_cells(const crnn_operations *kernels, int *cases) {
     static const ptrdiff_t shapes[][4] = {
         {1, 1, 1, 1}, {4, 2, 3, 17}, {5, 7, 2, 16}, {3, 9, 5, 70}, {9, 13, 4, 33}};
-    /* One step whose weights are far (far.inc), in float or in both: rows alike, and not. */
+    /* One step whose weights are far (far.inc) in at least one dtype, with rows alike and not. */
     static const ptrdiff_t far[][4] = {
         {1, 1, 350, 347}, {1, 1, 90, 352}, {1, 1, 400, 250}, {1, 1, 261, 256}};
     int right = 1;

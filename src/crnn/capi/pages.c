@@ -13,8 +13,8 @@
 enum { CACHE_LINE = 64 };
 
 #ifdef MADV_HUGEPAGE
-/* A huge page on x86-64 and, with pages of 4 KiB, on aarch64; and from how many bytes on NumPy asks
- * for them. */
+/* The size of a huge page on x86-64, and on aarch64 with pages of 4 KiB; and the smallest block for
+ * which NumPy asks for them. */
 enum { HUGE_PAGE = 2 << 20, LARGE = 4 << 20 };
 
 static size_t alignment_of(size_t bytes) { return bytes < LARGE ? CACHE_LINE : HUGE_PAGE; }

@@ -4,9 +4,9 @@
 
 #include <stddef.h>
 
-/* At most SIZE_MAX / 2 bytes of memory, which begins at a multiple of 64 bytes; or NULL. `*to_free`
- * is for free. Linux is asked for huge pages for a large block: with 13 MB of weights in pages of
- * 4 KiB a product takes a third longer, because the processor must look up where each page is. */
+/* Memory of at most SIZE_MAX / 2 bytes that begins at a multiple of 64, or NULL. Pass `*to_free` to
+ * free. Linux is asked for huge pages for a large block: with 13 MB of weights in pages of 4 KiB a
+ * product takes a third longer, because the processor must look up where each page is. */
 void *crnn_allocate(size_t bytes, void **to_free);
 
 #endif

@@ -14,8 +14,9 @@ enum { MIN_ROWS_PER_PART = 4 };
  * `units` independent units: at most `threads`. */
 int crnn_most_parts(int threads, ptrdiff_t units, double work);
 
-/* How many parts to cut such a call into: 1 if more threads would not pay now. A call that asks
- * must run with crnn_run, even as one part, which is how a loop of calls is known. */
+/* How many parts to cut such a call into now: 1 if it is not worth waking another thread. Whoever
+ * asks must then use one of the functions below that run tasks, also for one part: they note when a
+ * call ends, and so a loop of calls is recognized. */
 int crnn_parts(int threads, ptrdiff_t units, double work);
 
 /* The same if the units are rows of a product. A part of few rows reuses the weights too little:
